@@ -1,0 +1,14 @@
+"""JWT authentication for any WSGI app, in one line."""
+
+from .errors import AuthError as AuthError
+from .errors import ConfigurationError as ConfigurationError
+from .errors import InsufficientScopeError as InsufficientScopeError
+from .errors import InvalidTokenError as InvalidTokenError
+from .errors import KeysUnavailableError as KeysUnavailableError
+from .errors import MalformedHeaderError as MalformedHeaderError
+from .errors import MissingTokenError as MissingTokenError
+from .errors import MultipleTokensError as MultipleTokensError
+from .events import Event as Event
+from .keys import KeySource as KeySource
+from .middleware import JWTMiddleware as JWTMiddleware
+from .settings import Settings as Settings

@@ -1,0 +1,182 @@
+"""The claims of a token, and the checks that need no key (RFC 7519 section 4.1).
+
+A check is a function ``(claims, now)`` that raises
+:class:`~jwt_wsgi.errors.InvalidTokenError`, or, if it is yours, returns False to refuse.
+"""
+
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+from typing import Final
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from .errors import InvalidTokenError
+
+Check: TypeAlias = Callable[[Mapping[str, Any], float], object]
+
+#: Beyond it a NumericDate is no date (RFC 7519 section 2), and no float either.
+_MAX_DATE: Final = 2**53
+
+
+class Claims(dict[str, Any]):
+    """The verified claims, a dict of its receiver's own; ``header`` is the JOSE header."""
+
+    __slots__ = ("header",)
+
+    def __init__(self, claims: Mapping[str, Any], header: Mapping[str, Any]) -> None:
+        super().__init__(claims)
+        self.header = dict(header)
+
+
+def claim_checks(
+    *,
+    leeway: float,
+    audience: Collection[str] = (),
+    required: Collection[str] = (),
+    expected: Mapping[str, Collection[Any]] = MappingProxyType({}),
+    own: Iterable[Check] = (),
+) -> tuple[Check, ...]:
+    """Every check that needs no key, in the order in which they are made."""
+    checks: list[Check] = [check_times(leeway)]
+    if "*" not in audience:
+        checks.append(check_audience(audience))
+    checks.append(check_strings)
+    if required:
+        checks.append(check_required(required))
+    if expected:
+        checks.append(check_expected(expected))
+    return (*checks, *own)
+
+
+def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
+    """A NumericDate as it stands, seconds since 1970; None if absent (RFC 7519 section 2).
+
+    Raises ``claim_invalid`` for anything but a finite number: a bool, a string, a list.
+    """
+    if name not in claims:
+        return None
+    value: object = claims[name]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if -_MAX_DATE <= value <= _MAX_DATE:
+            return value
+    raise InvalidTokenError("claim_invalid", f"{name} is no number of seconds")
+
+
+def check_times(leeway: float) -> Check:
+    """``exp``, which is required, and ``nbf``; ``leeway`` in seconds."""
+
+    def check(claims: Mapping[str, Any], now: float) -> None:
+        expires, begins = numeric_date(claims, "exp"), numeric_date(claims, "nbf")
+        if expires is None:
+            raise InvalidTokenError("claim_missing", "exp is missing")
+        if now - leeway >= expires:
+            raise InvalidTokenError("token_expired", f"{now - expires:.0f} s ago")
+        if begins is not None and now + leeway < begins:
+            raise InvalidTokenError("token_not_yet_valid", f"for {begins - now:.0f} s more")
+
+    return check
+
+
+def check_strings(claims: Mapping[str, Any], _now: float) -> None:
+    """``sub`` and ``jti`` are strings where they stand (RFC 7519 sections 4.1.2 and 4.1.7)."""
+    for name in ("sub", "jti"):
+        if name in claims and not isinstance(claims[name], str):
+            raise InvalidTokenError("claim_invalid", f"{name} is no string")
+
+
+def check_required(names: Collection[str]) -> Check:
+    """Every name, tried whole and then as a dotted path, has a value that is not null."""
+
+    def check(claims: Mapping[str, Any], _now: float) -> None:
+        for name in names:
+            if find(claims, name) is None:
+                raise InvalidTokenError("claim_missing", f"{name} is missing")
+
+    return check
+
+
+def check_expected(expected: Mapping[str, Collection[Any]]) -> Check:
+    """Every name has one of its values: is equal to it, or a list that holds it."""
+
+    def check(claims: Mapping[str, Any], _now: float) -> None:
+        for name, values in expected.items():
+            found = find(claims, name)
+            if found is None:
+                raise InvalidTokenError("claim_missing", f"{name} is missing")
+            if not has_one_of(found, values):
+                raise InvalidTokenError("claim_invalid", f"{name} has no accepted value")
+
+    return check
+
+
+def check_audience(audience: Collection[str]) -> Check:
+    """``aud`` names one of ``audience`` (RFC 7519 section 4.1.3).
+
+    Without any audience a token that carries ``aud`` was meant for somebody, and we are not he.
+    """
+    exact = frozenset(value for value in audience if not value.endswith("/*"))
+    below = tuple(value.removesuffix("/*") for value in audience if value.endswith("/*"))
+
+    def check(claims: Mapping[str, Any], _now: float) -> None:
+        if "aud" not in claims and not audience:
+            return
+        values = claims.get("aud", [])
+        values = [values] if isinstance(values, str) else values
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise InvalidTokenError("audience_mismatch", "aud is no string and no list of strings")
+        if not any(value in exact or _is_below(value, below) for value in values):
+            remedy = "" if audience else "; set audience to the value this API is known by"
+            raise InvalidTokenError("audience_mismatch", f"aud names none of ours{remedy}")
+
+    return check
+
+
+def find(claims: Mapping[str, Any], name: str) -> object:
+    """The claim of that whole name, else at that dotted path, else None."""
+    if name in claims:
+        return claims[name]
+    value: object = claims
+    for part in name.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return None
+        value = value[part]
+    return value
+
+
+def has_one_of(found: object, values: Collection[object]) -> bool:
+    """Whether ``found`` is equal to one of ``values`` or a list that holds one."""
+    members = found if isinstance(found, list) else [found]
+    return any(_equal(member, value) for member in members for value in values)
+
+
+def scopes(claims: Mapping[str, Any]) -> frozenset[str]:
+    """What the token may do: ``scope`` (RFC 8693 section 4.2), else ``scp``; string or list.
+
+    A value of any other type grants nothing.
+    """
+    value = claims.get("scope", claims.get("scp"))
+    if isinstance(value, str):
+        return frozenset(value.split(" ")) - {""}
+    if isinstance(value, list) and all(isinstance(scope, str) for scope in value):
+        return frozenset(value)
+    return frozenset()
+
+
+def _equal(one: object, other: object) -> bool:
+    return one == other and isinstance(one, bool) == isinstance(other, bool)  # 1 == True
+
+
+def _is_below(value: str, bases: Collection[str]) -> bool:
+    return any(
+        value == base or (value.startswith(base + "/") and _is_plain(value)) for base in bases
+    )
+
+
+def _is_plain(url: str) -> bool:
+    """No segment, however encoded, climbs out of the base again."""
+    path = urlsplit(url).path.lower().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/")
+    return {".", ".."}.isdisjoint(path.replace("\\", "/").split("/"))

@@ -1,0 +1,331 @@
+"""What happened, as frozen facts, and the hook that writes them to the log.
+
+A hook is any callable that takes one :class:`Event`. Labels are bounded: no event carries a
+token or a claim, and what came from a stranger is escaped and cut by :func:`printable`.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from collections.abc import Hashable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+from typing import Final
+from typing import TypeAlias
+
+logger: Final = logging.getLogger("jwt_wsgi")
+
+#: After the first line of its kind, an outage repeats itself this often (seconds), so that
+#: a day of it stays under 150 lines even while strangers ask for keys nobody has.
+OUTAGE_QUIET: Final = 1200.0
+
+
+def printable(value: object, limit: int = 64) -> str:
+    """``value`` as one short ASCII line, whatever a stranger put into it."""
+    text = value if isinstance(value, str) else repr(value)[: limit + 1]
+    cut = text[:limit] + ("..." if len(text) > limit else "")
+    return ascii(cut)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact; subclasses say what it is, how loud, and how to tell it in one line."""
+
+    level: ClassVar[int] = logging.INFO
+    #: Level of a line that comes within ``quiet`` seconds of the last one with the same ``key``.
+    quiet_level: ClassVar[int] = logging.DEBUG
+    quiet: ClassVar[float] = 0.0
+
+    @property
+    def key(self) -> Hashable:
+        """Events with one key are repetitions of each other."""
+        return type(self).__name__
+
+    @property
+    def starts_anew(self) -> bool:
+        """True if this is the first of its kind whatever was said before."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted(Event):
+    """A request reached the application with a verified token."""
+
+    issuer: str
+    algorithm: str
+    level: ClassVar[int] = logging.DEBUG
+
+    def __str__(self) -> str:
+        return f"accepted a token of {self.issuer}"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(Event):
+    """A request was answered by us. ``issuer``, ``algorithm``, ``kid``: escaped, unverified."""
+
+    code: str
+    status: int
+    issuer: str = ""
+    algorithm: str = ""
+    kid: str = ""
+    request_id: str = ""
+    detail: str = ""
+    level: ClassVar[int] = logging.WARNING
+    quiet_level: ClassVar[int] = logging.INFO
+    quiet: ClassVar[float] = 60.0
+
+    @property
+    def key(self) -> Hashable:
+        return self.code
+
+    def __str__(self) -> str:
+        facts = {
+            "iss": self.issuer,
+            "alg": self.algorithm,
+            "kid": self.kid,
+            "request": self.request_id,
+        }
+        told = "".join(f" {name}={value}" for name, value in facts.items() if value)
+        return f"refused {self.status} {self.code}{told}{self.detail and ': ' + self.detail}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeysEvent(Event):
+    """Something about the keys of one issuer; ``source`` is its URL, for people."""
+
+    source: str
+
+    @property
+    def key(self) -> Hashable:
+        return type(self).__name__, self.source
+
+
+@dataclass(frozen=True, slots=True)
+class KeysFound(KeysEvent):
+    """Discovery said where the keys are."""
+
+    jwks_uri: str
+    found_by: str
+
+    def __str__(self) -> str:
+        return f"keys of {self.source} from {self.jwks_uri} (found by {self.found_by})"
+
+
+@dataclass(frozen=True, slots=True)
+class KeysLoaded(KeysEvent):
+    """The first key set of this process is here."""
+
+    kids: tuple[str, ...]
+    milliseconds: int
+
+    def __str__(self) -> str:
+        return f"{len(self.kids)} keys of {self.source} loaded in {self.milliseconds} ms: " + (
+            ", ".join(map(printable, self.kids[:20]))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KeysChanged(KeysEvent):
+    """A refresh brought another set; ``digest`` names it, equal in every process that has it."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    digest: str
+
+    def __str__(self) -> str:
+        added = ", ".join(map(printable, self.added[:20])) or "none"
+        removed = ", ".join(map(printable, self.removed[:20])) or "none"
+        return f"keys of {self.source} changed: added {added}; removed {removed} ({self.digest[:12]})"
+
+
+@dataclass(frozen=True, slots=True)
+class KeysConfirmed(KeysEvent):
+    """A refresh brought the set we have."""
+
+    level: ClassVar[int] = logging.DEBUG
+
+    def __str__(self) -> str:
+        return f"keys of {self.source} confirmed"
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshFailed(KeysEvent):
+    """A fetch failed. ``age``: seconds since the held keys were confirmed, None without keys."""
+
+    kind: str
+    detail: str
+    milliseconds: int
+    fails: int
+    age: float | None
+    next_attempt_in: float
+    level: ClassVar[int] = logging.WARNING
+    quiet: ClassVar[float] = OUTAGE_QUIET
+
+    @property
+    def starts_anew(self) -> bool:
+        return self.fails == 1
+
+    def __str__(self) -> str:
+        held = "no keys held" if self.age is None else f"serving keys {self.age:.0f} s old"
+        return (
+            f"keys of {self.source} could not be fetched ({self.kind}: {self.detail},"
+            f" after {self.milliseconds} ms, failure {self.fails} in a row); {held},"
+            f" next attempt in {self.next_attempt_in:.0f} s"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered(KeysEvent):
+    """A fetch succeeded after failures; ``seconds`` since the first of them."""
+
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"keys of {self.source} can be fetched again, after {self.seconds:.0f} s"
+
+
+@dataclass(frozen=True, slots=True)
+class KeysUnavailable(KeysEvent):
+    """A request was answered 503 because its key could not be had."""
+
+    level: ClassVar[int] = logging.ERROR
+    quiet: ClassVar[float] = OUTAGE_QUIET
+
+    def __str__(self) -> str:
+        return f"a request was refused with 503: its key of {self.source} cannot be had now"
+
+
+@dataclass(frozen=True, slots=True)
+class KeysStale(KeysEvent):
+    """An outage has used up 50, 75 or 90 percent of ``jwks_max_stale``."""
+
+    percent: int
+    seconds_left: float
+    level: ClassVar[int] = logging.ERROR
+
+    def __str__(self) -> str:
+        left = f"{self.seconds_left / 3600:.1f} h"
+        return f"keys of {self.source} stay in use without confirmation for {left} more ({self.percent} %)"
+
+
+@dataclass(frozen=True, slots=True)
+class KeysExpired(KeysEvent):
+    """The held keys were not confirmed within ``jwks_max_stale`` and are no longer used."""
+
+    level: ClassVar[int] = logging.CRITICAL
+
+    def __str__(self) -> str:
+        return f"keys of {self.source} are too old to be used; its requests are refused with 503"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMissed(KeysEvent):
+    """A token named a key that is not in the set, and a fetch was made for it."""
+
+    kid: str
+
+    def __str__(self) -> str:
+        return f"{self.source} has no key {self.kid}; fetching its keys"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyDropped(KeysEvent):
+    """A member of the set is not used, and why."""
+
+    kid: str
+    reason: str
+    level: ClassVar[int] = logging.WARNING
+
+    def __str__(self) -> str:
+        return f"key {self.kid} of {self.source} is not used: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateKeyPublished(KeysEvent):
+    """A member of a fetched set holds a secret; everybody who read it can mint tokens."""
+
+    kid: str
+    level: ClassVar[int] = logging.ERROR
+
+    def __str__(self) -> str:
+        return f"{self.source} PUBLISHES THE PRIVATE KEY {self.kid}; it is not used, replace it"
+
+
+@dataclass(frozen=True, slots=True)
+class FlightLost(KeysEvent):
+    """A fetch did not report back in time. ``inline``: threads do not seem to run here."""
+
+    inline: bool
+    level: ClassVar[int] = logging.WARNING
+    quiet: ClassVar[float] = OUTAGE_QUIET
+
+    def __str__(self) -> str:
+        hint = "; threads do not seem to run here (uWSGI: --enable-threads), fetching inline"
+        return f"a fetch of the keys of {self.source} was lost{hint if self.inline else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSkewed(KeysEvent):
+    """Our clock and the issuer's differ by more than the leeway. ``seconds``: ours minus theirs."""
+
+    seconds: float
+    level: ClassVar[int] = logging.WARNING
+    quiet: ClassVar[float] = 3600.0
+
+    def __str__(self) -> str:
+        side = "ahead of" if self.seconds > 0 else "behind"
+        return f"our clock is {abs(self.seconds):.0f} s {side} that of {self.source}; check NTP"
+
+
+Hook: TypeAlias = Callable[[Event], object]
+Emit: TypeAlias = Callable[[Event], None]
+
+
+class LogHook:
+    """The default hook: one line an event to the logger ``jwt_wsgi``, never a flood.
+
+    Within ``event.quiet`` seconds of a line, its repetitions go to ``event.quiet_level``
+    (normally switched off), and the next loud line says how many they were.
+    """
+
+    #: More kinds of repetition than this at a time are forgotten, so memory stays bounded.
+    MOST_KEYS: Final = 1024
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last: dict[Hashable, tuple[float, int]] = {}
+
+    def __call__(self, event: Event) -> None:
+        level, more = self._loudness(event)
+        if logger.isEnabledFor(level):
+            logger.log(level, "%s%s", event, f" (and {more} more like it before)" if more else "")
+
+    def _loudness(self, event: Event) -> tuple[int, int]:
+        if not event.quiet:
+            return event.level, 0
+        now = self._clock()
+        since, silent = self._last.get(event.key, (float("-inf"), 0))
+        if now - since < event.quiet and not event.starts_anew:
+            self._last[event.key] = since, silent + 1
+            return event.quiet_level, 0
+        if len(self._last) >= self.MOST_KEYS:
+            self._last.clear()
+        self._last[event.key] = now, 0
+        return event.level, silent
+
+
+def fan_out(hooks: Sequence[Hook]) -> Emit:
+    """One function that tells every hook; a hook that raises is logged once and breaks nothing."""
+    broken: set[int] = set()
+
+    def emit(event: Event) -> None:
+        for number, hook in enumerate(hooks):
+            try:
+                hook(event)
+            except Exception:
+                if number not in broken:
+                    broken.add(number)
+                    logger.exception("the event hook %r raised; further errors are silent", hook)
+
+    return emit

@@ -1,0 +1,330 @@
+"""One caged GET of a JSON document; the only module that knows ``requests``.
+
+``requests`` alone has no total deadline, no size limit, follows redirects, sends passwords of
+``~/.netrc`` and decompresses whatever it is sent. Here it does none of that.
+"""
+
+import io
+import ipaddress
+import math
+import socket
+import time
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from http.client import HTTPException
+from http.client import HTTPResponse
+from typing import Any
+from typing import Final
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+from urllib3.exceptions import NameResolutionError
+from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import ReadTimeoutError
+from urllib3.exceptions import SSLError
+from urllib3.poolmanager import PoolManager
+
+CONNECT_TIMEOUT: Final = 2.0  # seconds; half a second proved too short across regions
+READ_TIMEOUT: Final = 3.0  # seconds, for one read
+_CHUNK: Final = 65536
+_USER_AGENT: Final = "jwt-wsgi"
+
+
+class FetchError(Exception):
+    """The document could not be had.
+
+    ``kind`` is a bounded label: http, timeout, dns, tls, connect, too_big, encoding, redirect,
+    url, broken. ``detail`` is for the operator's log and holds no query, password or body.
+    ``retry_after``: the seconds a 429 or 503 asked for.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        detail: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"{kind}: {detail}")
+        self.kind = kind
+        self.detail = detail
+        self.status = status
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A whole document. ``date``: the issuer's clock as it sent this, seconds since 1970."""
+
+    body: bytes
+    etag: str | None
+    date: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotModified:
+    """304: the document that goes with the ``etag`` we sent is still the one."""
+
+    date: float | None
+
+
+class Fetch(Protocol):
+    """How documents are fetched; tests bring a function of their own."""
+
+    def __call__(
+        self, url: str, *, etag: str | None, no_cache: bool, timeout: float
+    ) -> Fetched | NotModified:
+        """GET ``url`` within ``timeout`` seconds altogether. Raises :class:`FetchError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPFetch:
+    """``requests`` in a cage. ``verify``: a CA bundle; ``cert``: a client certificate."""
+
+    max_bytes: int = 1_048_576
+    verify: bool | str = True
+    cert: str | tuple[str, str] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    allow_http: bool = False
+
+    def __call__(
+        self, url: str, *, etag: str | None, no_cache: bool, timeout: float
+    ) -> Fetched | NotModified:
+        """GET ``url``; as :class:`Fetch`. Only name resolution can outlast ``timeout``."""
+        if problem := check_url(url, allow_http=self.allow_http):
+            raise FetchError("url", problem)
+        deadline = time.monotonic() + timeout
+        try:
+            with _Session() as session:
+                session.mount("https://", _Adapter(deadline))
+                session.mount("http://", _Adapter(deadline))
+                with session.get(
+                    url,
+                    headers=self._request_headers(etag, no_cache=no_cache),
+                    timeout=(min(CONNECT_TIMEOUT, timeout), min(READ_TIMEOUT, timeout)),
+                    stream=True,
+                    allow_redirects=False,
+                    verify=self.verify,  # as an argument: REQUESTS_CA_BUNDLE overrides a session's
+                    cert=self.cert,
+                ) as response:
+                    return self._read(response, conditional=etag is not None)
+        except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
+            raise FetchError(_kind(error), type(error).__name__) from error
+
+    def _request_headers(self, etag: str | None, *, no_cache: bool) -> dict[str, str]:
+        headers = {
+            **self.headers,
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": _USER_AGENT,
+        }
+        if etag is not None:
+            headers["If-None-Match"] = etag
+        if no_cache:
+            headers["Cache-Control"] = "no-cache"
+        return headers
+
+    def _read(self, response: requests.Response, *, conditional: bool) -> Fetched | NotModified:
+        status, date = response.status_code, _origin_clock(response.headers)
+        if status == HTTPStatus.NOT_MODIFIED and conditional:
+            return NotModified(date)
+        if status != HTTPStatus.OK:
+            raise _refusal(response)
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise FetchError("encoding", "the answer is compressed, though we asked for it plain")
+        body = bytearray()
+        while chunk := response.raw.read(_CHUNK, decode_content=False):
+            body += chunk
+            if len(body) > self.max_bytes:
+                raise FetchError("too_big", f"more than {self.max_bytes} bytes")
+        return Fetched(bytes(body), response.headers.get("ETag"), date)
+
+
+def check_url(url: str, *, allow_http: bool) -> str | None:
+    """Say what is wrong with the URL of an issuer or a JWKS, and the remedy; None if nothing is."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "it is no URL"
+    if parts.scheme not in ("https", "http") or not host:
+        return "give a URL with https:// and a host"
+    if parts.username is not None or parts.password is not None:
+        return "a URL with a password in it ends up in logs; leave it out"
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return "give it in ASCII, percent-encoded"
+    if parts.scheme == "http" and not (allow_http or _is_loopback(host)):
+        return "give https, or set allow_http for a network you trust"
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class _Session(requests.Session):
+    """A session that sends nobody's password and goes nowhere else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auth = _no_auth  # netrc serves only a session without auth; proxies stay in force
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere: even allow_redirects=False would read the body of a 3xx to its end."""
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+class _Adapter(HTTPAdapter):
+    """Connections that are read only until ``deadline``, the proxy's answer included."""
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        _limit(self.poolmanager, self._deadline)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        _limit(manager, self._deadline)
+        return manager
+
+
+def _limit(manager: PoolManager, deadline: float) -> None:
+    class Response(_response_class(deadline)):  # type: ignore[misc]
+        pass
+
+    class Plain(HTTPConnection):
+        response_class = Response
+
+    class Secure(HTTPSConnection):
+        response_class = Response
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    manager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+
+
+def _response_class(deadline: float) -> type[HTTPResponse]:
+    class Response(HTTPResponse):
+        def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+            super().__init__(sock, *args, **kwargs)
+            unlimited, self.fp = self.fp, io.BufferedReader(_DeadlineReader(sock, deadline))
+            unlimited.close()
+
+    return Response
+
+
+class _DeadlineReader(io.RawIOBase):
+    """Reads a socket; a peer that drips bytes is cut off at the deadline all the same."""
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        super().__init__()
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the deadline is over")  # noqa: TRY003
+        self._sock.settimeout(min(READ_TIMEOUT, left))
+        read: Callable[[Any], int | None] = self._raw.readinto
+        return read(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _refusal(response: requests.Response) -> FetchError:
+    status = response.status_code
+    if location := response.headers.get("Location", "") if 300 <= status < 400 else "":  # noqa: PLR2004
+        detail = f"status {status}, a redirect to {_host(location)}, which is not followed"
+        return FetchError("redirect", detail, status=status)
+    asked = response.headers.get("Retry-After") if status in (429, 503) else None
+    return FetchError("http", f"status {status}", status=status, retry_after=_delay(asked))
+
+
+def _host(location: str) -> str:
+    try:
+        return ascii((urlsplit(location).hostname or "the same host")[:64])
+    except ValueError:
+        return "a broken URL"
+
+
+def _delay(text: str | None) -> float | None:
+    """Seconds of a ``Retry-After`` (RFC 9110 section 10.2.3); None if it is absent or rubbish."""
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit():
+        return float(text[:12])
+    moment = _moment(text)
+    return None if moment is None else max(0.0, moment - time.time())
+
+
+def _moment(text: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(text or "").timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _origin_clock(headers: Mapping[str, str]) -> float | None:
+    """What the issuer's clock said when this came: ``Date``, and ``Age`` spent in caches since."""
+    date, age = _moment(headers.get("Date")), headers.get("Age", "0")
+    if date is None or not math.isfinite(date):
+        return None
+    return date + (float(age[:9]) if age.isascii() and age.isdigit() else 0.0)
+
+
+#: First fit decides; requests and urllib3 wrap one in the other.
+_KINDS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
+    ((requests.exceptions.SSLError, SSLError), "tls"),
+    ((NameResolutionError,), "dns"),
+    ((requests.Timeout, ReadTimeoutError, TimeoutError), "timeout"),
+    ((NewConnectionError, requests.exceptions.ProxyError, ConnectionRefusedError), "connect"),
+)
+
+
+def _kind(error: BaseException) -> str:
+    causes = list(_causes(error))
+    for types, kind in _KINDS:
+        if any(isinstance(cause, types) for cause in causes):
+            return kind
+    return "broken"
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        inner = getattr(error, "reason", None) or next(iter(error.args), None)
+        error = inner if isinstance(inner, BaseException) else error.__cause__
+    return found

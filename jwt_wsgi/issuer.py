@@ -1,0 +1,85 @@
+"""An issuer we trust: what it is called, where its keys are, and on what terms."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from typing import Final
+
+from .claims import Check
+from .errors import InvalidTokenError
+from .keys import KeySource
+
+#: ``typ`` values registered for JWTs that are not access tokens (IANA media types, RFC 8725
+#: section 3.11): a proof, a logout or an event must not open a door.
+OTHER_KINDS: Final = frozenset(
+    {
+        "dpop+jwt",
+        "logout+jwt",
+        "secevent+jwt",
+        "token-introspection+jwt",
+        "oauth-authz-req+jwt",
+        "entity-statement+jwt",
+        "trust-mark+jwt",
+        "resolve-response+jwt",
+        "trust-mark-delegation+jwt",
+        "trust-mark-status-response+jwt",
+        "explicit-registration-response+jwt",
+        "jwk-set+jwt",
+        "oauth-client-attestation+jwt",
+        "oauth-client-attestation-pop+jwt",
+        "client-authentication+jwt",
+        "kb+jwt",
+        "dc+sd-jwt",
+        "vc+sd-jwt",
+        "vc+jwt",
+        "vp+jwt",
+        "openid4vci-proof+jwt",
+        "key-attestation+jwt",
+        "statuslist+jwt",
+        "passport",
+        "txntoken+jwt",
+        "oauth-id-jag+jwt",
+        "rat+jwt",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedIssuer:
+    """An issuer ready to be asked: its keys and its terms, with nothing left to decide.
+
+    ``token_types`` empty: any but :data:`OTHER_KINDS`. ``checks`` are made in their order.
+    """
+
+    identifier: str
+    keys: KeySource
+    algorithms: frozenset[str]
+    token_types: frozenset[str]
+    checks: Sequence[Check]
+
+    def check_header(self, header: Mapping[str, Any]) -> None:
+        """Refuse algorithms and kinds of token that were not asked for."""
+        if header["alg"] not in self.algorithms:
+            raise InvalidTokenError("algorithm_not_allowed", _allowed("alg", self.algorithms))
+        kind = media_type(header.get("typ", ""))
+        if self.token_types:
+            if kind not in self.token_types:
+                raise InvalidTokenError("token_type_not_allowed", _allowed("typ", self.token_types))
+        elif kind in OTHER_KINDS:
+            raise InvalidTokenError("token_type_not_allowed", "typ is that of another kind of JWT")
+
+    def check_claims(self, claims: Mapping[str, Any], now: float) -> None:
+        """Make every check; the first that fails names the reason. ``now``: seconds since 1970."""
+        for check in self.checks:
+            if check(claims, now) is False:
+                raise InvalidTokenError("claim_invalid", "a check of this API's own refused it")
+
+
+def media_type(typ: str) -> str:
+    """``typ`` for comparison: without regard to case and ``application/`` (RFC 7515 4.1.9)."""
+    return typ.lower().removeprefix("application/")
+
+
+def _allowed(name: str, values: frozenset[str]) -> str:
+    return f"{name} is none of {' '.join(sorted(values))}"

@@ -1,0 +1,389 @@
+"""Parse a token, import a key, verify a signature: the only module that knows the JOSE libraries.
+
+joserfc imports JWKs; ``cryptography`` verifies, because joserfc warns at every EdDSA
+verification and its algorithm lists and header limits are not ours (RFC 7515, 7517, 7518, 8037).
+"""
+
+import binascii
+import hashlib
+import hmac
+import json
+import math
+from base64 import b64decode
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from typing import Final
+from typing import NamedTuple
+from typing import TypeAlias
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ed448
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from joserfc import jwk as joserfc_jwk
+
+from .errors import InvalidTokenError
+
+MAX_HEADER_SIZE: Final = 8192  # characters of the encoded JOSE header; room for an x5c chain
+MAX_KID_SIZE: Final = 256
+MAX_DEPTH: Final = 32  # of nested JSON: far below what makes somebody's json.dumps recurse too deep
+RSA_BITS: Final = range(2048, 16385)  # RFC 7518 section 3.3; OpenSSL's own upper limit
+RSA_EXPONENT_BITS: Final = 64  # OpenSSL's limit for large moduli; a longer one only burns CPU
+
+PublicKey: TypeAlias = (
+    rsa.RSAPublicKey
+    | ec.EllipticCurvePublicKey
+    | ed25519.Ed25519PublicKey
+    | ed448.Ed448PublicKey
+    | bytes
+)
+
+
+class UnusableKeyError(Exception):
+    """This key cannot verify tokens; the message says why, in our words."""
+
+
+class UnverifiedToken(NamedTuple):
+    """A token taken apart. Nothing in it may be believed before its signature has verified."""
+
+    header: dict[str, Any]
+    claims: dict[str, Any]
+    signed: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A public key (or, with ``kty`` oct, a shared secret) and what its JWK says of it."""
+
+    kty: str
+    crv: str
+    public_key: PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """One signature algorithm: the keys it fits and how it verifies (RFC 7518 section 3)."""
+
+    kty: str
+    crv: str
+    #: Raises, whatever the library raises, unless the signature is good.
+    verify: Callable[[Any, bytes, bytes], None]
+    #: What a JWK's ``alg`` may say for this algorithm (RFC 9864 gave EdDSA a second name).
+    names: frozenset[str]
+
+
+def parse(token: str) -> UnverifiedToken:
+    """Take a compact JWS apart (RFC 7515 section 3.1), strictly.
+
+    Raises :class:`InvalidTokenError` ``token_malformed`` for anything else, however broken.
+    """
+    try:
+        return _parse(token)
+    except Exception as error:  # RecursionError, UnicodeError, ...: a hostile token is no 500
+        reason = str(error) if isinstance(error, _MalformedError) else type(error).__name__
+        raise InvalidTokenError("token_malformed", reason) from error
+
+
+def verify(algorithm: str, key: Key, signed: bytes, signature: bytes) -> bool:
+    """Tell whether ``signature`` over ``signed`` is ``key``'s; ``algorithm`` must fit the key."""
+    try:
+        ALGORITHMS[algorithm].verify(key.public_key, signature, signed)
+    except Exception:  # noqa: BLE001  # whatever a library says of a hostile signature, it is no
+        return False
+    return True
+
+
+def import_jwk(member: Mapping[str, Any]) -> Key:
+    """Make a key of one public JWK; ``x5c`` serves where the key's own members are missing.
+
+    Raises :class:`UnusableKeyError`, however broken the member is.
+    """
+    try:
+        kty = member["kty"]
+        if "x5c" in member and not _MEMBERS[kty] <= member.keys():
+            return _key(_certificate(b64decode(member["x5c"][0])).public_key())
+        # A copy with just these members: joserfc refuses keys for metadata it does not know.
+        public = {name: member[name] for name in ("kty", *_MEMBERS[kty])}
+        if kty == "RSA":
+            _check_rsa_size(member["n"], member["e"])
+        key = _key(joserfc_jwk.import_key(public).public_key)
+    except UnusableKeyError:
+        raise
+    except Exception as error:
+        raise UnusableKeyError(f"not a usable JWK ({type(error).__name__})") from error
+    return key
+
+
+def import_pem(text: str) -> Key:
+    """Make a key of a PEM public key or certificate. Raises :class:`UnusableKeyError`."""
+    data = text.encode("utf-8", "replace")
+    try:
+        if b"PRIVATE KEY" in data:
+            raise UnusableKeyError("it is a private key; give the public one")  # noqa: TRY301
+        if b"BEGIN CERTIFICATE" in data:
+            return _key(x509.load_pem_x509_certificate(data).public_key())
+        return _key(serialization.load_pem_public_key(data))
+    except UnusableKeyError:
+        raise
+    except Exception as error:
+        raise UnusableKeyError("it is neither a PEM public key nor a certificate") from error
+
+
+def secret_key(secret: bytes) -> Key:
+    """Make a key of a shared secret (RFC 7518 section 3.2)."""
+    return Key("oct", "", secret)
+
+
+def _parse(token: str) -> UnverifiedToken:
+    encoded = token.encode("ascii")
+    signed, dot, signature = encoded.rpartition(b".")
+    header, second_dot, payload = signed.partition(b".")
+    if not (dot and second_dot) or b"." in payload:
+        raise _MalformedError("a compact JWS has three parts")
+    if len(header) > MAX_HEADER_SIZE:
+        raise _MalformedError(f"the header is longer than {MAX_HEADER_SIZE} characters")
+    jose_header = _json_object(_base64url(header))
+    _check_header(jose_header)
+    return UnverifiedToken(
+        jose_header, _json_object(_base64url(payload)), signed, _base64url(signature)
+    )
+
+
+def _check_header(header: dict[str, Any]) -> None:
+    """RFC 7515 section 4: unknown members are ignored, but ours must be what they should be."""
+    if "crit" in header:  # we understand no extension, so section 4.1.11 leaves one answer
+        raise _MalformedError("the header has crit")
+    if "b64" in header:  # RFC 7797 section 7: not in JWTs
+        raise _MalformedError("the header has b64")
+    if not isinstance(header.get("alg"), str):
+        raise _MalformedError("alg is missing or no string")
+    if not isinstance(header.get("typ", ""), str):
+        raise _MalformedError("typ is no string")
+    kid = header.get("kid", "-")
+    if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID_SIZE:
+        raise _MalformedError(f"kid is no string of 1 to {MAX_KID_SIZE} characters")
+
+
+class _MalformedError(ValueError):
+    """Why, in our own words."""
+
+
+# base64url without padding (RFC 7515 section 2): characters of the other alphabet become NUL,
+# which a2b_base64 refuses; the last character's spare bits must be zero, or one token would
+# have several spellings.
+_TO_STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/\0\0\0")
+_PADDING: Final = (b"", None, b"==", b"=")
+_LAST: Final = (b"", b"", frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
+
+
+def _base64url(segment: bytes) -> bytes:
+    rest = len(segment) & 3
+    padded = _PADDING[rest]
+    if padded is None or (rest and segment[-1] not in _LAST[rest]):
+        raise _MalformedError("not base64url")
+    return binascii.a2b_base64(segment.translate(_TO_STANDARD) + padded, strict_mode=True)
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _MalformedError("duplicate members in JSON")
+    return members
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise _MalformedError("a number in JSON is too large")
+    return number
+
+
+def _no_constant(name: str) -> float:
+    raise _MalformedError(f"{name} is no JSON")
+
+
+_decoder: Final = json.JSONDecoder(
+    object_pairs_hook=_no_duplicates, parse_float=_finite, parse_constant=_no_constant
+)
+
+
+def json_object(data: bytes) -> dict[str, Any]:
+    """Parse strict JSON: UTF-8, one object, no duplicate members, no NaN, not deep.
+
+    Raises :class:`ValueError` for anything else.
+    """
+    try:
+        return _json_object(data)
+    except RecursionError as error:
+        raise _MalformedError("JSON is nested too deep") from error
+
+
+def _json_object(data: bytes) -> dict[str, Any]:
+    text = data.decode("utf-8")
+    value, end = _decoder.raw_decode(text)
+    if end != len(text) or not isinstance(value, dict):
+        raise _MalformedError("not one JSON object")
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        _check_depth(value, MAX_DEPTH)
+    if "\\ud" in text or "\\uD" in text:  # a lone surrogate would be somebody's 500 later
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    return value
+
+
+def _check_depth(value: object, left: int) -> None:
+    if left < 0:
+        raise _MalformedError("JSON is nested too deep")
+    if isinstance(value, dict | list):
+        for member in value.values() if isinstance(value, dict) else value:
+            _check_depth(member, left - 1)
+
+
+#: The members that make up a public key (RFC 7518 section 6, RFC 8037 section 2).
+_MEMBERS: Final[Mapping[str, frozenset[str]]] = {
+    "RSA": frozenset({"n", "e"}),
+    "EC": frozenset({"crv", "x", "y"}),
+    "OKP": frozenset({"crv", "x"}),
+}
+_CURVES: Final = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"} | {
+    "secp256k1": "secp256k1"
+}
+
+
+def _certificate(der: bytes) -> x509.Certificate:
+    return x509.load_der_x509_certificate(der)
+
+
+def _key(public_key: object) -> Key:
+    """Wrap a public key, or raise if it is of no kind, size or shape we accept."""
+    match public_key:
+        case rsa.RSAPublicKey():
+            _check_rsa(public_key.public_numbers())
+            return Key("RSA", "", public_key)
+        case ec.EllipticCurvePublicKey() if public_key.curve.name in _CURVES:
+            return Key("EC", _CURVES[public_key.curve.name], public_key)
+        case ed25519.Ed25519PublicKey():
+            _check_order(public_key.public_bytes_raw(), _SMALL_ORDER_25519)
+            return Key("OKP", "Ed25519", public_key)
+        case ed448.Ed448PublicKey():
+            _check_order(public_key.public_bytes_raw(), _SMALL_ORDER_448)
+            return Key("OKP", "Ed448", public_key)
+    raise UnusableKeyError("a key of this kind verifies no token")
+
+
+def _check_rsa_size(n: str, e: str) -> None:
+    """Before any arithmetic: a modulus of megabits would cost CPU just to import."""
+    if len(n) * 6 > RSA_BITS.stop + 16 or len(e) * 6 > RSA_EXPONENT_BITS + 16:
+        raise UnusableKeyError("the RSA modulus or exponent is too long")
+
+
+def _check_rsa(numbers: rsa.RSAPublicNumbers) -> None:
+    if numbers.n.bit_length() not in RSA_BITS:
+        raise UnusableKeyError(f"an RSA modulus of {numbers.n.bit_length()} bits (2048 or more)")
+    odd = numbers.n & numbers.e & 1
+    if not odd or numbers.e < 3 or numbers.e.bit_length() > RSA_EXPONENT_BITS:  # noqa: PLR2004
+        raise UnusableKeyError("a weak RSA modulus or exponent")
+
+
+# Points whose multiples are a handful: a signature by such a "key" can be made by anybody.
+# By their y coordinate, canonical or not; the sign of x, the topmost bit, is cut off.
+_P25519: Final = 2**255 - 19
+_Y8: Final = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
+_SMALL_ORDER_25519: Final = frozenset(
+    {0, 1, _P25519 - 1, _P25519, _P25519 + 1, _Y8, _P25519 - _Y8}
+)
+_P448: Final = 2**448 - 2**224 - 1
+_SMALL_ORDER_448: Final = frozenset({0, 1, _P448 - 1, _P448, _P448 + 1})
+
+
+def _check_order(raw: bytes, small: frozenset[int]) -> None:
+    y = int.from_bytes(raw, "little") & ~(1 << (len(raw) * 8 - 1))
+    if y in small:
+        raise UnusableKeyError("a point of small order")
+
+
+def _rsa_pkcs1(hash_: hashes.HashAlgorithm) -> Callable[[rsa.RSAPublicKey, bytes, bytes], None]:
+    scheme = padding.PKCS1v15()
+    return lambda key, signature, signed: key.verify(signature, signed, scheme, hash_)
+
+
+def _rsa_pss(hash_: hashes.HashAlgorithm) -> Callable[[rsa.RSAPublicKey, bytes, bytes], None]:
+    # RFC 7518 section 3.5: the salt is as long as the hash, nothing else.
+    scheme = padding.PSS(padding.MGF1(hash_), hash_.digest_size)
+    return lambda key, signature, signed: key.verify(signature, signed, scheme, hash_)
+
+
+def _ecdsa(
+    hash_: hashes.HashAlgorithm, size: int
+) -> Callable[[ec.EllipticCurvePublicKey, bytes, bytes], None]:
+    scheme = ec.ECDSA(hash_)
+
+    def verify(key: ec.EllipticCurvePublicKey, signature: bytes, signed: bytes) -> None:
+        if len(signature) != 2 * size:  # RFC 7518 section 3.4: R and S, each of full length
+            raise ValueError(len(signature))
+        r = int.from_bytes(signature[:size], "big")
+        s = int.from_bytes(signature[size:], "big")
+        key.verify(encode_dss_signature(r, s), signed, scheme)
+
+    return verify
+
+
+def _eddsa(key: ed25519.Ed25519PublicKey, signature: bytes, signed: bytes) -> None:
+    key.verify(signature, signed)
+
+
+def _hmac(name: str) -> Callable[[bytes, bytes, bytes], None]:
+    def verify(secret: bytes, signature: bytes, signed: bytes) -> None:
+        if not hmac.compare_digest(hmac.digest(secret, signed, name), signature):
+            raise ValueError(name)
+
+    return verify
+
+
+def _row(
+    name: str, kty: str, crv: str, verify: Callable[[Any, bytes, bytes], None], *also: str
+) -> tuple[str, Algorithm]:
+    return name, Algorithm(kty, crv, verify, frozenset({name, *also}))
+
+
+_SHA256, _SHA384, _SHA512 = hashes.SHA256(), hashes.SHA384(), hashes.SHA512()
+
+#: Every algorithm there is for us; which of them a token may use, the settings say.
+ALGORITHMS: Final[Mapping[str, Algorithm]] = dict(
+    (
+        _row("EdDSA", "OKP", "Ed25519", _eddsa, "Ed25519"),
+        _row("Ed25519", "OKP", "Ed25519", _eddsa, "EdDSA"),
+        _row("ES256", "EC", "P-256", _ecdsa(_SHA256, 32)),
+        _row("ES384", "EC", "P-384", _ecdsa(_SHA384, 48)),
+        _row("ES512", "EC", "P-521", _ecdsa(_SHA512, 66)),
+        _row("PS256", "RSA", "", _rsa_pss(_SHA256)),
+        _row("PS384", "RSA", "", _rsa_pss(_SHA384)),
+        _row("PS512", "RSA", "", _rsa_pss(_SHA512)),
+        _row("RS256", "RSA", "", _rsa_pkcs1(_SHA256)),
+        _row("RS384", "RSA", "", _rsa_pkcs1(_SHA384)),
+        _row("RS512", "RSA", "", _rsa_pkcs1(_SHA512)),
+        _row("ES256K", "EC", "secp256k1", _ecdsa(_SHA256, 32)),
+        _row("Ed448", "OKP", "Ed448", _eddsa, "EdDSA"),
+        _row("HS256", "oct", "", _hmac("sha256")),
+        _row("HS384", "oct", "", _hmac("sha384")),
+        _row("HS512", "oct", "", _hmac("sha512")),
+    )
+)
+#: The kinds of key there are: (kty, crv).
+KINDS: Final = frozenset((algorithm.kty, algorithm.crv) for algorithm in ALGORITHMS.values())
+#: Bytes a shared secret needs at least: as many as its hash (RFC 7518 section 3.2).
+SECRET_SIZES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
+#: Accepted unless the settings say otherwise.
+DEFAULT_ALGORITHMS: Final = tuple(ALGORITHMS)[:11]
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in hexadecimal: names a key set in logs and metrics."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,301 @@
+"""Which keys may have signed this token: key sources and the immutable key set behind them.
+
+A key source is any object with ``candidates(header)``. The verifier tries what it yields, in
+order, until a signature verifies; nothing yielded means that the key is not to be found.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from typing import Final
+from typing import NamedTuple
+from typing import Protocol
+
+from . import jose
+from .events import Event
+from .events import KeysChanged
+from .events import RefreshFailed
+from .events import printable
+
+#: Keys tried for one token without ``kid``, or under a ``kid`` that several keys share.
+MAX_CANDIDATES: Final = 8
+#: What a public key never has (RFC 7518 sections 6.2.2, 6.3.2 and 6.4).
+_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+
+
+class KeySource(Protocol):
+    """Whatever yields keys: a set, a file, a remote JWKS, or an object of your own."""
+
+    def candidates(self, header: Mapping[str, Any]) -> Iterable[jose.Key]:
+        """Yield the keys that may have signed a token with this JOSE header, best first.
+
+        ``header["alg"]`` is an allowed algorithm and ``header["kid"]``, if there, a string
+        of 1 to 256 characters; neither is verified. Raises
+        :class:`~jwt_wsgi.errors.KeysUnavailableError` if that cannot be known now.
+        """
+
+
+class DocumentError(ValueError):
+    """The whole document is no usable JWKS; the message says why."""
+
+
+class Dropped(NamedTuple):
+    """A member of a set that is not used; ``kid`` is escaped, ``private``: it holds a secret."""
+
+    kid: str
+    reason: str
+    private: bool
+
+
+class KeySet:
+    """An immutable JWKS (RFC 7517 section 5). Bad members are dropped, the rest is used.
+
+    A key is built when a token first asks for it: a set of a thousand costs no request.
+    """
+
+    __slots__ = ("_any_kid", "_by_kid", "_digest", "_members", "dropped")
+
+    def __init__(
+        self, members: Iterable["_Member"], dropped: Iterable[Dropped] = (), *, any_kid: bool = False
+    ) -> None:
+        self._members = tuple(members)
+        self._any_kid = any_kid
+        self.dropped = tuple(dropped)
+        self._digest: str | None = None
+        self._by_kid: dict[str, list[_Member]] = {}
+        for member in self._members:
+            if member.kid is not None:
+                self._by_kid.setdefault(member.kid, []).append(member)
+
+    @classmethod
+    def parse(cls, document: bytes | str, *, max_keys: int = 1024) -> "KeySet":
+        """Read a JWKS. Raises :class:`DocumentError` unless it holds one usable key at least."""
+        try:
+            data = document.encode() if isinstance(document, str) else document
+            jwks = jose.json_object(data)
+        except ValueError as error:
+            raise DocumentError(f"it is not strict JSON with one object: {error}") from error
+        return cls.of(jwks, max_keys=max_keys)
+
+    @classmethod
+    def of(cls, jwks: Mapping[str, Any], *, max_keys: int = 1024) -> "KeySet":
+        """Make a set of a JWKS that is an object already; otherwise as :meth:`parse`."""
+        listed = jwks.get("keys")
+        if not isinstance(listed, list):
+            raise DocumentError('it has no "keys" list')
+        if len(listed) > max_keys:
+            raise DocumentError(f"it has {len(listed)} keys, more than {max_keys}")
+        members: dict[_Member, None] = {}
+        dropped = []
+        for jwk in listed:
+            try:
+                members[_Member.of(jwk)] = None
+            except _DroppedError as error:
+                dropped.append(error.dropped)
+        keyset = cls(members, dropped)
+        if not any(member.key() for member in keyset._members):  # built until one is usable
+            reasons = "; ".join(f"{d.kid}: {d.reason}" for d in keyset.unusable()[:5])
+            raise DocumentError(f"it has no usable key ({reasons or 'it is empty'})")
+        return keyset
+
+    @classmethod
+    def single(cls, key: jose.Key) -> "KeySet":
+        """One key without a name, for tokens of any ``kid``: a PEM key, a shared secret."""
+        return cls([_Member(None, key.kty, key.crv, None, None, key)], any_kid=True)
+
+    def candidates(self, header: Mapping[str, Any]) -> tuple[jose.Key, ...]:
+        """The keys that fit ``kid``, ``alg``, ``kty``, ``crv``, ``use`` and ``key_ops``."""
+        return self.find(header)
+
+    def find(self, header: Mapping[str, Any]) -> tuple[jose.Key, ...]:
+        """As :meth:`candidates`; () if there is none."""
+        kid = header.get("kid")
+        algorithm = jose.ALGORITHMS[header["alg"]]
+        members: Sequence[_Member] = self._members
+        if kid is not None and not self._any_kid:
+            members = self._by_kid.get(kid, ())
+        fitting = [member for member in members if member.fits(algorithm)][:MAX_CANDIDATES]
+        return tuple(key for member in fitting if (key := member.key()))
+
+    @property
+    def kids(self) -> tuple[str, ...]:
+        """The names of the keys; a key without a name has none here."""
+        return tuple(self._by_kid)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the set: equal sets have equal digests, however they are written down."""
+        if self._digest is None:
+            texts = sorted(member.canonical() for member in self._members)
+            self._digest = jose.digest("\n".join(texts).encode())
+        return self._digest
+
+    def __contains__(self, kid: object) -> bool:
+        return kid in self._by_kid
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def unusable(self) -> tuple[Dropped, ...]:
+        """Every member that is not used, those included that only building them shows."""
+        broken = (member.broken() for member in self._members)
+        return (*self.dropped, *(dropped for dropped in broken if dropped))
+
+
+class FileKeys:
+    """The JWKS of a file, read again within a second of its change.
+
+    A change that leaves no usable set is an event; the keys read before stay in use.
+    """
+
+    #: Seconds between two looks at the file.
+    LOOK_EVERY: Final = 1.0
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        emit: Callable[[Event], None],
+        max_keys: int = 1024,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Read the file once. Raises :class:`OSError` or :class:`DocumentError`."""
+        self._path = Path(path)
+        self._emit = emit
+        self._max_keys = max_keys
+        self._clock = clock
+        self._looked = clock()
+        self._seen = self._fingerprint()
+        self._keyset = KeySet.parse(self._path.read_bytes(), max_keys=max_keys)
+
+    def candidates(self, header: Mapping[str, Any]) -> tuple[jose.Key, ...]:
+        return self.current().find(header)
+
+    def current(self) -> KeySet:
+        """The set in use now."""
+        now = self._clock()
+        if now - self._looked >= self.LOOK_EVERY:
+            self._looked = now
+            self._look()
+        return self._keyset
+
+    def _look(self) -> None:
+        try:
+            seen = self._fingerprint()
+            if seen == self._seen:
+                return
+            self._seen = seen
+            fresh = KeySet.parse(self._path.read_bytes(), max_keys=self._max_keys)
+        except (OSError, DocumentError) as error:
+            self._emit(
+                RefreshFailed(str(self._path), "file", str(error), 0, 1, 0.0, self.LOOK_EVERY)
+            )
+            return
+        self._keyset, old = fresh, self._keyset
+        added, removed = set(fresh.kids) - set(old.kids), set(old.kids) - set(fresh.kids)
+        self._emit(
+            KeysChanged(
+                str(self._path), tuple(sorted(added)), tuple(sorted(removed)), fresh.digest
+            )
+        )
+
+    def _fingerprint(self) -> tuple[int, int, int]:
+        stat = self._path.stat()
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+class _DroppedError(Exception):
+    def __init__(self, kid: object, reason: str, *, private: bool = False) -> None:
+        self.dropped = Dropped(_name(kid), reason, private)
+        super().__init__(reason)
+
+
+class _Member:
+    """One usable-looking JWK; its key is built at first use, at most once matters."""
+
+    __slots__ = ("_jwk", "_key", "_why", "alg", "crv", "kid", "kty")
+
+    def __init__(
+        self,
+        kid: str | None,
+        kty: str,
+        crv: str,
+        alg: str | None,
+        jwk: Mapping[str, Any] | None,
+        key: jose.Key | None = None,
+    ) -> None:
+        self.kid, self.kty, self.crv, self.alg = kid, kty, crv, alg
+        self._jwk, self._key, self._why = jwk, key, ""
+
+    @classmethod
+    def of(cls, jwk: object) -> "_Member":
+        """Check what can be checked without arithmetic (KEYS: bad members spoil nothing)."""
+        if not isinstance(jwk, dict):
+            raise _DroppedError(None, "it is no JSON object")
+        kid, kty, alg = jwk.get("kid"), jwk.get("kty"), jwk.get("alg")
+        if not _PRIVATE.isdisjoint(jwk):
+            raise _DroppedError(kid, "it holds a private or secret key", private=True)
+        if kty not in ("RSA", "EC", "OKP"):
+            raise _DroppedError(kid, "its kty is none that verifies tokens")
+        if "kid" in jwk and (not isinstance(kid, str) or not 0 < len(kid) <= jose.MAX_KID_SIZE):
+            raise _DroppedError(kid, "its kid is no string of 1 to 256 characters")
+        if jwk.get("use", "sig") != "sig":
+            raise _DroppedError(kid, "its use is not sig")
+        if "key_ops" in jwk and not _may_verify(jwk["key_ops"]):
+            raise _DroppedError(kid, "its key_ops do not hold verify")
+        if "alg" in jwk and not (isinstance(alg, str) and _signs(alg, kty)):
+            raise _DroppedError(kid, "its alg is no signature algorithm of its kty")
+        member = cls(kid, kty, "" if kty == "RSA" else jwk.get("crv", ""), alg, jwk)
+        if not member.crv and kty != "RSA":
+            member._take_crv_from_key(kid)
+        if (kty, member.crv) not in jose.KINDS:
+            raise _DroppedError(kid, "its crv is none that verifies tokens")
+        return member
+
+    def fits(self, algorithm: jose.Algorithm) -> bool:
+        """Whether this key may verify that algorithm (RFC 8725 section 3.1)."""
+        fits_kind = self.kty == algorithm.kty and self.crv == algorithm.crv
+        return fits_kind and (self.alg is None or self.alg in algorithm.names)
+
+    def key(self) -> jose.Key | None:
+        if self._key is None and self._jwk is not None and not self._why:
+            try:
+                self._key = jose.import_jwk(self._jwk)
+            except jose.UnusableKeyError as error:
+                self._why = str(error)
+        return self._key
+
+    def broken(self) -> Dropped | None:
+        return None if self.key() else Dropped(_name(self.kid), self._why, private=False)
+
+    def canonical(self) -> str:
+        return json.dumps(self._jwk, sort_keys=True, separators=(",", ":"))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Member) and self.canonical() == other.canonical()
+
+    def __hash__(self) -> int:
+        return hash((self.kid, self.kty, self.alg))
+
+    def _take_crv_from_key(self, kid: object) -> None:
+        key = self.key()  # an EC or OKP key that has only x5c
+        if key is None:
+            raise _DroppedError(kid, self._why)
+        self.crv = key.crv
+
+
+def _name(kid: object) -> str:
+    return "(without kid)" if kid is None else printable(kid)
+
+
+def _may_verify(key_ops: object) -> bool:
+    return isinstance(key_ops, Sequence) and not isinstance(key_ops, str) and "verify" in key_ops
+
+
+def _signs(alg: str, kty: str) -> bool:
+    return alg in jose.ALGORITHMS and jose.ALGORITHMS[alg].kty == kty

@@ -1,0 +1,299 @@
+"""A fake issuer for your tests: real keys, real signatures, only the trust is fake.
+
+.. code-block:: python
+
+    issuer = FakeIssuer("https://issuer.example")
+    client = Client(issuer.protect(app))
+    client.get("/", headers={"Authorization": f"Bearer {issuer.token(sub='ada')}"})
+
+Not for production: whoever has the object has the private keys.
+"""
+
+import base64
+import hmac
+import json
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from http.server import ThreadingHTTPServer
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Final
+from typing import Unpack
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ed448
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from joserfc import jwk
+
+from .middleware import JWTMiddleware
+from .settings import Options
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+_HASHES: Final = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
+_CURVES: Final = {
+    "ES256": ec.SECP256R1(),
+    "ES384": ec.SECP384R1(),
+    "ES512": ec.SECP521R1(),
+    "ES256K": ec.SECP256K1(),
+}
+
+
+class _SigningKey:
+    """A private key and how it signs; the counterpart of one row of ``jose.ALGORITHMS``."""
+
+    def __init__(self, algorithm: str, kid: str) -> None:
+        self.algorithm, self.kid = algorithm, kid
+        self.private: Any = _generate(algorithm)
+
+    def sign(self, data: bytes) -> bytes:
+        """Sign ``data`` as RFC 7518 section 3 and RFC 8037 say."""
+        algorithm, key = self.algorithm, self.private
+        if algorithm.startswith("HS"):
+            return hmac.digest(key, data, f"sha{algorithm[2:]}")
+        if algorithm.startswith("Ed"):
+            signature: bytes = key.sign(data)
+            return signature
+        hash_ = _HASHES[algorithm[2:5]]
+        if algorithm.startswith("ES"):
+            size = (key.curve.key_size + 7) // 8
+            r, s = decode_dss_signature(key.sign(data, ec.ECDSA(hash_)))
+            return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+        if algorithm.startswith("PS"):
+            scheme: Any = padding.PSS(padding.MGF1(hash_), hash_.digest_size)
+        else:
+            scheme = padding.PKCS1v15()
+        signature = key.sign(data, scheme, hash_)
+        return signature
+
+    def jwk(self) -> dict[str, Any]:
+        """The public JWK (RFC 7517)."""
+        kinds: dict[str, Any] = {"RS": jwk.RSAKey, "PS": jwk.RSAKey, "ES": jwk.ECKey}
+        kind = kinds.get(self.algorithm[:2], jwk.OKPKey)
+        public = kind(self.private.public_key(), self.private.public_key()).as_dict(private=False)
+        return {**public, "kid": self.kid, "use": "sig", "alg": self.algorithm}
+
+
+def _generate(algorithm: str) -> object:
+    if algorithm.startswith("HS"):
+        return secrets.token_bytes(64)
+    if algorithm in _CURVES:
+        return ec.generate_private_key(_CURVES[algorithm])
+    if algorithm == "Ed448":
+        return ed448.Ed448PrivateKey.generate()
+    if algorithm.startswith("Ed"):
+        return ed25519.Ed25519PrivateKey.generate()
+    return rsa.generate_private_key(65537, 2048)
+
+
+class FakeIssuer:
+    """An issuer of tokens for tests. Nothing needs to be said; everything can be.
+
+    ``issuer``: its identifier, the ``iss`` of its tokens. ``algorithm``: any of
+    :data:`jwt_wsgi.jose.ALGORITHMS`. ``claims``: claims of every token, for instance ``aud``.
+    """
+
+    def __init__(
+        self, issuer: str | None = None, *, algorithm: str = "EdDSA", **claims: object
+    ) -> None:
+        self._named = issuer
+        self._claims = claims
+        self.algorithm = algorithm
+        self._number = 0
+        self._keys: list[_SigningKey] = []
+        self._server: _Server | None = None
+        self.rotate()
+
+    @property
+    def issuer(self) -> str:
+        """The identifier; while it is served and was not given one, the server's URL."""
+        if self._named is not None:
+            return self._named
+        return self._server.url if self._server else "https://issuer.example"
+
+    @property
+    def kid(self) -> str:
+        """The name of the key that signs now."""
+        return self._keys[0].kid
+
+    @property
+    def secret(self) -> str:
+        """With HS256, HS384, HS512: the shared secret, as the option ``secret`` takes it."""
+        return "base64:" + base64.b64encode(self._keys[0].private).decode()
+
+    def token(self, *, header: Mapping[str, Any] | None = None, **claims: object) -> str:
+        """Make a signed token that is good for five minutes, unless the claims say otherwise.
+
+        ``header`` and ``claims`` are added to the usual ones; a member that is None is left out.
+        """
+        return self._token(self._keys[0], header, claims)
+
+    def wrong_key(self) -> Callable[..., str]:
+        """A :meth:`token` that signs with a key of its own under the current ``kid``."""
+        impostor = _SigningKey(self.algorithm, self.kid)
+
+        def token(*, header: Mapping[str, Any] | None = None, **claims: object) -> str:
+            return self._token(impostor, header, claims)
+
+        return token
+
+    def rotate(self, *, keep: bool = True) -> None:
+        """Sign with a new key from now on; ``keep`` False: no longer publish the old ones."""
+        self._number += 1
+        key = _SigningKey(self.algorithm, f"key-{self._number}")
+        self._keys = [key, *self._keys] if keep else [key]
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys, the current one first (RFC 7517 section 5)."""
+        if self.algorithm.startswith("HS"):
+            return {"keys": []}
+        return {"keys": [key.jwk() for key in self._keys]}
+
+    def protect(self, app: "WSGIApplication", **options: Unpack[Options]) -> JWTMiddleware:
+        """Wrap ``app`` so that it trusts this issuer, without any network."""
+        wired: Options = {"issuer": self.issuer}
+        if self.algorithm.startswith("HS"):
+            wired |= {"secret": self.secret, "algorithms": self.algorithm}
+        else:
+            wired |= {"jwks": self.jwks(), "algorithms": self.algorithm}
+        return JWTMiddleware(app, **(wired | options))
+
+    @contextmanager
+    def serve(self, port: int = 0) -> "Iterator[FakeIssuer]":
+        """Serve discovery and JWKS on loopback for the time of the ``with``; yields itself."""
+        self._server = _Server(self, port)
+        try:
+            yield self
+        finally:
+            server, self._server = self._server, None
+            server.stop()
+
+    @property
+    def url(self) -> str:
+        """Where it is served."""
+        return self._running.url
+
+    @property
+    def jwks_uri(self) -> str:
+        """Where the keys are served."""
+        return f"{self.url}/.well-known/jwks.json"
+
+    @property
+    def requests(self) -> list[str]:
+        """The paths that were asked for since it is served."""
+        return self._running.requests
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """Answer everything with 500 for the time of the ``with``."""
+        self._running.broken = True
+        try:
+            yield
+        finally:
+            self._running.broken = False
+
+    @contextmanager
+    def slow(self, seconds: float) -> Iterator[None]:
+        """Answer everything so much later for the time of the ``with``."""
+        self._running.delay = seconds
+        try:
+            yield
+        finally:
+            self._running.delay = 0.0
+
+    @property
+    def _running(self) -> "_Server":
+        if self._server is None:
+            raise RuntimeError("the issuer is not served; use it inside `with issuer.serve():`")
+        return self._server
+
+    def _token(
+        self, key: _SigningKey, header: Mapping[str, Any] | None, claims: Mapping[str, object]
+    ) -> str:
+        now = int(time.time())
+        usual = {"iss": self.issuer, "sub": "somebody", "iat": now, "exp": now + 300}
+        members = {"alg": self.algorithm, "typ": "JWT", "kid": key.kid, **(header or {})}
+        signed = f"{_part(members)}.{_part(usual | self._claims | dict(claims))}"
+        return f"{signed}.{_base64url(key.sign(signed.encode()))}"
+
+    def _document(self, path: str) -> dict[str, Any] | None:
+        base = urlsplit(self.issuer).path.rstrip("/") if self._named else ""
+        metadata = {"issuer": self.issuer, "jwks_uri": self.jwks_uri}
+        return {
+            f"{base}/.well-known/openid-configuration": metadata,
+            f"/.well-known/oauth-authorization-server{base}": metadata,
+            "/.well-known/jwks.json": self.jwks(),
+        }.get(path)
+
+
+def _part(members: Mapping[str, object]) -> str:
+    told = {name: value for name, value in members.items() if value is not None}
+    return _base64url(json.dumps(told).encode())
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class _Server(ThreadingHTTPServer):
+    """The issuer's endpoints on loopback."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, issuer: FakeIssuer, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.issuer = issuer
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.requests: list[str] = []
+        self.broken = False
+        self.delay = 0.0
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.shutdown()
+        self.server_close()
+        self._thread.join()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a client that hangs up is part of many a test."""
+
+    def server_bind(self) -> None:
+        """Bind without the reverse look-up of the host's name that http.server makes."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        self.server.requests.append(self.path)
+        time.sleep(self.server.delay)
+        document = self.server.issuer._document(self.path)  # noqa: SLF001  # its own server
+        status = 500 if self.server.broken else 200 if document is not None else 404
+        body = json.dumps(document if status == 200 else {"error": status}).encode()  # noqa: PLR2004
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name there
+        """Say nothing."""

@@ -1,0 +1,129 @@
+"""Every way to refuse: status, challenge, body. An error without a row here fails."""
+
+import json
+
+import pytest
+
+from jwt_wsgi import errors
+from jwt_wsgi.responses import Responses
+
+#: error, status, body, challenge behind the realm (None: no challenge at all)
+ROWS = [
+    (errors.MissingTokenError(), 401, {"error": "No token provided"}, ""),
+    (
+        errors.MalformedHeaderError(bearer=False),
+        401,
+        {"error": "Invalid authorization header format"},
+        "",
+    ),
+    (
+        errors.MalformedHeaderError(bearer=True),
+        401,
+        {"error": "Invalid authorization header format"},
+        ', error="invalid_token"',
+    ),
+    (
+        errors.MultipleTokensError(),
+        400,
+        {"error": "Multiple tokens provided"},
+        ', error="invalid_request"',
+    ),
+    (
+        errors.InsufficientScopeError(scope=["a", "b"]),
+        403,
+        {
+            "error": "Insufficient scope",
+            "details": "The token does not permit this request",
+            "code": "insufficient_scope",
+        },
+        ', error="insufficient_scope",'
+        ' error_description="The token does not permit this request", scope="a b"',
+    ),
+    (
+        errors.KeysUnavailableError(29.1),
+        503,
+        {
+            "error": "Keys unavailable",
+            "details": "The keys of the issuer cannot be had at the moment",
+            "code": "keys_unavailable",
+        },
+        None,
+    ),
+    *(
+        (
+            errors.InvalidTokenError(code),
+            401,
+            {"error": "Invalid token", "details": sentence, "code": code},
+            f', error="invalid_token", error_description="{sentence}"',
+        )
+        for code, sentence in errors.TOKEN_ERRORS.items()
+    ),
+]
+
+
+def subclasses(cls: type) -> set[type]:
+    return {cls}.union(*(subclasses(sub) for sub in cls.__subclasses__()))
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "body", "challenge"), ROWS, ids=[row[0].code for row in ROWS]
+)
+def test_the_answer_of_an_error(
+    error: errors.AuthError, status: int, body: dict[str, str], challenge: str | None
+) -> None:
+    """Status, JSON body and challenge are those of the table."""
+    answer = Responses(realm="api").answer(error)
+    headers = dict(answer.headers)
+
+    assert answer.status.startswith(f"{status} ")
+    assert json.loads(answer.body) == body
+    assert headers["Content-Type"] == "application/json"
+    assert headers["Content-Length"] == str(len(answer.body))
+    assert headers["Cache-Control"] == "no-store"
+    if challenge is None:
+        assert "WWW-Authenticate" not in headers
+        assert headers["Retry-After"] == "30"
+    else:
+        assert headers["WWW-Authenticate"] == 'Bearer realm="api"' + challenge
+
+
+def test_every_error_has_a_row() -> None:
+    """A new reason to refuse needs its documented answer."""
+    rows = {type(row[0]) for row in ROWS}
+
+    assert rows == subclasses(errors.AuthError) - {errors.AuthError}
+
+
+def test_what_a_client_reads_may_stand_in_a_challenge() -> None:
+    """RFC 6750 section 3: no quote, no backslash, only printable ASCII."""
+    for error, *_ in ROWS:
+        text = error.error + (error.details or "") + error.code
+        assert text.isascii()
+        assert text.isprintable()
+        assert not {'"', "\\"} & set(text)
+
+
+def test_without_details_only_the_code_stays() -> None:
+    """error_details=false: neither details nor error_description, but the stable code."""
+    answer = Responses(realm="api", details=False).answer(errors.InvalidTokenError("token_expired"))
+
+    assert json.loads(answer.body) == {"error": "Invalid token", "code": "token_expired"}
+    assert dict(answer.headers)["WWW-Authenticate"] == 'Bearer realm="api", error="invalid_token"'
+
+
+def test_a_gateway_may_insist_on_401() -> None:
+    """unavailable_status replaces 503, and nothing else."""
+    responses = Responses(realm="api", unavailable_status=401)
+
+    assert responses.answer(errors.KeysUnavailableError()).status == "401 Unauthorized"
+    assert responses.answer(errors.InsufficientScopeError()).status == "403 Forbidden"
+
+
+def test_a_responder_replaces_the_body_and_never_the_challenge() -> None:
+    """The answer of a user's own keeps RFC 6750."""
+    responses = Responses(realm="api", responder=lambda error: ("text/plain", error.code.encode()))
+    answer = responses.answer(errors.InvalidTokenError("token_expired"))
+
+    assert answer.body == b"token_expired"
+    assert dict(answer.headers)["Content-Type"] == "text/plain"
+    assert "invalid_token" in dict(answer.headers)["WWW-Authenticate"]

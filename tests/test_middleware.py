@@ -1,0 +1,384 @@
+"""One request through the middleware: who passes, what the app gets, what a refused one gets."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import EchoApp
+from conftest import bearer
+from werkzeug.test import Client
+from werkzeug.test import EnvironBuilder
+
+from jwt_wsgi import ConfigurationError
+from jwt_wsgi import JWTMiddleware
+from jwt_wsgi import Settings
+from jwt_wsgi.events import Accepted
+from jwt_wsgi.events import Event
+from jwt_wsgi.events import Refused
+from jwt_wsgi.testing import FakeIssuer
+
+Make = Callable[..., Client]
+PREFLIGHT = {"Origin": "https://spa.example", "Access-Control-Request-Method": "POST"}
+
+
+def test_a_good_token_reaches_the_app_with_its_payload(
+    app: EchoApp, client: Make, issuer: FakeIssuer
+) -> None:
+    """The app finds the verified claims and the JOSE header in its environ."""
+    answer = client().get("/", headers=bearer(issuer.token(sub="ada", roles=["admin"])))
+
+    assert (answer.status_code, answer.text) == (200, "ada")
+    assert isinstance(app.payload, dict)
+    assert app.payload["roles"] == ["admin"]
+    assert app.environ is not None
+    assert app.environ["jwt_wsgi.header"]["alg"] == "EdDSA"
+
+
+def test_the_payload_is_the_apps_own(app: EchoApp, client: Make, issuer: FakeIssuer) -> None:
+    """A handler may change what it got; the next request with the same token sees nothing of it."""
+    token, visitor = issuer.token(sub="ada", roles=["user"]), client()
+    visitor.get("/", headers=bearer(token))
+    app.payload["roles"].append("admin")
+    app.payload["sub"] = "mallory"
+
+    visitor.get("/", headers=bearer(token))
+
+    assert (app.payload["sub"], app.payload["roles"]) == ("ada", ["user"])
+
+
+@pytest.mark.parametrize(
+    ("header", "status", "body", "challenge"),
+    [
+        pytest.param(None, 401, {"error": "No token provided"}, "", id="absent"),
+        pytest.param("", 401, {"error": "No token provided"}, "", id="empty"),
+        pytest.param(
+            "Basic dXNlcg==", 401, {"error": "Invalid authorization header format"}, "", id="basic"
+        ),
+        pytest.param(
+            "Bearer a b",
+            401,
+            {"error": "Invalid authorization header format"},
+            ', error="invalid_token"',
+            id="two words",
+        ),
+        pytest.param(
+            "Bearer not-a-jwt",
+            401,
+            {
+                "error": "Invalid token",
+                "details": "The token is malformed",
+                "code": "token_malformed",
+            },
+            ', error="invalid_token", error_description="The token is malformed"',
+            id="no JWT",
+        ),
+    ],
+)
+def test_what_a_refused_request_gets(
+    app: EchoApp, client: Make, header: str | None, status: int, body: Any, challenge: str
+) -> None:
+    """The documented body and challenge, and the app is not called."""
+    answer = client().get("/", headers={} if header is None else {"Authorization": header})
+
+    assert (answer.status_code, answer.json) == (status, body)
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"' + challenge
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert app.environ is None
+
+
+def test_an_expired_token_is_told_so(client: Make, issuer: FakeIssuer) -> None:
+    """The reason stands in the body, in the challenge, and as a stable code."""
+    answer = client().get("/", headers=bearer(issuer.token(exp=1)))
+
+    assert answer.json == {
+        "error": "Invalid token",
+        "details": "The token has expired",
+        "code": "token_expired",
+    }
+    assert 'error_description="The token has expired"' in answer.headers["WWW-Authenticate"]
+
+
+def test_head_has_the_headers_and_no_body(client: Make) -> None:
+    """RFC 9110 section 9.3.2."""
+    answer = client().head("/")
+
+    assert answer.headers["Content-Length"] == str(len('{"error": "No token provided"}'))
+    assert answer.data == b""
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/docs", "/docs/", "/docs/deep/page"])
+def test_public_paths_need_no_token(app: EchoApp, client: Make, path: str) -> None:
+    """Exact paths and whole subtrees pass, and not even a bad token is looked at."""
+    answer = client(public_paths=["/healthz", "/docs/*"]).get(path, headers=bearer("rubbish"))
+
+    assert answer.status_code == 200
+    assert app.payload is None
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz/", "/healthzz", "/docsx", "/docs//x", "/docs/../x"])
+def test_other_paths_need_one(client: Make, path: str) -> None:
+    """A pattern is never a bare prefix, and a path that routers read differently is never public."""
+    environ = EnvironBuilder().get_environ() | {"PATH_INFO": path}
+
+    assert client(public_paths=["/healthz", "/docs/*"]).open(environ).status_code == 401
+
+
+def test_optional_lets_the_missing_pass_and_refuses_the_bad(
+    app: EchoApp, client: Make, issuer: FakeIssuer
+) -> None:
+    """optional: no token or another scheme is anonymous, a bad token is still refused."""
+    visitor = client(optional=True)
+
+    assert visitor.get("/").status_code == 200
+    assert app.payload is None
+    assert visitor.get("/", headers={"Authorization": "Basic dXNlcg=="}).status_code == 200
+    assert visitor.get("/", headers=bearer(issuer.token(exp=1))).status_code == 401
+    assert visitor.get("/", headers=bearer(issuer.token(sub="ada"))).text == "ada"
+
+
+def test_scopes_are_all_needed(client: Make, issuer: FakeIssuer) -> None:
+    """A token without every required scope is answered 403, with the scopes in the challenge."""
+    visitor = client(required_scopes="read write")
+
+    answer = visitor.get("/", headers=bearer(issuer.token(scope="read")))
+
+    assert answer.status_code == 403
+    assert answer.json is not None
+    assert answer.json["code"] == "insufficient_scope"
+    assert 'scope="read write"' in answer.headers["WWW-Authenticate"]
+    for good in ({"scope": "write read x"}, {"scope": ["read", "write"]}, {"scp": ["read", "write"]}):
+        assert visitor.get("/", headers=bearer(issuer.token(**good))).status_code == 200
+
+
+def test_optional_with_scopes_asks_them_of_tokens_only(client: Make, issuer: FakeIssuer) -> None:
+    """Anonymous passes; who comes with a token needs its scopes."""
+    visitor = client(optional=True, required_scopes="read")
+
+    assert visitor.get("/").status_code == 200
+    assert visitor.get("/", headers=bearer(issuer.token())).status_code == 403
+
+
+def test_a_preflight_passes_only_if_asked_for_and_whole(
+    client: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """skip_preflight lets OPTIONS with both headers through; a refused one is explained once."""
+    assert client(skip_preflight=True).options("/", headers=PREFLIGHT).status_code == 200
+    only_origin = {"Origin": "https://spa.example"}
+    assert client(skip_preflight=True).options("/", headers=only_origin).status_code == 401
+    assert client(skip_preflight=True).get("/", headers=PREFLIGHT).status_code == 401
+
+    visitor = client()
+    assert [visitor.options("/", headers=PREFLIGHT).status_code for _ in range(3)] == [401] * 3
+    assert sum("skip_preflight" in record.message for record in caplog.records) == 1
+
+
+def test_a_script_of_an_allowed_origin_can_read_our_answers(client: Make) -> None:
+    """cors_origins: our own 401 carries what a browser needs; the app's answers are untouched."""
+    visitor = client(cors_origins="https://spa.example")
+    ours = visitor.get("/", headers={"Origin": "https://spa.example"})
+    strange = visitor.get("/", headers={"Origin": "https://evil.example"})
+
+    assert ours.headers["Access-Control-Allow-Origin"] == "https://spa.example"
+    assert ours.headers["Access-Control-Expose-Headers"] == "WWW-Authenticate, Retry-After"
+    assert "Access-Control-Allow-Origin" not in strange.headers
+    assert ours.headers["Vary"] == strange.headers["Vary"] == "Origin"
+
+
+@pytest.mark.parametrize(
+    ("options", "claims", "header", "code"),
+    [
+        pytest.param({}, {"aud": "x"}, {}, "audience_mismatch", id="aud without audience"),
+        pytest.param({"audience": "a"}, {}, {}, "audience_mismatch", id="no aud"),
+        pytest.param({"audience": "a"}, {"aud": ["b"]}, {}, "audience_mismatch", id="other aud"),
+        pytest.param({"audience": "a"}, {"aud": ["b", "a"]}, {}, None, id="one of aud"),
+        pytest.param({"audience": "*"}, {"aud": "x"}, {}, None, id="aud unchecked"),
+        pytest.param(
+            {"audience": "https://a.example/*"}, {"aud": "https://a.example/x"}, {}, None, id="below"
+        ),
+        pytest.param({"algorithms": "ES256"}, {}, {}, "algorithm_not_allowed", id="alg"),
+        pytest.param({}, {"iss": "https://issuer.example/"}, {}, "issuer_not_trusted", id="slash"),
+        pytest.param({}, {"iss": None}, {}, "issuer_not_trusted", id="no iss"),
+        pytest.param({}, {"exp": None}, {}, "claim_missing", id="no exp"),
+        pytest.param({}, {"nbf": 99999999999}, {}, "token_not_yet_valid", id="nbf"),
+        pytest.param({"required_claims": "org"}, {}, {}, "claim_missing", id="required"),
+        pytest.param({"required_claims": "org"}, {"org": 1}, {}, None, id="required is there"),
+        pytest.param({"claims": "org=acme"}, {"org": "evil"}, {}, "claim_invalid", id="expected"),
+        pytest.param({"claims": {"r.s": ["x"]}}, {"r": {"s": ["x"]}}, {}, None, id="dotted"),
+        pytest.param({}, {}, {"typ": "dpop+jwt"}, "token_type_not_allowed", id="other kind"),
+        pytest.param({"token_types": "at+jwt"}, {}, {}, "token_type_not_allowed", id="typ"),
+        pytest.param(
+            {"token_types": "at+jwt"}, {}, {"typ": "application/AT+JWT"}, None, id="typ any case"
+        ),
+        pytest.param({}, {"cnf": {"jkt": "x"}}, {}, "token_bound", id="bound"),
+        pytest.param({"bound_tokens": "accept"}, {"cnf": {"jkt": "x"}}, {}, None, id="bound ok"),
+        pytest.param({}, {}, {"kid": "strange"}, "key_not_found", id="kid"),
+        pytest.param({"max_token_size": 256}, {"x": "y" * 300}, {}, "token_malformed", id="size"),
+        pytest.param({"checks": [lambda c, _: "x" in c]}, {}, {}, "claim_invalid", id="own check"),
+        pytest.param({"checks": lambda *_: None}, {}, {}, None, id="own check passes"),
+    ],
+)
+def test_the_terms_of_a_token(
+    client: Make,
+    issuer: FakeIssuer,
+    options: dict[str, Any],
+    claims: dict[str, Any],
+    header: dict[str, Any],
+    code: str | None,
+) -> None:
+    """Each option refuses with its code what it should, and nothing else."""
+    answer = client(**options).get("/", headers=bearer(issuer.token(header=header, **claims)))
+
+    assert answer.status_code == (401 if code else 200)
+    assert (answer.json["code"] if answer.json else None) == code
+
+
+def test_leeway_is_for_both_ends(client: Make, issuer: FakeIssuer) -> None:
+    """A clock off by less than the leeway logs nobody out."""
+    import time  # noqa: PLC0415
+
+    now = time.time()
+    late, early = issuer.token(exp=now - 20), issuer.token(nbf=now + 20)
+
+    assert client().get("/", headers=bearer(late)).status_code == 200
+    assert client().get("/", headers=bearer(early)).status_code == 200
+    assert client(leeway=5).get("/", headers=bearer(late)).status_code == 401
+    assert client(leeway=5).get("/", headers=bearer(early)).status_code == 401
+
+
+def test_result_keys_are_cleared_on_every_path(app: EchoApp, client: Make) -> None:
+    """What stands in the environ before us came from somebody else."""
+    forged = {f"jwt_wsgi.{name}": {"sub": "root"} for name in ("payload", "header", "token", "error")}
+
+    client(public_paths="/", optional=True).get("/", environ_overrides=forged)
+    assert app.environ is not None
+    assert app.environ["jwt_wsgi.payload"] is None
+    assert app.environ["jwt_wsgi.header"] is None
+    assert {"jwt_wsgi.token", "jwt_wsgi.error"}.isdisjoint(app.environ)
+
+
+def test_the_apps_own_exception_passes_through(issuer: FakeIssuer) -> None:
+    """Even an AuthError that the app raises is the app's, and not answered by us."""
+    from jwt_wsgi import MissingTokenError  # noqa: PLC0415
+
+    def broken(_environ: Any, _start_response: Any) -> Any:
+        raise MissingTokenError
+
+    visitor = Client(JWTMiddleware(broken, issuer=issuer.issuer, jwks=issuer.jwks()))
+
+    with pytest.raises(MissingTokenError):
+        visitor.get("/", headers=bearer(issuer.token()))
+
+
+def test_realm_and_details_are_settings(client: Make, issuer: FakeIssuer) -> None:
+    """The realm stands in the challenge; error_details=False leaves the reason out."""
+    answer = client(realm="my api", error_details=False).get("/", headers=bearer(issuer.token(exp=1)))
+
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="my api", error="invalid_token"'
+    assert answer.json == {"error": "Invalid token", "code": "token_expired"}
+
+
+def test_hooks_hear_what_happens(client: Make, issuer: FakeIssuer) -> None:
+    """on_event gets Accepted and Refused; a hook that raises breaks nothing."""
+    heard: list[Event] = []
+
+    def broken(_event: Event) -> None:
+        raise ZeroDivisionError
+
+    visitor = client(on_event=[broken, heard.append])
+    visitor.get("/", headers=bearer(issuer.token()))
+    visitor.get("/", headers={"X-Request-ID": "r-1\n"} if False else {"X-Request-ID": "r-1"})
+
+    assert [type(event) for event in heard] == [Accepted, Refused]
+    assert heard[1] == Refused("token_missing", 401, request_id="'r-1'")
+
+
+def test_a_refusal_is_one_line_with_what_finds_it_again(
+    client: Make, issuer: FakeIssuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Code, iss, alg, kid and the request's id; loud the first time, then at INFO; never the token."""
+    caplog.set_level(logging.INFO, "jwt_wsgi")
+    visitor, token = client(), issuer.token(exp=1, secret="s3cret")
+    for number in range(3):
+        visitor.get("/", headers=bearer(token) | {"X-Request-ID": f"r-{number}"})
+
+    lines = [record for record in caplog.records if "token_expired" in record.message]
+    assert [line.levelname for line in lines] == ["WARNING", "INFO", "INFO"]
+    assert "iss='https://issuer.example' alg='EdDSA'" in lines[0].message
+    assert "request='r-0'" in lines[0].message
+    assert token not in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+def test_a_slash_only_mismatch_is_explained_in_the_log(
+    client: Make, issuer: FakeIssuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Refused all the same, but the operator reads why."""
+    client().get("/", headers=bearer(issuer.token(iss="https://issuer.example/")))
+
+    assert "differs from https://issuer.example in the slash at its end only" in caplog.text
+
+
+def test_a_wrong_setting_never_starts(app: EchoApp) -> None:
+    """Every problem at once, each with its name."""
+    with pytest.raises(ConfigurationError) as caught:
+        JWTMiddleware(app, leeway="soon", realm='a"b')  # type: ignore[arg-type]
+
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == [
+        "leeway",
+        "realm",
+        "issuer",
+    ]
+
+
+def test_settings_may_be_given_ready_made(app: EchoApp, issuer: FakeIssuer) -> None:
+    """A Settings object instead of keywords, never both."""
+    settings = Settings.of(issuer=issuer.issuer, jwks=issuer.jwks())
+    visitor = Client(JWTMiddleware(app, settings))
+
+    assert visitor.get("/", headers=bearer(issuer.token(sub="ada"))).text == "ada"
+    with pytest.raises(ConfigurationError, match="not both"):
+        JWTMiddleware(app, settings, realm="x")
+
+
+def test_the_verifier_serves_without_a_request(app: EchoApp, issuer: FakeIssuer) -> None:
+    """For websockets and queues: claims, or an AuthError with its code."""
+    from jwt_wsgi import InvalidTokenError  # noqa: PLC0415
+
+    verifier = JWTMiddleware(app, issuer=issuer.issuer, jwks=issuer.jwks()).verifier
+
+    assert verifier.verify(issuer.token(sub="ada"))["sub"] == "ada"
+    with pytest.raises(InvalidTokenError) as caught:
+        verifier.verify(issuer.token(exp=1))
+    assert caught.value.code == "token_expired"
+
+
+def test_settings_from_the_server_make_their_own_verifier(
+    app: EchoApp, issuer: FakeIssuer
+) -> None:
+    """settings_from_request: WSGI environ keys decide, and without them nothing is served."""
+    import json  # noqa: PLC0415
+
+    visitor = Client(JWTMiddleware(app, settings_from_request=True))
+    server = {"jwt_wsgi.issuer": issuer.issuer, "jwt_wsgi.jwks": json.dumps(issuer.jwks())}
+    good = bearer(issuer.token(sub="ada"))
+
+    assert visitor.get("/", headers=good, environ_overrides=server).text == "ada"
+    assert visitor.get("/", environ_overrides=server | {"jwt_wsgi.optional": "on"}).text == "None"
+    assert visitor.get("/", environ_overrides=server).status_code == 401
+    with pytest.raises(ConfigurationError, match="issuer: missing"):
+        visitor.get("/", headers=good)
+
+
+def test_settings_from_requests_are_bounded(app: EchoApp, issuer: FakeIssuer) -> None:
+    """Sixteen different ones each get a verifier; one more is refused, none evicted."""
+    visitor = Client(JWTMiddleware(app, settings_from_request=True, jwks=issuer.jwks()))
+
+    def get(number: int) -> int:
+        server = {"jwt_wsgi.issuer": issuer.issuer, "jwt_wsgi.realm": f"r{number}"}
+        return visitor.get("/", environ_overrides=server).status_code
+
+    assert [get(number) for number in range(16)] == [401] * 16
+    with pytest.raises(ConfigurationError, match="more than 16"):
+        get(16)
+    assert get(0) == 401

@@ -1,0 +1,307 @@
+"""Every option from every place it may stand, and what a wrong one is told."""
+
+import datetime as dt
+import json
+import logging
+from pathlib import Path
+from typing import Any
+from typing import get_type_hints
+
+import pytest
+
+from jwt_wsgi import ConfigurationError
+from jwt_wsgi import Settings
+from jwt_wsgi import settings as module
+from jwt_wsgi.settings import OPTIONS
+from jwt_wsgi.settings import Options
+from jwt_wsgi.testing import FakeIssuer
+
+ISSUER = {"JWT_WSGI_ISSUER": "https://issuer.example"}
+JWKS = json.dumps(FakeIssuer("https://issuer.example").jwks())
+
+
+def load(environ: dict[str, str] | None = None, /, **options: Any) -> Settings:
+    return Settings.load(options, environ=ISSUER | (environ or {}))
+
+
+def problems(environ: dict[str, str] | None = None, /, **options: Any) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as caught:
+        load(environ, **options)
+    return caught.value.problems
+
+
+#: option -> (its text in the environment, what it means); options of Python objects have no text.
+TEXTS: dict[str, tuple[str, Any]] = {
+    "issuer": ("https://other.example", "https://other.example"),
+    "audience": ("a, https://b.example/*", ("a", "https://b.example/*")),
+    "jwks_uri": ("https://issuer.example/keys", "https://issuer.example/keys"),
+    "jwks": (JWKS, 1),
+    "jwks_file": ("FILE", "FILE"),
+    "public_key": ("PEM", 1),
+    "secret": ("base64:" + "QUJD" * 11, b"ABC" * 11),
+    "algorithms": ("ES256 ES256K", ("ES256", "ES256K")),
+    "leeway": ("1m", 60.0),
+    "required_claims": ('["sub", "org"]', ("sub", "org")),
+    "claims": ('{"org": ["a", "b"], "n": 3}', {"org": ("a", "b"), "n": (3,)}),
+    "token_types": ("at+jwt application/JWT", ("at+jwt", "jwt")),
+    "max_token_size": ("4096", 4096),
+    "optional": ("yes", True),
+    "public_paths": ("/healthz,/docs/*", ("/healthz", "/docs/*")),
+    "required_scopes": ("read write", ("read", "write")),
+    "skip_preflight": ("on", True),
+    "cors_origins": ("https://spa.example *", ("https://spa.example", "*")),
+    "realm": ("my api", "my api"),
+    "error_details": ("false", False),
+    "bound_tokens": ("accept", "accept"),
+    "jwks_max_age": ("20m", 1200.0),
+    "jwks_refresh_after": ("90s", 90.0),
+    "jwks_max_stale": ("1h", 3600.0),
+    "jwks_cooldown": ("60", 60.0),
+    "jwks_timeout": ("2.5s", 2.5),
+    "jwks_max_bytes": ("65536", 65536),
+    "jwks_max_keys": ("10", 10),
+    "jwks_verify": ("FILE", "FILE"),
+    "jwks_cert": ("FILE FILE", ("FILE", "FILE")),
+    "jwks_headers": ("X-Key=abc", {"X-Key": "abc"}),
+    "unavailable_status": ("401", 401),
+    "allow_http": ("1", True),
+    "settings_from_request": ("true", True),
+}
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Any:
+    """Puts real files in the place of FILE and PEM."""
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+
+    path = tmp_path / "keys.json"
+    path.write_text(JWKS)
+    pem = (
+        ec.generate_private_key(ec.SECP256R1())
+        .public_key()
+        .public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        .decode()
+    )
+
+    def fill(value: Any) -> Any:
+        if isinstance(value, str):
+            return value.replace("FILE", str(path)).replace("PEM", pem)
+        if isinstance(value, tuple):
+            return tuple(fill(member) for member in value)
+        return value
+
+    return fill
+
+
+def shown(value: Any) -> Any:
+    return len(value) if isinstance(value, module.KeySet) else value
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_an_option_from_the_environment(name: str, filled: Any) -> None:
+    """JWT_WSGI_<NAME> is read as the table says."""
+    text, meant = map(filled, TEXTS[name])
+
+    settings = load({f"JWT_WSGI_{name.upper()}": text})
+
+    assert shown(getattr(settings, name)) == meant
+
+
+@pytest.mark.parametrize("name", sorted(TEXTS.keys() - {"jwks", "jwks_file"}))
+def test_an_option_from_a_file(name: str, filled: Any, tmp_path: Path) -> None:
+    """JWT_WSGI_<NAME>_FILE is read without the newline at its end: Docker secrets."""
+    text, meant = map(filled, TEXTS[name])
+    path = tmp_path / "secret"
+    path.write_text(text + "\n")
+    environ = {} if name == "issuer" else ISSUER
+
+    settings = Settings.load({}, environ=environ | {f"JWT_WSGI_{name.upper()}_FILE": str(path)})
+
+    assert shown(getattr(settings, name)) == meant
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_an_option_as_a_keyword_and_from_a_request(name: str, filled: Any) -> None:
+    """Keywords and server-supplied environ keys take the same texts; the keyword wins."""
+    text, meant = map(filled, TEXTS[name])
+
+    assert shown(getattr(load(**{name: text}), name)) == meant
+    by_request = Settings.load({}, environ=ISSUER, request={name: text})
+    assert shown(getattr(by_request, name)) == meant
+
+
+def test_every_option_has_a_row_here() -> None:
+    """The table of options, this table and the keywords' types name the same options."""
+    assert TEXTS.keys() == {name for name, option in OPTIONS.items() if option.text}
+    assert Options.__annotations__.keys() == OPTIONS.keys()
+    assert get_type_hints(Settings).keys() == OPTIONS.keys()
+
+
+def test_the_first_hit_wins() -> None:
+    """Keyword, then request, then process environment."""
+    environ = ISSUER | {"JWT_WSGI_REALM": "process"}
+
+    assert Settings.load({}, environ=environ).realm == "process"
+    assert Settings.load({}, environ=environ, request={"realm": "request"}).realm == "request"
+    assert (
+        Settings.load({"realm": "word"}, environ=environ, request={"realm": "request"}).realm
+        == "word"
+    )
+
+
+def test_keywords_take_python_values_too() -> None:
+    """Lists, numbers, timedeltas; None is as if not given."""
+    settings = load(audience=["a"], leeway=dt.timedelta(minutes=1), jwks_timeout=3, realm=None)
+
+    assert settings.audience == ("a",)
+    assert (settings.leeway, settings.jwks_timeout, settings.realm) == (60.0, 3.0, "api")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "remedy"),
+    [
+        ("audience", "", "leave it out"),
+        ("audience", "a*", '"*" stands alone'),
+        ("audience", "https://*", '"*" stands alone'),
+        ("audience", "/*", '"*" stands alone'),
+        ("algorithms", "none", "unknown: none"),
+        ("algorithms", "rs256", "known are EdDSA"),
+        ("algorithms", "HS256", "need secret"),
+        ("leeway", "301", "at most 300"),
+        ("leeway", "-1", "give seconds"),
+        ("leeway", "nan", "give seconds"),
+        ("optional", "maybe", "1/true/yes/on"),
+        ("public_paths", "healthz", "starts with /"),
+        ("public_paths", "/docs*", "only in /*"),
+        ("required_scopes", 'a"b', "scope is ASCII"),
+        ("cors_origins", "https://spa.example/", "scheme://host"),
+        ("realm", 'a"b', "printable ASCII"),
+        ("bound_tokens", "maybe", "refuse, accept"),
+        ("jwks_uri", "http://issuer.example/keys", "https"),
+        ("jwks_uri", "file:///etc/passwd", "https"),
+        ("jwks", "{}", 'no "keys" list'),
+        ("jwks", '{"keys": []}', "no usable key"),
+        ("jwks_file", "/does/not/exist", "cannot be read"),
+        ("public_key", "-----BEGIN PRIVATE KEY-----", "private"),
+        ("public_key", "rubbish", "PEM"),
+        ("secret", "short", "32 bytes at least"),
+        ("secret", "base64:!", "no base64"),
+        ("max_token_size", "1", "whole number"),
+        ("max_token_size", "many", "whole number"),
+        ("claims", "account", "name=value"),
+        ("claims", '{"a": []}', "needs a value"),
+        ("claims", '{"a": ', "looks like JSON"),
+        ("token_types", ",", "at least one"),
+        ("jwks_headers", "A b=c", "HTTP token"),
+        ("jwks_timeout", "1x", "give seconds"),
+        ("unavailable_status", "500", "503 or 401"),
+        ("issuer", "http://issuer.example", "https"),
+    ],
+)
+def test_a_wrong_setting_is_told_what_to_do(name: str, text: str, remedy: str) -> None:
+    """The problem names the variable or keyword and the remedy."""
+    variable = f"JWT_WSGI_{name.upper()}"
+
+    (by_environment,) = problems({variable: text})
+    (by_keyword,) = problems(**{name: text})
+
+    assert name in by_environment.lower()
+    assert by_keyword.startswith(name)
+    assert remedy in by_environment
+    assert remedy in by_keyword
+
+
+def test_all_problems_at_once() -> None:
+    """A person mends them in one go."""
+    found = problems({"JWT_WSGI_LEEWAY": "soon", "JWT_WSGI_OPTIONAL": ""}, realm='"', nonsense=1)
+
+    assert len(found) == 4
+
+
+def test_an_issuer_is_required() -> None:
+    """Without it nothing starts, and the remedy names both places."""
+    with pytest.raises(ConfigurationError, match="JWT_WSGI_ISSUER"):
+        Settings.load({}, environ={})
+
+
+def test_keys_come_from_one_place(filled: Any) -> None:
+    """Two key options contradict each other, wherever they stand."""
+    (problem,) = problems({"JWT_WSGI_JWKS": JWKS}, jwks_uri="https://issuer.example/keys")
+
+    assert problem.startswith("jwks, jwks_uri: the keys come from one place")
+
+
+def test_a_secret_is_never_shown() -> None:
+    """Neither a short one nor one that cannot be read."""
+    for text in ("hunter2", "base64:hunter2!"):
+        assert "hunter2" not in "".join(problems({"JWT_WSGI_SECRET": text}))
+    assert "hunter2" not in "".join(problems(secret="hunter2", jwks_headers="hunter2"))
+
+
+def test_shared_secrets_and_public_keys_do_not_mix() -> None:
+    """HS* only with a secret that is long enough, and with it nothing else."""
+    assert load(secret="x" * 32).algorithms == ()
+    assert "64 bytes" in problems(secret="x" * 32, algorithms="HS256 HS512")[0]
+    assert "only HS256" in problems(secret="x" * 64, algorithms="HS256 RS256")[0]
+
+
+def test_a_secret_and_its_file_are_one_too_many(tmp_path: Path) -> None:
+    """Which of the two was meant is not ours to guess."""
+    path = tmp_path / "realm"
+    path.write_text("x")
+
+    (problem,) = problems({"JWT_WSGI_REALM": "y", "JWT_WSGI_REALM_FILE": str(path)})
+
+    assert problem.startswith("JWT_WSGI_REALM_FILE: JWT_WSGI_REALM is set as well")
+
+
+def test_a_near_miss_is_an_error_and_a_stranger_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A typing error must not switch a check off; a newer version's option must not crash-loop."""
+    assert problems({"JWT_WSGI_AUDIENC": "x"}) == (
+        "JWT_WSGI_AUDIENC: no such setting; did you mean JWT_WSGI_AUDIENCE?",
+    )
+    assert problems(audiense="x") == ("audiense: no such option; did you mean audience?",)
+
+    load({"JWT_WSGI_FLUX_CAPACITOR": "1"})
+    assert "JWT_WSGI_FLUX_CAPACITOR" in caplog.text
+    assert caplog.records[0].levelno == logging.WARNING
+
+
+def test_what_kubernetes_injects_is_ignored(caplog: pytest.LogCaptureFixture) -> None:
+    """For a Service called jwt-wsgi."""
+    load(
+        {
+            "JWT_WSGI_PORT": "tcp://10.0.0.1:80",
+            "JWT_WSGI_PORT_80_TCP_ADDR": "10.0.0.1",
+            "JWT_WSGI_SERVICE_HOST": "10.0.0.1",
+            "JWT_WSGI_SERVICE_PORT": "80",
+            "JWT_WSGI_SERVICE_PORT_HTTP": "80",
+            "JWT_WSGI_APP": "module:app",
+        }
+    )
+
+    assert not caplog.records
+
+
+def test_ages_fit_together() -> None:
+    """refresh_after <= max_age <= max_stale; refresh_after is half of max_age unless said."""
+    assert load(jwks_max_age="20m").policy.refresh_after == 600.0
+    assert problems(jwks_max_age="20m", jwks_refresh_after="30m")
+    assert problems(jwks_max_age="20m", jwks_max_stale="10m")
+
+
+def test_an_issuer_need_not_be_a_url_if_its_keys_are_given() -> None:
+    """Only discovery needs one."""
+    assert load(issuer="accounts.example", jwks=JWKS).issuer == "accounts.example"
+    assert "https" in problems(issuer="accounts.example")[0]
+
+
+def test_http_is_for_loopback_or_by_consent() -> None:
+    """allow_http is a decision somebody takes."""
+    assert load(issuer="http://127.0.0.1:8001").issuer
+    assert load(issuer="http://keycloak:8080", allow_http=True).issuer
