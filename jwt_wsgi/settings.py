@@ -50,6 +50,9 @@ from .rules import Token
 
 PREFIX: Final = "JWT_WSGI_"
 REQUEST_PREFIX: Final = "jwt_wsgi."
+_NO_ISSUER: Final = (
+    'issuer: missing; give issuer="https://…", the iss of the tokens, or set JWT_WSGI_ISSUER'
+)
 
 
 class Options(TypedDict, total=False):
@@ -529,12 +532,16 @@ class Settings:
                 shown = "(a secret)" if OPTIONS[name].secret else printable(raw, 80)
                 problems.append(f"{place}: {shown}: {error}")
         broken = given.keys() - values.keys()
-        for names, problem in cls(**values)._contradictions():
+        settings = cls(**values)
+        if not (settings.settings_from_request and request is None) and not settings.issuer:
+            if "issuer" not in broken:
+                problems.append(_NO_ISSUER)
+        for names, problem in settings._contradictions():
             if broken.isdisjoint(names):  # otherwise it may only follow from the other problem
                 problems.append(problem)
         if problems:
             raise ConfigurationError(problems)
-        return cls(**values)
+        return settings
 
     @classmethod
     def of(cls, **options: Unpack[Options]) -> "Settings":
@@ -545,11 +552,6 @@ class Settings:
         """What is wrong between options: the names that have a part in it, and the sentence."""
         slot = {"jwks_uri", "jwks", "jwks_file", "public_key", "secret"}
         given = sorted(name for name in slot if getattr(self, name) is not None)
-        if not (self.issuer or self.settings_from_request):
-            yield ("issuer",), (
-                'issuer: missing; give issuer="https://…", the iss of the tokens,'
-                f" or set {PREFIX}ISSUER"
-            )
         if len(given) > 1:
             yield (
                 tuple(given),

@@ -66,7 +66,7 @@ def subclasses(cls: type) -> set[type]:
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "body", "challenge"), ROWS, ids=[row[0].code for row in ROWS]
+    ("error", "status", "body", "challenge"), ROWS, ids=[f"{row[0].code}{row[3] and len(row[3])}" for row in ROWS]
 )
 def test_the_answer_of_an_error(
     error: errors.AuthError, status: int, body: dict[str, str], challenge: str | None

@@ -1,0 +1,52 @@
+"""The command line: ``python -m jwt_wsgi`` or ``jwt-wsgi``. Each command is a module's function.
+
+Exit codes: 0 fine, 1 refused, 2 usage.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+EXIT_USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    code: int = options.run(options)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jwt-wsgi", description="JWT authentication for any WSGI app, in one line."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    demo = commands.add_parser(
+        "demo",
+        help="an authorization server and an app behind the middleware, with curl lines to paste",
+        description="Start an authorization server on loopback and, under gunicorn, an app behind"
+        " the middleware; print curl lines that show what is let through and what is refused.",
+    )
+    demo.add_argument("app", nargs="?", default="jwt_wsgi.demo:echo", metavar="MODULE:APP")
+    demo.add_argument("--port", type=int, default=8000, help="of the app (%(default)s)")
+    demo.add_argument(
+        "--issuer-port", type=int, default=8001, help="of the authorization server (%(default)s)"
+    )
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from . import demo  # noqa: PLC0415  # its imports are needed by nobody else
+
+    try:
+        demo.run(options.app, options.port, options.issuer_port)
+    except demo.DemoError as error:
+        print(f"jwt-wsgi demo: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
