@@ -29,7 +29,6 @@ TOWER = [
     "middleware",
     "testing",
     "demo",
-    "demo",
     "__main__",
 ]
 #: Modules that never see a request.
