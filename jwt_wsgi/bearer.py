@@ -17,9 +17,7 @@ _B64TOKEN: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 _SCHEME_ROOM: Final = 64
 
 
-def from_header(
-    environ: "WSGIEnvironment", *, max_size: int, lenient: bool = False
-) -> str | None:
+def from_header(environ: "WSGIEnvironment", *, max_size: int, lenient: bool = False) -> str | None:
     """The bearer token of ``Authorization``; None if there is no such header or it is empty.
 
     ``lenient``: credentials of another scheme are no token, instead of a malformed one.

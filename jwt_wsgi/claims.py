@@ -59,11 +59,11 @@ def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
     """
     if name not in claims:
         return None
-    value: object = claims[name]
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if -_MAX_DATE <= value <= _MAX_DATE:
-            return value
-    raise InvalidTokenError("claim_invalid", f"{name} is no number of seconds")
+    value: Any = claims[name]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not -_MAX_DATE <= value <= _MAX_DATE:
+        raise InvalidTokenError("claim_invalid", f"{name} is no number of seconds")
+    return float(value)
 
 
 def check_times(leeway: float) -> Check:

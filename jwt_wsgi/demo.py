@@ -1,4 +1,4 @@
-"""``python -m jwt_wsgi demo``: an authorization server of Authlib's and an app behind the middleware.
+"""``python -m jwt_wsgi demo``: Authlib's authorization server and an app behind the middleware.
 
 Both on loopback, for looking and trying; nothing here is for production.
 """
@@ -111,7 +111,7 @@ class _Generator(JWTBearerTokenGenerator):  # type: ignore[misc]
     def get_jwks(self) -> KeySet:
         return self._keys
 
-    def get_audiences(self, client: object, user: object, scope: str) -> str:
+    def get_audiences(self, *_who_and_what: object) -> str:
         return AUDIENCE
 
 

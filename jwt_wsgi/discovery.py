@@ -84,7 +84,7 @@ def _jwks_uri(metadata: dict[str, Any], issuer: str, *, allow_http: bool) -> str
     """Check what the metadata says before it is believed (RFC 8414 section 3.3)."""
     jwks_uri = metadata.get("jwks_uri")
     if metadata.get("issuer") != issuer:
-        raise _unusable(f"the metadata is that of another issuer than {ascii(issuer)}")
+        raise _unusable(f"the metadata is that of another issuer than {issuer!a}")
     if not isinstance(jwks_uri, str):
         raise _unusable("the metadata has no jwks_uri")
     if problem := check_url(jwks_uri, allow_http=allow_http):

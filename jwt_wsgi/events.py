@@ -136,7 +136,9 @@ class KeysChanged(KeysEvent):
     def __str__(self) -> str:
         added = ", ".join(map(printable, self.added[:20])) or "none"
         removed = ", ".join(map(printable, self.removed[:20])) or "none"
-        return f"keys of {self.source} changed: added {added}; removed {removed} ({self.digest[:12]})"
+        return (
+            f"keys of {self.source} changed: added {added}; removed {removed} ({self.digest[:12]})"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,10 @@ class KeysStale(KeysEvent):
 
     def __str__(self) -> str:
         left = f"{self.seconds_left / 3600:.1f} h"
-        return f"keys of {self.source} stay in use without confirmation for {left} more ({self.percent} %)"
+        return (
+            f"keys of {self.source} stay in use without confirmation for {left} more"
+            f" ({self.percent} % of the time is over)"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -253,7 +253,7 @@ class _DeadlineReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         left = self._deadline - time.monotonic()
         if left <= 0:
-            raise TimeoutError("the deadline is over")  # noqa: TRY003
+            raise TimeoutError("the deadline is over")
         self._sock.settimeout(min(READ_TIMEOUT, left))
         read: Callable[[Any], int | None] = self._raw.readinto
         return read(buffer)

@@ -96,7 +96,7 @@ def verify(algorithm: str, key: Key, signed: bytes, signature: bytes) -> bool:
     """Tell whether ``signature`` over ``signed`` is ``key``'s; ``algorithm`` must fit the key."""
     try:
         ALGORITHMS[algorithm].verify(key.public_key, signature, signed)
-    except Exception:  # noqa: BLE001  # whatever a library says of a hostile signature, it is no
+    except Exception:  # whatever a library says of a hostile signature, it is no
         return False
     return True
 
@@ -127,7 +127,7 @@ def import_pem(text: str) -> Key:
     data = text.encode("utf-8", "replace")
     try:
         if b"PRIVATE KEY" in data:
-            raise UnusableKeyError("it is a private key; give the public one")  # noqa: TRY301
+            raise UnusableKeyError("it is a private key; give the public one")
         if b"BEGIN CERTIFICATE" in data:
             return _key(x509.load_pem_x509_certificate(data).public_key())
         return _key(serialization.load_pem_public_key(data))
@@ -296,9 +296,7 @@ def _check_rsa(numbers: rsa.RSAPublicNumbers) -> None:
 # By their y coordinate, canonical or not; the sign of x, the topmost bit, is cut off.
 _P25519: Final = 2**255 - 19
 _Y8: Final = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
-_SMALL_ORDER_25519: Final = frozenset(
-    {0, 1, _P25519 - 1, _P25519, _P25519 + 1, _Y8, _P25519 - _Y8}
-)
+_SMALL_ORDER_25519: Final = frozenset({0, 1, _P25519 - 1, _P25519, _P25519 + 1, _Y8, _P25519 - _Y8})
 _P448: Final = 2**448 - 2**224 - 1
 _SMALL_ORDER_448: Final = frozenset({0, 1, _P448 - 1, _P448, _P448 + 1})
 

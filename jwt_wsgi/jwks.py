@@ -104,7 +104,8 @@ class Flight:
     start: float
     forced: bool
     hopeful: bool
-    ended: threading.Event = field(default_factory=lambda: threading.Event())
+    # Looked up at call time: gevent may patch threading after this module was imported.
+    ended: threading.Event = field(default_factory=lambda: threading.Event())  # noqa: PLW0108
     ok: bool | None = None
 
 
@@ -252,6 +253,8 @@ def _boottime() -> float:
     return time.clock_gettime(_CLOCK)
 
 
+#: From the system: a fork needs no new seed.
+_UNIFORM: Final = random.SystemRandom().uniform
 _CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -272,14 +275,14 @@ class RemoteKeys:
         *,
         jwks_uri: str | None = None,
         fetch: Fetch,
-        policy: Policy = Policy(),  # noqa: B008  # frozen
+        policy: Policy = Policy(),  # frozen
         emit: Emit,
         leeway: float = 30.0,
         allow_http: bool = False,
         max_keys: int = 1024,
         clock: Callable[[], float] = _boottime,
         wall_clock: Callable[[], float] = time.time,
-        uniform: Callable[[float, float], float] = random.SystemRandom().uniform,
+        uniform: Callable[[float, float], float] = _UNIFORM,
         start_thread: Callable[[Callable[[], None]], None] = _start_thread,
     ) -> None:
         self._issuer, self._jwks_uri = issuer, jwks_uri
@@ -736,7 +739,7 @@ class RemoteKeys:
         return dict(self._stats)
 
     def _after_fork(self) -> None:
-        """Row 26: keys and failures stay; lock, flight and the moment of the next refresh do not."""
+        """Row 26: keys and failures stay; lock, flight and the next refresh's moment do not."""
         self._of_this_process()
         if (snapshot := self._snapshot) is not None:
             soft = snapshot.start + self.policy.refresh_after * self._uniform(*SOFT_JITTER)

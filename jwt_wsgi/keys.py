@@ -61,7 +61,11 @@ class KeySet:
     __slots__ = ("_any_kid", "_by_kid", "_digest", "_members", "dropped")
 
     def __init__(
-        self, members: Iterable["_Member"], dropped: Iterable[Dropped] = (), *, any_kid: bool = False
+        self,
+        members: Iterable["_Member"],
+        dropped: Iterable[Dropped] = (),
+        *,
+        any_kid: bool = False,
     ) -> None:
         self._members = tuple(members)
         self._any_kid = any_kid
@@ -199,9 +203,7 @@ class FileKeys:
         self._keyset, old = fresh, self._keyset
         added, removed = set(fresh.kids) - set(old.kids), set(old.kids) - set(fresh.kids)
         self._emit(
-            KeysChanged(
-                str(self._path), tuple(sorted(added)), tuple(sorted(removed)), fresh.digest
-            )
+            KeysChanged(str(self._path), tuple(sorted(added)), tuple(sorted(removed)), fresh.digest)
         )
 
     def _fingerprint(self) -> tuple[int, int, int]:

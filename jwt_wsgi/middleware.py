@@ -85,7 +85,7 @@ class JWTMiddleware:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Serve one request (PEP 3333). The app runs outside the ``try``: its errors are its own."""
+        """Serve one request (PEP 3333). The app runs outside the ``try``: its errors are its."""
         if self.settings.settings_from_request:
             return self._variant(request_settings(environ))(environ, start_response)
         try:
@@ -103,9 +103,7 @@ class JWTMiddleware:
         if rule.token is Token.IGNORED or (self.settings.skip_preflight and is_preflight(environ)):
             return
         optional = rule.token is Token.OPTIONAL
-        token = bearer.from_header(
-            environ, max_size=self.settings.max_token_size, lenient=optional
-        )
+        token = bearer.from_header(environ, max_size=self.settings.max_token_size, lenient=optional)
         if token is None:
             if optional:
                 return
@@ -122,7 +120,8 @@ class JWTMiddleware:
         ``raises``: raise :class:`~jwt_wsgi.errors.KeysUnavailableError` instead of returning
         False, for those who would rather not start.
         """
-        return all([keys.warm_up(timeout, raises=raises) for keys in self._remote_keys()])
+        warm = [keys.warm_up(timeout, raises=raises) for keys in self._remote_keys()]
+        return all(warm)
 
     def health(self) -> dict[str, Any]:
         """What is known of the keys of each issuer, without any I/O: for a readiness probe."""

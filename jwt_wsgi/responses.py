@@ -66,7 +66,11 @@ class Responses:
 
     def status(self, error: AuthError) -> int:
         """The error's own status, unless a gateway in front insists on another for 503."""
-        return self._unavailable_status if error.status == HTTPStatus.SERVICE_UNAVAILABLE else error.status
+        return (
+            self._unavailable_status
+            if error.status == HTTPStatus.SERVICE_UNAVAILABLE
+            else error.status
+        )
 
     def json_body(self, error: AuthError) -> tuple[str, bytes]:
         """The documented JSON object."""

@@ -123,7 +123,7 @@ def _option(
     secret: bool = False,
 ) -> Any:
     if not shown:
-        shown = "–" if default in (None, (), {}) else str(default).lower()
+        shown = "-" if default in (None, (), {}) else str(default).lower()
     option = Option(parse, meaning, shown, text, secret)
     return field(default=default, metadata={"option": option})
 
@@ -137,15 +137,17 @@ def _text(value: object) -> str:
     return value.strip()
 
 
-def _texts(value: object) -> tuple[str, ...]:
+def _texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = _json(value, list) if value.lstrip().startswith("[") else re.split(r"[,\s]+", value)
         value = [part for part in value if part != ""] if isinstance(value, list) else value
-    if not isinstance(value, Iterable) or isinstance(value, Mapping | bytes):
-        raise ValueError("give a list: commas or white space between its values, or a JSON array")
-    parts = tuple(value)
+    is_list = isinstance(value, Iterable) and not isinstance(value, Mapping | bytes)
+    parts = tuple(value) if is_list else ()
     if not parts or not all(isinstance(part, str) and part for part in parts):
-        raise ValueError("give at least one text and no empty one, or leave it out")
+        raise ValueError(
+            "give at least one text and no empty one, or leave it out; as a list"
+            " with commas or white space, or as a JSON array"
+        )
     return parts
 
 
@@ -185,16 +187,16 @@ def _boolean(value: object) -> bool:
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def _seconds(value: object) -> float:
+def _seconds(value: Any) -> float:
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, str) and (
         match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", value)
     ):
         return float(match[1]) * _UNITS[match[2]]
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if math.isfinite(value) and value >= 0:
-            return float(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and math.isfinite(value) and value >= 0:
+        return float(value)
     raise ValueError("give seconds (600) or a duration (90s, 10m, 1h)")
 
 
@@ -313,7 +315,9 @@ def _existing_file(value: object) -> str:
     try:
         path.read_bytes()
     except OSError as error:
-        raise ValueError(f"it cannot be read ({error.strerror}); give the path of a file") from error
+        raise ValueError(
+            f"it cannot be read ({error.strerror}); give the path of a file"
+        ) from error
     return str(path)
 
 
@@ -385,13 +389,9 @@ class Settings:
         " it; `*`: not checked. Not set: a token that carries `aud` is refused.",
         (),
     )
-    jwks_uri: str | None = _option(
-        _text, "URL of the JWKS.", shown="discovered"
-    )
+    jwks_uri: str | None = _option(_text, "URL of the JWKS.", shown="discovered")
     jwks: KeySet | None = _option(_keys(_jwks), "A JWKS given inline.")
-    jwks_file: str | None = _option(
-        _jwks_path, "File with a JWKS; read again when it changes."
-    )
+    jwks_file: str | None = _option(_jwks_path, "File with a JWKS; read again when it changes.")
     public_key: KeySet | None = _option(
         _keys(_pem), "One PEM public key or certificate, for tokens of any `kid`."
     )
@@ -429,9 +429,7 @@ class Settings:
         (),
         text=False,
     )
-    max_token_size: int = _option(
-        _integer(256, 1_000_000), "Characters a token may have.", 16384
-    )
+    max_token_size: int = _option(_integer(256, 1_000_000), "Characters a token may have.", 16384)
     optional: bool = _option(
         _boolean, "A missing token passes (payload `None`); a bad one is still refused.", False
     )
@@ -495,9 +493,7 @@ class Settings:
     unavailable_status: int = _option(
         _integer(401, 503), "503, or 401 for gateways that insist on it.", 503
     )
-    allow_http: bool = _option(
-        _boolean, "Permit issuers and JWKS over `http` off loopback.", False
-    )
+    allow_http: bool = _option(_boolean, "Permit issuers and JWKS over `http` off loopback.", False)
     settings_from_request: bool = _option(
         _boolean,
         "Read settings from server-supplied WSGI environ keys `jwt_wsgi.<name>`, too.",
@@ -533,9 +529,9 @@ class Settings:
                 problems.append(f"{place}: {shown}: {error}")
         broken = given.keys() - values.keys()
         settings = cls(**values)
-        if not (settings.settings_from_request and request is None) and not settings.issuer:
-            if "issuer" not in broken:
-                problems.append(_NO_ISSUER)
+        later = settings.settings_from_request and request is None  # each request brings its own
+        if not (settings.issuer or later or "issuer" in broken):
+            problems.append(_NO_ISSUER)
         for names, problem in settings._contradictions():
             if broken.isdisjoint(names):  # otherwise it may only follow from the other problem
                 problems.append(problem)
@@ -577,7 +573,7 @@ class Settings:
             return
         if len(symmetric) < len(self.algorithms):
             yield names, "algorithms: with secret only HS256, HS384 and HS512"
-        needed = max((jose.SECRET_SIZES[name] for name in symmetric or {"HS256"}))
+        needed = max(jose.SECRET_SIZES[name] for name in symmetric or {"HS256"})
         if len(self.secret) < needed:
             yield names, f"secret: (a secret): too short; {needed} bytes at least (RFC 7518 3.2)"
 

@@ -65,8 +65,7 @@ class _SigningKey:
         if algorithm.startswith("HS"):
             return hmac.digest(key, data, f"sha{algorithm[2:]}")
         if algorithm.startswith("Ed"):
-            signature: bytes = key.sign(data)
-            return signature
+            return bytes(key.sign(data))
         hash_ = _HASHES[algorithm[2:5]]
         if algorithm.startswith("ES"):
             size = (key.curve.key_size + 7) // 8
@@ -76,8 +75,7 @@ class _SigningKey:
             scheme: Any = padding.PSS(padding.MGF1(hash_), hash_.digest_size)
         else:
             scheme = padding.PKCS1v15()
-        signature = key.sign(data, scheme, hash_)
-        return signature
+        return bytes(key.sign(data, scheme, hash_))
 
     def jwk(self) -> dict[str, Any]:
         """The public JWK (RFC 7517)."""

@@ -73,7 +73,9 @@ class Verifier:
             return "iss is missing or no string"
         for ours in self.issuers:
             if ours.rstrip("/") == identifier.rstrip("/"):
-                return f"iss differs from {ours} in the slash at its end only; configure it as it is"
+                return (
+                    f"iss differs from {ours} in the slash at its end only; configure it as it is"
+                )
         return f"iss is none of {', '.join(list(self.issuers)[:5])}"
 
     def _check_signature(self, token: jose.UnverifiedToken, issuer: TrustedIssuer) -> None:

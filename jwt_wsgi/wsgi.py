@@ -30,7 +30,9 @@ def load_app(spec: str) -> "WSGIApplication":
     try:
         found = import_string(name)
     except ImportError as error:
-        raise ConfigurationError([f"JWT_WSGI_APP: {spec!r}: cannot be imported: {error}"]) from error
+        raise ConfigurationError(
+            [f"JWT_WSGI_APP: {spec!r}: cannot be imported: {error}"]
+        ) from error
     app: WSGIApplication = found() if name != spec else found
     if not callable(app):
         raise ConfigurationError([f"JWT_WSGI_APP: {spec!r}: is no WSGI application"])

@@ -61,7 +61,9 @@ def client(app: EchoApp, issuer: FakeIssuer) -> Callable[..., Client]:
     """Makes a client of ``app`` behind the middleware with the options given."""
 
     def make(**options: Any) -> Client:
-        return Client(JWTMiddleware(app, **{"issuer": issuer.issuer, "jwks": issuer.jwks()} | options))
+        return Client(
+            JWTMiddleware(app, **{"issuer": issuer.issuer, "jwks": issuer.jwks()} | options)
+        )
 
     return make
 

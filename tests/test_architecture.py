@@ -64,7 +64,9 @@ def lines_of_code(module: str) -> int:
     for node in ast.walk(tree):
         if isinstance(node, ast.stmt) and id(node) not in docstrings:
             last = node.end_lineno or node.lineno
-            lines |= set(range(node.lineno, last + 1 if not hasattr(node, "body") else node.lineno + 1))
+            lines |= set(
+                range(node.lineno, last + 1 if not hasattr(node, "body") else node.lineno + 1)
+            )
     return len(lines)
 
 
@@ -85,7 +87,7 @@ def test_a_module_imports_only_from_above(module: str) -> None:
 
 @pytest.mark.parametrize("module", TOWER)
 def test_one_module_each_knows_a_library(module: str) -> None:
-    """joserfc and cryptography are jose's, requests and urllib3 are fetch's, authlib's JOSE nobody's."""
+    """joserfc and cryptography are jose's, requests and urllib3 fetch's, authlib.jose nobody's."""
     owners = {
         "joserfc": {"jose", "testing", "demo"},
         "cryptography": {"jose", "testing", "demo"},
@@ -95,7 +97,9 @@ def test_one_module_each_knows_a_library(module: str) -> None:
     }
     roots = {name.partition(".")[0] for name in imports_of(module)}
 
-    assert not {library for library, mine in owners.items() if library in roots and module not in mine}
+    assert not {
+        library for library, mine in owners.items() if library in roots and module not in mine
+    }
     assert not {name for name in imports_of(module) if name.startswith("authlib.jose")}
 
 

@@ -104,7 +104,9 @@ def test_a_taken_port_is_a_clear_message(capsys: pytest.CaptureFixture[str]) -> 
         assert main(["demo", "--port", str(port)]) == 2
 
     error = capsys.readouterr().err
-    assert error == f"jwt-wsgi demo: port {port}: address already in use; choose another with --port\n"
+    assert (
+        error == f"jwt-wsgi demo: port {port}: address already in use; choose another with --port\n"
+    )
 
 
 def test_an_app_that_cannot_be_imported_is_named() -> None:

@@ -36,8 +36,10 @@ ROWS = [
             "details": "The token does not permit this request",
             "code": "insufficient_scope",
         },
-        ', error="insufficient_scope",'
-        ' error_description="The token does not permit this request", scope="a b"',
+        (
+            ', error="insufficient_scope",'
+            ' error_description="The token does not permit this request", scope="a b"'
+        ),
     ),
     (
         errors.KeysUnavailableError(29.1),
@@ -66,7 +68,9 @@ def subclasses(cls: type) -> set[type]:
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "body", "challenge"), ROWS, ids=[f"{row[0].code}{row[3] and len(row[3])}" for row in ROWS]
+    ("error", "status", "body", "challenge"),
+    ROWS,
+    ids=[f"{row[0].code}{row[3] and len(row[3])}" for row in ROWS],
 )
 def test_the_answer_of_an_error(
     error: errors.AuthError, status: int, body: dict[str, str], challenge: str | None

@@ -72,17 +72,15 @@ TEXTS: dict[str, tuple[str, Any]] = {
 @pytest.fixture
 def filled(tmp_path: Path) -> Any:
     """Puts real files in the place of FILE and PEM."""
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
 
     path = tmp_path / "keys.json"
     path.write_text(JWKS)
     pem = (
         ec.generate_private_key(ec.SECP256R1())
         .public_key()
-        .public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         .decode()
     )
 

@@ -9,8 +9,8 @@ import pytest
 from conftest import bearer
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
-from werkzeug.test import run_wsgi_app
 from werkzeug.test import EnvironBuilder
+from werkzeug.test import run_wsgi_app
 
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi.testing import FakeIssuer
@@ -33,7 +33,11 @@ class Stream:
 
 def twice(app: Any, issuer: FakeIssuer) -> Any:
     """Validator, middleware, middleware, validator, app: all under /api."""
-    options: dict[str, Any] = {"issuer": issuer.issuer, "jwks": issuer.jwks(), "public_paths": "/open"}
+    options: dict[str, Any] = {
+        "issuer": issuer.issuer,
+        "jwks": issuer.jwks(),
+        "public_paths": "/open",
+    }
     inner = JWTMiddleware(validator(app), **options)
     stack = validator(JWTMiddleware(inner, **options))
     return DispatcherMiddleware(validator(lambda _e, _s: [b""]), {"/api": stack})

@@ -1,0 +1,177 @@
+"""Every block of the README is true: it runs, or it equals what it shows.
+
+``python tests/test_readme.py`` writes the generated parts anew.
+"""
+
+import ast
+import inspect
+import json
+import os
+import re
+import subprocess
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from conftest import bearer
+from servers.gunicorn import gunicorn
+
+from jwt_wsgi import JWTMiddleware
+from jwt_wsgi.errors import TOKEN_ERRORS
+from jwt_wsgi.settings import markdown_table
+from jwt_wsgi.testing import FakeIssuer
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+TEXT = README.read_text()
+BLOCKS = re.findall(r"(?:<!-- ([^\n]*) -->\n)?```(\w+)\n(.*?)```", TEXT, re.DOTALL)
+
+
+def blocks(language: str) -> list[str]:
+    return [code for _, found, code in BLOCKS if found == language]
+
+
+def authenticate() -> str:
+    """The real method, as it stands in the source."""
+    return textwrap.dedent(inspect.getsource(JWTMiddleware.authenticate))
+
+
+def codes() -> str:
+    rows = ["| `code` | `details` |", "|---|---|"]
+    rows += [f"| `{code}` | {sentence} |" for code, sentence in TOKEN_ERRORS.items()]
+    return "\n".join(rows) + "\n"
+
+
+#: What stands between <!-- name --> and <!-- /name -->, and who makes it.
+GENERATED = {
+    "settings": lambda: f"\n{markdown_table()}\n",
+    "codes": lambda: f"\n{codes()}\n",
+    "authenticate": lambda: f"\n```python\n{authenticate()}```\n\n",
+    "examples/flask_app.py": lambda: (
+        f"\n```python\n{(ROOT / 'examples/flask_app.py').read_text()}```\n\n"
+    ),
+}
+
+
+def generated(text: str) -> str:
+    for name, make in GENERATED.items():
+        marks = rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)"
+        text, count = re.subn(
+            marks, lambda match, make=make: match[1] + make() + match[2], text, flags=re.DOTALL
+        )
+        assert count == 1, name
+    return text
+
+
+def test_the_generated_parts_are_up_to_date() -> None:
+    """The settings, the codes, `authenticate` and the Flask example are what the code says."""
+    assert generated(TEXT) == TEXT
+
+
+def test_the_first_block_is_an_app_of_one_line() -> None:
+    """It builds, /healthz passes, and everything else needs a token."""
+    namespace: dict[str, Any] = {}
+    exec(compile(blocks("python")[0], "README.md", "exec"), namespace)  # noqa: S102
+
+    assert isinstance(namespace["app"], JWTMiddleware)
+    assert namespace["app"].settings.public_paths == ("/healthz",)
+    assert "\napp = JWTMiddleware(app, issuer=" in blocks("python")[0]
+
+
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
+def test_every_python_block_runs(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an app and a token as a reader would have them."""
+    code = blocks("python")[number]
+    if code == authenticate():
+        ast.parse(code)
+        return
+    monkeypatch.setenv("JWT_WSGI_ISSUER", "https://issuer.example")
+    issuer = FakeIssuer("https://issuer.example")
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"orders"]
+
+    namespace = {
+        "__name__": __name__,
+        "JWTMiddleware": JWTMiddleware,
+        "app": app,
+        "middleware": issuer.protect(app),
+        "token": issuer.token(),
+    }
+    exec(compile(code, f"README.md block {number}", "exec"), namespace)  # noqa: S102
+
+
+def test_the_curls_answer_as_shown() -> None:
+    """The two of the first screen, against the demo's app under gunicorn."""
+    (shown,) = blocks("console")
+    commands = re.findall(r"^\$ (curl .*)\n(.*)$", shown, re.MULTILINE)
+    with FakeIssuer().serve() as issuer:
+        env = {"JWT_WSGI_APP": "jwt_wsgi.demo:echo", "JWT_WSGI_ISSUER": issuer.issuer}
+        with gunicorn("jwt_wsgi.wsgi:application", cwd=ROOT, env=env) as url:
+            answers = [
+                subprocess.run(
+                    ["sh", "-c", command.replace("http://127.0.0.1:8000", url)],
+                    env=os.environ | {"TOKEN": issuer.token(iss=issuer.issuer, sub="demo")},
+                    capture_output=True, text=True, check=True, timeout=30,
+                ).stdout
+                for command, _ in commands
+            ]  # fmt: skip
+
+    assert len(commands) == 2
+    assert answers[0] == commands[0][1]
+    start, end = commands[1][1].split("…")
+    told = json.loads(answers[1])
+    assert (told["message"], told["user"]["sub"]) == ("Access granted", "demo")
+    assert start.startswith('{"message": "Access granted", "user": {')
+    assert end == "}}"
+
+
+def test_the_gunicorn_lines_serve(tmp_path: Path) -> None:
+    """Both ways to start: an app that wraps itself, and one that is wrapped by name."""
+    lines = [code for code in blocks("sh") if "gunicorn" in code and "pip" not in code]
+    assert len(lines) == 2
+    (tmp_path / "myproject").mkdir()
+    (tmp_path / "myproject" / "wsgi.py").write_text("from jwt_wsgi.demo import echo as application")
+    with FakeIssuer().serve() as issuer:
+        for line in lines:
+            variables = dict(re.findall(r"(\w+)=(\S+)", line))
+            app = line.split()[-1]
+            env = variables | {
+                "JWT_WSGI_ISSUER": issuer.issuer,
+                "PYTHONPATH": f"{ROOT / 'examples'}:{tmp_path}",
+            }
+            with gunicorn(app, cwd=ROOT, env=env) as url:
+                good = requests.get(f"{url}/protected", headers=bearer(issuer.token()), timeout=10)
+                assert good.json()["message"] == "Access granted"
+                assert requests.get(f"{url}/protected", timeout=10).status_code == 401
+
+
+def test_the_setup_lines_are_those_that_are_run() -> None:
+    """CI takes the test command from the README; the demo command differs in its end only."""
+    marked = {mark: code.strip() for mark, _, code in BLOCKS if mark.endswith("-command")}
+    venv, install, tests = marked["test-command"].split(" && ")
+    demo_venv, demo_install, demo = marked["demo-command"].split(" && ")
+
+    assert (venv, demo_venv) == ("python3 -m venv .venv",) * 2
+    assert install.replace("test", "demo") == demo_install
+    assert (tests, demo) == (".venv/bin/pytest", ".venv/bin/python -m jwt_wsgi demo")
+    assert "README.md" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_block_is_of_a_kind_that_is_tested() -> None:
+    """Python, shell, console; Apache's one line is configuration that no test can start here."""
+    assert {language for _, language, _ in BLOCKS} == {"python", "sh", "console", "apache"}
+    assert blocks("apache") == ["WSGIPassAuthorization On\n"]
+
+
+def test_every_file_that_is_linked_is_there() -> None:
+    """No dead end."""
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", TEXT):
+        assert (ROOT / target).exists(), target
+
+
+if __name__ == "__main__":
+    README.write_text(generated(TEXT))
