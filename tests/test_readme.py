@@ -73,7 +73,7 @@ def test_the_generated_parts_are_up_to_date() -> None:
 def test_the_first_block_is_an_app_of_one_line() -> None:
     """It builds, /healthz passes, and everything else needs a token."""
     namespace: dict[str, Any] = {}
-    exec(compile(blocks("python")[0], "README.md", "exec"), namespace)  # noqa: S102
+    exec(compile(blocks("python")[0], "README.md", "exec"), namespace)
 
     assert isinstance(namespace["app"], JWTMiddleware)
     assert namespace["app"].settings.public_paths == ("/healthz",)
@@ -101,7 +101,7 @@ def test_every_python_block_runs(number: int, monkeypatch: pytest.MonkeyPatch) -
         "middleware": issuer.protect(app),
         "token": issuer.token(),
     }
-    exec(compile(code, f"README.md block {number}", "exec"), namespace)  # noqa: S102
+    exec(compile(code, f"README.md block {number}", "exec"), namespace)
 
 
 def test_the_curls_answer_as_shown() -> None:
