@@ -1,10 +1,12 @@
 """Remote keys: an immutable key set that short-lived fetches replace as a whole.
 
-First the policy, pure and without threads or time of its own: :func:`decide` is the table of
-states and events. Then the mechanism, :class:`RemoteKeys`, which only walks it. State is never
-stored; it follows from the data. The lock is never held across I/O, logging or a callback.
+First the policy, pure, without threads, time or chance of its own: :class:`Facts` is all that
+counts, :func:`decide` is the table of states and events, and the functions after it say what
+an event makes of the facts. Then the mechanism, :class:`RemoteKeys`, which asks the policy and
+runs the fetches. Its lock is held over the exchange of one tuple, never across I/O or a callback.
 """
 
+import math
 import os
 import random
 import sys
@@ -16,12 +18,11 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
-from dataclasses import field
 from enum import Enum
 from typing import Any
 from typing import Final
 from typing import NamedTuple
-from typing import TypeAlias
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from . import events
@@ -45,8 +46,6 @@ STUCK_LIMIT: Final = 2  # lost threads still alive (name resolution can hang for
 STUCK_PAUSE: Final = 900.0
 COLD_BACKOFF: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # somebody is waiting
 WARM_BACKOFF: Final = (5.0, 10.0, 20.0, 40.0, 60.0)  # nobody is
-BACKOFF_JITTER: Final = (0.8, 1.2)
-SOFT_JITTER: Final = (0.8, 1.0)
 MAX_RETRY_AFTER: Final = 300.0
 PENALTY: Final = (30.0, 300.0)  # one wrong kid, again and again: doubling
 MAX_PENALTIES: Final = 256
@@ -69,13 +68,15 @@ class Policy:
     timeout: float = 5.0
 
     def problems(self) -> list[str]:
-        """What does not fit together, each with its remedy."""
+        """What does not fit together, each with its remedy. NaN fits nowhere."""
         told = []
-        if not 1 <= self.refresh_after <= self.max_age:
+        if not 1 <= self.max_age < math.inf:
+            told.append("jwks_max_age: at least 1 s")
+        elif not 1 <= self.refresh_after <= self.max_age:
             told.append("jwks_refresh_after: from 1 s to jwks_max_age")
-        if self.max_stale and self.max_stale < self.max_age:
+        if self.max_stale != 0 and not self.max_age <= self.max_stale < math.inf:
             told.append("jwks_max_stale: at least jwks_max_age; 0 for no stale keys at all")
-        if self.cooldown < 1:
+        if not 1 <= self.cooldown < math.inf:
             told.append("jwks_cooldown: at least 1 s, or strangers could make us fetch at will")
         if not 0.1 <= self.timeout <= 60:  # noqa: PLR2004
             told.append("jwks_timeout: from 0.1 s to 60 s, and below your server's time-out")
@@ -85,6 +86,18 @@ class Policy:
     def dead_after(self) -> float:
         """The age at which keys are used no longer, whatever happens."""
         return max(self.max_stale, self.max_age)
+
+    @property
+    def lease(self) -> float:
+        """How long after its start a flight that did not report back is lost."""
+        return self.timeout + LEASE_SLACK
+
+
+class Ended(Protocol):
+    """What we need of a :class:`threading.Event`."""
+
+    def set(self) -> None: ...
+    def wait(self, timeout: float | None = None) -> bool: ...
 
 
 class Snapshot(NamedTuple):
@@ -99,14 +112,59 @@ class Snapshot(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class Flight:
-    """One fetch under way, and the event that its end sets."""
+    """One fetch under way. ``reason``: cold, scheduled, forced (unknown kid) or manual."""
 
+    serial: int
     start: float
-    forced: bool
+    reason: str
     hopeful: bool
-    # Looked up at call time: gevent may patch threading after this module was imported.
-    ended: threading.Event = field(default_factory=lambda: threading.Event())  # noqa: PLW0108
-    ok: bool | None = None
+    kid: str
+    ended: Ended
+    ok: bool = False
+
+    @property
+    def forced(self) -> bool:
+        return self.reason == "forced"
+
+
+class Loaded(NamedTuple):
+    """What a flight brought; ``confirms``: the set that a 304 says is still the one."""
+
+    keyset: KeySet
+    etag: str | None
+    uri: str
+    date: float | None = None
+    confirms: KeySet | None = None
+
+
+class Failure(NamedTuple):
+    """How the last failed flight ended."""
+
+    at: float
+    kind: str
+    detail: str
+    seconds: float
+    pause: float
+
+
+class Facts(NamedTuple):
+    """Everything that decides, replaced as a whole; the states of KEYS 7.3 follow from it."""
+
+    snapshot: Snapshot | None = None
+    flight: Flight | None = None
+    lost: frozenset[Flight] = frozenset()  # over, though their threads may be alive
+    departed: int = 0  # serial of the last flight
+    accepted: int = 0  # results of flights up to this one change nothing any more
+    fails: int = 0
+    failing_since: float = 0.0
+    not_before: float = NEVER
+    forced_end: float = NEVER
+    success: float | None = None
+    failure: Failure | None = None
+    generation: int = 0
+    reported: bool = False  # some flight of this process came back
+    inline: bool = False
+    closed: bool = False
 
 
 class Then(Enum):
@@ -126,76 +184,111 @@ class Start(Enum):
     FORCED = "a flight for an unknown kid"
 
 
-class Facts(NamedTuple):
-    """Everything a decision depends on. ``age`` None: no usable set."""
-
-    now: float
-    age: float | None = None
-    due: bool = False
-    flight: Flight | None = None
-    fails: int = 0
-    not_before: float = NEVER
-    forced_end: float = NEVER
-    closed: bool = False
+def usable(facts: Facts, now: float, policy: Policy) -> Snapshot | None:
+    """The snapshot, unless there is none or it is dead."""
+    snapshot = facts.snapshot
+    return snapshot if snapshot and now - snapshot.start < policy.dead_after else None
 
 
-Decision: TypeAlias = tuple[Start, Then]
+def earliest(facts: Facts) -> float:
+    """When the next flight may start: after the back-off, and later while threads are stuck."""
+    if len(facts.lost) < STUCK_LIMIT:
+        return facts.not_before
+    return max(facts.not_before, max(flight.start for flight in facts.lost) + STUCK_PAUSE)
+
+
+def is_hopeful(facts: Facts, now: float) -> bool:
+    """A flight that starts now may be waited for (rule W)."""
+    return not facts.fails or now - earliest(facts) >= HOPE_AFTER
+
+
+def is_idle(facts: Facts, snapshot: Snapshot, now: float, policy: Policy) -> bool:
+    """Nobody asked for so long that held keys are confirmed before use."""
+    return now - snapshot.start >= policy.max_age and not facts.fails
+
+
+def calm(facts: Facts, policy: Policy) -> tuple[KeySet | None, float]:
+    """The set for known kids, and until when it is served without a thought: rows 8, 14, 22, 29."""
+    if (snapshot := facts.snapshot) is None:
+        return None, NEVER
+    dead = snapshot.start + policy.dead_after
+    if facts.closed:
+        return snapshot.keyset, dead
+    if facts.flight is not None:
+        hard = math.inf if facts.fails else snapshot.start + policy.max_age
+        return snapshot.keyset, min(dead, hard, facts.flight.start + policy.lease)
+    return snapshot.keyset, min(dead, max(earliest(facts), NEVER if facts.fails else snapshot.soft))
+
+
+def state(facts: Facts, now: float, policy: Policy) -> str:
+    """The name of KEYS 7.3 for all this."""
+    snapshot, waiting = usable(facts, now, policy), now < earliest(facts)
+    if facts.closed:
+        return "CLOSED"
+    if snapshot is None:
+        return "COLD-FLIGHT" if facts.flight else "COLD-WAIT" if waiting else "COLD"
+    if facts.flight:
+        return "REFRESHING"
+    if facts.fails:
+        return "DEGRADED" if waiting else "DUE"
+    if is_idle(facts, snapshot, now, policy):
+        return "IDLE"
+    return "DUE" if now >= snapshot.soft else "FRESH"
 
 
 def decide(
-    facts: Facts, policy: Policy, *, known: bool, final: bool = False, penalised: bool = False
-) -> Decision:
-    """The table of KEYS 7.4. ``known``: a key for the token is in hand.
+    facts: Facts,
+    now: float,
+    policy: Policy,
+    *,
+    known: bool,
+    final: bool = False,
+    penalised: bool = False,
+) -> tuple[Start, Then]:
+    """The table of KEYS 7.4; numbers are its rows. ``known``: a key for the token is in hand.
 
     ``final``: the set was fetched after the token arrived; ``penalised``: its kid missed lately.
     """
+    snapshot = usable(facts, now, policy)
     if facts.closed:  # 29
-        serve = known and facts.age is not None
-        return Start.NOTHING, Then.SERVE if serve else Then.UNAVAILABLE
-    if facts.age is None:
-        return _cold(facts)
+        return Start.NOTHING, Then.SERVE if known and snapshot else Then.UNAVAILABLE
+    if snapshot is None:
+        return _cold(facts, now)
     if known:
-        return _known(facts, idle=is_idle(facts, policy))
-    return _unknown(facts, policy, final=final, penalised=penalised)
+        return _known(facts, now, snapshot, policy)
+    return _unknown(
+        facts, now, barred=penalised or now - facts.forced_end < policy.cooldown, final=final
+    )
 
 
-def is_idle(facts: Facts, policy: Policy) -> bool:
-    """Nobody asked for so long that held keys are confirmed before use."""
-    return facts.age is not None and facts.age >= policy.max_age and not facts.fails
-
-
-def is_hopeful(facts: Facts) -> bool:
-    """A flight that starts now may be waited for: nothing failed, or nobody tried lately."""
-    return not facts.fails or facts.now - facts.not_before >= HOPE_AFTER
-
-
-def _cold(facts: Facts) -> Decision:
+def _cold(facts: Facts, now: float) -> tuple[Start, Then]:
     if facts.flight:  # 2
         return Start.NOTHING, _wait_if(facts.flight.hopeful)
-    if facts.now < facts.not_before:  # 6
+    if now < earliest(facts):  # 6
         return Start.NOTHING, Then.UNAVAILABLE
-    return Start.SCHEDULED, _wait_if(is_hopeful(facts))  # 1
+    return Start.SCHEDULED, _wait_if(is_hopeful(facts, now))  # 1
 
 
-def _known(facts: Facts, *, idle: bool) -> Decision:
-    then = Then.WAIT if idle else Then.SERVE
+def _known(facts: Facts, now: float, snapshot: Snapshot, policy: Policy) -> tuple[Start, Then]:
+    then = Then.WAIT if is_idle(facts, snapshot, now, policy) else Then.SERVE
     if facts.flight:  # 14, 14i
         return Start.NOTHING, then
-    if facts.now >= facts.not_before and (facts.due or facts.fails):  # 13, 13i
+    if now >= earliest(facts) and (now >= snapshot.soft or facts.fails):  # 13, 13i
         return Start.SCHEDULED, then
     return Start.NOTHING, Then.SERVE  # 8, 22
 
 
-def _unknown(facts: Facts, policy: Policy, *, final: bool, penalised: bool) -> Decision:
+def _unknown(facts: Facts, now: float, *, barred: bool, final: bool) -> tuple[Start, Then]:
     if facts.flight:  # 15
         return Start.NOTHING, _wait_if(facts.flight.hopeful)
-    if facts.fails and facts.now < facts.not_before:  # 23
-        return Start.NOTHING, Then.UNAVAILABLE
-    if facts.fails:  # 13u
-        return Start.SCHEDULED, _wait_if(is_hopeful(facts))
-    if final:  # 9
-        return Start.NOTHING, Then.ABSENT
-    if penalised or facts.now - facts.forced_end < policy.cooldown:  # 11
+    early = now < earliest(facts)
+    if facts.fails:  # 23, 13u
+        return (
+            (Start.NOTHING, Then.UNAVAILABLE)
+            if early
+            else (Start.SCHEDULED, _wait_if(is_hopeful(facts, now)))
+        )
+    if final or barred or early:  # 9, 11
         return Start.NOTHING, Then.ABSENT
     return Start.FORCED, Then.WAIT  # 10
 
@@ -204,10 +297,161 @@ def _wait_if(hopeful: bool) -> Then:  # noqa: FBT001  # reads as a sentence
     return Then.WAIT if hopeful else Then.UNAVAILABLE
 
 
+# What an event makes of the facts. ``luck``: from 0 to 1, the one thing that is not decided.
+
+
+def departed(facts: Facts, now: float, reason: str, ended: Ended, kid: str = "") -> Facts:
+    """Rows 1, 10, 13, 27: a flight starts. What an operator started may be waited for."""
+    hopeful = reason == "manual" or is_hopeful(facts, now)
+    flight = Flight(facts.departed + 1, now, reason, hopeful, kid, ended)
+    return facts._replace(flight=flight, departed=flight.serial)
+
+
+def overdue(facts: Facts, now: float, policy: Policy, luck: float) -> Facts:
+    """Rows 20 and 25: what the clock alone has done since somebody looked."""
+    flight = facts.flight
+    if flight is not None and now >= (over := flight.start + policy.lease):
+        lost = facts.lost | {flight}
+        facts = facts._replace(lost=lost, inline=facts.inline or not facts.reported)
+        facts = failed(
+            facts, flight, FetchError("lost", "it did not report back"), over, policy, luck
+        )
+    if facts.snapshot is not None and usable(facts, now, policy) is None:
+        soon = now + COLD_BACKOFF[-1]
+        facts = facts._replace(snapshot=None, not_before=min(facts.not_before, soon))
+    return facts
+
+
+def landed(
+    facts: Facts,
+    flight: Flight,
+    result: Loaded | FetchError,
+    now: float,
+    policy: Policy,
+    luck: float,
+) -> Facts:
+    """Rows 3, 4, 16, 17, 19, 21: a flight reports back, in time or late."""
+    in_time = flight is facts.flight
+    facts = facts._replace(lost=facts.lost - {flight}, reported=True)
+    if in_time:
+        facts = facts._replace(flight=None)
+    if isinstance(result, Loaded) and flight.serial <= facts.accepted:
+        return facts  # the set in hand is of a later flight, or this one began before a purge
+    held = facts.snapshot.keyset if facts.snapshot else None
+    if isinstance(result, Loaded) and result.confirms in (None, held):
+        return succeeded(facts, flight, result, now, policy, luck)
+    if not in_time:  # it was counted when it was lost
+        return facts
+    if isinstance(result, Loaded):
+        result = FetchError("http", "status 304 for a set we hold no longer", status=304)
+    return failed(facts, flight, result, now, policy, luck)
+
+
+def succeeded(
+    facts: Facts, flight: Flight, loaded: Loaded, now: float, policy: Policy, luck: float
+) -> Facts:
+    """Swap the snapshot; an equal set goes on as the object it is, with all that hangs on it."""
+    old, keyset = facts.snapshot, loaded.keyset
+    same = old is not None and old.keyset.digest == keyset.digest
+    if old is not None and same:
+        keyset = old.keyset
+    soft = flight.start + policy.refresh_after * (0.8 + 0.2 * luck)
+    return facts._replace(
+        snapshot=Snapshot(keyset, flight.start, soft, loaded.etag, loaded.uri),
+        accepted=flight.serial,
+        fails=0,
+        not_before=NEVER,
+        forced_end=now if flight.forced else facts.forced_end,
+        success=now,
+        generation=facts.generation + (not same),
+    )
+
+
+def failed(
+    facts: Facts, flight: Flight, error: FetchError, at: float, policy: Policy, luck: float
+) -> Facts:
+    """Rows 4 and 19: count it, and wait before the next."""
+    fails, warm = facts.fails + 1, usable(facts, at, policy) is not None
+    pause = backoff(fails, warm=warm) * (0.8 + 0.4 * luck)
+    pause = max(pause, min(error.retry_after or 0.0, MAX_RETRY_AFTER))
+    return facts._replace(
+        flight=None,
+        fails=fails,
+        failing_since=facts.failing_since if facts.fails else at,
+        not_before=at + pause,
+        forced_end=at if flight.forced else facts.forced_end,
+        failure=Failure(at, error.kind, error.detail, at - flight.start, pause),
+    )
+
+
 def backoff(fails: int, *, warm: bool) -> float:
     """Seconds until the next attempt after that many failures in a row, without jitter."""
     steps = WARM_BACKOFF if warm else COLD_BACKOFF
     return steps[min(fails, len(steps)) - 1]
+
+
+def forked(facts: Facts, policy: Policy, luck: float) -> Facts:
+    """Row 26: keys and failures stay; threads do not, and children refresh at moments of their own."""
+    facts = facts._replace(flight=None, lost=frozenset(), reported=False, inline=False)
+    if (snapshot := facts.snapshot) is None:
+        return facts
+    soft = snapshot.start + policy.refresh_after * (0.8 + 0.2 * luck)
+    return facts._replace(snapshot=snapshot._replace(soft=soft))
+
+
+def purged(facts: Facts) -> Facts:
+    """Row 28: no key is left, and a flight that began before may not bring them back."""
+    lost = facts.lost | {facts.flight} if facts.flight else facts.lost
+    return facts._replace(
+        snapshot=None, flight=None, lost=lost, accepted=facts.departed, not_before=NEVER
+    )
+
+
+def news(source: str, before: Facts, after: Facts, now: float, policy: Policy) -> Iterator[Event]:
+    """What is worth telling of the step from one to the other."""
+    old, new = before.snapshot, after.snapshot
+    failure = None if after.failure is before.failure else after.failure
+    if failure and failure.kind == "lost" and (after.fails == 1 or after.inline > before.inline):
+        yield events.FlightLost(source, after.inline)
+    if failure:
+        age = failure.at - old.start if old else None
+        yield events.RefreshFailed(
+            source, *failure[1:3], int(1000 * failure.seconds), after.fails, age, failure.pause
+        )
+        if age is not None:
+            yield from _staleness(source, before, age, policy)
+    if old and not new:
+        yield events.KeysExpired(source)
+    if new and after.accepted != before.accepted:
+        if before.fails:
+            yield events.Recovered(source, now - before.failing_since)
+        yield from _arrival(source, old, new, now)
+
+
+def _staleness(source: str, before: Facts, age: float, policy: Policy) -> Iterator[Event]:
+    def mark(seconds: float) -> int:
+        return max((m for m in STALE_MARKS if seconds >= policy.dead_after * m / 100), default=0)
+
+    last = before.failure.at if before.failure and before.fails else NEVER
+    told = mark(last - before.snapshot.start) if before.snapshot else 0
+    if mark(age) > told:
+        yield events.KeysStale(source, mark(age), policy.dead_after - age)
+
+
+def _arrival(source: str, old: Snapshot | None, new: Snapshot, now: float) -> Iterator[Event]:
+    if old and old.keyset is new.keyset:
+        yield events.KeysConfirmed(source)
+        return
+    kids = set(new.keyset.kids)
+    if old is None:
+        yield events.KeysLoaded(source, new.keyset.kids, int(1000 * (now - new.start)))
+    else:
+        gone = set(old.keyset.kids)
+        added, removed = tuple(sorted(kids - gone)), tuple(sorted(gone - kids))
+        yield events.KeysChanged(source, added, removed, new.keyset.digest)
+    for kid, reason, private in new.keyset.dropped:
+        told = events.PrivateKeyPublished(source, kid) if private else None
+        yield told or events.KeyDropped(source, kid, reason)
 
 
 class Penalties:
@@ -216,15 +460,13 @@ class Penalties:
     def __init__(self) -> None:
         self._until: dict[str, tuple[float, float]] = {}
 
-    def holds(self, kid: str, now: float) -> bool:
+    def hold(self, kid: str, now: float) -> bool:
         return now < self._until.get(kid, (NEVER, 0.0))[0]
 
     def add(self, kid: str, now: float) -> None:
-        until, delay = self._until.pop(kid, (NEVER, PENALTY[0] / 2))
-        if until <= now:
-            delay = min(2 * delay, PENALTY[1])
-            until = now + delay
-        self._until[kid] = until, delay
+        _, delay = self._until.pop(kid, (NEVER, PENALTY[0] / 2))
+        delay = min(2 * delay, PENALTY[1])
+        self._until[kid] = now + delay, delay
         if len(self._until) > MAX_PENALTIES:
             del self._until[next(iter(self._until))]
 
@@ -238,27 +480,16 @@ class Penalties:
 # --- Mechanism ---------------------------------------------------------------------------------
 
 
-class Loaded(NamedTuple):
-    """What a flight brought: a set, or the confirmation of the one it asked about."""
-
-    keyset: KeySet
-    etag: str | None
-    uri: str
-    date: float | None
-    confirmed: bool
-
-
 def _boottime() -> float:
     """Seconds that also pass while the machine sleeps: 24 h must be 24 h."""
     return time.clock_gettime(_CLOCK)
 
 
-#: From the system: a fork needs no new seed.
-_UNIFORM: Final = random.SystemRandom().uniform
 _CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def _start_thread(run: Callable[[], None]) -> None:
+    # Looked up at the call: gevent may patch after import, and after a source was made.
     threading.Thread(target=run, name="jwt_wsgi.jwks", daemon=True).start()
 
 
@@ -275,44 +506,35 @@ class RemoteKeys:
         *,
         jwks_uri: str | None = None,
         fetch: Fetch,
-        policy: Policy = Policy(),  # frozen
+        policy: Policy = Policy(),  # noqa: B008  # frozen
         emit: Emit,
         leeway: float = 30.0,
         allow_http: bool = False,
         max_keys: int = 1024,
         clock: Callable[[], float] = _boottime,
         wall_clock: Callable[[], float] = time.time,
-        uniform: Callable[[float, float], float] = _UNIFORM,
+        random: Callable[[], float] = random.SystemRandom().random,  # needs no seed after a fork
         start_thread: Callable[[Callable[[], None]], None] = _start_thread,
+        make_event: Callable[[], Ended] = lambda: threading.Event(),
     ) -> None:
         self._issuer, self._jwks_uri = issuer, jwks_uri
         self._source = _told(jwks_uri or issuer)
         self._fetch, self.policy, self._emit = fetch, policy, emit
         self._leeway, self._allow_http, self._max_keys = leeway, allow_http, max_keys
-        self._clock, self._wall_clock = clock, wall_clock
-        self._uniform, self._start_thread = uniform, start_thread
-        self._snapshot: Snapshot | None = None
+        self._clock, self._wall_clock, self._random = clock, wall_clock, random
+        self._start_thread, self._make_event = start_thread, make_event
         self._located: tuple[Located, float] | None = None
-        self._fails, self._failing_since = 0, 0.0
-        self._not_before = self._forced_end = NEVER
-        self._closed = False
         self._penalties = Penalties()
-        self._generation = 0
-        self._stale_told = 0
-        self._last_success: float | None = None
-        self._last_failure: tuple[float, str] | None = None
         self._stats: Counter[str] = Counter()
-        self._of_this_process()
-        ourselves = weakref.ref(self)
-        os.register_at_fork(after_in_child=lambda: _after_fork(ourselves()))
-
-    def _of_this_process(self) -> None:
-        """What must not survive a fork: a lock somebody held, a thread that is not here."""
+        self._maxima: dict[str, float] = {}
         self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._flight: Flight | None = None
-        self._lost: set[Flight] = set()
-        self._completed = self._inline = False
+        self._locks = {self._pid: threading.Lock()}
+        self._keep(Facts())
+        _sources.add(self)
+
+    def _keep(self, facts: Facts) -> None:
+        self._facts = facts
+        self._calm = calm(facts, self.policy)
 
     # -- reading --
 
@@ -324,148 +546,133 @@ class RemoteKeys:
         """
         arrival = self._clock()
         kid: str | None = header.get("kid")
-        tried: KeySet | None = None
-        if self._holds(arrival, header, kid):
-            tried = self._resolve(arrival, kid, known=True)
-            yield from tried.find(header) if tried else ()
-            if kid is not None:
-                return
-        found = self._resolve(arrival, kid or "", known=False)
-        if found is not None and found is not tried:
+        tried, calm_until = self._calm
+        if arrival >= calm_until:
+            tried = self._held(arrival)
+        if tried is not None and (kid in tried if kid is not None else tried.find(header)):
+            if arrival >= calm_until:
+                tried = self._in_use(arrival)
+            if tried is not None:
+                yield from tried.find(header)
+                if kid is not None:
+                    return
+        found = self._seek(arrival, kid or "")
+        if found is not tried:
             yield from found.find(header)
 
     def current(self) -> KeySet | None:
-        """The set in use now, or None; asking for it refreshes it as any request does."""
+        """The set in use now, or None; asking for it refreshes it as a request of a known kid."""
         now = self._clock()
-        return self._resolve(now, None, known=True) if self._usable(now) else None
+        keyset, calm_until = self._calm
+        return keyset if now < calm_until else self._in_use(now)
 
-    def _holds(self, now: float, header: Mapping[str, Any], kid: str | None) -> bool:
-        snapshot = self._usable(now)
-        if snapshot is None:
-            return False
-        return kid in snapshot.keyset if kid is not None else bool(snapshot.keyset.find(header))
+    def _held(self, now: float) -> KeySet | None:
+        snapshot = usable(self._facts, now, self.policy)
+        return snapshot.keyset if snapshot else None
 
-    def _usable(self, now: float) -> Snapshot | None:
-        snapshot = self._snapshot
-        if snapshot is None or now - snapshot.start >= self.policy.dead_after:
+    def _in_use(self, now: float) -> KeySet | None:
+        """For a known kid: rows 8, 13, 14, 22. What was held goes on if the issuer fails."""
+        if self._held(now) is None:
             return None
-        return snapshot
+        then, flight, _ = self._ask(now, known=True)
+        if then is Then.WAIT and flight is not None:
+            self._wait(flight, self.policy.timeout)
+        return self._held(self._clock())
 
-    def _is_steady(self, snapshot: Snapshot, now: float) -> bool:
-        """Rows 8, 14 and 22: nothing to do for a known kid, and no lock needed to see it."""
-        if self._closed:
-            return True
-        if (flight := self._flight) is not None:
-            asleep = now - snapshot.start >= self.policy.max_age and not self._fails
-            return now < flight.start + self._lease and not asleep
-        return now < (self._not_before if self._fails else snapshot.soft)
+    def _seek(self, arrival: float, kid: str) -> KeySet:
+        """For anything else: rows 1 to 6, 9 to 11, 15, 23. Raises KeysUnavailableError."""
+        then, flight, cold = self._ask(arrival, kid, known=False)
+        if then is Then.WAIT and flight is not None:
+            patience = self.policy.timeout if cold else min(WAIT, self.policy.timeout)
+            then = Then.SERVE if self._wait(flight, patience) else Then.UNAVAILABLE
+        keyset = self._held(self._clock())  # also where it is ABSENT: it may have come just now
+        if then is Then.UNAVAILABLE or keyset is None:
+            raise self._unavailable()
+        return keyset
 
-    @property
-    def _lease(self) -> float:
-        return self.policy.timeout + LEASE_SLACK
-
-    def _resolve(self, arrival: float, kid: str | None, *, known: bool) -> KeySet | None:
-        """The set to verify with; None: the key is not to be found. Raises KeysUnavailableError."""
-        snapshot = self._usable(arrival)
-        if known and snapshot is not None and self._is_steady(snapshot, arrival):
-            return snapshot.keyset
-        if self._pid != os.getpid():  # uWSGI runs no fork hooks
-            self._after_fork()
-        now = self._clock()
-        told: list[Event] = []
-        with self._lock:
-            self._reap(now, told)
-            facts = self._facts(now)
-            snapshot = self._snapshot
+    def _ask(
+        self, arrival: float, kid: str = "", *, known: bool
+    ) -> tuple[Then, Flight | None, bool]:
+        """Ask the policy and start what it says; also whether no set was usable."""
+        lock, luck, ended, now = self._lock(), self._random(), self._make_event(), self._clock()
+        with lock:
+            before = self._facts
+            facts = self._overdue(before, now, luck)
+            snapshot = facts.snapshot
             start, then = decide(
                 facts,
+                now,
                 self.policy,
                 known=known,
                 final=snapshot is not None and snapshot.start >= arrival,
-                penalised=self._penalties.holds(kid or "", now),
+                penalised=self._penalties.hold(kid, now),
             )
             if start is not Start.NOTHING:
-                self._begin(facts, forced=start is Start.FORCED)
-            flight = self._flight
-        self._tell(told)
-        if start is not Start.NOTHING and flight is not None:
-            if start is Start.FORCED:
-                self._emit(events.KeyMissed(self._source, printable(kid or "")))
-            self._launch(flight, told_cold=facts.age is None)
-        return self._outcome(then, flight, kid, facts=facts, known=known)
+                facts = departed(facts, now, _reason(start, snapshot), ended, kid)
+            self._keep(facts)
+        self._count_miss(start, then, known=known or snapshot is None)
+        self._go_on(before, facts, now)
+        return then, facts.flight, snapshot is None
 
-    def _outcome(
-        self, then: Then, flight: Flight | None, kid: str | None, *, facts: Facts, known: bool
-    ) -> KeySet | None:
-        if then is Then.WAIT and flight is not None:
-            patience = WAIT if facts.age is not None and not known else self.policy.timeout
-            left = flight.start + patience - self._clock()
-            flight.ended.wait(max(0.0, left))
-            if not flight.ok and (facts.age is None or not known):
-                then = Then.UNAVAILABLE
-            elif flight.ok and flight.forced and not known:
-                self._punish(kid or "")
-        if then is Then.UNAVAILABLE:
-            raise self._unavailable()
-        snapshot = self._snapshot
-        return None if then is Then.ABSENT or snapshot is None else snapshot.keyset
+    def _overdue(self, facts: Facts, now: float, luck: float) -> Facts:
+        facts = overdue(facts, now, self.policy, luck)
+        return facts._replace(closed=True) if sys.is_finalizing() else facts
 
-    def _punish(self, kid: str) -> None:
-        """Row 18: a fetch for this kid did not bring it."""
-        with self._lock:
-            if self._snapshot is not None and kid not in self._snapshot.keyset:
-                self._penalties.add(kid, self._clock())
+    def _wait(self, flight: Flight, patience: float) -> bool:
+        began = self._clock()
+        flight.ended.wait(max(0.0, flight.start + patience - began))
+        self._stats["waits"] += 1
+        self._maximum("wait_seconds_max", self._clock() - began)
+        return flight.ok
 
     def _unavailable(self) -> KeysUnavailableError:
+        facts = self._facts
         self._stats["unavailable"] += 1
         self._emit(events.KeysUnavailable(self._source))
-        rest = self._not_before - self._clock() if self._fails else 1.0
-        why = self._last_failure[1] if self._last_failure else "no answer yet"
-        return KeysUnavailableError(rest, f"keys of {self._source}: {why}")
+        rest = 1.0 if facts.flight else earliest(facts) - self._clock()
+        failure = facts.failure
+        why = f"{failure.kind}: {failure.detail}" if failure else "no answer yet"
+        return KeysUnavailableError(max(1.0, rest), f"keys of {self._source}: {why}")
 
-    # -- flights; what is called "with the lock" neither blocks nor calls out --
+    def _lock(self) -> threading.Lock:
+        """The lock of this process. A fork leaves one behind that somebody may hold for ever.
 
-    def _facts(self, now: float) -> Facts:
-        snapshot = self._usable(now)
-        return Facts(
-            now=now,
-            age=None if snapshot is None else now - snapshot.start,
-            due=snapshot is not None and now >= snapshot.soft,
-            flight=self._flight,
-            fails=self._fails,
-            not_before=self._not_before,
-            forced_end=self._forced_end,
-            closed=self._closed or sys.is_finalizing(),
-        )
+        The hook below is not enough: uWSGI runs none. ``setdefault`` lets one thread win.
+        """
+        pid = os.getpid()
+        if pid == self._pid:
+            return self._locks[pid]
+        lock, luck = self._locks.setdefault(pid, threading.Lock()), self._random()
+        with lock:
+            if pid != self._pid:
+                self._keep(forked(self._facts, self.policy, luck))
+                self._pid = pid
+        return lock
 
-    def _begin(self, facts: Facts, *, forced: bool) -> None:
-        self._flight = Flight(facts.now, forced=forced, hopeful=is_hopeful(facts))
+    # -- flights --
 
-    def _reap(self, now: float, told: list[Event]) -> None:
-        """Rows 20 and 25: a flight that did not report in time, keys that were not confirmed."""
-        flight = self._flight
-        if flight is not None and now >= flight.start + self._lease:
-            self._lost.add(flight)
-            self._inline = not self._completed
-            told.append(events.FlightLost(self._source, self._inline))
-            self._failed(flight, now, FetchError("lost", "the fetch did not report back"), told)
-            if len(self._lost) >= STUCK_LIMIT:
-                self._not_before = max(self._not_before, now + STUCK_PAUSE)
-        if self._snapshot is not None and self._usable(now) is None:
-            self._snapshot = None
-            told.append(events.KeysExpired(self._source))
+    def _go_on(self, before: Facts, facts: Facts, now: float) -> None:
+        """Tell what happened, and launch what was decided, now that no lock is held."""
+        for event in news(self._source, before, facts, now, self.policy):
+            self._emit(event)
+        flight = facts.flight
+        if flight is None or facts.departed == before.departed:
+            return
+        if flight.forced:
+            self._emit(events.KeyMissed(self._source, printable(flight.kid)))
+        self._launch(flight, inline=facts.inline)
 
-    def _launch(self, flight: Flight, *, told_cold: bool) -> None:
-        if self._inline:
+    def _launch(self, flight: Flight, *, inline: bool) -> None:
+        if inline:
             self._fly(flight)
             return
         try:
             self._start_thread(lambda: self._fly(flight))
         except RuntimeError as error:  # 30: no thread to be had
-            if told_cold or flight.forced:
-                self._fly(flight)
-            else:
+            if flight.reason == "scheduled":
                 self._land(flight, FetchError("lost", f"no thread to be had ({error})"))
+            else:
+                self._fly(flight)
 
     def _fly(self, flight: Flight) -> None:
         result: Loaded | FetchError = FetchError("lost", "the fetch was ended from outside")
@@ -480,163 +687,83 @@ class RemoteKeys:
         finally:
             self._land(flight, result)
 
-    def _load(self, flight: Flight) -> Loaded:
-        def left() -> float:
-            seconds = flight.start + self.policy.timeout - self._clock()
-            if seconds <= 0:
-                raise FetchError("timeout", "the deadline is over")
-            return seconds
+    def _land(self, flight: Flight, result: Loaded | FetchError) -> None:
+        lock, luck, now = self._lock(), self._random(), self._clock()
+        with lock:
+            before = self._facts
+            facts = landed(before, flight, result, now, self.policy, luck)
+            if facts.generation != before.generation:
+                self._penalties.clear()
+            if flight.forced and _missed(flight, facts):  # 18
+                self._penalties.add(flight.kid, now)
+            self._keep(facts)
+            flight.ok = facts.snapshot is not None and facts.accepted >= flight.serial
+        flight.ended.set()
+        self._count_flight(flight, result, now)
+        self._go_on(before, facts, now)
+        self._check_clock(result)
 
-        located = self._locate(left)
-        held = self._snapshot
-        etag = held.etag if held and held.uri == located.jwks_uri and not flight.forced else None
-        answer = located.document
+    def _load(self, flight: Flight) -> Loaded:
+        located = self._locate(flight)
+        answer, held = located.document, self._facts.snapshot
+        etag = held.etag if held and held.uri == located.jwks_uri and _is_routine(flight) else None
         if answer is None:
-            try:
-                found = self._fetch(
-                    located.jwks_uri, etag=etag, no_cache=flight.forced, timeout=left()
-                )
-            except FetchError as error:
-                if error.status in (404, 410):
-                    self._rediscover()
-                raise
+            found = self._get(located.jwks_uri, etag, flight)
             if not isinstance(found, Fetched):
                 if held is None or etag is None:
                     raise FetchError("http", "status 304 without a condition", status=304)
-                return Loaded(held.keyset, etag, located.jwks_uri, found.date, confirmed=True)
+                return Loaded(held.keyset, etag, held.uri, found.date, confirms=held.keyset)
             answer = found
         keyset = KeySet.parse(answer.body, max_keys=self._max_keys)
-        same = held is not None and held.keyset.digest == keyset.digest
-        if same and held is not None:
-            keyset = held.keyset
-        return Loaded(keyset, answer.etag, located.jwks_uri, answer.date, confirmed=same)
+        _ = keyset.digest  # made here, not where the lock is held
+        return Loaded(keyset, answer.etag, located.jwks_uri, answer.date)
 
-    def _locate(self, left: Callable[[], float]) -> Located:
+    def _get(self, url: str, etag: str | None, flight: Flight) -> Any:
+        try:
+            return self._fetch(
+                url, etag=etag, no_cache=not _is_routine(flight), timeout=self._left(flight)
+            )
+        except FetchError as error:
+            if error.status in (404, 410) and self._located is not None:
+                self._located = self._located[0], NEVER  # ask again where they are
+            raise
+
+    def _left(self, flight: Flight, share: float = 1.0) -> float:
+        seconds = flight.start + share * self.policy.timeout - self._clock()
+        if seconds <= 0:
+            raise FetchError("timeout", "the deadline is over")
+        return seconds
+
+    def _locate(self, flight: Flight) -> Located:
         if self._jwks_uri is not None:
             return Located(self._jwks_uri, "jwks_uri")
-        remembered = self._located
-        if remembered is not None and self._clock() - remembered[1] < REDISCOVER_AFTER:
-            return remembered[0]
+        remembered, read = self._located or (None, NEVER)
+        if remembered is not None and self._clock() - read < REDISCOVER_AFTER:
+            return remembered
         try:
             located = locate(
                 self._issuer,
                 fetch=self._fetch,
-                left=left,
-                first=remembered is None,
+                # Half of the time is left for the keys, should only the metadata be out of reach.
+                left=lambda: self._left(flight, 0.5 if remembered else 1.0),
+                remembered=remembered,
                 allow_http=self._allow_http,
+                no_cache=not _is_routine(flight),
             )
         except FetchError:
             if remembered is None:
                 raise
-            return remembered[0]
+            return remembered
         self._located = located._replace(document=None), self._clock()
-        if remembered is None or remembered[0].jwks_uri != located.jwks_uri:
-            told = _told(located.jwks_uri)
-            self._emit(events.KeysFound(self._source, told, located.found_by))
+        if remembered is None or remembered.jwks_uri != located.jwks_uri:
+            self._emit(events.KeysFound(self._source, _told(located.jwks_uri), located.found_by))
         return located
 
-    def _rediscover(self) -> None:
-        if self._located is not None:
-            self._located = self._located[0], NEVER
-
-    def _land(self, flight: Flight, result: Loaded | FetchError) -> None:
-        """Rows 3, 4, 16 to 19 and 21: the end of a flight, in time or late."""
-        told: list[Event] = []
-        with self._lock:
-            now = self._clock()
-            late = flight is not self._flight
-            self._lost.discard(flight)
-            self._completed = True
-            self._count(result, flight)
-            if isinstance(result, Loaded):
-                self._succeeded(flight, now, result, told)
-            elif not late:  # the failure of a lost flight was counted when it was lost
-                self._failed(flight, now, result, told)
-            if not late:
-                self._flight = None
-            flight.ok = isinstance(result, Loaded)
-        flight.ended.set()
-        self._tell(told)
-
-    def _succeeded(self, flight: Flight, now: float, loaded: Loaded, told: list[Event]) -> None:
-        old = self._snapshot
-        if flight.forced:
-            self._forced_end = now
-        if old is not None and flight.start <= old.start:
-            return  # an older answer that came late: the newer set stays
-        if loaded.confirmed and (old is None or loaded.keyset is not old.keyset):
-            return  # the set it confirms is no longer the one we hold
-        self._last_success = now
-        if self._fails:
-            told.append(events.Recovered(self._source, now - self._failing_since))
-        self._fails, self._not_before, self._stale_told = 0, NEVER, 0
-        soft = flight.start + self.policy.refresh_after * self._uniform(*SOFT_JITTER)
-        self._snapshot = Snapshot(loaded.keyset, flight.start, soft, loaded.etag, loaded.uri)
-        self._tell_success(old, loaded, int(1000 * (now - flight.start)), told)
-
-    def _tell_success(
-        self, old: Snapshot | None, loaded: Loaded, milliseconds: int, told: list[Event]
-    ) -> None:
-        keyset = loaded.keyset
-        if loaded.confirmed:
-            told.append(events.KeysConfirmed(self._source))
-        else:
-            self._generation += 1
-            self._penalties.clear()
-            if old is None:
-                told.append(events.KeysLoaded(self._source, keyset.kids, milliseconds))
-            else:
-                now, before = set(keyset.kids), set(old.keyset.kids)
-                added, removed = tuple(sorted(now - before)), tuple(sorted(before - now))
-                told.append(events.KeysChanged(self._source, added, removed, keyset.digest))
-            for kid, reason, private in keyset.dropped:
-                told.append(
-                    events.PrivateKeyPublished(self._source, kid)
-                    if private
-                    else events.KeyDropped(self._source, kid, reason)
-                )
-        skew = 0.0 if loaded.date is None else self._wall_clock() - loaded.date
-        if abs(skew) > max(self._leeway, 1.0):
-            told.append(events.ClockSkewed(self._source, skew))
-
-    def _failed(self, flight: Flight, now: float, error: FetchError, told: list[Event]) -> None:
-        self._fails += 1
-        if self._fails == 1:
-            self._failing_since = now
-        if flight.forced:
-            self._forced_end = now
-        snapshot = self._usable(now)
-        pause = backoff(self._fails, warm=snapshot is not None) * self._uniform(*BACKOFF_JITTER)
-        pause = max(pause, min(error.retry_after or 0.0, MAX_RETRY_AFTER))
-        self._not_before = now + pause
-        self._last_failure = now, f"{error.kind}: {error.detail}"
-        if self._flight is flight:
-            self._flight = None
-        age = None if snapshot is None else now - snapshot.start
-        milliseconds = int(1000 * (now - flight.start))
-        told.append(
-            events.RefreshFailed(
-                self._source, error.kind, error.detail, milliseconds, self._fails, age, pause
-            )
-        )
-        if age is not None:
-            self._warn_of_staleness(age, told)
-
-    def _warn_of_staleness(self, age: float, told: list[Event]) -> None:
-        limit = self.policy.dead_after
-        reached = max((mark for mark in STALE_MARKS if age >= limit * mark / 100), default=0)
-        if reached > self._stale_told:
-            self._stale_told = reached
-            told.append(events.KeysStale(self._source, reached, limit - age))
-
-    def _count(self, result: Loaded | FetchError, flight: Flight) -> None:
-        kind = result.kind if isinstance(result, FetchError) else "ok"
-        self._stats[f"fetch_{kind}"] += 1
-        self._stats["fetch_forced" if flight.forced else "fetch_scheduled"] += 1
-
-    def _tell(self, told: list[Event]) -> None:
-        for event in told:
-            self._emit(event)
+    def _check_clock(self, result: Loaded | FetchError) -> None:
+        if isinstance(result, Loaded) and result.date is not None:
+            skew = self._wall_clock() - result.date
+            if abs(skew) > max(self._leeway, 1.0):  # a Date has whole seconds
+                self._emit(events.ClockSkewed(self._source, skew))
 
     # -- what operators do --
 
@@ -645,110 +772,110 @@ class RemoteKeys:
 
         ``raises``: raise :class:`KeysUnavailableError` instead of returning False.
         """
-        if self._usable(self._clock()) is None:
-            self._fly_now(timeout)
-        if not self.ready and raises:
+        if not self.ready:
+            self._fly_now("cold", timeout)
+        if raises and not self.ready:
             raise self._unavailable()
         return self.ready
 
     def refresh(self) -> bool:
         """Fetch now, whatever cooldown and back-off say; True if the issuer answered (row 27)."""
-        return self._fly_now(self.policy.timeout)
+        return self._fly_now("manual", self.policy.timeout)
 
-    def _fly_now(self, patience: float) -> bool:
-        if self._pid != os.getpid():
-            self._after_fork()
-        now, told = self._clock(), list[Event]()
-        with self._lock:
-            self._reap(now, told)
-            facts = self._facts(now)
-            new = facts.flight is None and not facts.closed
-            if new:
-                self._begin(facts._replace(fails=0), forced=True)
-            flight = self._flight
-        self._tell(told)
-        if flight is None:
+    def _fly_now(self, reason: str, patience: float) -> bool:
+        lock, luck, ended, now = self._lock(), self._random(), self._make_event(), self._clock()
+        with lock:
+            before = self._facts
+            facts = self._overdue(before, now, luck)
+            if not (facts.closed or facts.flight):
+                facts = departed(facts, now, reason, ended)
+            self._keep(facts)
+        self._go_on(before, facts, now)
+        if facts.flight is None:
             return False
-        if new:
-            self._launch(flight, told_cold=True)
-        flight.ended.wait(patience)
-        return bool(flight.ok)
+        facts.flight.ended.wait(patience)
+        return facts.flight.ok
 
     def purge(self) -> None:
         """Forget every key, at once: the answer to a stolen signing key (row 28)."""
-        with self._lock:
-            self._snapshot = None
-            self._not_before = NEVER
-            self._fails = 0
-            self._flight = None
+        with self._lock():
+            self._keep(purged(self._facts))
             self._penalties.clear()
 
     def close(self) -> None:
         """Fetch nothing ever again; held keys go on serving (row 29)."""
-        self._closed = True
+        with self._lock():
+            self._keep(self._facts._replace(closed=True))
 
     @property
     def ready(self) -> bool:
         """Whether there is a usable set. A refresh that failed makes nobody unready."""
-        return self._usable(self._clock()) is not None
+        return self._held(self._clock()) is not None
+
+    @property
+    def state(self) -> str:
+        """The state of KEYS 7.3, derived from the data."""
+        return state(self._facts, self._clock(), self.policy)
 
     def health(self) -> dict[str, Any]:
         """What is known, as a plain dict; no I/O and no lock. Times in seconds."""
-        now, snapshot = self._clock(), self._snapshot
-        usable = self._usable(now)
-        facts = self._facts(now)
+        now, facts, policy = self._clock(), self._facts, self.policy
+        snapshot, failure = usable(facts, now, policy), facts.failure
         return {
-            "state": self.state(facts),
-            "ready": usable is not None,
-            "keys": 0 if usable is None else len(usable.keyset),
-            "kids": [] if usable is None else list(usable.keyset.kids[:20]),
-            "sha256": None if usable is None else usable.keyset.digest,
-            "generation": self._generation,
-            "age": facts.age,
-            "soft_in": None if snapshot is None else snapshot.soft - now,
-            "dead_in": None if snapshot is None else snapshot.start + self.policy.dead_after - now,
-            "last_success_ago": None if self._last_success is None else now - self._last_success,
-            "last_failure_ago": None if self._last_failure is None else now - self._last_failure[0],
-            "last_error": None if self._last_failure is None else self._last_failure[1],
-            "fails": self._fails,
-            "next_attempt_in": max(0.0, self._not_before - now) if self._fails else None,
+            "state": state(facts, now, policy),
+            "ready": snapshot is not None,
+            "keys": len(snapshot.keyset) if snapshot else 0,
+            "kids": list(snapshot.keyset.kids[:20]) if snapshot else [],
+            "sha256": snapshot.keyset.digest if snapshot else None,
+            "generation": facts.generation,
+            "age": now - snapshot.start if snapshot else None,
+            "soft_in": snapshot.soft - now if snapshot else None,
+            "dead_in": snapshot.start + policy.dead_after - now if snapshot else None,
+            "last_success_ago": None if facts.success is None else now - facts.success,
+            "last_failure_ago": now - failure.at if failure else None,
+            "last_error": f"{failure.kind}: {failure.detail}" if failure else None,
+            "fails": facts.fails,
+            "next_attempt_in": max(0.0, earliest(facts) - now) if facts.fails else None,
             "in_flight": facts.flight is not None,
-            "stuck": len(self._lost),
-            "inline": self._inline,
+            "stuck": len(facts.lost),
+            "inline": facts.inline,
             "pid": self._pid,
         }
 
-    def state(self, facts: Facts | None = None) -> str:
-        """The state of KEYS 7.3, derived from the data."""
-        facts = facts or self._facts(self._clock())
-        waiting = facts.now < facts.not_before
-        if facts.closed:
-            return "CLOSED"
-        if facts.age is None:
-            return "COLD-FLIGHT" if facts.flight else "COLD-WAIT" if waiting else "COLD"
-        if facts.flight:
-            return "REFRESHING"
-        if facts.fails and waiting:
-            return "DEGRADED"
-        if is_idle(facts, self.policy):
-            return "IDLE"
-        return "DUE" if facts.due or facts.fails else "FRESH"
+    def stats(self) -> dict[str, int | float]:
+        """Counters since this source was made, those of the parent included."""
+        return {**self._stats, **self._maxima}
 
-    def stats(self) -> dict[str, int]:
-        """Counters since the start of this process's parent."""
-        return dict(self._stats)
+    def _count_miss(self, start: Start, then: Then, *, known: bool) -> None:
+        if known:
+            return
+        outcome = "forced" if start is Start.FORCED else then.name.lower()
+        self._stats[f"miss_{outcome}"] += 1
 
-    def _after_fork(self) -> None:
-        """Row 26: keys and failures stay; lock, flight and the next refresh's moment do not."""
-        self._of_this_process()
-        if (snapshot := self._snapshot) is not None:
-            soft = snapshot.start + self.policy.refresh_after * self._uniform(*SOFT_JITTER)
-            self._snapshot = snapshot._replace(soft=soft)
+    def _count_flight(self, flight: Flight, result: Loaded | FetchError, now: float) -> None:
+        kind = result.kind if isinstance(result, FetchError) else "ok"
+        self._stats[f"fetch_{kind}"] += 1
+        self._stats[f"fetch_{flight.reason}"] += 1
+        self._maximum("fetch_seconds_max", now - flight.start)
+
+    def _maximum(self, name: str, seconds: float) -> None:
+        self._maxima[name] = max(seconds, self._maxima.get(name, 0.0))
 
 
-def _after_fork(keys: RemoteKeys | None) -> None:
-    if keys is not None:
-        keys._after_fork()  # noqa: SLF001  # the hook holds no strong reference
+def _is_routine(flight: Flight) -> bool:
+    """Whether an answer out of a cache on the way will do: not where a new key is looked for."""
+    return flight.reason in ("cold", "scheduled")
+
+
+def _reason(start: Start, snapshot: Snapshot | None) -> str:
+    if start is Start.FORCED:
+        return "forced"
+    return "scheduled" if snapshot else "cold"
+
+
+def _missed(flight: Flight, facts: Facts) -> bool:
+    arrived = facts.accepted == flight.serial and facts.snapshot is not None
+    return arrived and flight.kid not in (facts.snapshot.keyset if facts.snapshot else ())
 
 
 def _told(url: str) -> str:
@@ -756,3 +883,17 @@ def _told(url: str) -> str:
     parts = urlsplit(url)
     netloc = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=netloc, query="", fragment="").geturl()
+
+
+#: Every source of this process, for the fork hook; there is no unregistering a hook.
+_sources: Final["weakref.WeakSet[RemoteKeys]"] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for source in list(_sources):
+        source._pid = 0  # noqa: SLF001
+        source._locks.clear()  # noqa: SLF001
+        source._lock()  # noqa: SLF001
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -255,7 +255,7 @@ class _Member:
         member = cls(kid, kty, "" if kty == "RSA" else jwk.get("crv", ""), alg, jwk)
         if not member.crv and kty != "RSA":
             member._take_crv_from_key(kid)
-        if (kty, member.crv) not in jose.KINDS:
+        if not isinstance(member.crv, str) or (kty, member.crv) not in jose.KINDS:
             raise _DroppedError(kid, "its crv is none that verifies tokens")
         return member
 

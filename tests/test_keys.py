@@ -1,0 +1,311 @@
+"""Key sets: one broken member spoils nothing, and nothing secret is ever used."""
+
+import base64
+import datetime as dt
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+from jwt_wsgi import jose
+from jwt_wsgi.events import Event
+from jwt_wsgi.events import KeysChanged
+from jwt_wsgi.events import RefreshFailed
+from jwt_wsgi.keys import DocumentError
+from jwt_wsgi.keys import FileKeys
+from jwt_wsgi.keys import KeySet
+from jwt_wsgi.testing import FakeIssuer
+
+GOOD = FakeIssuer(algorithm="ES256").jwks()["keys"][0] | {"kid": "good"}
+ED = FakeIssuer(algorithm="EdDSA").jwks()["keys"][0]
+RSA = FakeIssuer(algorithm="RS256").jwks()["keys"][0]
+
+
+def number(value: int) -> str:
+    return (
+        base64.urlsafe_b64encode(value.to_bytes((value.bit_length() + 7) // 8 or 1, "big"))
+        .rstrip(b"=")
+        .decode()
+    )
+
+
+def raw(value: int, size: int = 32) -> str:
+    return base64.urlsafe_b64encode(value.to_bytes(size, "little")).rstrip(b"=").decode()
+
+
+def certificate(private: Any) -> str:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
+    now = dt.datetime.now(dt.UTC)
+    hash_ = None if isinstance(private, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + dt.timedelta(days=1))
+        .sign(private, hash_)
+    )
+    return base64.b64encode(made.public_bytes(serialization.Encoding.DER)).decode()
+
+
+_P = 2**255 - 19
+_Y8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
+SMALL_ORDER = {
+    f"small order {index}{' signed' if sign else ''}": {
+        "kty": "OKP", "crv": "Ed25519", "x": raw(y | sign << 255)
+    }
+    for index, y in enumerate([0, 1, _P - 1, _P, _P + 1, _Y8, _P - _Y8])
+    for sign in (0, 1)
+}  # fmt: skip
+
+BAD: dict[str, Any] = {
+    "null": None,
+    "a string": "key",
+    "empty": {},
+    "kty unknown": {"kty": "AKP", "pub": "x"},
+    "kty list": GOOD | {"kty": ["EC"]},
+    "kty object": GOOD | {"kty": {}},
+    "oct": {"kty": "oct", "k": "AAAA"},
+    "private EC": GOOD | {"d": "AAAA"},
+    "private RSA": RSA | {"d": "AAAA", "p": "AA"},
+    "private OKP": ED | {"d": "AAAA"},
+    "use enc": GOOD | {"use": "enc"},
+    "use null": GOOD | {"use": None},
+    "use list": GOOD | {"use": ["sig"]},
+    "key_ops sign": GOOD | {"key_ops": ["sign"]},
+    "key_ops string": GOOD | {"key_ops": "verify"},
+    "key_ops null": GOOD | {"key_ops": None},
+    "alg other": GOOD | {"alg": "RS256"},
+    "alg encryption": RSA | {"alg": "RSA-OAEP"},
+    "alg null": GOOD | {"alg": None},
+    "alg list": GOOD | {"alg": ["ES256"]},
+    "alg none": GOOD | {"alg": "none"},
+    "kid number": GOOD | {"kid": 5},
+    "kid null": GOOD | {"kid": None},
+    "kid empty": GOOD | {"kid": ""},
+    "kid long": GOOD | {"kid": "x" * 257},
+    "crv unknown": GOOD | {"crv": "P-999"},
+    "crv missing": {"kty": "EC", "x": GOOD["x"], "y": GOOD["y"]},
+    "crv number": GOOD | {"crv": 256},
+    "crv list": GOOD | {"crv": ["P-256"]},
+    "crv of another": GOOD | {"crv": "P-384"},
+    "off the curve": GOOD | {"y": GOOD["x"]},
+    "y missing": {name: GOOD[name] for name in ("kty", "crv", "x")},
+    "x number": GOOD | {"x": 5},
+    "x rubbish": GOOD | {"x": "!!"},
+    "OKP short": ED | {"x": "AAAA"},
+    "X25519": ED | {"crv": "X25519"},
+    "RSA n missing": {"kty": "RSA", "e": "AQAB"},
+    "RSA n rubbish": RSA | {"n": "!!"},
+    "RSA 1024": RSA
+    | {"n": number(rsa.generate_private_key(65537, 1024).public_key().public_numbers().n)},
+    "RSA even": RSA | {"n": number(2**2048 + 2)},
+    "RSA e 1": RSA | {"e": number(1)},
+    "RSA e even": RSA | {"e": number(65536)},
+    "RSA e giant": RSA | {"e": number(2**2000 + 1)},
+    "RSA n giant": RSA | {"n": number(2**20000 + 1)},
+    "x5c rubbish": {"kty": "RSA", "x5c": ["!!"]},
+    "x5c string": {"kty": "RSA", "x5c": "AAAA"},
+    "x5c empty": {"kty": "EC", "x5c": []},
+    **SMALL_ORDER,
+}
+
+
+@pytest.mark.parametrize("member", BAD.values(), ids=BAD)
+def test_a_bad_member_spoils_nothing_and_is_never_used(member: Any) -> None:
+    """The good key serves; the bad one is named with a reason."""
+    keyset = KeySet.of({"keys": [member, GOOD]})
+
+    assert len(keyset.find({"alg": "ES256", "kid": "good"})) == 1
+    assert len(keyset.unusable()) == 1
+    assert keyset.unusable()[0].reason
+    for alg in jose.ALGORITHMS:
+        assert len(keyset.find({"alg": alg})) == (alg == "ES256")
+
+
+@pytest.mark.parametrize("member", BAD.values(), ids=BAD)
+def test_only_bad_members_are_no_set(member: Any) -> None:
+    """Then the keys in hand stay."""
+    with pytest.raises(DocumentError, match="no usable key"):
+        KeySet.of({"keys": [member]})
+
+
+def test_secrets_are_told_apart() -> None:
+    """An issuer that publishes a private or a shared key is told so."""
+    private = {"private EC", "private RSA", "private OKP", "oct"}
+    keyset = KeySet.of({"keys": [*(BAD[name] for name in sorted(private)), BAD["null"], GOOD]})
+
+    assert [dropped.private for dropped in keyset.dropped] == [True] * 4 + [False]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "", "{}", "[]", "null", '"x"', "5", "<html>", '{"keys":', '{"keys":[]}', '{"keys":{}}',
+        '{"keys":null}', '\ufeff{"keys":[]}', '{"keys":[],"keys":[]}', '{"keys":[NaN]}',
+        '{"keys":' + "[" * 100_000 + "]" * 100_000 + "}", '{"keys":[' + "9" * 10_000 + "]}",
+    ],
+    ids=range(16),
+)  # fmt: skip
+def test_what_is_no_jwks_is_refused_whole(document: str) -> None:
+    """Whatever the JSON library would have raised."""
+    with pytest.raises(DocumentError):
+        KeySet.parse(document)
+    with pytest.raises(DocumentError):
+        KeySet.parse(document.encode("utf-16"))
+
+
+def test_too_many_keys_are_refused() -> None:
+    """max_keys is a bound on work, not a cut."""
+    members = [GOOD | {"kid": str(index)} for index in range(11)]
+
+    assert len(KeySet.of({"keys": members}, max_keys=11)) == 11
+    with pytest.raises(DocumentError, match="more than 10"):
+        KeySet.of({"keys": members}, max_keys=10)
+
+
+@pytest.mark.parametrize(
+    ("private", "algorithm"),
+    [
+        pytest.param(rsa.generate_private_key(65537, 2048), "RS256", id="RSA"),
+        pytest.param(ec.generate_private_key(ec.SECP384R1()), "ES384", id="EC"),
+        pytest.param(ed25519.Ed25519PrivateKey.generate(), "EdDSA", id="OKP"),
+    ],
+)
+def test_a_key_may_carry_only_its_certificate(private: Any, algorithm: str) -> None:
+    """x5c serves where the key's own members are missing."""
+    kty = jose.ALGORITHMS[algorithm].kty
+    keyset = KeySet.of({"keys": [{"kty": kty, "kid": "a", "x5c": [certificate(private)]}]})
+
+    (key,) = keyset.find({"alg": algorithm, "kid": "a"})
+    assert key.public_key == private.public_key()
+
+
+def test_a_named_kid_never_falls_back() -> None:
+    """T22: an unknown kid finds nothing, even in a set of one; a missing kid finds what fits."""
+    keyset = KeySet.of({"keys": [GOOD]})
+
+    assert keyset.find({"alg": "ES256", "kid": "other"}) == ()
+    assert len(keyset.find({"alg": "ES256"})) == 1
+
+
+def test_keys_may_share_a_kid() -> None:
+    """T51: kty and crv decide; of one kind, all are tried; the same key twice counts once."""
+    other = FakeIssuer(algorithm="ES256").jwks()["keys"][0]
+    twins = [member | {"kid": "a"} for member in (GOOD, RSA, other, GOOD)]
+    keyset = KeySet.of({"keys": twins})
+
+    assert len(keyset) == 3
+    assert len(keyset.find({"alg": "ES256", "kid": "a"})) == 2
+    assert len(keyset.find({"alg": "RS256", "kid": "a"})) == 1
+
+
+def test_at_most_eight_keys_are_tried() -> None:
+    """A token without kid cannot make us verify a thousand times."""
+    keys = [
+        member | {"kid": f"k{index}"}
+        for index in range(20)
+        for member in [FakeIssuer(algorithm="EdDSA").jwks()["keys"][0]]
+    ]
+
+    assert len(KeySet.of({"keys": keys}).find({"alg": "EdDSA"})) == 8
+
+
+def test_a_pem_key_and_a_secret_serve_any_kid() -> None:
+    """They have no name of their own."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    pem = (
+        private.public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode()
+    )
+    secret = KeySet.single(jose.secret_key(b"x" * 32))
+
+    assert KeySet.single(jose.import_pem(pem)).find({"alg": "ES256", "kid": "any"})
+    assert secret.find({"alg": "HS256", "kid": "any"})
+    assert not secret.find({"alg": "ES256", "kid": "any"})
+
+
+def test_a_pem_may_be_a_certificate_but_not_private() -> None:
+    """The remedy says which half to give."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    lines = certificate(private)
+    pem = f"-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n"
+    secret = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+
+    assert jose.import_pem(pem).crv == "P-256"
+    with pytest.raises(jose.UnusableKeyError, match="private"):
+        jose.import_pem(secret)
+
+
+def test_equal_sets_have_equal_digests() -> None:
+    """Order and white space do not matter, a changed key does."""
+    one = KeySet.of({"keys": [GOOD, ED]})
+    other = KeySet.parse(json.dumps({"keys": [dict(reversed(ED.items())), GOOD]}, indent=8))
+
+    assert one.digest == other.digest
+    assert one.digest != KeySet.of({"keys": [GOOD]}).digest
+
+
+def test_a_thousand_keys_are_built_when_asked_for() -> None:
+    """Only the first is built to see that the set is usable."""
+    members = [GOOD | {"kid": str(index)} for index in range(1000)]
+
+    keyset = KeySet.of({"keys": members})
+
+    assert sum(member._key is not None for member in keyset._members) == 1
+    assert keyset.find({"alg": "ES256", "kid": "999"})
+    assert sum(member._key is not None for member in keyset._members) == 2
+
+
+def test_a_giant_modulus_costs_no_time() -> None:
+    """T12: refused by its length, before any arithmetic."""
+    start = time.perf_counter()
+    KeySet.of({"keys": [RSA | {"n": "_" * 900_000}, GOOD]}).unusable()
+
+    assert time.perf_counter() - start < 0.5
+
+
+def test_a_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    """Within a second; a broken change is an event, and the keys before it stay."""
+    now, heard = 0.0, list[Event]()
+    path = tmp_path / "jwks.json"
+    path.write_text(json.dumps({"keys": [GOOD]}))
+    source = FileKeys(str(path), emit=heard.append, clock=lambda: now)
+    es, ed = {"alg": "ES256", "kid": "good"}, {"alg": "EdDSA", "kid": ED["kid"]}
+    assert source.candidates(es)
+    assert not source.candidates(ed)
+
+    path.write_text(json.dumps({"keys": [ED]}))
+    assert not source.candidates(ed)
+    now = 1.0
+    assert source.candidates(ed)
+    assert not source.candidates(es)
+    assert [type(event) for event in heard] == [KeysChanged]
+
+    path.write_text("<html>")
+    now = 2.0
+    assert source.candidates(ed)
+    path.unlink()
+    now = 3.0
+    assert source.candidates(ed)
+    assert [type(event) for event in heard[1:]] == [RefreshFailed, RefreshFailed]
+
+    path.write_text(json.dumps({"keys": [GOOD]}))
+    now = 4.0
+    assert source.candidates(es)
