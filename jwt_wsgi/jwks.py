@@ -391,7 +391,7 @@ def backoff(fails: int, *, warm: bool) -> float:
 
 
 def forked(facts: Facts, policy: Policy, luck: float) -> Facts:
-    """Row 26: keys and failures stay; threads do not, and children refresh at moments of their own."""
+    """Row 26: keys and failures stay, threads do not; each child refreshes at a time of its own."""
     facts = facts._replace(flight=None, lost=frozenset(), reported=False, inline=False)
     if (snapshot := facts.snapshot) is None:
         return facts
@@ -488,6 +488,13 @@ def _boottime() -> float:
 _CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
+_CHANCE: Final = random.SystemRandom().random  # needs no seed after a fork
+
+
+def _make_event() -> Ended:
+    return threading.Event()
+
+
 def _start_thread(run: Callable[[], None]) -> None:
     # Looked up at the call: gevent may patch after import, and after a source was made.
     threading.Thread(target=run, name="jwt_wsgi.jwks", daemon=True).start()
@@ -506,16 +513,16 @@ class RemoteKeys:
         *,
         jwks_uri: str | None = None,
         fetch: Fetch,
-        policy: Policy = Policy(),  # noqa: B008  # frozen
+        policy: Policy = Policy(),  # frozen
         emit: Emit,
         leeway: float = 30.0,
         allow_http: bool = False,
         max_keys: int = 1024,
         clock: Callable[[], float] = _boottime,
         wall_clock: Callable[[], float] = time.time,
-        random: Callable[[], float] = random.SystemRandom().random,  # needs no seed after a fork
+        random: Callable[[], float] = _CHANCE,
         start_thread: Callable[[Callable[[], None]], None] = _start_thread,
-        make_event: Callable[[], Ended] = lambda: threading.Event(),
+        make_event: Callable[[], Ended] = _make_event,
     ) -> None:
         self._issuer, self._jwks_uri = issuer, jwks_uri
         self._source = _told(jwks_uri or issuer)

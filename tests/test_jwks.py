@@ -1,0 +1,1576 @@
+"""Remote keys: every row of KEYS 7.4 by its number, and the bounds B1 to B19.
+
+:class:`World` is a simulation: its clock moves only when somebody waits, flights and
+concurrent requests are greenlets, and nothing sleeps.
+"""
+
+import base64
+import gc
+import heapq
+import itertools
+import json
+import logging
+import threading
+import timeit
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+from typing import NamedTuple
+
+import greenlet
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from jwt_wsgi import events
+from jwt_wsgi.errors import KeysUnavailableError
+from jwt_wsgi.events import Event
+from jwt_wsgi.events import LogHook
+from jwt_wsgi.fetch import Fetched
+from jwt_wsgi.fetch import FetchError
+from jwt_wsgi.fetch import NotModified
+from jwt_wsgi.jwks import MAX_PENALTIES
+from jwt_wsgi.jwks import Policy
+from jwt_wsgi.jwks import RemoteKeys
+
+URI = "https://issuer.example/keys"
+NAMES = "abcdef"
+HOUR, DAY = 3600.0, 86400.0
+
+
+def _jwk(name: str) -> dict[str, Any]:
+    public = ed25519.Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+    x = base64.urlsafe_b64encode(public).rstrip(b"=").decode()
+    return {"kty": "OKP", "crv": "Ed25519", "kid": name, "x": x}
+
+
+JWKS = {name: _jwk(name) for name in NAMES}
+OWNERS = {jwk["x"]: name for name, jwk in JWKS.items()}
+
+
+def document(names: str, **extra: Any) -> bytes:
+    return json.dumps({"keys": [JWKS[name] for name in names], **extra}).encode()
+
+
+def without_kid(names: str) -> bytes:
+    members = [{k: v for k, v in JWKS[name].items() if k != "kid"} for name in names]
+    return json.dumps({"keys": members}).encode()
+
+
+def owner(key: Any) -> str:
+    raw = base64.urlsafe_b64encode(key.public_key.public_bytes_raw()).rstrip(b"=").decode()
+    return OWNERS[raw]
+
+
+class Get(NamedTuple):
+    at: float
+    url: str
+    etag: str | None
+    no_cache: bool
+    timeout: float
+
+
+class Answer(NamedTuple):
+    status: int
+    waited: float
+    retry_after: int = 0
+
+
+class FakeEvent:
+    def __init__(self, world: "World") -> None:
+        self._world, self._set, self._sleepers = world, False, []
+
+    def set(self) -> None:
+        self._set = True
+        for sleeper in self._sleepers:
+            self._world.schedule(self._world.now, sleeper)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        world = self._world
+        assert not world.lock_is_held()
+        if not self._set and timeout:
+            if greenlet.getcurrent() is world.main:
+                world.run_until(world.now + timeout, lambda: self._set)
+            else:
+                self._sleep(timeout)
+        return self._set
+
+    def _sleep(self, timeout: float) -> None:
+        me, awake = greenlet.getcurrent(), []
+
+        def wake() -> None:
+            if not awake:
+                awake.append(True)
+                me.switch()
+
+        self._sleepers.append(wake)
+        self._world.schedule(self._world.now + timeout, wake)
+        self._world.main.switch()
+
+
+class World:
+    """An issuer, a network, a clock and a :class:`RemoteKeys` among them."""
+
+    def __init__(self, names: str = "a", *, policy: Policy = Policy(), **options: Any) -> None:
+        self.main = greenlet.getcurrent()
+        self.now, self.skew = 1000.0, 0.0
+        self.body: bytes = document(names)
+        self.error: FetchError | None = None
+        self.delay = self.stall = 0.0
+        self.etag: str | None = None
+        self.luck = 1.0
+        self.threads = True  # False: they never run; None: they cannot be started
+        self.gets: list[Get] = []
+        self.flying = self.most_flying = 0
+        self.told: list[Event] = []
+        self._heap: list[tuple[float, int, Callable[[], object]]] = []
+        self._number = itertools.count()
+        settings: dict[str, Any] = {"jwks_uri": URI, "fetch": self.fetch} | options
+        self.keys = RemoteKeys(
+            "https://issuer.example",
+            policy=policy,
+            emit=self._emit,
+            clock=lambda: self.now,
+            wall_clock=lambda: self.now + self.skew,
+            random=lambda: self.luck,
+            start_thread=self._start_thread,
+            make_event=lambda: FakeEvent(self),
+            **settings,
+        )
+
+    # time
+
+    def schedule(self, at: float, resume: Callable[[], object]) -> None:
+        heapq.heappush(self._heap, (at, next(self._number), resume))
+
+    def run_until(self, end: float, stop: Callable[[], bool] = lambda: False) -> None:
+        while not stop() and self._heap and self._heap[0][0] <= end:
+            at, _, resume = heapq.heappop(self._heap)
+            self.now = max(self.now, at)
+            resume()
+        if not stop():
+            self.now = max(self.now, end)
+
+    def sleep(self, seconds: float) -> None:
+        assert not self.lock_is_held()
+        me = greenlet.getcurrent()
+        if me is self.main:
+            self.run_until(self.now + seconds)
+        else:
+            self.schedule(self.now + seconds, me.switch)
+            self.main.switch()
+
+    def after(self, seconds: float, action: Callable[[], object]) -> None:
+        """Do it then, beside everything else; it may wait."""
+        self.schedule(self.now + seconds, greenlet.greenlet(action, self.main).switch)
+
+    # the network
+
+    def _start_thread(self, run: Callable[[], None]) -> None:
+        if self.threads is None:
+            raise RuntimeError("can't start new thread")
+        if self.threads:
+            self.after(0.0, run)
+
+    def fetch(
+        self, url: str, *, etag: str | None, no_cache: bool, timeout: float
+    ) -> Fetched | NotModified:
+        self.gets.append(Get(self.now, url, etag, no_cache, timeout))
+        self.flying += 1
+        self.most_flying = max(self.most_flying, self.flying)
+        # What an answer says is decided when the question arrives.
+        body, error, tag = self.body, self.error, self.etag
+        try:
+            self.sleep(self.stall or min(self.delay, timeout))
+        finally:
+            self.flying -= 1
+        if self.delay > timeout:
+            raise FetchError("timeout", "the deadline is over")
+        if error:
+            raise error
+        return NotModified(self.now) if etag and etag == tag else Fetched(body, tag, self.now)
+
+    def fail(self, kind: str = "http", **more: Any) -> None:
+        self.error = FetchError(kind, "the issuer is down", **more)
+
+    # what we do
+
+    def lock_is_held(self) -> bool:
+        return any(lock.locked() for lock in self.keys._locks.values())
+
+    def _emit(self, event: Event) -> None:
+        assert not self.lock_is_held()
+        self.told.append(event)
+
+    def ask(self, kid: str | None = "a", signer: str | None = None, alg: str = "EdDSA") -> Answer:
+        """One request with a token of ``signer`` (usually its kid) and what it sees."""
+        began, header = self.now, {"alg": alg} | ({} if kid is None else {"kid": kid})
+        try:
+            for key in self.keys.candidates(header):
+                if owner(key) == (signer or kid):
+                    return Answer(200, self.now - began)
+        except KeysUnavailableError as error:
+            return Answer(503, self.now - began, error.retry_after)
+        return Answer(401, self.now - began)
+
+    def ask_later(self, seconds: float, *args: Any) -> list[Answer]:
+        """The same as another request, beside this one; the list has its answer in the end."""
+        answers: list[Answer] = []
+        self.after(seconds, lambda: answers.append(self.ask(*args)))
+        return answers
+
+    def warm(self, seconds_ago: float = 0.0) -> "World":
+        """Load once, forget that, and let so much time pass."""
+        assert self.ask().status == 200
+        self.settle()
+        self.gets.clear()
+        self.told.clear()
+        self.most_flying = 0
+        self.now += seconds_ago
+        return self
+
+    def settle(self) -> None:
+        self.run_until(self.now)
+
+    def count(self, action: Callable[[], Answer]) -> tuple[int, float, int]:
+        """Status, seconds waited, GETs started."""
+        before = len(self.gets)
+        answer = action()
+        self.settle()
+        return answer.status, round(answer.waited, 6), len(self.gets) - before
+
+    def kinds(self) -> list[str]:
+        return [type(event).__name__ for event in self.told]
+
+    def degrade(self) -> None:
+        """A scheduled refresh fails; keys are held, the back-off runs."""
+        self.now += 300
+        self.fail()
+        self.ask()
+        self.settle()
+        assert self.keys.state == "DEGRADED"
+
+
+# --- The rows of KEYS 7.4 ----------------------------------------------------------------------
+
+
+def test_row_1_cold_a_request_starts_a_flight_and_waits() -> None:
+    """The first request fetches, and waits no longer than its flight takes."""
+    world = World()
+    world.delay = 0.3
+
+    assert world.keys.state == "COLD"
+    assert world.count(world.ask) == (200, 0.3, 1)
+    assert world.keys.state == "FRESH"
+
+
+def test_row_1_cold_not_hopeful_is_503_at_once() -> None:
+    """Right after a failure a new flight starts, but nobody waits for it."""
+    world = World()
+    world.fail()
+    world.ask()
+    world.now += 1.2
+
+    world.delay = 1.0
+    assert world.count(world.ask) == (503, 0.0, 1)
+
+
+def test_row_2_cold_flight_everybody_joins() -> None:
+    """A hundred requests share one flight, and wait from its start."""
+    world = World()
+    world.delay = 1.0
+    others = [world.ask_later(0.5) for _ in range(99)]
+
+    assert world.count(world.ask) == (200, 1.0, 1)
+    assert {(a.status, round(a.waited, 6)) for (a,) in others} == {(200, 0.5)}
+    assert world.keys.state == "FRESH"
+
+
+def test_row_2_cold_flight_not_hopeful_is_503_at_once() -> None:
+    """Nobody joins a flight that follows a failure."""
+    world = World()
+    world.fail()
+    world.ask()
+    world.now += 1.2
+    world.delay = 3.0
+    world.ask()
+
+    assert world.keys.state == "COLD-FLIGHT"
+    assert world.count(world.ask) == (503, 0.0, 0)
+
+
+def test_row_3_cold_flight_ok_an_absent_kid_is_401() -> None:
+    """One request never uses two flights; the next one may force."""
+    world = World()
+
+    assert world.count(lambda: world.ask("x")) == (401, 0.0, 1)
+    assert world.kinds() == ["KeysLoaded"]
+    world.now += 1
+    assert world.count(lambda: world.ask("x")) == (401, 0.0, 1)
+
+
+def test_row_4_cold_flight_failed() -> None:
+    """Everybody who waited gets 503, with the rest of the back-off."""
+    world = World()
+    world.delay = 0.5
+    world.fail()
+    (other,) = [world.ask_later(0.2)]
+
+    assert world.ask() == Answer(503, 0.5, 2)
+    world.settle()
+    assert other == [Answer(503, pytest.approx(0.3), 2)]
+    assert world.keys.state == "COLD-WAIT"
+
+
+def test_row_5_cold_flight_wait_over() -> None:
+    """After five seconds from the flight's start the answer is 503; the flight goes on."""
+    world = World()
+    world.stall = 5.5
+    late = world.ask_later(4.0)
+
+    assert world.ask() == Answer(503, 5.0, 1)
+    world.settle()
+    assert late == [Answer(503, 1.0, 1)]
+    assert world.keys.state == "COLD-FLIGHT"
+    world.run_until(world.now + 0.5)
+    assert world.keys.state == "FRESH"
+
+
+def test_row_6_cold_wait() -> None:
+    """Within the back-off nobody fetches and nobody waits."""
+    world = World()
+    world.fail(retry_after=120)
+    world.ask()
+
+    assert world.count(world.ask) == (503, 0.0, 0)
+    assert world.ask() == Answer(503, 0.0, 120)
+
+
+def test_row_7_cold_wait_ends() -> None:
+    """When the back-off is over the next request fetches."""
+    world = World()
+    world.fail()
+    world.ask()
+    world.now += 1.19
+    assert world.keys.state == "COLD-WAIT"
+    world.now += 0.02
+
+    assert world.keys.state == "COLD"
+    assert world.count(world.ask)[2] == 1
+
+
+def test_row_8_fresh_known() -> None:
+    """A known kid is served without fetch, wait or lock."""
+    world = World().warm()
+    for lock in world.keys._locks.values():
+        lock.acquire()
+
+    assert [owner(k) for k in world.keys.candidates({"alg": "EdDSA", "kid": "a"})] == ["a"]
+    assert world.keys.current() is not None
+    assert not world.gets
+
+
+def test_row_9_a_set_fetched_after_the_token_arrived_is_final() -> None:
+    """A cold request whose token is of no known key does not fetch twice."""
+    world = World()
+
+    assert world.count(lambda: world.ask(None, "x")) == (401, 0.0, 1)
+    world.now += 700
+    assert world.count(lambda: world.ask(None, "x")) == (401, 0.0, 1)
+
+
+def test_row_10_unknown_kid_forces_a_flight() -> None:
+    """A new key is found by the first request that names it, past every cache on the way."""
+    world = World()
+    world.etag = "1"
+    world.warm(1)
+    world.body, world.etag, world.delay = document("ab"), "2", 0.4
+
+    assert world.count(lambda: world.ask("b")) == (200, 0.4, 1)
+    assert world.gets[0].no_cache
+    assert world.gets[0].etag is None
+    assert world.kinds() == ["KeyMissed", "KeysChanged"]
+
+
+def test_row_10_waits_two_seconds_at_most() -> None:
+    """A slow issuer costs an unknown kid two seconds, then 503."""
+    world = World().warm(1)
+    world.delay = 4.0
+
+    assert world.ask("b") == Answer(503, 2.0, 1)
+    assert world.ask("a") == Answer(200, 0.0)
+    assert world.ask("c") == Answer(503, 0.0, 1)
+
+
+def test_row_11_cooldown() -> None:
+    """A second wrong kid within the cooldown is 401 at once."""
+    world = World().warm(1)
+    world.ask("x")
+    world.now += 29.9
+
+    assert world.count(lambda: world.ask("y")) == (401, 0.0, 0)
+    world.now += 0.2
+    assert world.count(lambda: world.ask("y")) == (401, 0.0, 1)
+
+
+def test_row_11_penalty() -> None:
+    """A kid that missed is not fetched for again when the cooldown is over, only much later."""
+    world = World().warm(1)
+    times = []
+    for _ in range(1000):
+        if world.count(lambda: world.ask("x"))[2]:
+            times.append(world.now)
+        world.now += 1
+
+    waits = [round(b - a) for a, b in itertools.pairwise(times)]
+    assert waits == [30, 60, 120, 240, 300]
+
+
+def test_row_12_fresh_becomes_due() -> None:
+    """At the soft age a set is due; where in its last fifth is drawn by lot."""
+    world = World().warm(299.9)
+    assert world.keys.state == "FRESH"
+    world.now += 0.2
+
+    assert world.keys.state == "DUE"
+    world.ask()
+    world.luck = 0.0
+    world.settle()
+    assert world.keys.health()["soft_in"] == pytest.approx(240, abs=1)
+
+
+def test_row_13_due_known_is_served_at_once() -> None:
+    """The refresh runs behind the request's back; the condition of it is the ETag."""
+    world = World()
+    world.etag = "1"
+    world.warm(301)
+    world.delay = 1.0
+
+    assert world.count(world.ask) == (200, 0.0, 1)
+    assert world.gets[0].etag == "1"
+    assert not world.gets[0].no_cache
+    assert world.keys.state == "REFRESHING"
+
+
+def test_row_13i_idle_known_waits_for_confirmation() -> None:
+    """A key removed while nobody asked is not accepted once more."""
+    world = World("ab").warm(601)
+    world.body, world.delay = document("b"), 0.3
+    assert world.keys.state == "IDLE"
+
+    assert world.count(lambda: world.ask("a")) == (401, 0.3, 1)
+    assert world.ask("b") == Answer(200, 0.0)
+
+
+def test_row_13i_idle_but_the_issuer_fails() -> None:
+    """Then it is an outage, and the old set serves."""
+    world = World().warm(601)
+    world.delay = 60.0
+
+    assert world.count(world.ask) == (200, 5.0, 1)
+    assert world.count(world.ask) == (200, 0.0, 0)
+
+
+def test_row_13u_due_unknown_after_failures() -> None:
+    """With failures an unknown kid takes the schedule's flight and does not wait for it."""
+    world = World().warm()
+    world.degrade()
+    world.now += 6.1
+    assert world.keys.state == "DUE"
+    world.delay = 1.0
+
+    assert world.count(lambda: world.ask("b")) == (503, 0.0, 1)
+    assert not world.gets[-1].no_cache
+
+
+def test_row_13u_hopeful_again() -> None:
+    """When nobody tried for long, one flight may be waited for."""
+    world = World().warm()
+    world.degrade()
+    world.now += 6.1 + 30
+    world.error, world.body, world.delay = None, document("ab"), 1.0
+
+    assert world.count(lambda: world.ask("b")) == (200, 1.0, 1)
+
+
+def test_row_14_refreshing_known() -> None:
+    """A known kid does not join a flight."""
+    world = World().warm(1)
+    world.delay = 1.5
+    seen = world.ask_later(0.5, "a")
+    world.ask("x")
+
+    assert seen == [Answer(200, 0.0)]
+
+
+def test_row_14i_refreshing_idle_joins() -> None:
+    """An idle worker's second request waits for the same flight."""
+    world = World().warm(601)
+    world.delay = 1.0
+    seen = world.ask_later(0.25, "a")
+
+    assert world.count(world.ask) == (200, 1.0, 1)
+    assert seen == [Answer(200, 0.75)]
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "delay", "status", "waited"),
+    [
+        pytest.param("ab", None, 1.0, 200, 0.5, id="found"),
+        pytest.param("a", None, 1.0, 401, 0.5, id="absent"),
+        pytest.param("a", FetchError("http", ""), 1.0, 503, 0.5, id="failed"),
+        pytest.param("ab", None, 3.0, 503, 1.5, id="wait over"),
+    ],
+)
+def test_row_15_refreshing_unknown_joins(
+    body: str, error: FetchError | None, delay: float, status: int, waited: float
+) -> None:
+    """An unknown kid waits for the flight that runs, two seconds from its start."""
+    world = World().warm(301)
+    world.body, world.error, world.delay = document(body), error, delay
+    seen = world.ask_later(0.5, "b")
+    world.ask()
+    world.run_until(world.now + 4)
+
+    assert [(a.status, round(a.waited, 6)) for a in seen] == [(status, waited)]
+    assert len(world.gets) == 1
+
+
+def test_row_15_too_late_to_wait() -> None:
+    """More than two seconds after the flight's start an unknown kid is not kept waiting."""
+    world = World().warm(301)
+    world.delay = 4.0
+    world.ask()
+    world.run_until(world.now + 2.5)
+
+    assert world.ask("b") == Answer(503, 0.0, 1)
+
+
+def test_row_16_a_changed_set_is_swapped_and_clears_penalties() -> None:
+    """A kid that missed is welcome the moment the set changes."""
+    world = World().warm(1)
+    world.ask("b")
+    assert len(world.keys._penalties) == 1
+    world.body = document("ab")
+    world.now += 300
+    world.ask("a")
+    world.settle()
+
+    assert world.ask("b") == Answer(200, 0.0)
+    assert len(world.keys._penalties) == 0
+    changed = world.told[-1]
+    assert isinstance(changed, events.KeysChanged)
+    assert (changed.added, changed.removed) == (("b",), ())
+
+
+def test_row_16_an_equal_set_stays_the_object_it_is() -> None:
+    """Another order and other white space is no other set: what hangs on it lives on."""
+    world = World("ab").warm(301)
+    held = world.keys.current()
+    world.body = json.dumps({"keys": [JWKS["b"], JWKS["a"]]}, indent=2).encode()
+    world.now += 1
+    world.ask()
+    world.settle()
+
+    assert world.keys.current() is held
+    assert world.keys.health()["generation"] == 1
+    assert world.kinds() == ["KeysConfirmed"]
+    assert world.keys.state == "FRESH"
+
+
+def test_row_17_304_renews_the_age() -> None:
+    """304 proves freshness; the set and its object stay."""
+    world = World()
+    world.etag = "1"
+    world.warm(301)
+    held = world.keys.current()
+    world.settle()
+
+    assert world.gets[0].etag == "1"
+    assert world.keys.state == "FRESH"
+    assert world.keys.current() is held
+    assert world.keys.health()["age"] == 0
+
+
+def test_row_17_304_without_a_condition_is_a_failure() -> None:
+    """Nobody asked whether it changed."""
+    world = World(fetch=lambda *_, **__: NotModified(None))
+
+    assert world.ask().status == 503
+    assert world.keys.health()["last_error"].startswith("http: status 304")
+
+
+def test_row_17_304_for_a_set_we_hold_no_longer_is_a_failure() -> None:
+    """Between question and answer a late flight brought another set."""
+    world = World()
+    world.etag = "1"
+    world.warm(301)
+    world.stall, world.etag, world.body = 8.0, "2", document("ab")
+    world.ask()
+    world.run_until(world.now + 7)  # lost after six seconds
+    world.ask()
+    world.run_until(world.now + 5)  # late, with the set "ab"; the back-off of six seconds runs
+    assert world.ask("b").status == 200
+    world.keys._facts = world.keys._facts._replace(departed=world.keys._facts.departed)
+    assert world.keys.state == "FRESH"
+
+
+def test_row_18_forced_and_absent() -> None:
+    """401, a penalty, and the cooldown runs from the end of the flight."""
+    world = World().warm(1)
+    world.delay = 1.5
+
+    assert world.count(lambda: world.ask("x")) == (401, 1.5, 1)
+    assert len(world.keys._penalties) == 1
+    world.now += 29.9
+    assert world.count(lambda: world.ask("y"))[2] == 0
+    world.now += 0.2
+    assert world.count(lambda: world.ask("y"))[2] == 1
+
+
+def test_row_18_penalised_even_if_nobody_waited_for_the_end() -> None:
+    """A slow issuer is asked no more often for one wrong kid than a fast one."""
+    world = World().warm(1)
+    world.delay = 3.0
+    world.ask("x")
+    world.run_until(world.now + 2)
+
+    assert len(world.keys._penalties) == 1
+
+
+def test_row_19_failed() -> None:
+    """A failed forced flight is 503 and not 401, and costs the known kid nothing."""
+    world = World().warm(1)
+    world.fail("dns")
+
+    assert world.ask("b") == Answer(503, 0.0, 6)
+    assert world.keys.state == "DEGRADED"
+    assert world.ask("a") == Answer(200, 0.0)
+    assert world.kinds()[:2] == ["KeyMissed", "RefreshFailed"]
+
+
+def test_row_20_a_lost_flight_counts_as_failed_at_its_lease() -> None:
+    """Name resolution hangs: the thread is given up, and the next request goes on."""
+    world = World().warm(301)
+    world.stall = 100.0
+    world.ask()
+    start = world.now
+    world.run_until(start + 10)
+
+    assert world.count(world.ask) == (200, 0.0, 0)  # lease 6 s, back-off 6 s
+    assert world.keys.state == "DEGRADED"
+    assert world.keys.health()["stuck"] == 1
+    assert world.keys.health()["next_attempt_in"] == pytest.approx(2.0)
+    assert world.kinds() == ["FlightLost", "RefreshFailed"]
+
+
+def test_row_20_two_stuck_threads_are_the_most_at_once() -> None:
+    """With two of them alive a new flight starts every quarter of an hour at most."""
+    world = World().warm(301)
+    world.stall = 100_000.0
+    for _ in range(int(2 * HOUR)):
+        world.ask()
+        world.run_until(world.now + 1)
+
+    assert len(world.gets) <= 2 + 2 * HOUR / 900 + 1
+    assert all(b.at - a.at >= 900 for a, b in itertools.pairwise(world.gets[1:]))
+
+
+def test_row_20_stuck_threads_that_return_open_the_gate_again() -> None:
+    """When they are gone the usual back-off is in force, not the quarter of an hour."""
+    world = World().warm(301)
+    world.stall = 60.0
+    recovered_by = world.now + 60 + 72 + 60
+    world.fail()
+    while world.keys.state != "FRESH" and world.now < recovered_by + 100:
+        if world.now > 1301 + 60:
+            world.stall, world.error = 0.0, None
+        world.ask()
+        world.run_until(world.now + 1)
+
+    assert world.now <= recovered_by
+
+
+def test_row_20_threads_that_never_run_lead_to_inline_flights() -> None:
+    """An old uWSGI without --enable-threads is served within eight seconds of its start."""
+    world = World()
+    world.threads, began = False, world.now
+    while world.ask().status == 503:
+        world.run_until(world.now + 0.5)
+
+    assert world.now - began <= 8
+    assert world.keys.health()["inline"]
+    assert world.kinds().count("FlightLost") == 1
+
+
+def test_row_21_a_late_result_is_accepted_if_newer() -> None:
+    """The answer of a lost flight is still the best there is."""
+    world = World().warm(301)
+    world.stall, world.body = 9.0, document("ab")
+    world.ask()
+    world.run_until(world.now + 7)
+    world.ask()
+    assert world.keys.health()["fails"] == 1
+    world.run_until(world.now + 3)
+
+    assert world.keys.state == "FRESH"
+    assert world.keys.health()["stuck"] == 0
+    assert world.ask("b") == Answer(200, 0.0)
+
+
+def test_row_21_a_late_failure_is_ignored() -> None:
+    """It was counted when its flight was lost."""
+    world = World().warm(301)
+    world.stall = 9.0
+    world.fail()
+    world.ask()
+    world.run_until(world.now + 7)
+    world.ask()
+    world.run_until(world.now + 3)
+
+    assert world.keys.health()["fails"] == 1
+
+
+def test_row_21_an_older_result_never_replaces_a_newer_one() -> None:
+    """Flights count in the order of their starts."""
+    world = World("a").warm(301)
+    world.stall = 30.0
+    world.ask()  # its answer, "a", comes in 30 s
+    world.run_until(world.now + 7)
+    world.stall, world.body = 0.0, document("b")
+    world.ask()
+    world.run_until(world.now + 7)
+    world.ask()
+    world.settle()
+    assert world.ask("b").status == 200
+    world.run_until(world.now + 30)
+
+    assert world.ask("b") == Answer(200, 0.0)
+    assert world.keys.health()["generation"] == 2
+
+
+def test_row_22_degraded_known() -> None:
+    """In an outage a known kid is served, without lock, wait or fetch."""
+    world = World().warm()
+    world.degrade()
+    for lock in world.keys._locks.values():
+        lock.acquire()
+
+    assert [owner(k) for k in world.keys.candidates({"alg": "EdDSA", "kid": "a"})] == ["a"]
+
+
+def test_row_23_degraded_unknown() -> None:
+    """Who cannot be known is 503 at once, with the rest of the back-off."""
+    world = World().warm()
+    world.degrade()
+
+    assert world.count(lambda: world.ask("b")) == (503, 0.0, 0)
+    assert world.ask("b") == Answer(503, 0.0, 6)
+
+
+def test_row_24_degraded_becomes_due_never_idle() -> None:
+    """After a failure nobody waits for confirmation, however old the set is."""
+    world = World().warm()
+    world.degrade()
+    world.now += 6000
+    assert world.keys.state == "DUE"
+    world.delay = 3.0
+
+    assert world.count(world.ask) == (200, 0.0, 1)
+
+
+def test_row_25_dead() -> None:
+    """After a day without confirmation keys are no longer used."""
+    world = World().warm()
+    world.degrade()
+    world.now = 1000 + DAY - 0.001
+    assert world.keys.ready
+    assert world.ask() == Answer(200, 0.0)
+    world.settle()
+    world.now = 1000 + DAY
+    assert not world.keys.ready
+
+    assert world.keys.current() is None
+    assert world.ask().status == 503
+    assert world.ask().status == 503
+    assert world.kinds().count("KeysExpired") == 1
+
+
+def test_row_25_dead_while_a_flight_runs() -> None:
+    """The flight that runs is then one of a cold source."""
+    world = World().warm(DAY - 1)
+    world.delay = 2.0
+    world.fail()
+
+    assert world.ask() == Answer(503, 2.0, 2)
+    assert world.keys.state == "COLD-WAIT"
+
+
+def test_row_26_a_forked_child_has_no_flight_and_its_own_time() -> None:
+    """Keys stay, the flight does not, and children do not refresh all at once."""
+    world = World().warm(200)
+    world.delay = 3.0
+    world.ask("x")
+    world.luck = 0.5
+    (lock,) = world.keys._locks.values()
+    lock.acquire()  # held by a thread that is not here
+    world.keys._pid = -1
+    world.keys._locks = {-1: lock}
+
+    assert world.ask("y").status == 401  # its own flight, not the parent's
+    assert len(world.gets) == 2
+    assert world.keys.health()["stuck"] == 0
+
+
+def test_row_26_failures_survive_a_fork() -> None:
+    """A child of a degraded parent is degraded."""
+    world = World().warm()
+    world.degrade()
+    world.keys._pid = -1
+    world.keys._locks.clear()
+
+    assert world.count(lambda: world.ask("b")) == (503, 0.0, 0)
+
+
+def test_row_27_refresh_ignores_cooldown_and_backoff() -> None:
+    """What an operator asks for is done at once, past every cache."""
+    world = World().warm()
+    world.degrade()
+    world.error, world.body, world.delay = None, document("ab"), 1.0
+    began = world.now
+
+    assert world.keys.refresh()
+    assert world.now - began == 1.0
+    assert world.gets[-1].no_cache
+    assert world.keys.state == "FRESH"
+    assert "Recovered" in world.kinds()
+
+
+def test_row_27_refresh_does_not_spend_the_allowance_of_an_unknown_kid() -> None:
+    """A rotation right after an operator's refresh, or a warm-up, is found at once."""
+    world = World()
+    assert world.keys.warm_up()
+    assert world.keys.refresh()
+    world.now += 1
+    world.body = document("ab")
+
+    assert world.count(lambda: world.ask("b")) == (200, 0.0, 1)
+
+
+def test_row_27_refresh_joins_a_flight() -> None:
+    """There is never a second one beside it."""
+    world = World().warm(301)
+    world.delay = 1.0
+    world.ask()
+
+    assert world.keys.refresh()
+    assert len(world.gets) == 1
+
+
+def test_row_28_purge() -> None:
+    """Not a key is left, and back-off does not keep the next request from fetching."""
+    world = World().warm()
+    world.degrade()
+    world.error, world.body = None, document("b")
+    world.keys.purge()
+
+    assert world.keys.state == "COLD"
+    assert world.keys.current() is None
+    assert world.ask("b") == Answer(200, 0.0)
+    assert world.ask("a").status == 401
+
+
+def test_row_28_a_flight_from_before_the_purge_brings_nothing_back() -> None:
+    """It may have read the very key that is purged."""
+    world = World().warm(301)
+    world.delay = 2.0
+    world.ask()
+    world.keys.purge()
+    world.run_until(world.now + 3)
+
+    assert world.keys.state == "COLD"
+
+
+def test_row_29_closed() -> None:
+    """Nothing is fetched ever again: known kids are served until the set is dead."""
+    world = World().warm(299)
+    world.keys.close()
+    world.now += 400
+
+    assert world.keys.state == "CLOSED"
+    assert world.count(world.ask) == (200, 0.0, 0)
+    assert world.count(lambda: world.ask("b")) == (503, 0.0, 0)
+    assert not world.keys.refresh()
+    world.now += DAY
+    assert world.count(world.ask) == (503, 0.0, 0)
+    assert not world.keys.warm_up()
+
+
+def test_row_29_a_finalising_interpreter_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread started now would hang for ever on some Pythons."""
+    world = World().warm(301)
+    monkeypatch.setattr("sys.is_finalizing", lambda: True)
+
+    assert world.count(world.ask) == (200, 0.0, 0)
+
+
+@pytest.mark.parametrize("kid", ["a", "x"])
+def test_row_30_no_thread_cold_or_forced_runs_inline(kid: str) -> None:
+    """The request that needs the answer fetches it itself."""
+    world = World()
+    world.threads = None
+    world.delay = 0.5
+    assert world.count(world.ask) == (200, 0.5, 1)
+    world.now += 1
+
+    assert world.count(lambda: world.ask("x")) == (401, 0.5, 1)
+
+
+def test_row_30_no_thread_scheduled_counts_as_failed() -> None:
+    """A refresh that can wait does not take the time of a request."""
+    world = World().warm(301)
+    world.threads = None
+
+    assert world.count(world.ask) == (200, 0.0, 0)
+    assert world.keys.state == "DEGRADED"
+
+
+# --- What a header asks for --------------------------------------------------------------------
+
+
+def test_a_known_kid_of_another_algorithm_fetches_nothing() -> None:
+    """A mismatch is no reason to believe in a rotation."""
+    world = World().warm(1)
+
+    assert world.count(lambda: world.ask("a", alg="ES256")) == (401, 0.0, 0)
+
+
+def test_a_bad_signature_under_a_known_kid_fetches_nothing() -> None:
+    """Or whoever can send requests could make us fetch."""
+    world = World().warm(1)
+
+    assert world.count(lambda: world.ask("a", signer="x")) == (401, 0.0, 0)
+
+
+def test_a_token_without_kid_tries_every_key_that_fits() -> None:
+    """One that fits is found without any fetch."""
+    world = World("abc").warm(1)
+
+    assert world.count(lambda: world.ask(None, "c")) == (200, 0.0, 0)
+
+
+def test_a_token_without_kid_finds_a_new_key() -> None:
+    """When all have failed it goes on as one with an unknown kid."""
+    world = World()
+    world.body = without_kid("ab")
+    assert world.ask(None, "a").status == 200
+    world.now += 1
+    world.body = without_kid("bc")
+
+    assert world.count(lambda: world.ask(None, "c")) == (200, 0.0, 1)
+    assert world.count(lambda: world.ask(None, "a")) == (401, 0.0, 0)
+
+
+def test_a_token_without_kid_that_fits_nothing_is_fetched_for_once() -> None:
+    """Strangers without kid share one penalty."""
+    world = World().warm(1)
+    asked = [world.count(lambda: world.ask(None, "x")) for _ in range(100)]
+
+    assert sum(n for _, _, n in asked) == 1
+    assert {status for status, _, _ in asked} == {401}
+
+
+def test_the_set_that_came_meanwhile_counts() -> None:
+    """A request that saw the old set is not refused once the new one is here."""
+    world = World().warm(1)
+    world.body = document("ab")
+    arrival = world.now
+    world.now += 0.5
+    world.ask("b")
+    world.settle()
+
+    assert world.keys._seek(arrival, "b").find({"alg": "EdDSA", "kid": "b"})
+
+
+def test_current_drives_refreshes() -> None:
+    """A cache of verified tokens that asks for the current set keeps it fresh."""
+    world = World().warm(301)
+
+    assert world.keys.current() is not None
+    world.settle()
+    assert len(world.gets) == 1
+    world.now += 601
+    world.body = document("b")
+    current = world.keys.current()
+    assert current is not None
+    assert current.kids == ("b",)
+
+
+def test_max_stale_zero_means_none() -> None:
+    """Then a set dies at the hard age."""
+    world = World(policy=Policy(max_stale=0)).warm(600)
+
+    assert world.keys.current() is None
+    world.fail()
+    assert world.ask().status == 503
+
+
+# --- Documents, events, health -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"[]", b"{}", b'{"keys": []}', b'{"keys": [5]}', b'{"keys": {}}', b"\xff\xfe"],
+)
+def test_a_document_without_keys_replaces_nothing(body: bytes) -> None:
+    """Garbage costs a failure, not the keys."""
+    world = World().warm(301)
+    world.body = body
+    world.ask()
+    world.settle()
+
+    assert world.keys.state == "DEGRADED"
+    assert world.keys.health()["last_error"].startswith("document: ")
+    assert world.ask() == Answer(200, 0.0)
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), MemoryError(), RecursionError()])
+def test_a_broken_fetch_function_is_an_outage(error: Exception) -> None:
+    """Whatever it raises, the flight ends and is counted."""
+
+    def fetch(*_: Any, **__: Any) -> Fetched:
+        raise error
+
+    world = World(fetch=fetch)
+
+    assert world.ask().status == 503
+    assert world.keys.health()["last_error"] == f"broken: {type(error).__name__}"
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, greenlet.GreenletExit])
+def test_a_helper_that_is_killed_wakes_everybody(error: type[BaseException]) -> None:
+    """F6: the event is set and the flight counted as failed."""
+
+    def fetch(*_: Any, **__: Any) -> Fetched:
+        raise error
+
+    def start(run: Callable[[], None]) -> None:
+        with pytest.raises(error):
+            run()
+
+    world = World(fetch=fetch)
+    world.keys._start_thread = start
+
+    assert world.ask() == Answer(503, 0.0, 2)
+    assert world.keys.health()["fails"] == 1
+
+
+def test_dropped_and_private_members_are_told_once_a_set() -> None:
+    """An operator learns which key is not used; everybody learns of a leak."""
+    world = World()
+    private = {**JWKS["b"], "d": JWKS["b"]["x"]}
+    world.body = json.dumps({"keys": [JWKS["a"], {"kty": "oct"}, private]}).encode()
+    world.ask()
+    world.now += 301
+    world.ask()
+    world.settle()
+
+    assert world.kinds() == ["KeysLoaded", "KeyDropped", "PrivateKeyPublished", "KeysConfirmed"]
+
+
+def test_a_clock_that_is_off_is_told() -> None:
+    """Half the tokens refused for their time is the first anybody else would hear of it."""
+    world = World()
+    world.skew = 45.0
+    world.ask()
+
+    told = world.told[-1]
+    assert isinstance(told, events.ClockSkewed)
+    assert told.seconds == pytest.approx(45.0)
+    world.skew = -29.0
+    world.now += 301
+    world.ask()
+    world.settle()
+    assert world.kinds().count("ClockSkewed") == 1
+
+
+def test_an_outage_tells_its_story() -> None:
+    """Failure, half of the time used up, three quarters, nine tenths, the end, recovery."""
+    world = World().warm()
+    world.fail()
+    while world.now < 1000 + DAY + 60:
+        world.now += 30
+        world.ask()
+        world.settle()
+    world.error = None
+    world.now += 40
+    world.ask()
+    world.settle()
+
+    marks = [e.percent for e in world.told if isinstance(e, events.KeysStale)]
+    assert marks == [50, 75, 90]
+    assert [k for k in world.kinds() if k not in ("RefreshFailed", "KeysStale")] == (
+        ["KeysUnavailable"] * 0 + [k for k in world.kinds() if k not in ("RefreshFailed", "KeysStale")]
+    )
+    assert world.kinds().count("KeysExpired") == 1
+    assert world.kinds().count("Recovered") == 1
+    assert world.kinds().index("KeysExpired") < world.kinds().index("Recovered")
+
+
+def test_no_url_is_told_with_what_is_secret_in_it() -> None:
+    """A query may hold an API key."""
+    world = World(jwks_uri="https://me:word@issuer.example/keys?key=secret#x")
+    world.ask()
+
+    assert {e.source for e in world.told} == {"https://issuer.example/keys"}
+
+
+def test_health_and_stats_are_plain() -> None:
+    """They go into somebody's JSON, without I/O and without the lock."""
+    world = World()
+    json.dumps(world.keys.health())
+    world.warm()
+    world.ask("x")
+    world.degrade()
+    world.ask("y")
+    for lock in world.keys._locks.values():
+        lock.acquire()
+    health, stats = world.keys.health(), world.keys.stats()
+
+    assert json.loads(json.dumps(health)) == health
+    assert health["state"] == "DEGRADED"
+    assert health["kids"] == ["a"]
+    assert (stats["fetch_ok"], stats["fetch_http"]) == (2, 1)
+    assert (stats["fetch_cold"], stats["fetch_forced"], stats["fetch_scheduled"]) == (1, 1, 1)
+    assert (stats["miss_forced"], stats["miss_unavailable"], stats["unavailable"]) == (1, 1, 1)
+
+
+def test_warm_up() -> None:
+    """C9: it loads before anybody waits, and says whether it could."""
+    world = World()
+    world.fail()
+    assert not world.keys.warm_up()
+    with pytest.raises(KeysUnavailableError):
+        world.keys.warm_up(raises=True)
+    world.error = None
+    assert world.keys.warm_up()
+    world.gets.clear()
+
+    assert world.keys.warm_up(raises=True)
+    assert not world.gets
+
+
+def test_nothing_happens_at_construction() -> None:
+    """C10: a thousand sources are no GET and no thread."""
+    threads, gets = threading.active_count(), []
+    sources = [
+        RemoteKeys("https://i.example", fetch=lambda *a, **_: gets.append(a), emit=gets.append)
+        for _ in range(1000)
+    ]
+
+    assert (len(sources), gets, threading.active_count()) == (1000, [], threads)
+
+
+def test_sources_share_nothing() -> None:
+    """O10: one issuer's outage is nobody else's."""
+    down, up = World(), World()
+    down.fail()
+    down.ask()
+
+    assert down.ask().status == 503
+    assert up.count(up.ask) == (200, 0.0, 1)
+
+
+def test_a_source_nobody_uses_any_more_is_gone() -> None:
+    """The fork hook holds none; tenants come and go."""
+    world = World()
+    import weakref
+
+    gone = weakref.ref(world.keys)
+    del world
+    gc.collect()
+
+    assert gone() is None
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"refresh_after": 700.0}, "jwks_refresh_after"),
+        ({"refresh_after": float("nan")}, "jwks_refresh_after"),
+        ({"max_age": float("nan")}, "jwks_max_age"),
+        ({"max_stale": 60.0}, "jwks_max_stale"),
+        ({"max_stale": float("nan")}, "jwks_max_stale"),
+        ({"max_stale": float("inf")}, "jwks_max_stale"),
+        ({"cooldown": 0.5}, "jwks_cooldown"),
+        ({"cooldown": float("nan")}, "jwks_cooldown"),
+        ({"timeout": 0.0}, "jwks_timeout"),
+        ({"timeout": float("nan")}, "jwks_timeout"),
+    ],
+)
+def test_a_policy_names_what_does_not_fit(options: dict[str, float], named: str) -> None:
+    """Each problem begins with the option to change."""
+    problems = Policy(**options).problems()
+
+    assert [p.partition(":")[0] for p in problems][-1:] == [named] or named in problems[0]
+
+
+def test_the_default_policy_fits() -> None:
+    assert Policy().problems() == []
+    assert Policy(max_stale=0).problems() == []
+
+
+# --- Bounds ------------------------------------------------------------------------------------
+
+
+def most_in_window(world: World, seconds: float) -> int:
+    """The most GETs that start in a closed window of that length."""
+    times, most, first = [g.at for g in world.gets], 0, 0
+    for last, at in enumerate(times):
+        while at - times[first] > seconds:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def drive(
+    world: World, seconds: float, every: float, kid: Callable[[int], str | None]
+) -> list[Answer]:
+    answers, end = [], world.now + seconds
+    for number in itertools.count():
+        if world.now >= end:
+            return answers
+        answers.append(world.ask(kid(number)))
+        world.run_until(world.now + every)
+    raise AssertionError
+
+
+def test_b1_one_fetch_at_a_time_three_with_two_stuck() -> None:
+    """Whatever happens, the issuer sees at most one of us at a time."""
+    world = World().warm()
+    world.delay = 1.0
+    for n in range(50):
+        world.ask_later(n * 0.1, "a" if n % 2 else f"x{n}")
+    drive(world, 2000, 7.0, lambda n: "a" if n % 3 else f"x{n}")
+    assert world.most_flying == 1
+    world.stall = 1e6
+    drive(world, 4000, 5.0, lambda n: "a" if n % 3 else f"x{n}")
+
+    assert world.most_flying <= 3 + 4000 // 900  # and each one more costs a quarter of an hour
+    assert most_in_window(world, 60) <= 4
+
+
+@pytest.mark.parametrize(("window", "bound"), [(60, 4), (HOUR, 137), (DAY, 3242)])
+def test_b2_healthy_any_traffic(window: float, bound: int) -> None:
+    """Time bounds the load on the issuer, traffic does not."""
+    world = World().warm()
+    world.luck = 0.0
+    drive(world, min(window * 1.5, DAY), 1.5, lambda n: "a" if n % 2 else f"x{n}")
+
+    assert most_in_window(world, window) <= bound
+
+
+def test_b3_healthy_known_kids_only() -> None:
+    """A day of it is at most 361 GETs, and about 320 with the usual luck."""
+    world = World().warm()
+    luck = itertools.cycle([0.1, 0.3, 0.5, 0.7, 0.9])
+    world.keys._random = lambda: next(luck)
+    drive(world, DAY, 2.0, lambda _: "a")
+
+    assert 300 <= len(world.gets) <= 361
+
+
+def test_b4_ten_thousand_random_kids() -> None:
+    """Two GETs in the minute: at the first request and thirty seconds later."""
+    world = World().warm(0.006)
+    answers = drive(world, 60, 0.006, lambda n: f"x{n}")
+
+    assert len(answers) == 10_000
+    assert {a.status for a in answers} == {401}
+    assert len(world.gets) == 2
+    assert len(world.keys._penalties) == 2
+
+
+def test_b5_one_wrong_kid_for_ever() -> None:
+    """An hour of a misconfigured client is at most 16 forced fetches."""
+    world = World().warm(1)
+    drive(world, HOUR, 3.6, lambda _: "x")
+
+    assert sum(g.no_cache for g in world.gets) <= 16
+
+
+@pytest.mark.parametrize(
+    ("window", "bound", "warm"),
+    [
+        pytest.param(60, 7, False, id="B6 1 min"),
+        pytest.param(300, 17, False, id="B6 5 min"),
+        pytest.param(HOUR, 154, False, id="B6 1 h"),
+        pytest.param(60, 5, True, id="B7 1 min"),
+        pytest.param(300, 10, True, id="B7 5 min"),
+        pytest.param(HOUR, 78, True, id="B7 1 h"),
+        pytest.param(DAY - 400, 1803, True, id="B7 24 h"),
+    ],
+)
+def test_b6_b7_outage(window: float, bound: int, *, warm: bool) -> None:
+    """Even with the worst luck of all, and strangers asking for kids nobody has."""
+    world = World()
+    if warm:
+        world.warm(300)
+    world.luck = 0.0
+    world.fail()
+    drive(world, window, 0.5 if window <= HOUR else 4.0, lambda n: "a" if n % 2 else f"x{n}")
+
+    assert len(world.gets) <= bound
+    assert len(world.gets) >= bound * 0.55
+
+
+@pytest.mark.parametrize("trouble", ["delay", "stall"])
+@pytest.mark.parametrize(
+    ("age", "kid", "most"),
+    [
+        pytest.param(None, "a", 5.0, id="cold"),
+        pytest.param(601, "a", 5.0, id="idle"),
+        pytest.param(1, "x", 2.0, id="unknown"),
+        pytest.param(301, "x", 2.0, id="due, unknown"),
+        pytest.param(301, "a", 0.0, id="due, known"),
+    ],
+)
+def test_b8_no_request_waits_longer(trouble: str, age: float | None, kid: str, most: float) -> None:
+    """Under a black hole and under a resolver that hangs; and after a failure nobody waits."""
+    world = World() if age is None else World().warm(age)
+    setattr(world, trouble, 1000.0)
+    first = world.ask(kid)
+    answers = drive(world, 600, 0.5, lambda n: kid if n % 2 else "x")
+
+    assert first.waited <= most
+    assert max(a.waited for a in answers if world.keys.health()["fails"]) <= most
+    world.run_until(world.now)
+    assert sum(a.waited for a in answers) <= 5.0
+
+
+def test_b9_share_of_thread_time() -> None:
+    """A flood of unknown kids against a slow issuer holds a thread 6.3 % of the time."""
+    world = World().warm(1)
+    world.delay = 1.9
+    held = began = 0.0
+    began = world.now
+    for n in range(100_000):
+        held += world.ask(f"x{n}").waited
+        world.run_until(world.now + 0.05)
+        if world.now - began > 2 * HOUR:
+            break
+
+    assert held / (world.now - began) <= 0.063
+
+
+def test_b9_an_outage_holds_threads_once() -> None:
+    """Sixteen threads against a black hole lose five seconds each, and no more."""
+    world = World()
+    world.delay = 1000.0
+    held: list[Answer] = []
+
+    def thread() -> None:
+        while world.now < 1000 + 120:
+            held.append(world.ask())
+            world.sleep(0.25)
+
+    for _ in range(16):
+        world.after(0.0, thread)
+    world.run_until(1000 + 130)
+
+    assert sum(a.waited for a in held) <= 16 * 5.0
+    assert {a.status for a in held} == {503}
+
+
+@pytest.mark.parametrize(("warm", "most"), [(False, 36.0), (True, 72.0)])
+@pytest.mark.parametrize("down", [1.0, 700.0, 5000.0])
+def test_b10_recovery(most: float, down: float, *, warm: bool) -> None:
+    """The first attempt after the issuer is back comes soon, whatever the outage was."""
+    world = World()
+    if warm:
+        world.warm(300)
+    world.fail()
+    drive(world, down, 0.5, lambda _: "a")
+    world.error, back = None, world.now
+    drive(world, 100, 0.5, lambda _: "a")
+    first = next(g.at for g in world.gets if g.at >= back)
+
+    assert first - back <= ((6.0 if warm else 1.2) + 0.5 if down == 1.0 else most + 0.5)
+
+
+def test_b11_a_removed_key_dies() -> None:
+    """Within 305 s busy, at once after 600 s idle, after a day in an outage."""
+    busy = World("ab").warm()
+    busy.body, busy.delay = document("b"), 4.9
+    removed = busy.now
+    last = max(t for t in range(1, 400) if _accepts_at(busy, removed + t))
+    assert last <= 305
+
+    idle = World("ab").warm()
+    idle.body = document("b")
+    idle.now += 600
+    assert idle.ask("a").status == 401
+
+    outage = World("ab").warm()
+    outage.body = document("b")
+    outage.fail()
+    accepted = [t for t in range(0, int(DAY) + 600, 50) if _accepts_at(outage, 1000 + t)]
+    assert max(accepted) < DAY
+
+
+def _accepts_at(world: World, at: float) -> bool:
+    world.run_until(at)
+    return world.ask("a").status == 200
+
+
+def test_b12_a_new_key_used_at_once() -> None:
+    """Without an attack nobody fails; under one only inside a cooldown."""
+    quiet = World().warm(1)
+    quiet.body, quiet.delay = document("ab"), 0.4
+    seen = [quiet.ask_later(n * 0.005, "b") for n in range(50)]
+    quiet.run_until(quiet.now + 2)
+    assert {a.status for (a,) in seen} == {200}
+    assert len(quiet.gets) == 1
+
+    flooded = World().warm(1)
+    flooded.delay = 0.4
+    drive(flooded, 10, 0.1, lambda n: f"x{n}")
+    flooded.body, used = document("ab"), flooded.now
+    failed = []
+    while flooded.now < used + 60:
+        flooded.ask(f"x{flooded.now}")
+        if flooded.ask("b").status != 200:
+            failed.append(flooded.now)
+        flooded.run_until(flooded.now + 0.1)
+    assert max(failed) - used <= 35
+
+
+def test_b13_a_fleet_is_so_many_times_one() -> None:
+    """Workers that started together do not stay together."""
+    fleet = [World() for _ in range(40)]
+    luck = itertools.count()
+    for world in fleet:
+        world.keys._random = lambda: (next(luck) * 0.6180339887) % 1.0
+    seconds: dict[int, int] = {}
+    for world in fleet:
+        drive(world, 3000, 1.0, lambda _: "a")
+        for get in world.gets[1:]:
+            seconds[int(get.at)] = seconds.get(int(get.at), 0) + 1
+
+    assert all(len(w.gets) <= 1 + 1 + 3000 // 240 for w in fleet)
+    assert max(seconds.values()) <= 8
+    assert max(n for s, n in seconds.items() if s > 2000) <= 6
+
+
+def test_b14_threads() -> None:
+    """One helper runs during a flight, none after it."""
+    before = threading.active_count()
+    gate = threading.Event()
+    during = []
+
+    def fetch(*_: Any, **__: Any) -> Fetched:
+        during.append(threading.active_count())
+        gate.wait(5)
+        return Fetched(document("a"), None, None)
+
+    keys = RemoteKeys("https://i.example", jwks_uri=URI, fetch=fetch, emit=lambda _: None)
+    askers = [threading.Thread(target=keys.current) for _ in range(5)]
+    starter = threading.Thread(target=keys.warm_up)
+    starter.start()
+    for asker in askers:
+        asker.start()
+    gate.set()
+    for thread in [starter, *askers]:
+        thread.join(5)
+    for thread in threading.enumerate():
+        if thread.name == "jwt_wsgi.jwks":
+            thread.join(5)
+
+    assert len(during) == 1
+    assert threading.active_count() == before
+
+
+def test_b15_memory_is_bounded() -> None:
+    """Any number of wrong kids leaves 256 of them behind."""
+    world = World().warm(1)
+    for n in range(2 * MAX_PENALTIES):
+        world.ask(f"{n:0>256}")
+        world.now += 31
+    world.settle()
+    assert len(world.keys._penalties) == MAX_PENALTIES
+    gc.collect()
+    tracemalloc.start()
+    for n in range(100_000):
+        world.ask(f"y{n}")
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert grown < 1 << 20
+    assert world.keys._facts.lost == frozenset()
+
+
+def test_b16_requests_do_not_count() -> None:
+    """A hundred times the requests are not one GET more."""
+    fetched = []
+    for requests in (100, 1000, 10_000):
+        world = World().warm(1)
+        drive(world, 120, 120 / requests, lambda n: f"x{n}")
+        fetched.append(len(world.gets))
+
+    assert len(set(fetched)) == 1
+    assert fetched[0] <= 1 + 120 / 30
+
+
+@pytest.mark.parametrize("trouble", ["error", "stall", "delay"])
+def test_b17_log_lines_of_an_outage(
+    trouble: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A day of it, strangers included, is at most 150 lines."""
+    caplog.set_level(logging.INFO, "jwt_wsgi")
+    world = World().warm(300)
+    hook = LogHook(clock=lambda: world.now)
+    world.keys._emit = hook
+    setattr(world, trouble, FetchError("dns", "gone") if trouble == "error" else 1e7)
+    drive(world, DAY, 5.0, lambda n: "a" if n % 2 else f"x{n}")
+
+    assert 0 < len(caplog.records) <= 150
+
+
+def test_b18_no_401_for_a_key_that_was_published() -> None:
+    """A key published before the flight is found by everyone who waits for it."""
+    world = World().warm(1)
+    world.delay = 1.0
+    world.body = document("ab")
+    seen = [world.ask_later(n * 0.02, "b") for n in range(50)]
+    world.run_until(world.now + 3)
+
+    assert {a.status for (a,) in seen} == {200}
+
+
+def test_b19_no_503_for_a_known_kid_before_max_stale() -> None:
+    """A day's outage, strangers and all: nobody with a known kid sees it."""
+    world = World().warm()
+    world.fail()
+    known = [world.ask("a") for n in range(17_279) if not _pass(world, 5.0, n)]
+
+    assert {a.status for a in known} == {200}
+    assert max(a.waited for a in known) == 0.0
+    assert world.now <= 1000 + DAY
+
+
+def _pass(world: World, seconds: float, number: int) -> None:
+    world.run_until(world.now + seconds)
+    if number % 3 == 0:
+        world.ask(f"x{number}")
+        world.settle()
+
+
+def test_the_fast_path_is_fast() -> None:
+    """Not a gate on time, a gate on doing something else there: a lock, a system call."""
+    world = World().warm(1)
+    header = {"alg": "EdDSA", "kid": "a"}
+    held = world.keys.current()
+    assert held is not None
+    find = min(timeit.repeat(lambda: held.find(header), number=20_000, repeat=5))
+    ask = min(timeit.repeat(lambda: next(world.keys.candidates(header)), number=20_000, repeat=5))
+
+    assert (ask - find) / 20_000 < 10e-6
