@@ -120,6 +120,7 @@ class Flight:
     hopeful: bool
     kid: str
     ended: Ended
+    began: bool = False  # its thread does run
     ok: bool = False
 
     @property
@@ -162,7 +163,7 @@ class Facts(NamedTuple):
     success: float | None = None
     failure: Failure | None = None
     generation: int = 0
-    reported: bool = False  # some flight of this process came back
+    reported: bool = False  # some flight of this process came back: threads do run here
     inline: bool = False
     closed: bool = False
 
@@ -312,7 +313,9 @@ def overdue(facts: Facts, now: float, policy: Policy, luck: float) -> Facts:
     flight = facts.flight
     if flight is not None and now >= (over := flight.start + policy.lease):
         lost = facts.lost | {flight}
-        facts = facts._replace(lost=lost, inline=facts.inline or not facts.reported)
+        facts = facts._replace(
+            lost=lost, inline=facts.inline or not (facts.reported or flight.began)
+        )
         facts = failed(
             facts, flight, FetchError("lost", "it did not report back"), over, policy, luck
         )
@@ -682,6 +685,7 @@ class RemoteKeys:
                 self._fly(flight)
 
     def _fly(self, flight: Flight) -> None:
+        flight.began = True
         result: Loaded | FetchError = FetchError("lost", "the fetch was ended from outside")
         try:
             result = self._load(flight)

@@ -10,6 +10,7 @@ import heapq
 import itertools
 import json
 import logging
+import os
 import threading
 import timeit
 import tracemalloc
@@ -195,7 +196,8 @@ class World:
     # what we do
 
     def lock_is_held(self) -> bool:
-        return any(lock.locked() for lock in self.keys._locks.values())
+        lock = self.keys._locks.get(os.getpid())
+        return lock is not None and lock.locked()
 
     def _emit(self, event: Event) -> None:
         assert not self.lock_is_held()
@@ -203,10 +205,16 @@ class World:
 
     def ask(self, kid: str | None = "a", signer: str | None = None, alg: str = "EdDSA") -> Answer:
         """One request with a token of ``signer`` (usually its kid) and what it sees."""
-        began, header = self.now, {"alg": alg} | ({} if kid is None else {"kid": kid})
+        answer = self._ask({"alg": alg} | ({} if kid is None else {"kid": kid}), signer or kid)
+        if greenlet.getcurrent() is self.main:
+            self.settle()
+        return answer
+
+    def _ask(self, header: dict[str, str], signer: str | None) -> Answer:
+        began = self.now
         try:
             for key in self.keys.candidates(header):
-                if owner(key) == (signer or kid):
+                if owner(key) == signer:
                     return Answer(200, self.now - began)
         except KeysUnavailableError as error:
             return Answer(503, self.now - began, error.retry_after)
@@ -432,10 +440,9 @@ def test_row_12_fresh_becomes_due() -> None:
     world.now += 0.2
 
     assert world.keys.state == "DUE"
-    world.ask()
     world.luck = 0.0
-    world.settle()
-    assert world.keys.health()["soft_in"] == pytest.approx(240, abs=1)
+    world.ask()
+    assert world.keys.health()["soft_in"] == pytest.approx(240)
 
 
 def test_row_13_due_known_is_served_at_once() -> None:
@@ -604,14 +611,19 @@ def test_row_17_304_for_a_set_we_hold_no_longer_is_a_failure() -> None:
     world = World()
     world.etag = "1"
     world.warm(301)
-    world.stall, world.etag, world.body = 8.0, "2", document("ab")
-    world.ask()
-    world.run_until(world.now + 7)  # lost after six seconds
-    world.ask()
-    world.run_until(world.now + 5)  # late, with the set "ab"; the back-off of six seconds runs
+    world.stall, world.etag, world.body = 15.0, "2", document("ab")
+    world.ask()  # its answer is the set "ab", 15 s later
+    world.run_until(world.now + 13)
+    world.stall, world.etag = 4.0, "1"
+    world.ask()  # its answer is 304 for the set "a", 17 s later
+    assert len(world.gets) == 2
+    world.run_until(world.now + 3)
     assert world.ask("b").status == 200
-    world.keys._facts = world.keys._facts._replace(departed=world.keys._facts.departed)
-    assert world.keys.state == "FRESH"
+    world.run_until(world.now + 2)
+
+    assert world.ask("b") == Answer(200, 0.0)
+    assert world.keys.state == "DEGRADED"
+    assert "304" in world.keys.health()["last_error"]
 
 
 def test_row_18_forced_and_absent() -> None:
@@ -1108,9 +1120,6 @@ def test_an_outage_tells_its_story() -> None:
 
     marks = [e.percent for e in world.told if isinstance(e, events.KeysStale)]
     assert marks == [50, 75, 90]
-    assert [k for k in world.kinds() if k not in ("RefreshFailed", "KeysStale")] == (
-        ["KeysUnavailable"] * 0 + [k for k in world.kinds() if k not in ("RefreshFailed", "KeysStale")]
-    )
     assert world.kinds().count("KeysExpired") == 1
     assert world.kinds().count("Recovered") == 1
     assert world.kinds().index("KeysExpired") < world.kinds().index("Recovered")
@@ -1128,7 +1137,7 @@ def test_health_and_stats_are_plain() -> None:
     """They go into somebody's JSON, without I/O and without the lock."""
     world = World()
     json.dumps(world.keys.health())
-    world.warm()
+    world.warm(1)
     world.ask("x")
     world.degrade()
     world.ask("y")
@@ -1339,12 +1348,14 @@ def test_b8_no_request_waits_longer(trouble: str, age: float | None, kid: str, m
     world = World() if age is None else World().warm(age)
     setattr(world, trouble, 1000.0)
     first = world.ask(kid)
-    answers = drive(world, 600, 0.5, lambda n: kid if n % 2 else "x")
+    strangers = drive(world, 300, 0.5, lambda n: f"x{n}")
+    known = drive(world, 300, 0.5, lambda _: "a")
 
     assert first.waited <= most
-    assert max(a.waited for a in answers if world.keys.health()["fails"]) <= most
-    world.run_until(world.now)
-    assert sum(a.waited for a in answers) <= 5.0
+    assert max(a.waited for a in known) == 0.0
+    assert max(a.waited for a in strangers) <= 2.0
+    assert first.waited + sum(a.waited for a in strangers) <= 5.0
+    assert not world.keys.health()["inline"]
 
 
 def test_b9_share_of_thread_time() -> None:
@@ -1521,9 +1532,7 @@ def test_b16_requests_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("trouble", ["error", "stall", "delay"])
-def test_b17_log_lines_of_an_outage(
-    trouble: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_b17_log_lines_of_an_outage(trouble: str, caplog: pytest.LogCaptureFixture) -> None:
     """A day of it, strangers included, is at most 150 lines."""
     caplog.set_level(logging.INFO, "jwt_wsgi")
     world = World().warm(300)
