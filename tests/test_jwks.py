@@ -35,6 +35,7 @@ from jwt_wsgi.jwks import RemoteKeys
 
 URI = "https://issuer.example/keys"
 NAMES = "abcdef"
+DEFAULTS = Policy()
 HOUR, DAY = 3600.0, 86400.0
 
 
@@ -111,7 +112,7 @@ class FakeEvent:
 class World:
     """An issuer, a network, a clock and a :class:`RemoteKeys` among them."""
 
-    def __init__(self, names: str = "a", *, policy: Policy = Policy(), **options: Any) -> None:
+    def __init__(self, names: str = "a", *, policy: Policy = DEFAULTS, **options: Any) -> None:
         self.main = greenlet.getcurrent()
         self.now, self.skew = 1000.0, 0.0
         self.body: bytes = document(names)
@@ -827,10 +828,12 @@ def test_row_26_a_forked_child_has_no_flight_and_its_own_time() -> None:
     lock.acquire()  # held by a thread that is not here
     world.keys._pid = -1
     world.keys._locks = {-1: lock}
+    world.delay = 0.5
 
     assert world.ask("y").status == 401  # its own flight, not the parent's
     assert len(world.gets) == 2
     assert world.keys.health()["stuck"] == 0
+    assert world.keys.health()["pid"] == os.getpid()
 
 
 def test_row_26_failures_survive_a_fork() -> None:

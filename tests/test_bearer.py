@@ -1,0 +1,97 @@
+"""The grammar of the Authorization header (RFC 6750 section 2.1)."""
+
+import time
+
+import pytest
+
+from jwt_wsgi import InvalidTokenError
+from jwt_wsgi import MalformedHeaderError
+from jwt_wsgi.bearer import from_header
+
+GOOD = {
+    "Bearer abc": "abc",
+    "bearer abc": "abc",
+    "BEARER abc": "abc",
+    "Bearer   abc": "abc",
+    "Bearer a.b-c_d~e+f/g": "a.b-c_d~e+f/g",
+    "Bearer abc==": "abc==",
+}
+#: header -> whether the scheme was right
+BAD = {
+    "Basic abc": False,
+    "Bearer": True,
+    "Bearer ": True,
+    "Bearer  ": True,
+    "Bearerabc": False,
+    "Bearer,abc": False,
+    " Bearer abc": False,
+    "Bearer\tabc": False,
+    "Bearer\x0babc": False,
+    "Bearer\xa0abc": False,
+    "Bearer\x85abc": False,
+    "Bearer abc ": True,
+    "Bearer abc def": True,
+    "Bearer abc, Bearer def": True,
+    "Bearer abc,def": True,
+    'Bearer "abc"': True,
+    "Bearer a=b": True,
+    "Bearer =": True,
+    "Bearer token=abc": True,
+    "Bearer abc\n": True,
+    "Bearer abc\r\nX: y": True,
+    "Bearer abc\0": True,
+    "Bearer \xff": True,
+    "Bearer ab\x00c": True,
+    "Basic \xff": False,
+    "DPoP abc": False,
+    "\0": False,
+}
+
+
+def read(value: str | None, *, lenient: bool = False) -> str | None:
+    environ = {} if value is None else {"HTTP_AUTHORIZATION": value}
+    return from_header(environ, max_size=100, lenient=lenient)
+
+
+@pytest.mark.parametrize(("value", "token"), GOOD.items())
+def test_one_bearer_token(value: str, token: str) -> None:
+    """The scheme in any case, spaces, one b64token."""
+    assert read(value) == token
+
+
+@pytest.mark.parametrize(("value", "bearer"), BAD.items(), ids=map(ascii, BAD))
+def test_anything_else_is_malformed(value: str, bearer: bool) -> None:
+    """The challenge names an error only where a token was meant."""
+    with pytest.raises(MalformedHeaderError) as caught:
+        read(value)
+
+    assert caught.value.challenge_error == ("invalid_token" if bearer else None)
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_absent_and_empty_are_no_token(value: str | None) -> None:
+    """None, not an error: whether that will do is the rule's business."""
+    assert read(value) is None
+
+
+def test_lenient_takes_other_schemes_for_no_token() -> None:
+    """A malformed bearer token stays malformed."""
+    assert read("Basic abc", lenient=True) is None
+    with pytest.raises(MalformedHeaderError):
+        read("Bearer a b", lenient=True)
+
+
+def test_a_token_over_the_limit_is_not_looked_at() -> None:
+    """The limit is exact, and megabytes cost nothing."""
+    assert read("Bearer " + "a" * 100) == "a" * 100
+    start = time.perf_counter()
+    for value in (
+        "Bearer " + "a" * 101,
+        "Bearer " + "a" * 10_000_000,
+        "Bearer " + " " * 10_000_000,
+    ):
+        with pytest.raises(InvalidTokenError) as caught:
+            read(value)
+        assert caught.value.code == "token_malformed"
+
+    assert time.perf_counter() - start < 0.5

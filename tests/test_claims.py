@@ -1,0 +1,191 @@
+"""Claim checks: exact, and never a crash whatever the types."""
+
+from typing import Any
+
+import pytest
+
+from jwt_wsgi import InvalidTokenError
+from jwt_wsgi.claims import claim_checks
+from jwt_wsgi.claims import find
+from jwt_wsgi.claims import scopes
+
+NOW = 1_000_000.0
+
+
+def refused(claims: dict[str, Any], **terms: Any) -> str | None:
+    """The code of the first check that refuses, or None."""
+    try:
+        for check in claim_checks(**{"leeway": 30.0} | terms):
+            if check({"exp": NOW + 60} | claims, NOW) is False:
+                return "claim_invalid"
+    except InvalidTokenError as error:
+        return error.code
+    return None
+
+
+NO_DATES = [True, False, "1000060", "", None, [NOW], {}, float("nan"), float("inf"), 10**400, 1e300]
+
+
+@pytest.mark.parametrize("name", ["exp", "nbf"])
+@pytest.mark.parametrize("value", NO_DATES, ids=lambda value: ascii(value)[:12])
+def test_a_numeric_date_is_a_finite_number(name: str, value: Any) -> None:
+    """T25, T27: not a bool, not a string, not null, nothing that is no date."""
+    assert refused({name: value}) == "claim_invalid"
+
+
+@pytest.mark.parametrize(
+    ("claims", "code"),
+    [
+        ({"exp": NOW - 29.9}, None),
+        ({"exp": NOW - 30}, "token_expired"),
+        ({"exp": 0}, "token_expired"),
+        ({"exp": -5}, "token_expired"),
+        ({"exp": int(NOW) + 1}, None),
+        ({"nbf": NOW + 30}, None),
+        ({"nbf": NOW + 30.1}, "token_not_yet_valid"),
+        ({"nbf": 0}, None),
+        ({"iat": NOW + 9999}, None),
+    ],
+)
+def test_the_edges_of_the_leeway(claims: dict[str, Any], code: str | None) -> None:
+    """exp is exclusive, nbf inclusive; iat is nobody's business here."""
+    assert refused(claims) == code
+
+
+def test_exp_is_always_required() -> None:
+    """T26."""
+    with pytest.raises(InvalidTokenError) as caught:
+        claim_checks(leeway=0)[0]({}, NOW)
+    assert caught.value.code == "claim_missing"
+
+
+@pytest.mark.parametrize(
+    ("audience", "aud", "good"),
+    [
+        (["api"], "api", True),
+        (["api"], ["x", "api"], True),
+        (["api", "b"], "b", True),
+        (["api"], "ap", False),
+        (["api"], "apis", False),
+        (["api"], "API", False),
+        (["api"], "x api y", False),
+        (["api"], [], False),
+        (["api"], {"api": 1}, False),
+        (["api"], ["api", 5], False),
+        (["api"], [["api"]], False),
+        (["api"], None, False),
+        (["api"], 5, False),
+        (["api"], True, False),
+        (["https://a.example/*"], "https://a.example", True),
+        (["https://a.example/*"], "https://a.example/", True),
+        (["https://a.example/*"], "https://a.example/v1/x?y#z", True),
+        (["https://a.example/*"], "https://a.example.evil/", False),
+        (["https://a.example/*"], "https://a.example:8443/", False),
+        (["https://a.example/*"], "https://a.example@evil/", False),
+        (["https://a.example/*"], "http://a.example/x", False),
+        (["https://a.example/*"], "HTTPS://a.example/x", False),
+        (["https://a.example/v1/*"], "https://a.example/v1/../v2", False),
+        (["https://a.example/v1/*"], "https://a.example/v1/%2e%2e/v2", False),
+        (["https://a.example/v1/*"], "https://a.example/v1/%2E%2e%2Fv2", False),
+        (["https://a.example/v1/*"], "https://a.example/v1/..\\v2", False),
+        (["https://a.example/v1/*"], "https://a.example/v1/..%5cv2", False),
+        (["https://a.example/v1/*"], "https://a.example/v1/./x", False),
+        (["https://a.example/v1/*"], "https://a.example/v10", False),
+        (["https://a.example/v1/*"], "https://a.example/v1/*", True),
+        (["*"], 5, True),
+    ],
+)
+def test_the_audience_is_exact_or_below(audience: list[str], aud: Any, good: bool) -> None:
+    """T29: never by substring, and a prefix cannot be escaped."""
+    assert refused({"aud": aud}, audience=audience) == (None if good else "audience_mismatch")
+
+
+def test_without_an_audience_a_token_for_somebody_is_refused() -> None:
+    """RFC 7519 section 4.1.3; one for nobody passes."""
+    assert refused({"aud": "x"}) == "audience_mismatch"
+    assert refused({"aud": None}) == "audience_mismatch"
+    assert refused({}) is None
+
+
+@pytest.mark.parametrize(
+    ("expected", "claims", "code"),
+    [
+        ({"a": (1,)}, {"a": True}, "claim_invalid"),
+        ({"a": (True,)}, {"a": 1}, "claim_invalid"),
+        ({"a": (True,)}, {"a": True}, None),
+        ({"a": (1,)}, {"a": 1.0}, None),
+        ({"a": ("1",)}, {"a": 1}, "claim_invalid"),
+        ({"a": ("x",)}, {"a": ["y", "x"]}, None),
+        ({"a": ("x",)}, {"a": "xy"}, "claim_invalid"),
+        ({"a": ("x",)}, {"a": {"x": 1}}, "claim_invalid"),
+        ({"a": ("x",)}, {"a": None}, "claim_missing"),
+        ({"a": ("x",)}, {}, "claim_missing"),
+        ({"a.b": ("x",)}, {"a": {"b": ["x"]}}, None),
+        ({"a.b": ("x",)}, {"a.b": "y", "a": {"b": "x"}}, "claim_invalid"),
+        ({"https://e.example/roles": ("x",)}, {"https://e.example/roles": "x"}, None),
+        ({"a.b": ("x",)}, {"a": ["b"]}, "claim_missing"),
+        ({"a.b": ("x",)}, {"a": "b"}, "claim_missing"),
+    ],
+)
+def test_expected_values(
+    expected: dict[str, Any], claims: dict[str, Any], code: str | None
+) -> None:
+    """Equal or contained; the whole name first, then the dotted path."""
+    assert refused(claims, expected=expected) == code
+
+
+def test_required_claims_are_there_and_not_null() -> None:
+    """Names or dotted paths."""
+    assert refused({"sub": "x", "a": {"b": 0}}, required=["sub", "a.b"]) is None
+    assert refused({"sub": "x"}, required=["sub", "a.b"]) == "claim_missing"
+    assert refused({"org": None}, required=["org"]) == "claim_missing"
+
+
+@pytest.mark.parametrize("name", ["sub", "jti"])
+@pytest.mark.parametrize("value", [5, None, True, [], {}])
+def test_names_are_strings(name: str, value: Any) -> None:
+    """RFC 7519 sections 4.1.2 and 4.1.7."""
+    assert refused({name: value}) == "claim_invalid"
+
+
+@pytest.mark.parametrize(
+    ("claims", "granted"),
+    [
+        ({"scope": "a b"}, {"a", "b"}),
+        ({"scope": " a  b "}, {"a", "b"}),
+        ({"scope": "a\tb"}, {"a\tb"}),
+        ({"scope": ["a", "b"]}, {"a", "b"}),
+        ({"scp": "a"}, {"a"}),
+        ({"scp": ["a"]}, {"a"}),
+        ({"scope": "a", "scp": "b"}, {"a"}),
+        ({"scope": 5}, set()),
+        ({"scope": None}, set()),
+        ({"scope": {"a": 1}}, set()),
+        ({"scope": ["a", 5]}, set()),
+        ({"scope": True}, set()),
+        ({}, set()),
+    ],
+)
+def test_scopes_of_any_type(claims: dict[str, Any], granted: set[str]) -> None:
+    """T33: a value of a wrong type grants nothing, and crashes nobody."""
+    assert scopes(claims) == granted
+
+
+def test_a_path_into_nothing_finds_nothing() -> None:
+    """Whatever stands on the way."""
+    for claims in ({}, {"a": 5}, {"a": None}, {"a": []}, {"a": {"b": None}}):
+        assert find(claims, "a.b.c") is None
+
+
+def test_own_checks_come_last_and_may_say_false() -> None:
+    """None and True pass."""
+    order: list[str] = []
+
+    def own(claims: Any, now: float) -> bool:
+        order.append("own")
+        return bool(claims.get("good"))
+
+    assert refused({"good": 1}, own=[own]) is None
+    assert refused({}, own=[own]) == "claim_invalid"
+    assert refused({"exp": 1}, own=[own]) == "token_expired"
+    assert order == ["own", "own"]

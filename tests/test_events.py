@@ -1,0 +1,114 @@
+"""The log: one line a fact, never a flood, and nothing of a stranger's unescaped."""
+
+import dataclasses
+import logging
+from typing import Any
+
+import pytest
+
+from jwt_wsgi import events
+from jwt_wsgi.events import Event
+from jwt_wsgi.events import LogHook
+from jwt_wsgi.events import Refused
+from jwt_wsgi.events import fan_out
+from jwt_wsgi.events import printable
+
+SAMPLES: list[Event] = [
+    events.Accepted("https://i", "EdDSA"),
+    Refused("token_expired", 401),
+    events.KeysFound("https://i", "https://i/jwks", "convention"),
+    events.KeysLoaded("https://i", ("a", "b"), 5),
+    events.KeysChanged("https://i", ("a",), (), "0" * 64),
+    events.KeysConfirmed("https://i"),
+    events.RefreshFailed("https://i", "connect", "refused", 3, 1, None, 1.0),
+    events.RefreshFailed("https://i", "connect", "refused", 3, 2, 310.0, 5.0),
+    events.Recovered("https://i", 12.0),
+    events.KeysUnavailable("https://i"),
+    events.KeysStale("https://i", 50, 43200.0),
+    events.KeysExpired("https://i"),
+    events.KeyMissed("https://i", "'x'"),
+    events.KeyDropped("https://i", "'x'", "its use is not sig"),
+    events.PrivateKeyPublished("https://i", "'x'"),
+    events.FlightLost("https://i", inline=True),
+    events.FlightLost("https://i", inline=False),
+    events.ClockSkewed("https://i", 90.0),
+    events.ClockSkewed("https://i", -90.0),
+]
+
+
+@pytest.mark.parametrize("event", SAMPLES, ids=range(len(SAMPLES)))
+def test_every_event_is_one_line_and_cannot_be_changed(event: Event) -> None:
+    """A frozen dataclass that tells itself."""
+    assert "\n" not in str(event)
+    assert str(event)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(event, dataclasses.fields(event)[-1].name, "x")
+
+
+def test_every_kind_of_event_is_sampled_here() -> None:
+    """A new one needs its line."""
+
+    def kinds(cls: type) -> set[str]:  # by name: a dataclass with slots is made twice
+        return {cls.__name__}.union(*(kinds(sub) for sub in cls.__subclasses__()))
+
+    assert {type(event).__name__ for event in SAMPLES} == kinds(Event) - {"Event", "KeysEvent"}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("abc", "'abc'"),
+        ("a\nb\x1b[31m", r"'a\nb\x1b[31m'"),
+        ("\ud800", r"'\ud800'"),
+        ("x" * 100, "'" + "x" * 64 + "...'"),
+        (5, "'5'"),
+        (["x" * 1000], None),
+    ],
+)
+def test_what_a_stranger_wrote_is_escaped_and_cut(value: Any, text: str | None) -> None:
+    """T21, T43: one ASCII line of bounded length."""
+    shown = printable(value)
+
+    assert shown.isascii()
+    assert "\n" not in shown
+    assert len(shown) < 300
+    assert text is None or shown == text
+
+
+def test_a_million_refusals_are_a_few_lines(caplog: pytest.LogCaptureFixture) -> None:
+    """One WARNING a code and minute, with the count of the silent ones."""
+    now = 0.0
+    hook = LogHook(clock=lambda: now)
+    for number in range(100_000):
+        now = number * 180 / 100_000
+        hook(Refused("token_expired", 401, kid=f"'{number}'"))
+
+    lines = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(lines) == 3
+    assert "33333 more like it before" in lines[1]
+
+
+def test_kinds_of_repetition_are_forgotten_before_they_fill_memory() -> None:
+    """Sources are bounded, and so is what is remembered of them."""
+    hook = LogHook()
+    for number in range(5000):
+        hook(events.KeysUnavailable(f"https://{number}"))
+
+    assert len(hook._last) <= LogHook.MOST_KEYS
+
+
+def test_a_hook_that_raises_is_told_once_and_breaks_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The others still hear everything."""
+    heard: list[Event] = []
+
+    def broken(_event: Event) -> None:
+        raise ZeroDivisionError
+
+    emit = fan_out([broken, heard.append])
+    for event in SAMPLES[:3]:
+        emit(event)
+
+    assert heard == SAMPLES[:3]
+    assert len(caplog.records) == 1

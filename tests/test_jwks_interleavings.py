@@ -1,0 +1,244 @@
+"""Remote keys: every order in which two flights and three readers can meet.
+
+A run is a list of steps; each reader and each flight is a greenlet that goes on exactly when
+its step says so. Every order that is possible is tried, from a cold, a due and an idle source.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import greenlet
+import pytest
+from test_jwks import NAMES
+from test_jwks import URI
+from test_jwks import document
+from test_jwks import owner
+
+from jwt_wsgi.errors import KeysUnavailableError
+from jwt_wsgi.fetch import Fetched
+from jwt_wsgi.fetch import FetchError
+from jwt_wsgi.jwks import Flight
+from jwt_wsgi.jwks import RemoteKeys
+
+#: The kid each reader asks for: held from the start, published meanwhile, nobody's.
+READERS = {"read a": "a", "read b": "b", "read x": "x"}
+LEASE = 6.001 + 36.0  # the flight is lost, and the longest back-off of one failure is over
+BODIES = {1: document("ab"), 2: document("abc")}
+
+
+class Signal:
+    """An event whose waiters are woken one after the other, in their order."""
+
+    def __init__(self, stage: "Stage") -> None:
+        self._stage, self._set = stage, False
+
+    def set(self) -> None:
+        self._set = True
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def wait(self, timeout: float | None = None) -> bool:
+        stage = self._stage
+        if not self._set and timeout:
+            until = stage.now + timeout
+            while not self._set and stage.now < until:
+                stage.pause(self)
+        return self._set
+
+
+class Stage:
+    """One run: ``fates`` says which flights succeed."""
+
+    def __init__(self, age: float | None, fates: tuple[bool, bool]) -> None:
+        self.main = greenlet.getcurrent()
+        self.now = 1000.0
+        self.fates = dict(enumerate(fates, 1))
+        self.ready: list[greenlet.greenlet] = []  # launched flights, not begun
+        self.flying: dict[int, greenlet.greenlet] = {}
+        self.waiting: list[tuple[greenlet.greenlet, Signal]] = []
+        self.answers: dict[str, int] = {}
+        self.waited: dict[str, float] = {}
+        self.flights = 0
+        self.body = document("a")
+        self.keys = RemoteKeys(
+            "https://issuer.example",
+            jwks_uri=URI,
+            fetch=self._now if age is not None else self._fetch,
+            emit=lambda _: self._check_lock(),
+            clock=lambda: self.now,
+            wall_clock=lambda: self.now,
+            random=lambda: 0.5,
+            start_thread=self._start,
+            make_event=lambda: Signal(self),
+        )
+        if age is not None:
+            self.keys._start_thread = lambda run: run()
+            assert self.keys.warm_up()
+            self.keys._start_thread, self.keys._fetch = self._start, self._fetch
+            self.now += age
+        self.seen = self.keys._facts
+
+    def _now(self, *_: Any, **__: Any) -> Fetched:
+        return Fetched(self.body, None, None)
+
+    def _start(self, run: Any) -> None:
+        self._check_lock()
+        self.ready.append(greenlet.greenlet(run, self.main))
+
+    def _fetch(self, *_: Any, **__: Any) -> Fetched:
+        self.flights += 1
+        number = self.flights
+        self.flying[number] = greenlet.getcurrent()
+        self._check_lock()
+        self.main.switch()
+        if not self.fates.get(number, True):
+            raise FetchError("http", "down")
+        return Fetched(BODIES.get(number, BODIES[2]), None, None)
+
+    def pause(self, signal: Signal) -> None:
+        self._check_lock()
+        self.waiting.append((greenlet.getcurrent(), signal))
+        self.main.switch()
+
+    # steps
+
+    def possible(self) -> Iterator[str]:
+        yield from (name for name in READERS if name not in self.answers and not self._asked(name))
+        if self.ready:
+            yield "start"
+        yield from (f"end {number}" for number in self.flying)
+        if self.keys._facts.flight is not None:
+            yield "lease"
+
+    def _asked(self, name: str) -> bool:
+        return name in self.waited
+
+    def do(self, step: str) -> None:
+        if step in READERS:
+            self.waited[step] = 0.0
+            greenlet.greenlet(self._read, self.main).switch(step)
+        elif step == "start":
+            self.ready.pop(0).switch()
+        elif step == "lease":
+            self.now += LEASE
+        else:
+            self.flying.pop(int(step[4:])).switch()
+        self._wake()
+        self._check()
+
+    def _read(self, name: str) -> None:
+        began, kid = self.now, READERS[name]
+        try:
+            header = {"alg": "EdDSA", "kid": kid}
+            found = any(owner(key) == kid for key in self.keys.candidates(header))
+            self.answers[name] = 200 if found else 401
+        except KeysUnavailableError:
+            self.answers[name] = 503
+        self.waited[name] = self.now - began
+
+    def _wake(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for sleeper, _ in waiting:
+            sleeper.switch()
+
+    def finish(self) -> None:
+        """Whatever is under way comes to its end."""
+        while self.ready:
+            self.do("start")
+        for number in list(self.flying):
+            self.do(f"end {number}")
+        self.now += LEASE
+        self._wake()
+        self._check()
+
+    # what is always true
+
+    def _check_lock(self) -> None:
+        assert not self.keys._locks[os.getpid()].locked()
+
+    def _check(self) -> None:
+        self._check_lock()
+        before, now = self.seen, self.keys._facts
+        assert now.accepted >= before.accepted
+        assert now.departed - now.accepted >= 0
+        if before.snapshot:
+            assert now.snapshot
+            assert now.snapshot.start >= before.snapshot.start
+        airborne = len(self.flying) + len(self.ready)
+        assert airborne <= 1 + len(now.lost)
+        assert len(now.lost) <= 2
+        assert all(isinstance(flight, Flight) for flight in now.lost)
+        self.seen = now
+
+
+def replay(age: float | None, fates: tuple[bool, bool], steps: tuple[str, ...]) -> Stage:
+    stage = Stage(age, fates)
+    for step in steps:
+        stage.do(step)
+    return stage
+
+
+def orders(
+    age: float | None, fates: tuple[bool, bool], steps: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Stage]]:
+    """Every complete run, depth first; at most two leases, so at most three flights."""
+    stage = replay(age, fates, steps)
+    possible = [s for s in stage.possible() if s != "lease" or steps.count("lease") < 2]
+    for step in possible:
+        yield from orders(age, fates, (*steps, step))
+    if not possible:
+        yield steps, stage
+
+
+def check_end(age: float | None, stage: Stage) -> None:
+    stage.finish()
+    assert set(stage.answers) == set(READERS)
+    assert not stage.waiting
+    assert stage.answers["read x"] in (401, 503)
+    if age is not None and age < 600:
+        assert stage.answers["read a"] == 200
+        assert stage.waited["read a"] == 0.0
+    if age is not None:  # idle waits, but an outage of the issuer is nobody's 503
+        assert stage.answers["read a"] == 200
+    landed = [n for n in range(1, stage.flights + 1) if stage.fates.get(n, True)]
+    held = stage.keys.current()
+    if landed and max(landed) > 1:
+        assert held
+        assert set(held.kids) == {"a", "b", "c"}
+    elif landed:
+        assert held
+        assert set(held.kids) == {"a", "b"}
+    elif age is None:
+        assert held is None
+    for flight in (stage.keys._facts.flight, *stage.keys._facts.lost):
+        assert flight is None or flight in stage.keys._facts.lost or stage.ready
+
+
+def check_recovery(stage: Stage) -> None:
+    """Whatever came before: when the issuer answers, a request or two later all is well."""
+    stage.fates = {}
+    stage.now += 1000.0
+    for _ in range(2):
+        stage.waited.clear()
+        stage.answers.clear()
+        stage.do("read a")
+        stage.finish()
+    assert stage.keys.ready
+    assert stage.answers == {"read a": 200}
+    assert stage.keys._facts.fails == 0
+
+
+@pytest.mark.parametrize("fates", [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("age", [None, 301.0, 601.0], ids=["cold", "due", "idle"])
+def test_every_order(age: float | None, fates: tuple[bool, bool]) -> None:
+    """No order loses a reader, a lock, a newer set or the way back to health."""
+    runs = 0
+    for _, stage in orders(age, fates):
+        check_end(age, stage)
+        check_recovery(stage)
+        runs += 1
+
+    assert runs > 100
+    assert set(NAMES) >= set("ab")

@@ -1,0 +1,254 @@
+"""Which token a request needs, as a table; and no router reads a path otherwise."""
+
+import warnings
+from functools import partial
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import bottle
+import flask
+import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+from werkzeug.test import EnvironBuilder
+from werkzeug.test import run_wsgi_app
+
+from jwt_wsgi import InsufficientScopeError
+from jwt_wsgi.rules import Rule
+from jwt_wsgi.rules import Rules
+from jwt_wsgi.rules import Token
+from jwt_wsgi.testing import FakeIssuer
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Pyramid's own imports: cgi, pkg_resources
+    from pyramid.config import Configurator
+    from pyramid.response import Response
+
+PUBLIC = Token.IGNORED
+
+
+def rules(*listed: Rule) -> Rules:
+    return Rules(listed)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "matches"),
+    [
+        ("/a", "/a", True),
+        ("/a", "/a/", False),
+        ("/a", "/A", False),
+        ("/a", "/ab", False),
+        ("/a", "/", False),
+        ("/a/*", "/a", True),
+        ("/a/*", "/a/", True),
+        ("/a/*", "/a/b/c", True),
+        ("/a/*", "/ab", False),
+        ("/a/*", "/", False),
+        ("/*", "/", True),
+        ("/*", "/x/y", True),
+        ("/", "/", True),
+        ("/", "/x", False),
+        ("/ä/*", "/ä/x".encode().decode("latin-1"), True),
+        ("/a/*", "/a//b", False),
+        ("/a/*", "//a/b", False),
+        ("/a/*", "/a/../b", False),
+        ("/a/*", "/a/..", False),
+        ("/a/*", "/a/./b", False),
+        ("/a/*", "/a/...", True),
+        ("/a/*", "/a/.well-known", True),
+        ("/a/*", "/a/b\\c", False),
+        ("/a/*", "/a/b\0", False),
+        ("/a/*", "/a/b;c", False),
+        ("/a/*", "a/b", False),
+        ("/a/*", "", False),
+    ],
+)
+def test_a_public_pattern(pattern: str, path: str, matches: bool) -> None:
+    """Exact or a whole subtree; a path that somebody may read differently matches nothing."""
+    found = rules(Rule(pattern, token=PUBLIC)).find("GET", path)
+
+    assert (found.token is PUBLIC) is matches
+
+
+def test_a_strict_rule_matches_odd_paths_too() -> None:
+    """It takes nothing away: only rules that need less than a token are careful."""
+    strict = Rule("/a/*", scopes=frozenset({"s"}))
+
+    assert rules(strict).find("GET", "/a//b") is strict
+
+
+def test_the_first_match_decides() -> None:
+    """The order of the list, not how exact a pattern is."""
+    wide, narrow = Rule("/a/*", token=PUBLIC), Rule("/a/b")
+
+    assert rules(wide, narrow).find("GET", "/a/b") is wide
+    assert rules(narrow, wide).find("GET", "/a/b") is narrow
+
+
+def test_no_match_requires_a_token() -> None:
+    """Nothing is open that nobody opened."""
+    assert rules().find("GET", "/").token is Token.REQUIRED
+    assert rules(Rule("/a", token=PUBLIC)).find("GET", "/b").token is Token.REQUIRED
+
+
+def test_methods() -> None:
+    """GET includes HEAD; others only themselves."""
+    found = rules(Rule("/a", methods=frozenset({"GET"}), token=PUBLIC))
+
+    assert [found.find(m, "/a").token is PUBLIC for m in ("GET", "HEAD", "POST", "get")] == [
+        True, True, False, False,
+    ]  # fmt: skip
+
+
+def test_scopes_are_all_needed() -> None:
+    """T33: all of them, by word."""
+    rule = Rule("/*", scopes=frozenset({"read", "write"}))
+    rule.authorize({"scope": "write read"})
+
+    for scope in ("read", "readwrite", "read,write", ""):
+        with pytest.raises(InsufficientScopeError):
+            rule.authorize({"scope": scope})
+
+
+def test_a_decision_costs_the_same_with_a_thousand_rules() -> None:
+    """Counted in look-ups, not in time: the index is asked once a segment."""
+
+    class Counting(dict[str, Any]):
+        asked = 0
+
+        def get(self, *arguments: Any) -> Any:
+            Counting.asked += 1
+            return super().get(*arguments)
+
+    counts = []
+    for size in (1, 1000):
+        found = rules(*(Rule(f"/r{number}/*", token=PUBLIC) for number in range(size)))
+        found._exact, found._below = Counting(found._exact), Counting(found._below)
+        Counting.asked = 0
+        found.find("GET", "/r0/a/b")
+        counts.append(Counting.asked)
+    assert counts[0] == counts[1]
+
+
+# --- The routers of real frameworks ------------------------------------------------------------
+
+SECRET = b"the secret"
+
+
+def flask_app() -> Any:
+    app = flask.Flask(__name__)
+    app.add_url_rule("/admin", "admin", lambda: SECRET)
+    app.add_url_rule("/docs-private/<path:rest>", "private", lambda rest: SECRET)
+    app.add_url_rule("/docs/<path:rest>", "docs", lambda rest: b"docs")
+    return app
+
+
+def bottle_app() -> Any:
+    app = bottle.Bottle()
+    app.route("/admin", callback=lambda: SECRET)
+    app.route("/docs-private/<rest:path>", callback=lambda rest: SECRET)
+    app.route("/docs/<rest:path>", callback=lambda rest: b"docs")
+    return app
+
+
+def _answer(body: bytes, _request: Any) -> Response:
+    return Response(body)
+
+
+def pyramid_app() -> Any:
+    with Configurator() as config:
+        for name, path, body in (
+            ("admin", "/admin", SECRET),
+            ("private", "/docs-private/*rest", SECRET),
+            ("docs", "/docs/*rest", b"docs"),
+        ):
+            config.add_route(name, path)
+            config.add_view(partial(_answer, body), route_name=name)
+        return config.make_wsgi_app()
+
+
+def django_app() -> Any:
+    import django
+    from django.conf import settings as django_settings
+    from django.core.handlers.wsgi import WSGIHandler
+    from django.http import HttpResponse
+    from django.urls import re_path
+
+    if not django_settings.configured:
+        django_settings.configure(ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, SECRET_KEY="x")
+        django.setup()
+    globals()["urlpatterns"] = [
+        re_path(r"^admin$", lambda _request: HttpResponse(SECRET)),
+        re_path(r"^docs-private/", lambda _request: HttpResponse(SECRET)),
+        re_path(r"^docs/", lambda _request: HttpResponse(b"docs")),
+    ]
+    return WSGIHandler()
+
+
+ISSUER = FakeIssuer()
+APPS = {
+    make.__name__: ISSUER.protect(make(), public_paths=["/public", "/docs/*"])
+    for make in (flask_app, bottle_app, pyramid_app, django_app)
+}
+HOSTILE = [
+    "/docs/../admin", "/docs/..", "/docs/%2e%2e/admin", "/docs/..%2fadmin", "/docs/%2e%2e%2fadmin",
+    "/docs//../admin", "//admin", "/docs//admin", "/docs/..;/admin", "/docs;/../admin",
+    "/docs\\..\\admin", "/docs/..\\admin", "/docs/%5c..%5cadmin", "/docs/%00/../admin", "/./admin",
+    "/docs/./../admin", "/public/../admin", "/public%2f..%2fadmin", "/DOCS/../admin", "/admin/",
+    "/docs-private/x", "/docs%2dprivate/x", "/docs%2f..%2fadmin", "/docs/%c0%ae%c0%ae/admin",
+    "/docs/%252e%252e/admin", "/docs/%e2%80%ae/../admin", "/docs/.%00./admin", "/admin%20", "/admin;x",
+]  # fmt: skip
+
+
+def body_of(app: Any, path: str, script_name: str = "") -> bytes:
+    """What a stranger gets; the path decoded as a server does (PEP 3333)."""
+    environ = EnvironBuilder().get_environ()
+    environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1")
+    environ["SCRIPT_NAME"] = script_name
+    try:
+        chunks, _, _ = run_wsgi_app(app, environ, buffered=True)
+    except UnicodeDecodeError:  # Pyramid's own answer to a path that is no UTF-8
+        return b""
+    return b"".join(chunks)
+
+
+@pytest.mark.parametrize("framework", APPS)
+@pytest.mark.parametrize("script_name", ["", "/docs", "/docs/", "/public"])
+@pytest.mark.parametrize("path", ["/admin", *HOSTILE])
+def test_no_path_walks_around_the_rules(framework: str, script_name: str, path: str) -> None:
+    """T40: what a router takes for the protected view is never public."""
+    assert SECRET not in body_of(APPS[framework], path, script_name)
+
+
+def test_the_public_subtree_is_open_all_the_same() -> None:
+    """The guard refuses what is odd, not what is public."""
+    assert [body_of(app, "/docs/index") for app in APPS.values()] == [b"docs"] * len(APPS)
+
+
+PIECES = st.sampled_from(
+    [
+        "docs",
+        "admin",
+        "docs-private",
+        "public",
+        "..",
+        ".",
+        "",
+        "%2e",
+        "%2f",
+        "%5c",
+        "\\",
+        ";",
+        "%00",
+        "x",
+    ]
+)
+
+
+@pytest.mark.parametrize("framework", APPS)
+@settings(max_examples=150, deadline=None)
+@given(pieces=st.lists(PIECES, min_size=1, max_size=6), joint=st.sampled_from(["/", "//", "%2f"]))
+def test_no_mixture_walks_around_them_either(framework: str, pieces: list[str], joint: str) -> None:
+    """Whatever is put together from what attackers use."""
+    assert SECRET not in body_of(APPS[framework], "/" + joint.join(pieces))
