@@ -13,6 +13,7 @@ from base64 import b64decode
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 from typing import Any
 from typing import Final
 from typing import NamedTuple
@@ -65,7 +66,7 @@ class Key:
 
     kty: str
     crv: str
-    public_key: PublicKey
+    public_key: PublicKey = field(repr=False)  # with oct it is the secret itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ def _option(
     if not shown:
         shown = "-" if default in (None, (), {}) else str(default).lower()
     option = Option(parse, meaning, shown, text, secret)
-    return field(default=default, metadata={"option": option})
+    return field(default=default, repr=not secret, metadata={"option": option})
 
 
 # --- How values are read. A ValueError says what is wanted. ---------------------------------

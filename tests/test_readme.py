@@ -8,6 +8,7 @@ import inspect
 import json
 import os
 import re
+import signal
 import subprocess
 import textwrap
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 import requests
 from conftest import bearer
+from servers.gunicorn import free_port
 from servers.gunicorn import gunicorn
 
 from jwt_wsgi import JWTMiddleware
@@ -159,6 +161,39 @@ def test_the_setup_lines_are_those_that_are_run() -> None:
     assert install.replace("test", "demo") == demo_install
     assert (tests, demo) == (".venv/bin/pytest", ".venv/bin/python -m jwt_wsgi demo")
     assert "README.md" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_demo_line_runs_from_a_clone(tmp_path: Path) -> None:
+    """On a machine with nothing but Python: environment, installation, and a demo that answers."""
+    (line,) = [code.strip() for mark, _, code in BLOCKS if mark == "demo-command"]
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    for name in listed:
+        if (ROOT / name).is_file():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    port = free_port()
+    running = subprocess.Popen(
+        ["sh", "-c", f"{line} --port {port} --issuer-port {free_port()}"],
+        cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert running.stdout is not None
+        while line := running.stdout.readline():
+            if line.startswith(f"curl -i http://127.0.0.1:{port}/public"):
+                break
+        answer = requests.get(f"http://127.0.0.1:{port}/orders", timeout=10)
+        assert answer.json() == {"error": "No token provided"}
+    finally:
+        os.killpg(running.pid, signal.SIGINT)
+        try:
+            out, _ = running.communicate(timeout=15)
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGKILL)
+            out, _ = running.communicate()
+    assert out.strip() == "stopped"
 
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:

@@ -197,7 +197,8 @@ HOSTILE = [
     "/docs\\..\\admin", "/docs/..\\admin", "/docs/%5c..%5cadmin", "/docs/%00/../admin", "/./admin",
     "/docs/./../admin", "/public/../admin", "/public%2f..%2fadmin", "/DOCS/../admin", "/admin/",
     "/docs-private/x", "/docs%2dprivate/x", "/docs%2f..%2fadmin", "/docs/%c0%ae%c0%ae/admin",
-    "/docs/%252e%252e/admin", "/docs/%e2%80%ae/../admin", "/docs/.%00./admin", "/admin%20", "/admin;x",
+    "/docs/%252e%252e/admin", "/docs/%e2%80%ae/../admin", "/docs/.%00./admin", "/admin%20",
+    "/admin;x",
 ]  # fmt: skip
 
 
@@ -227,22 +228,7 @@ def test_the_public_subtree_is_open_all_the_same() -> None:
 
 
 PIECES = st.sampled_from(
-    [
-        "docs",
-        "admin",
-        "docs-private",
-        "public",
-        "..",
-        ".",
-        "",
-        "%2e",
-        "%2f",
-        "%5c",
-        "\\",
-        ";",
-        "%00",
-        "x",
-    ]
+    [*r"docs admin docs-private public .. . %2e %2f %5c \ ; %00 x".split(), ""]
 )
 
 

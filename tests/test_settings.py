@@ -237,6 +237,10 @@ def test_a_secret_is_never_shown() -> None:
     for text in ("hunter2", "base64:hunter2!"):
         assert "hunter2" not in "".join(problems({"JWT_WSGI_SECRET": text}))
     assert "hunter2" not in "".join(problems(secret="hunter2", jwks_headers="hunter2"))
+    settings = load(secret="hunter2" * 5)
+    assert "hunter2" not in repr(settings)
+    assert "hunter2" not in repr(settings.trusted_issuers(lambda _: None))
+    assert "hunter2" not in repr(module.jose.secret_key(b"hunter2"))
 
 
 def test_shared_secrets_and_public_keys_do_not_mix() -> None:

@@ -101,5 +101,5 @@ def test_an_outage_and_a_slow_day(app: EchoApp) -> None:
 
 def test_unserved_it_says_so() -> None:
     """Instead of an address that nobody listens at."""
-    with pytest.raises(RuntimeError, match="with issuer.serve"):
+    with pytest.raises(RuntimeError, match=r"with issuer\.serve"):
         _ = FakeIssuer().jwks_uri
