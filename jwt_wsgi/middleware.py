@@ -85,7 +85,7 @@ class JWTMiddleware:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Serve one request (PEP 3333). The app runs outside the ``try``: its errors are not ours."""
+        """Serve one request (PEP 3333). The app is called outside the ``try``: not our errors."""
         if self.settings.settings_from_request:
             return self._variant(request_settings(environ))(environ, start_response)
         try:
