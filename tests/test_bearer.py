@@ -42,6 +42,7 @@ BAD = {
     "Bearer abc\0": True,
     "Bearer \xff": True,
     "Bearer ab\x00c": True,
+    "Bearer \ud800": True,
     "Basic \xff": False,
     "DPoP abc": False,
     "\0": False,

@@ -288,6 +288,10 @@ def certificates(folder: Path) -> tuple[Path, ssl.SSLContext]:
         )
         for extension in extensions:
             builder = builder.add_extension(extension, critical=True)
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
+        builder = builder.add_extension(authority, critical=False)
+        identifier = x509.SubjectKeyIdentifier.from_public_key(public)
+        builder = builder.add_extension(identifier, critical=False)
         return builder.sign(ca_key, hashes.SHA256())
 
     usage = x509.KeyUsage(

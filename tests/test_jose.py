@@ -193,6 +193,7 @@ def test_ecdsa_signatures_have_one_form() -> None:
     assert jose.verify("ES256", key, b"data", good)
     for bad in (der, good[:-1], good + b"\0", b"", bytes(64), good[32:] + good[:32]):
         assert not jose.verify("ES256", key, b"data", bad)
+    assert not jose.verify("ES256", key, b"data", good[:32] + b"\0" + good[32:])
     for r2, s2 in ((0, s), (r, 0), (order, s), (r, order), (r + 1, s)):
         raw = r2.to_bytes(33, "big")[-32:] + s2.to_bytes(33, "big")[-32:]
         assert not jose.verify("ES256", key, b"data", raw)

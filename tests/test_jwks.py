@@ -181,11 +181,12 @@ class World:
         self.most_flying = max(self.most_flying, self.flying)
         # What an answer says is decided when the question arrives.
         body, error, tag = self.body, self.error, self.etag
+        late = self.delay > timeout
         try:
             self.sleep(self.stall or min(self.delay, timeout))
         finally:
             self.flying -= 1
-        if self.delay > timeout:
+        if late:
             raise FetchError("timeout", "the deadline is over")
         if error:
             raise error

@@ -5,6 +5,7 @@
 The model is written from the table, with none of the code's words: plain numbers and sets.
 """
 
+import itertools
 import math
 import os
 from typing import Any
@@ -63,11 +64,13 @@ class Model:
     def hopeful(self) -> bool:
         return not self.fails or self.now - self.gate() >= 30
 
-    def take_off(self, *, forced: bool = False, hopeful: bool = False, kid: str = "") -> None:
+    def take_off(
+        self, *, forced: bool = False, hopeful: bool = False, kid: str = ""
+    ) -> dict[str, Any]:
         seconds, _, ok = MODES[self.mode]
         self.number += 1
         self.gets += 1
-        self.flight = {
+        self.flight = flight = {
             "number": self.number,
             "start": self.now,
             "end": self.now + seconds,
@@ -77,6 +80,7 @@ class Model:
             "names": self.published if ok else None,
         }
         self.pass_time(0.0)
+        return flight
 
     def pass_time(self, seconds: float, until: dict[str, Any] | None = None) -> None:
         end = self.now + seconds
@@ -99,7 +103,7 @@ class Model:
             if in_time:
                 self.fail(flight, self.now)
         elif flight["number"] > self.accepted:
-            if not (self.alive_or_held() and names == self.names):
+            if names != self.names:
                 self.penalty.clear()
             self.names, self.start = names, flight["start"]
             self.soft = self.start + SOFT * (0.8 + 0.2 * self.luck)
@@ -110,9 +114,6 @@ class Model:
                     _, delay = self.penalty.get(flight["kid"], (0, 15.0))
                     delay = min(2 * delay, 300.0)
                     self.penalty[flight["kid"]] = (self.now + delay, delay)
-
-    def alive_or_held(self) -> bool:
-        return self.names is not None
 
     def fail(self, flight: dict[str, Any], at: float) -> None:
         self.fails += 1
@@ -155,26 +156,22 @@ class Model:
             return 503
         return 200 if self.names and signer in self.names and kid in (None, signer) else 401
 
+    def idle(self) -> bool:
+        return self.now - self.start >= HARD and not self.fails
+
     def known(self) -> frozenset[str] | None:
+        names, flight = self.names, self.flight
         if self.closed:
-            return self.names
-        flight = self.flight
-        lost = flight and self.now >= flight["start"] + LEASE
-        due = not flight and self.now >= self.gate() and (self.fails or self.now >= self.soft)
-        idle = self.now - self.start >= HARD and not self.fails
-        if lost or due or (flight and idle):
-            self.look()
-            idle = self.now - self.start >= HARD and not self.fails
-            if (
-                not self.flight
-                and self.now >= self.gate()
-                and (self.fails or self.now >= self.soft)
-            ):
-                self.take_off()
-                if "over" in (flight := {"over": 1} if not self.flight else self.flight):
-                    idle = False  # it is back already
-            if self.flight and idle:
-                self.wait(self.flight, DEADLINE)
+            return names
+        if flight and self.now < flight["start"] + LEASE and not self.idle():
+            return names
+        self.look()
+        names, idle, flight = self.names, self.idle(), self.flight
+        if not flight and self.now >= self.gate() and (self.fails or self.now >= self.soft):
+            flight = self.take_off()
+        if not (flight and idle):
+            return names  # it arrives behind the request's back
+        self.wait(flight, DEADLINE)
         return self.names if self.alive() else None
 
     def unknown(self, kid: str, arrival: float) -> int:
@@ -193,15 +190,8 @@ class Model:
             )
             if not cold and not self.fails and blocked:
                 return 401
-            hope, forced = self.hopeful(), not cold and not self.fails
-            numbers, fails = self.accepted, self.fails
-            self.take_off(forced=forced, kid=kid if forced else "")
-            if not self.flight:  # it is back already
-                if not hope:
-                    return 503
-                return 401 if self.accepted > numbers else 503
-            del fails
-            flight = self.flight
+            forced = not cold and not self.fails
+            flight = self.take_off(forced=forced, kid=kid if forced else "")
         if not flight["hopeful"]:
             return 503
         return 401 if self.wait(flight, DEADLINE if cold else 2.0) else 503
@@ -236,6 +226,9 @@ class Histories(RuleBasedStateMachine):
             ]
         )
     )
+    def some_time_passes(self, seconds: float) -> None:
+        self.time_passes(seconds)
+
     def time_passes(self, seconds: float) -> None:
         self.world.run_until(self.world.now + seconds)
         self.model.pass_time(seconds)
@@ -250,9 +243,11 @@ class Histories(RuleBasedStateMachine):
 
     @rule(names=st.sets(st.sampled_from("abcd"), min_size=1))
     def the_issuer_publishes(self, names: set[str]) -> None:
+        self.time_passes(0.003)
         self.world.body = document("".join(sorted(names)))
         self.model.published = frozenset(names)
         self.history.append((self.world.now, frozenset(names)))
+        self.time_passes(0.003)
 
     @rule(luck=st.sampled_from([0.0, 0.5, 1.0]))
     def luck_turns(self, luck: float) -> None:
@@ -367,7 +362,7 @@ class Histories(RuleBasedStateMachine):
         assert world.flying <= 1 + len(world.keys._facts.lost)
         routine = [g.at for g in world.gets if not any(abs(g.at - at) < 1e-6 for at in self.meant)]
         forced = [g.at for g in world.gets if g.no_cache and g.at in routine]
-        for earlier, later in zip(forced, forced[1:], strict=False):
+        for earlier, later in itertools.pairwise(forced):
             assert later - earlier >= COOLDOWN or self.meant
         last_minute = [at for at in routine if at > world.now - 60]
         assert len(last_minute) <= 7 or self.meant

@@ -200,6 +200,15 @@ def test_a_named_kid_never_falls_back() -> None:
     assert len(keyset.find({"alg": "ES256"})) == 1
 
 
+def test_a_key_serves_the_algorithm_it_was_published_for() -> None:
+    """T05: a JWK with alg serves that one, though another would fit its kind."""
+    keyset = KeySet.of({"keys": [RSA | {"kid": "a"}]})
+
+    assert keyset.find({"alg": "RS256", "kid": "a"})
+    for other in ("RS384", "RS512", "PS256"):
+        assert not keyset.find({"alg": other, "kid": "a"})
+
+
 def test_keys_may_share_a_kid() -> None:
     """T51: kty and crv decide; of one kind, all are tried; the same key twice counts once."""
     other = FakeIssuer(algorithm="ES256").jwks()["keys"][0]
