@@ -92,6 +92,7 @@ FAULTS = {
     "body drip": (drip(OK + b"Content-Length: 100\r\n\r\n" + b" " * 100), "timeout"),
     "silence": (silent, "timeout"),
     "one byte, then silence": (lambda c: (c.sendall(b"H"), silent(c)), "timeout"),
+    "drip, then silence": (lambda c: (drip(OK[:10])(c), silent(c)), "timeout"),
     "endless continue": (forever(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), "timeout"),
     "endless body": (forever(OK + b"\r\n", b" " * 65536), "too_big"),
     "endless chunks": (

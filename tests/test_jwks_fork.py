@@ -339,7 +339,7 @@ class Last:
         assert keys._facts.departed == before
         os.write(1, b"asked")
 
-sys.last = Last()
+last = Last()
 """
     )
 
