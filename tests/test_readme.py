@@ -197,9 +197,8 @@ def test_the_demo_line_runs_from_a_clone(tmp_path: Path) -> None:
 
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
-    """Python, shell, console; Apache's one line is configuration that no test can start here."""
-    assert {language for _, language, _ in BLOCKS} == {"python", "sh", "console", "apache"}
-    assert blocks("apache") == ["WSGIPassAuthorization On\n"]
+    """Python, shell, console: each has its test above."""
+    assert {language for _, language, _ in BLOCKS} == {"python", "sh", "console"}
 
 
 def test_every_file_that_is_linked_is_there() -> None:
