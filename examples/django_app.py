@@ -11,8 +11,9 @@ from django.urls import path
 from jwt_wsgi import JWTMiddleware
 
 settings.configure(
-    ALLOWED_HOSTS=["*"],
+    ALLOWED_HOSTS=os.environ.get("ALLOWED_HOSTS", "localhost 127.0.0.1").split(),
     ROOT_URLCONF=__name__,
+    # Without sessions and cookies a key per worker will do; with them, set SECRET_KEY.
     SECRET_KEY=os.environ.get("SECRET_KEY") or secrets.token_urlsafe(50),
 )
 

@@ -4,14 +4,17 @@ from jwt_wsgi import JWTMiddleware
 
 
 def api(environ, start_response):
-    routes = {
-        "/protected": {"message": "Access granted", "user": environ["jwt_wsgi.payload"]},
-        "/healthz": {"status": "ok"},
-    }
-    found = routes.get(environ["PATH_INFO"])
-    body = json.dumps(found).encode()
+    status = "200 OK"
+    match environ["PATH_INFO"]:
+        case "/protected":
+            answer = {"message": "Access granted", "user": environ["jwt_wsgi.payload"]}
+        case "/healthz":
+            answer = {"status": "ok"}
+        case _:
+            status, answer = "404 Not Found", {"error": "Not found"}
+    body = json.dumps(answer).encode()
     start_response(
-        "200 OK" if found else "404 Not Found",
+        status,
         [("Content-Type", "application/json"), ("Content-Length", str(len(body)))],
     )
     return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]

@@ -1,132 +1,329 @@
 """Every example runs under real gunicorn, with real HTTP and real signatures."""
 
-import os
-import subprocess
-import sys
+import base64
+import json
+import socket
+from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
+from http.client import HTTPConnection
+from http.client import HTTPException
+from http.client import HTTPMessage
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
-import requests
 from conftest import bearer
+from servers.gunicorn import ServerDied
 from servers.gunicorn import gunicorn
 
 from jwt_wsgi.testing import FakeIssuer
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-#: file -> (what gunicorn runs, settings beside the issuer)
-RUNS: dict[str, tuple[str, dict[str, str]]] = {
-    "flask_app": ("flask_app:app", {}),
-    "django_app": ("django_app:app", {}),
-    "pyramid_app": ("pyramid_app:app", {}),
-    "bottle_app": ("bottle_app:app", {}),
-    "falcon_app": ("falcon_app:app", {}),
-    "plain_app": ("plain_app:app", {}),
-    "untouched_app": (
+AUDIENCE = "https://api.example"
+
+
+class Example(NamedTuple):
+    """What gunicorn runs, how the framework words its own 404, what differs from the others."""
+
+    app: str
+    not_found: bytes
+    settings: Mapping[str, str] = MappingProxyType({})
+    head: int = 200
+
+
+RUNS = {
+    "flask_app": Example("flask_app:app", b"<title>404 Not Found</title>"),
+    "django_app": Example("django_app:app", b"<title>Not Found</title>"),
+    "pyramid_app": Example("pyramid_app:app", b"The resource could not be found."),
+    "bottle_app": Example("bottle_app:app", b"<title>Error: 404 Not Found</title>"),
+    # Falcon answers HEAD only where a resource has an on_head.
+    "falcon_app": Example("falcon_app:app", b'{"title": "404 Not Found"}', head=405),
+    "plain_app": Example("plain_app:app", b'{"error": "Not found"}'),
+    "untouched_app": Example(
         "jwt_wsgi.wsgi:application",
-        {
-            "JWT_WSGI_APP": "untouched_app:app",
-            "JWT_WSGI_PUBLIC_PATHS": "/healthz",
-            "PYTHONPATH": str(EXAMPLES),
-        },
+        b"<title>404 Not Found</title>",
+        {"JWT_WSGI_APP": "untouched_app:app", "JWT_WSGI_PUBLIC_PATHS": "/healthz"},
     ),
 }
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: HTTPMessage
+    body: bytes
+
+
+class Running(NamedTuple):
+    """One example behind its gunicorn."""
+
+    example: Example
+    url: str
+
+    def ask(self, path: str, headers: dict[str, str] | None = None) -> Answer:
+        """GET without a proxy or a netrc of the developer's in between."""
+        connection = HTTPConnection(urlsplit(self.url).netloc, timeout=10)
+        try:
+            connection.request("GET", path, headers={"Connection": "close"} | (headers or {}))
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
+    def head(self, path: str, headers: dict[str, str] | None = None) -> tuple[str, bytes]:
+        """HEAD, and every byte that comes back: HTTP clients never look for a body here."""
+        where = urlsplit(self.url)
+        told = {"Host": where.netloc, "Connection": "close"} | (headers or {})
+        lines = [f"HEAD {path} HTTP/1.1", *(f"{name}: {v}" for name, v in told.items()), "", ""]
+        with socket.create_connection((where.hostname, where.port), 10) as connection:
+            connection.sendall("\r\n".join(lines).encode())
+            start, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+        return start.decode(), body
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[FakeIssuer]:
     """An issuer with an endpoint on loopback."""
-    with FakeIssuer(aud="https://api.example").serve() as issuer:
+    with FakeIssuer(algorithm="EdDSA", aud=AUDIENCE).serve() as issuer:
         yield issuer
 
 
 @pytest.fixture(scope="module", params=RUNS)
-def url(request: pytest.FixtureRequest, served: FakeIssuer) -> Iterator[str]:
+def running(request: pytest.FixtureRequest, served: FakeIssuer) -> Iterator[Running]:
     """Each example under gunicorn, in turn."""
-    app, settings = RUNS[request.param]
-    env = {"JWT_WSGI_ISSUER": served.issuer, "JWT_WSGI_AUDIENCE": "https://api.example"}
-    with gunicorn(app, cwd=EXAMPLES, env=env | settings) as url:
-        yield url
+    example = RUNS[request.param]
+    env = {"JWT_WSGI_ISSUER": served.issuer, "JWT_WSGI_AUDIENCE": AUDIENCE}
+    with gunicorn(example.app, cwd=EXAMPLES, env={**env, **example.settings}) as url:
+        yield Running(example, url)
 
 
-def get(url: str, token: str | None = None, **headers: str) -> requests.Response:
-    return requests.get(url, headers=(bearer(token) if token else {}) | headers, timeout=10)
+def claims_of(token: str) -> dict[str, Any]:
+    """What was signed, read without any code of ours."""
+    part = token.split(".")[1]
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return claims
 
 
-def test_every_example_is_run() -> None:
-    """A new file in examples/ needs its row."""
+def test_every_example_is_run_and_told_of() -> None:
+    """A new file in examples/ needs its row here and its line in the README beside it."""
+    readme = (EXAMPLES / "README.md").read_text()
+
     assert {path.stem for path in EXAMPLES.glob("*.py")} == RUNS.keys()
+    for name, example in RUNS.items():
+        assert f"{name}:app" in readme
+        assert example.app in readme
+        assert all(f"{variable}={v}" in readme for variable, v in example.settings.items())
 
 
-def test_a_good_token_is_granted_access_with_its_payload(url: str, served: FakeIssuer) -> None:
-    """The protected route answers with the claims, nested ones included."""
-    answer = get(f"{url}/protected", served.token(sub="ada", roles=["a", "ä"], org={"id": 1}))
+def test_a_good_token_is_granted_access_with_its_payload(
+    running: Running, served: FakeIssuer
+) -> None:
+    """The protected route answers with exactly the claims that were signed."""
+    token = served.token(sub="ada", roles=["a", "ä"], org={"id": 1, "none": [None, 1.5, True]})
 
-    assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    assert told["message"] == "Access granted"
-    assert (told["user"]["sub"], told["user"]["roles"]) == ("ada", ["a", "ä"])
-    assert told["user"]["org"] == {"id": 1}
-    assert told["user"]["iss"] == served.issuer
+    answer = running.ask("/protected", bearer(token))
 
-
-def test_no_token_no_access(url: str) -> None:
-    """The documented 401, byte for byte."""
-    answer = get(f"{url}/protected")
-
-    assert (answer.status_code, answer.text) == (401, '{"error": "No token provided"}')
-    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
-    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.status == 200, answer.body
+    assert answer.headers.get_content_type() == "application/json"
+    assert json.loads(answer.body) == {"message": "Access granted", "user": claims_of(token)}
 
 
-def test_bad_tokens_are_told_why(url: str, served: FakeIssuer) -> None:
-    """Expired, forged, and no bearer token at all."""
-    expired = get(f"{url}/protected", served.token(exp=1)).json()
-    forged = get(f"{url}/protected", served.wrong_key()()).json()
-    basic = get(f"{url}/protected", Authorization="Basic ZGVtbzpkZW1v").json()
-
-    assert expired == {
-        "error": "Invalid token",
-        "details": "The token has expired",
-        "code": "token_expired",
-    }
-    assert forged["code"] == "signature_invalid"
-    assert basic == {"error": "Invalid authorization header format"}
-
-
-def test_the_public_route_is_public(url: str, served: FakeIssuer) -> None:
-    """Even with a bad token."""
-    assert get(f"{url}/healthz").json() == {"status": "ok"}
-    assert get(f"{url}/healthz", served.token(exp=1)).json() == {"status": "ok"}
-
-
-def test_unknown_paths_need_a_token_first(url: str, served: FakeIssuer) -> None:
-    """A stranger does not learn which paths there are; with a token the app's own 404 answers."""
-    assert get(f"{url}/nowhere").status_code == 401
-    assert get(f"{url}/nowhere", served.token()).status_code == 404
-
-
-def test_head_has_no_body(url: str) -> None:
-    """And the length that GET would have."""
-    answer = requests.head(f"{url}/protected", timeout=10)
-
-    assert answer.status_code == 401
-    assert answer.headers["Content-Length"] == "30"
-    assert answer.content == b""
+BEARER = 'Bearer realm="api"'
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("JWT_WSGI_ISSUER", ""), ("JWT_WSGI_LEEWAY", "soon")]
+    ("headers", "body", "challenge"),
+    [
+        pytest.param(lambda _: {}, '{"error": "No token provided"}', BEARER, id="no token"),
+        pytest.param(
+            lambda _: {"Authorization": "Basic x"},
+            '{"error": "Invalid authorization header format"}',
+            BEARER,
+            id="another scheme",
+        ),
+        pytest.param(
+            lambda issuer: bearer(issuer.token(exp=1)),
+            '{"error": "Invalid token", "details": "The token has expired", '
+            '"code": "token_expired"}',
+            f'{BEARER}, error="invalid_token", error_description="The token has expired"',
+            id="expired",
+        ),
+        pytest.param(
+            lambda issuer: bearer(issuer.wrong_key()()),
+            '{"error": "Invalid token", "details": "The signature of the token is invalid", '
+            '"code": "signature_invalid"}',
+            f'{BEARER}, error="invalid_token", '
+            'error_description="The signature of the token is invalid"',
+            id="forged",
+        ),
+    ],
 )
-def test_a_wrong_setting_never_starts_serving(variable: str, value: str) -> None:
+def test_a_bad_request_is_refused_as_documented(
+    running: Running,
+    served: FakeIssuer,
+    headers: Callable[[FakeIssuer], dict[str, str]],
+    body: str,
+    challenge: str,
+) -> None:
+    """401 with the documented body, byte for byte, and its one challenge."""
+    answer = running.ask("/protected", headers(served))
+
+    assert (answer.status, answer.body.decode()) == (401, body)
+    assert answer.headers.get_all("WWW-Authenticate") == [challenge]
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Content-Length"] == str(len(body))
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_the_public_route_is_public(running: Running, served: FakeIssuer) -> None:
+    """Without a token, and even with a bad one."""
+    for headers in ({}, bearer(served.token(exp=1)), {"Authorization": "Basic x"}):
+        answer = running.ask("/healthz", headers)
+        assert (answer.status, json.loads(answer.body)) == (200, {"status": "ok"})
+
+
+def test_unknown_paths_need_a_token_first(running: Running, served: FakeIssuer) -> None:
+    """A stranger does not learn which paths there are; with a token the app's own 404 answers."""
+    stranger = running.ask("/nowhere")
+    known = running.ask("/nowhere", bearer(served.token()))
+
+    assert (stranger.status, stranger.body) == (401, b'{"error": "No token provided"}')
+    assert (known.status, known.headers["WWW-Authenticate"]) == (404, None)
+    assert running.example.not_found in known.body
+
+
+def test_head_has_no_body(running: Running) -> None:
+    """A refused HEAD has the length that GET would have, and not one byte of it on the wire.
+
+    Newer gunicorns cut a body off by themselves; test_middleware.py holds that we send none.
+    """
+    start, body = running.head("/protected")
+
+    assert start.startswith("HTTP/1.1 401 ")
+    assert "Content-Length: 30" in start.splitlines()
+    assert body == b""
+
+
+def test_head_reaches_the_app_as_get_does(running: Running, served: FakeIssuer) -> None:
+    """Where GET passes, the app's own answer to HEAD comes back."""
+    wanted = f"HTTP/1.1 {running.example.head} "
+
+    assert running.head("/healthz")[0].startswith(wanted)
+    assert running.head("/protected", bearer(served.token()))[0].startswith(wanted)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_wrong_setting_never_starts_serving(name: str) -> None:
     """gunicorn gives up, and its output names the setting."""
-    env = os.environ | {"JWT_WSGI_ISSUER": "https://issuer.example", variable: value}
-    command = [sys.executable, "-m", "gunicorn", "plain_app:app", "--bind", "127.0.0.1:0"]
+    example = RUNS[name]
 
-    ended = subprocess.run(
-        command, cwd=EXAMPLES, env=env, capture_output=True, text=True, timeout=30, check=False
-    )
+    with (
+        pytest.raises(ServerDied, match="JWT_WSGI_ISSUER: ''"),
+        gunicorn(example.app, cwd=EXAMPLES, env={"JWT_WSGI_ISSUER": "", **example.settings}),
+    ):
+        pass
 
-    assert ended.returncode != 0
-    assert f"{variable}: {value!r}" in ended.stderr
+
+@pytest.mark.parametrize(
+    ("env", "told"),
+    [
+        pytest.param({}, "set JWT_WSGI_ISSUER", id="none at all"),
+        pytest.param(
+            {"JWT_WSGI_ISSUER": "x", "JWT_WSGI_LEEWAY": "soon"}, "JWT_WSGI_LEEWAY: 'soon'"
+        ),
+        pytest.param({"JWT_WSGI_ISSUR": "https://x.example"}, "JWT_WSGI_ISSUR", id="near miss"),
+    ],
+)
+def test_other_wrong_settings_are_named_too(env: dict[str, str], told: str) -> None:
+    """What a person forgets or mistypes."""
+    with pytest.raises(ServerDied, match=told), gunicorn("plain_app:app", cwd=EXAMPLES, env=env):
+        pass
+
+
+#: Answers with what the server made of its options; /end kills the server.
+WITNESS = """
+import json, os, signal, sys
+
+imported_in = os.getpid()
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/end":
+        os.kill(os.getppid(), signal.SIGKILL)
+    patched = "gevent" in sys.modules and sys.modules["gevent.monkey"].is_module_patched("socket")
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps({
+        "preloaded": imported_in == os.getppid(),
+        "threads": environ["wsgi.multithread"],
+        "workers": environ["wsgi.multiprocess"],
+        "gevent": patched,
+        "set": [name for name in os.environ if name.startswith("JWT_WSGI_")],
+    }).encode()]
+"""
+USUAL = {
+    "preloaded": False,
+    "threads": False,
+    "workers": True,
+    "gevent": False,
+    "set": ["JWT_WSGI_X"],
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "seen"),
+    [
+        pytest.param({}, {}, id="sync"),
+        pytest.param({"workers": 1}, {"workers": False}, id="one worker"),
+        pytest.param({"preload": True}, {"preloaded": True}, id="preload"),
+        # More than one thread makes gunicorn's sync workers gthread ones.
+        pytest.param({"threads": 4}, {"threads": True}, id="threads"),
+        pytest.param({"worker_class": "gthread"}, {"threads": True}, id="gthread"),
+        pytest.param(
+            {"worker_class": "gevent"}, {"gevent": True, "threads": True}, id="gevent"
+        ),
+    ],
+)  # fmt: skip
+def test_the_server_is_the_one_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], seen: dict[str, bool]
+) -> None:
+    """Tests of other kinds of servers stand on this; no setting of the developer's gets in."""
+    monkeypatch.setenv("JWT_WSGI_OUTSIDE", "x")
+    (tmp_path / "witness.py").write_text(WITNESS)
+
+    with gunicorn("witness:app", cwd=tmp_path, env={"JWT_WSGI_X": "y"}, **options) as url:
+        assert json.loads(Running(RUNS["plain_app"], url).ask("/").body) == USUAL | seen
+
+
+def test_a_server_that_ends_too_early_fails_the_test(tmp_path: Path) -> None:
+    """With its output, so that nobody has to guess."""
+    (tmp_path / "witness.py").write_text(WITNESS)
+
+    ended = []
+
+    def end_it() -> None:
+        with gunicorn("witness:app", cwd=tmp_path, env={}) as url:
+            running = Running(RUNS["plain_app"], url)
+            running.ask("/end")
+            with pytest.raises((OSError, HTTPException)):  # refused, or cut off
+                while True:
+                    running.ask("/")
+            ended.append(url)
+
+    with pytest.raises(ServerDied, match="Booting worker"):
+        end_it()
+    assert ended
+
+
+def test_a_failure_inside_comes_with_the_output(tmp_path: Path) -> None:
+    """As a note, which pytest shows."""
+    (tmp_path / "witness.py").write_text(WITNESS)
+
+    def fail() -> None:
+        with gunicorn("witness:app", cwd=tmp_path, env={}):
+            raise AssertionError
+
+    with pytest.raises(AssertionError) as caught:
+        fail()
+    assert "Booting worker" in caught.value.__notes__[0]

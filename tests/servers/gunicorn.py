@@ -6,10 +6,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import contextmanager
+from contextlib import suppress
+from http.client import HTTPConnection
+from http.client import HTTPException
 from pathlib import Path
 
 READY_WITHIN = 30.0
@@ -27,44 +29,78 @@ def free_port() -> int:
 
 @contextmanager
 def gunicorn(
-    app: str, *, cwd: Path, env: Mapping[str, str], workers: int = 2, options: tuple[str, ...] = ()
+    app: str,
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    worker_class: str = "sync",
+    workers: int = 2,
+    threads: int = 1,
+    preload: bool = False,
+    options: tuple[str, ...] = (),
 ) -> Iterator[str]:
-    """Yield the base URL of a server that answers. Raises :class:`ServerDied` with its output."""
-    port = free_port()
-    command = [sys.executable, "-m", "gunicorn", app, "--bind", f"127.0.0.1:{port}"]
-    command += ["--workers", str(workers), "--graceful-timeout", "2", *options]
-    clean = {name: v for name, v in os.environ.items() if not name.startswith("JWT_WSGI_")}
-    with tempfile.TemporaryFile() as output:
-        server = subprocess.Popen(
-            command, cwd=cwd, env=clean | dict(env), stdout=output, stderr=subprocess.STDOUT
-        )
+    """Yield the base URL of a server that answers.
+
+    Raises :class:`ServerDied` with its output when it does not start, or has ended by the end
+    of the ``with``. An exception inside the ``with`` gets its output as a note.
+    """
+    command = [sys.executable, "-m", "gunicorn", app, "--graceful-timeout", "2"]
+    command += ["--worker-class", worker_class, "--workers", str(workers)]
+    command += ["--threads", str(threads), *(["--preload"] if preload else []), *options]
+    outside = {name: v for name, v in os.environ.items() if not name.startswith("JWT_WSGI_")}
+    with tempfile.TemporaryDirectory() as scratch:
+        log = Path(scratch) / "output"
+        # gunicorn keeps its control socket there: not in the home of who runs the tests.
+        outside["XDG_RUNTIME_DIR"] = scratch
+        # It inherits a socket that listens already: no port to lose to another process, and the
+        # first request waits in the queue for a worker, or is reset when the server ends.
+        with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as output:
+            port = listener.getsockname()[1]
+            server = subprocess.Popen(
+                [*command, "--bind", f"fd://{listener.fileno()}"],
+                cwd=cwd,
+                env=outside | dict(env),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=[listener.fileno()],
+                start_new_session=True,
+            )
         try:
-            _wait_for(server, port)
+            if not _answers(port):
+                with suppress(subprocess.TimeoutExpired):
+                    server.wait(2)  # so that all it has to say is said
+                raise ServerDied(log.read_text())
             yield f"http://127.0.0.1:{port}"
-        except ServerDied as error:
-            output.seek(0)
-            raise ServerDied(output.read().decode()) from error
+            if server.poll() is not None:
+                raise ServerDied(log.read_text())
+        except ServerDied:
+            raise
+        except Exception as error:
+            error.add_note(f"gunicorn said:\n{log.read_text()}")
+            raise
         finally:
             _end(server)
 
 
-def _wait_for(server: "subprocess.Popen[bytes]", port: int) -> None:
-    until = time.monotonic() + READY_WITHIN
-    while time.monotonic() < until and server.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), 0.5).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            time.sleep(0.1)  # the master listens a moment before a worker that fails to boot ends
-            return
-    raise ServerDied
+def _answers(port: int) -> bool:
+    """Whether a worker answers anything at all; a server that ends resets the connection."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=READY_WITHIN)
+    try:
+        connection.request("GET", "/", headers={"Connection": "close"})
+        connection.getresponse().read()
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
 
 
 def _end(server: "subprocess.Popen[bytes]") -> None:
-    server.send_signal(signal.SIGTERM)
+    server.terminate()
     try:
         server.wait(10)
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGKILL)  # workers that a master left behind
