@@ -781,30 +781,30 @@ class RemoteKeys:
     def warm_up(self, timeout: float = 5.0, *, raises: bool = False) -> bool:
         """Load the keys before serving; True if they are here within ``timeout`` seconds.
 
-        ``raises``: raise :class:`KeysUnavailableError` instead of returning False.
+        Costs nothing when they are, and keeps to the back-off when they were not to be had, so
+        that a readiness probe may call it. ``raises``: :class:`KeysUnavailableError`, not False.
         """
         if not self.ready:
-            self._fly_now("cold", timeout)
+            _, flight, _ = self._ask(self._clock(), known=True)
+            if flight is not None:
+                flight.ended.wait(timeout)
         if raises and not self.ready:
             raise self._unavailable()
         return self.ready
 
     def refresh(self) -> bool:
         """Fetch now, whatever cooldown and back-off say; True if the issuer answered (row 27)."""
-        return self._fly_now("manual", self.policy.timeout)
-
-    def _fly_now(self, reason: str, patience: float) -> bool:
         lock, luck, ended, now = self._lock(), self._random(), self._make_event(), self._clock()
         with lock:
             before = self._facts
             facts = self._overdue(before, now, luck)
             if not (facts.closed or facts.flight):
-                facts = departed(facts, now, reason, ended)
+                facts = departed(facts, now, "manual", ended)
             self._keep(facts)
         self._go_on(before, facts, now)
         if facts.flight is None:
             return False
-        facts.flight.ended.wait(patience)
+        facts.flight.ended.wait(self.policy.timeout)
         return facts.flight.ok
 
     def purge(self) -> None:

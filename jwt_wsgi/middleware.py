@@ -117,8 +117,10 @@ class JWTMiddleware:
     def warm_up(self, timeout: float = 5.0, *, raises: bool = False) -> bool:
         """Load the keys before serving; True if they are all here within ``timeout`` seconds.
 
-        ``raises``: raise :class:`~jwt_wsgi.errors.KeysUnavailableError` instead of returning
-        False, for those who would rather not start.
+        Costs nothing when they are, and asks no more often than requests would when the issuer
+        does not answer: a readiness probe may call it. ``raises``: raise
+        :class:`~jwt_wsgi.errors.KeysUnavailableError` instead of returning False, for those who
+        would rather not start.
         """
         warm = [keys.warm_up(timeout, raises=raises) for keys in self._remote_keys()]
         return all(warm)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from servers.gunicorn import free_port
+from servers.running import free_port
 
 from jwt_wsgi.__main__ import main
 

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from conftest import bearer
-from servers.gunicorn import ServerDied
-from servers.gunicorn import gunicorn
+from servers.running import ServerDied
+from servers.running import gunicorn
 
 from jwt_wsgi.testing import FakeIssuer
 

@@ -355,6 +355,17 @@ def test_row_6_cold_wait() -> None:
     assert world.ask() == Answer(503, 0.0, 120)
 
 
+@pytest.mark.parametrize(
+    ("asked", "rest"), [(None, 2), (-1.0, 2), (0.5, 2), (120.0, 120), (1e9, 300)]
+)
+def test_row_6_the_issuer_may_ask_for_patience_within_reason(asked: float, rest: int) -> None:
+    """O4: `Retry-After` lengthens the back-off, to five minutes at most, and never shortens it."""
+    world = World()
+    world.fail(retry_after=asked)
+
+    assert world.ask() == Answer(503, 0.0, rest)
+
+
 def test_row_7_cold_wait_ends() -> None:
     """When the back-off is over the next request fetches."""
     world = World()
@@ -809,6 +820,17 @@ def test_row_25_dead() -> None:
     assert world.kinds().count("KeysExpired") == 1
 
 
+def test_row_25_death_shortens_the_back_off() -> None:
+    """O8: now somebody is waiting; the pause of a source nobody waits for is over sooner."""
+    world = World().warm()
+    world.fail(retry_after=300)
+    world.now = 1000 + DAY - 1
+    world.ask()
+    world.now = 1000 + DAY
+
+    assert world.ask() == Answer(503, 0.0, 30)
+
+
 def test_row_25_dead_while_a_flight_runs() -> None:
     """The flight that runs is then one of a cold source."""
     world = World().warm(DAY - 1)
@@ -835,6 +857,23 @@ def test_row_26_a_forked_child_has_no_flight_and_its_own_time() -> None:
     assert len(world.gets) == 2
     assert world.keys.health()["stuck"] == 0
     assert world.keys.health()["pid"] == os.getpid()
+
+
+def test_row_26_a_child_draws_a_soft_age_of_its_own() -> None:
+    """Workers of one warm parent would refresh in the same second otherwise."""
+    world = World().warm()
+    assert world.keys.health()["soft_in"] == pytest.approx(300)
+    world.luck = 0.25
+    world.keys._pid = -1
+    world.keys._locks.clear()
+    world.ask("x")
+
+    assert world.keys._facts.snapshot
+    world.keys._pid = -1
+    world.keys._locks.clear()
+    world.luck = 0.5
+    world.keys._lock()
+    assert world.keys.health()["soft_in"] == pytest.approx(270)
 
 
 def test_row_26_failures_survive_a_fork() -> None:
@@ -1165,11 +1204,25 @@ def test_warm_up() -> None:
     with pytest.raises(KeysUnavailableError):
         world.keys.warm_up(raises=True)
     world.error = None
+    world.now += 2
     assert world.keys.warm_up()
     world.gets.clear()
 
     assert world.keys.warm_up(raises=True)
     assert not world.gets
+
+
+def test_warm_up_keeps_to_the_back_off() -> None:
+    """B6 holds for a readiness probe that calls it ten times a second, too."""
+    world = World()
+    world.fail()
+    world.gets.clear()
+    ends = world.now + 60
+    while world.now < ends:
+        assert not world.keys.warm_up(0.05)
+        world.now += 0.1
+
+    assert 4 <= len(world.gets) <= 7
 
 
 def test_nothing_happens_at_construction() -> None:

@@ -10,15 +10,19 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import textwrap
+import time
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import requests
 from conftest import bearer
-from servers.gunicorn import free_port
-from servers.gunicorn import gunicorn
+from servers.running import free_port
+from servers.running import gunicorn
+from werkzeug.test import Client
 
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi.errors import TOKEN_ERRORS
@@ -95,6 +99,10 @@ def test_every_python_block_runs(number: int, monkeypatch: pytest.MonkeyPatch) -
     def app(environ: Any, start_response: Any) -> list[bytes]:
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [b"orders"]
+
+    decorators = ModuleType("uwsgidecorators")  # it exists inside uWSGI alone
+    decorators.postfork = lambda function: function
+    monkeypatch.setitem(sys.modules, "uwsgidecorators", decorators)
 
     namespace = {
         "__name__": __name__,
@@ -196,9 +204,33 @@ def test_the_demo_line_runs_from_a_clone(tmp_path: Path) -> None:
     assert out.strip() == "stopped"
 
 
+def test_the_probes_for_kubernetes() -> None:
+    """Unready without keys, ready with them, and still ready when the issuer is gone."""
+    (code,) = [code for name, _, code in BLOCKS if name == "readiness"]
+    (probes,) = blocks("yaml")
+    paths = re.findall(r"path: (\S+?)[,}]", probes)
+    assert f"public_paths={json.dumps(paths)}" in TEXT
+
+    with FakeIssuer().serve() as issuer:
+        namespace: dict[str, Any] = {}
+        exec(compile(code, "README.md", "exec"), namespace)
+        probed = JWTMiddleware(namespace["readyz"], issuer=issuer.issuer, public_paths=paths)
+        namespace["middleware"] = probed
+        client = Client(probed)
+        with issuer.outage():
+            assert client.get("/readyz").status_code == 503
+            asked = len(issuer.requests)
+            assert client.get("/readyz").status_code == 503
+            assert len(issuer.requests) == asked  # the back-off holds
+        time.sleep(1.3)
+        assert client.get("/readyz").status_code == 200
+        with issuer.outage():
+            assert client.get("/readyz").status_code == 200
+
+
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
-    """Python, shell, console: each has its test above."""
-    assert {language for _, language, _ in BLOCKS} == {"python", "sh", "console"}
+    """Python, shell, console, YAML: each has its test above."""
+    assert {language for _, language, _ in BLOCKS} == {"python", "sh", "console", "yaml"}
 
 
 def test_every_file_that_is_linked_is_there() -> None:
