@@ -7,6 +7,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+EXIT_REFUSED = 1
 EXIT_USAGE = 2
 
 
@@ -33,14 +34,23 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--issuer-port", type=int, default=8001, help="of the authorization server (%(default)s)"
     )
+    demo.add_argument(
+        "--outage",
+        action="store_true",
+        help="instead, rotate, attack and kill an issuer under load, beside PyJWT: a table in a"
+        " minute; exit code 1 if a claim does not hold",
+    )
     demo.set_defaults(run=_demo)
     return parser
 
 
 def _demo(options: argparse.Namespace) -> int:
     from . import demo  # noqa: PLC0415  # its imports are needed by nobody else
+    from . import outage  # noqa: PLC0415
 
     try:
+        if options.outage:
+            return EXIT_REFUSED if outage.run() else 0
         demo.run(options.app, options.port, options.issuer_port)
     except demo.DemoError as error:
         print(f"jwt-wsgi demo: {error}", file=sys.stderr)

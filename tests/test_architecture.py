@@ -29,6 +29,7 @@ TOWER = [
     "middleware",
     "testing",
     "demo",
+    "outage",
     "__main__",
 ]
 #: Modules that never see a request.

@@ -1,0 +1,267 @@
+"""``python -m jwt_wsgi demo --outage``: one issuer rotated, attacked and killed under load.
+
+The same scenes for this middleware and for PyJWT with its PyJWKClient, on loopback, in real time
+and with real sockets. What we claim is checked; what the other does is only told.
+"""
+
+import json
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from contextlib import contextmanager
+from hashlib import sha256
+from hmac import digest
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Final
+from typing import NamedTuple
+
+from werkzeug.test import create_environ
+from werkzeug.test import run_wsgi_app
+
+from .demo import AUDIENCE
+from .demo import DemoError
+from .demo import echo
+from .events import logger
+from .middleware import JWTMiddleware
+from .testing import FakeIssuer
+
+if TYPE_CHECKING:
+    from .settings import Options
+
+CROWD: Final = 50  # requests at once
+STRANGERS: Final = 10_000
+USERS: Final = 1_000
+CONNECTIONS: Final = 8
+FRESH: Final = 1.0  # seconds that keys are fresh for, in both, where a scene is about old keys
+STALL: Final = 3.0  # seconds that an issuer in trouble takes to answer
+
+#: Asks for one request with this token, and says whether it was let in.
+Ask = Callable[[str], bool]
+#: Who is compared: given an issuer and how long keys are fresh (None: as it comes), one that asks.
+Contestant = Callable[[FakeIssuer, float | None], AbstractContextManager[Ask]]
+
+
+class Crowd(NamedTuple):
+    """What many requests got: how many were let in, the slowest in seconds, GETs at the issuer."""
+
+    let_in: int
+    slowest: float
+    fetches: int
+
+
+class Fact(NamedTuple):
+    """One line of the table. ``claim``: what ours must be, in words and as a function."""
+
+    name: str
+    value: float
+    claim: str
+    holds: Callable[[float], bool]
+    unit: str = ""
+
+    @property
+    def told(self) -> str:
+        return f"{self.value:,.2f} s" if self.unit == "s" else f"{self.value:,.0f}{self.unit}"
+
+
+# --- Who is compared ---------------------------------------------------------------------------
+
+
+@contextmanager
+def ours(issuer: FakeIssuer, fresh: float | None) -> Iterator[Ask]:
+    """This middleware, asked as a server asks a WSGI app."""
+    options: Options = {"issuer": issuer.issuer, "audience": AUDIENCE}
+    if fresh is not None:
+        options["jwks_refresh_after"] = fresh
+    app = JWTMiddleware(echo, **options)
+
+    def ask(token: str) -> bool:
+        environ = create_environ("/orders", headers={"Authorization": f"Bearer {token}"})
+        _, status, _ = run_wsgi_app(app, environ)
+        return status.startswith("200")
+
+    yield ask
+    app.close()
+
+
+@contextmanager
+def pyjwt(issuer: FakeIssuer, fresh: float | None) -> Iterator[Ask]:
+    """PyJWT with PyJWKClient, as its documentation has it."""
+    import jwt  # noqa: PLC0415  # of the extra `demo`
+
+    lifespan: Any = {} if fresh is None else {"lifespan": fresh}
+    client = jwt.PyJWKClient(issuer.jwks_uri, **lifespan)
+
+    def ask(token: str) -> bool:
+        try:
+            key = client.get_signing_key_from_jwt(token)
+            jwt.decode(token, key, algorithms=["ES256"], audience=AUDIENCE, issuer=issuer.issuer)
+        except jwt.PyJWTError:
+            return False
+        return True
+
+    yield ask
+
+
+# --- The scenes --------------------------------------------------------------------------------
+
+
+def scenes(open_: Contestant, progress: Callable[[str], None]) -> Iterator[Fact]:
+    """Play every scene, each with an issuer of its own, and tell what happened."""
+
+    @contextmanager
+    def stage(title: str, *, fresh: float | None = None) -> Iterator[tuple[FakeIssuer, Ask]]:
+        progress(title)
+        with (
+            FakeIssuer(algorithm="ES256", aud=AUDIENCE).serve() as issuer,
+            open_(issuer, fresh) as ask,
+        ):
+            yield issuer, ask
+
+    def warm(issuer: FakeIssuer, ask: Ask) -> None:
+        if not ask(issuer.token()):
+            raise DemoError("a good token was refused; nothing can be compared")
+
+    with stage(f"cold start, {CROWD} at once") as (issuer, ask), issuer.slow(0.2):
+        crowd = _send(ask, issuer, [issuer.token()] * CROWD, CROWD)
+        yield Fact("cold start: refused", CROWD - crowd.let_in, "0", lambda n: n == 0)
+        yield Fact("cold start: GETs", _keys(issuer), "1", lambda n: n == 1)
+
+    with stage(f"a new key, used at once by {CROWD}") as (issuer, ask), issuer.slow(0.2):
+        warm(issuer, ask)
+        issuer.rotate()
+        crowd = _send(ask, issuer, [issuer.token()] * CROWD, CROWD)
+        yield Fact("rotation, used at once: refused", CROWD - crowd.let_in, "0", lambda n: n == 0)
+        yield Fact("rotation, used at once: GETs", crowd.fetches, "1", lambda n: n == 1)
+
+    with stage(f"{STRANGERS:,} strange kids, among them {USERS:,} users") as (issuer, ask):
+        warm(issuer, ask)
+        strange = [issuer.token(header={"kid": f"stranger-{n}"}) for n in range(STRANGERS)]
+        for position in range(0, STRANGERS, STRANGERS // USERS):
+            strange.insert(position, issuer.token())
+        crowd = _send(ask, issuer, strange, CONNECTIONS)
+        yield Fact("strangers: users served", _percent(crowd), "100 %", _all, " %")
+        yield Fact("strangers: GETs", crowd.fetches, "at most 2 a minute", lambda n: n <= 2)  # noqa: PLR2004
+
+    with stage(f"an issuer that takes {STALL:.0f} s", fresh=FRESH) as (issuer, ask):
+        warm(issuer, ask)
+        time.sleep(FRESH + 0.1)
+        with issuer.slow(STALL):
+            crowd = _send(ask, issuer, [issuer.token()] * USERS, CONNECTIONS)
+        yield Fact("slow issuer: users served", _percent(crowd), "100 %", _all, " %")
+        yield Fact("slow issuer: slowest user", crowd.slowest, "below 1 s", lambda s: s < 1, "s")
+
+    with stage("a dead issuer", fresh=FRESH) as (issuer, ask):
+        warm(issuer, ask)
+        time.sleep(FRESH + 0.1)
+        with issuer.outage():
+            crowd = _send(ask, issuer, [issuer.token()] * USERS, CONNECTIONS)
+        yield Fact("dead issuer: users served", _percent(crowd), "100 %", _all, " %")
+        yield Fact("dead issuer: GETs", crowd.fetches, "at most 5 a minute", lambda n: n <= 5)  # noqa: PLR2004
+
+    with stage("forgeries") as (issuer, ask):
+        warm(issuer, ask)
+        forged = list(forgeries(issuer))
+        let_in = sum(ask(token) for token in forged)
+        yield Fact(f"forgeries let in, of {len(forged)}", let_in, "0", lambda n: n == 0)
+
+
+def forgeries(issuer: FakeIssuer) -> Iterator[str]:
+    """Tokens of everybody but the issuer, and of the issuer for somebody else."""
+    (public,) = issuer.jwks()["keys"]
+    claims = issuer.token().split(".")[1]
+    for alg in ("none", "None", "NONE"):
+        yield f"{_part({'alg': alg, 'kid': public['kid']})}.{claims}."
+    for secret in (public["x"].encode(), json.dumps(public).encode(), b"", b"secret"):
+        signed = f"{_part({'alg': 'HS256', 'kid': public['kid']})}.{claims}"
+        yield f"{signed}.{_base64url(digest(secret, signed.encode(), sha256))}"
+    stranger = FakeIssuer(issuer.issuer, algorithm="ES256", aud=AUDIENCE)
+    (other,) = stranger.jwks()["keys"]
+    yield stranger.token(header={"kid": issuer.kid})
+    yield stranger.token(header={"kid": issuer.kid, "jwk": other})
+    yield issuer.wrong_key()()
+    good = issuer.token()
+    yield good[:-4] + ("AAAA" if not good.endswith("AAAA") else "BBBB")
+    yield good.rpartition(".")[0] + "."
+    yield issuer.token(exp=int(time.time()) - 3600)
+    yield issuer.token(iss="https://somebody.example")
+    yield issuer.token(aud="https://somebody.example")
+
+
+def _send(ask: Ask, issuer: FakeIssuer, tokens: Iterable[str], connections: int) -> Crowd:
+    def one(token: str) -> tuple[bool, float]:
+        began = time.perf_counter()
+        return ask(token), time.perf_counter() - began
+
+    before = _keys(issuer)
+    with ThreadPoolExecutor(connections) as pool:
+        answers = list(pool.map(one, tokens))
+    let_in = sum(answer[0] for answer in answers)
+    return Crowd(let_in, max(answer[1] for answer in answers), _keys(issuer) - before)
+
+
+def _keys(issuer: FakeIssuer) -> int:
+    return issuer.requests.count("/.well-known/jwks.json")
+
+
+def _percent(crowd: Crowd) -> float:
+    """Of the users; more than 100 if a stranger got in as well."""
+    return 100 * crowd.let_in / USERS
+
+
+def _all(percent: float) -> bool:
+    return percent == 100  # noqa: PLR2004
+
+
+def _part(members: dict[str, object]) -> str:
+    return _base64url(json.dumps(members).encode())
+
+
+def _base64url(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+# --- The table ---------------------------------------------------------------------------------
+
+
+def compare(others: dict[str, Contestant]) -> tuple[str, list[str]]:
+    """Play everything for us and for the others; the table, and which claims of ours fail."""
+    columns = []
+    for name, contestant in {"jwt_wsgi": ours, **others}.items():
+
+        def progress(title: str, name: str = name) -> None:
+            print(f"  {name}: {title} ...", flush=True)
+
+        columns.append(list(scenes(contestant, progress)))
+    rows = [["", *("jwt_wsgi", *others), "we claim"], ["---"] * (len(columns) + 2)]
+    rows += [[facts[0].name, *(f.told for f in facts), facts[0].claim] for facts in zip(*columns)]  # noqa: B905
+    failed = [
+        f"{fact.name}: {fact.told}, not {fact.claim}"
+        for fact in columns[0]
+        if not fact.holds(fact.value)
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows), failed
+
+
+def run() -> list[str]:
+    """Print the table beside PyJWT; the claims that failed. Raises :class:`DemoError`."""
+    if find_spec("jwt") is None:
+        raise DemoError("PyJWT is missing; run: pip install 'jwt-wsgi[demo]'")
+    began = time.monotonic()
+    logger.disabled = True  # thousands of refusals are meant
+    try:
+        table, failed = compare({f"PyJWT {version('pyjwt')}, PyJWKClient": pyjwt})
+    finally:
+        logger.disabled = False
+    print(f"\n{table}\n")
+    for claim in failed:
+        print(f"FAILED: {claim}")
+    holds = "every claim holds" if not failed else f"{len(failed)} claims do not hold"
+    print(f"{holds}; {time.monotonic() - began:.0f} s")
+    return failed
