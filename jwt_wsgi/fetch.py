@@ -28,6 +28,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import NameResolutionError
 from urllib3.exceptions import NewConnectionError
@@ -213,11 +214,14 @@ def _limit(manager: PoolManager, deadline: float) -> None:
     class Response(_response_class(deadline)):  # type: ignore[misc]
         pass
 
+    def connect(connection: HTTPConnection) -> socket.socket:
+        return _connect(connection, deadline)
+
     class Plain(HTTPConnection):
-        response_class = Response
+        response_class, _new_conn = Response, connect
 
     class Secure(HTTPSConnection):
-        response_class = Response
+        response_class, _new_conn = Response, connect
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain
@@ -226,6 +230,33 @@ def _limit(manager: PoolManager, deadline: float) -> None:
         ConnectionCls = Secure
 
     manager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+
+
+def _connect(connection: HTTPConnection, deadline: float) -> socket.socket:
+    """Try the host's addresses one by one, all of them in time: urllib3 starts anew for each."""
+    try:
+        found = socket.getaddrinfo(
+            connection.host.strip("[]"), connection.port, type=socket.SOCK_STREAM
+        )
+    except (socket.gaierror, UnicodeError) as error:
+        raise NameResolutionError(connection.host, connection, socket.gaierror(error)) from error
+    failure: OSError = TimeoutError()
+    for family, kind, protocol, _, address in found:
+        if (left := deadline - time.monotonic()) <= 0:
+            failure = TimeoutError()
+            break
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(min(CONNECT_TIMEOUT, left))
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            failure = error
+        else:
+            return sock
+    if isinstance(failure, TimeoutError):
+        raise ConnectTimeoutError(connection, "no address answered in time") from failure
+    raise NewConnectionError(connection, "no address can be reached") from failure
 
 
 def _response_class(deadline: float) -> type[HTTPResponse]:

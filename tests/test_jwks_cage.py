@@ -1,0 +1,270 @@
+"""Whatever an issuer does, over real sockets: the keys that are held go on serving.
+
+Each fault is met by a warm source, in all three ways a fetch can start, and is told in one line.
+"""
+
+import errno
+import json
+import logging
+import re
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fault_issuer import fault_server
+from fault_issuer import says
+from test_fetch import FAULTS
+from test_fetch import TIMEOUT
+from test_fetch import get
+
+from jwt_wsgi.errors import KeysUnavailableError
+from jwt_wsgi.events import LogHook
+from jwt_wsgi.fetch import HTTPFetch
+from jwt_wsgi.jwks import Policy
+from jwt_wsgi.jwks import RemoteKeys
+from jwt_wsgi.testing import FakeIssuer
+
+ISSUER = FakeIssuer("https://issuer.example")
+KNOWN = {"alg": "EdDSA", "kid": ISSUER.kid}
+STRANGE = {"alg": "EdDSA", "kid": "strange"}
+GOOD = says("200 OK", json.dumps(ISSUER.jwks()).encode())
+
+
+def body(text: bytes, head: str = "200 OK") -> Any:
+    return says(head, text)
+
+
+def _deep(levels: int) -> bytes:
+    return b'{"keys":' + b"[" * levels + b"]" * levels + b"}"
+
+
+#: KEYS 9.5: what comes as 200 and is no JWKS, or not one that may be used.
+DOCUMENTS = {
+    "empty set": body(b'{"keys":[]}'),
+    "no keys": body(b"{}"),
+    "list": body(b"[]"),
+    "null": body(b"null"),
+    "string": body(b'"x"'),
+    "number": body(b"5"),
+    "page": body(b"<html>maintenance</html>", "200 OK\nContent-Type: text/html"),
+    "empty": body(b""),
+    "cut off": body(json.dumps(ISSUER.jwks()).encode()[:-20]),
+    "UTF-16": body(json.dumps(ISSUER.jwks()).encode("utf-16")),
+    "NaN": body(b'{"keys":[NaN]}'),
+    "depth": body(_deep(100_000)),
+    "digits": body(b'{"keys":[' + b"9" * 10_000 + b"]}"),
+    "keys twice": body(b'{"keys":[],' + json.dumps(ISSUER.jwks()).encode()[1:]),
+    "no objects": body(b'{"keys":[1,"x",null]}'),
+    "shared secret": body(b'{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}'),
+    "for encryption": body(
+        json.dumps({"keys": [{**ISSUER.jwks()["keys"][0], "use": "enc"}]}).encode()
+    ),
+    "unknown curve": body(b'{"keys":[{"kty":"EC","crv":"P-999","x":"AA","y":"AA"}]}'),
+    "too many keys": body(json.dumps({"keys": [{"kty": "OKP"}] * 2000}).encode()),
+}
+TROUBLES = {name: answer for name, (answer, _) in FAULTS.items()} | DOCUMENTS
+
+
+class Warm:
+    """A source that has keys, whose clock may be set forward, and what it logs."""
+
+    def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
+        self.ahead = 0.0
+        policy = Policy(timeout=timeout)
+        self.keys = RemoteKeys(
+            "https://issuer.example",
+            jwks_uri=url,
+            fetch=HTTPFetch(),
+            emit=LogHook(),
+            policy=policy,
+            clock=lambda: time.monotonic() + self.ahead,
+        )
+
+    def served(self) -> bool:
+        """Whether a known kid finds its key, without waiting."""
+        began = time.monotonic()
+        found = any(True for keys in self.keys.candidates(KNOWN) for _ in [keys])
+        return found and time.monotonic() - began < TIMEOUT / 2
+
+    def settled(self) -> None:
+        until = time.monotonic() + 5
+        while self.keys.health()["in_flight"] and time.monotonic() < until:
+            time.sleep(0.005)
+
+
+@pytest.mark.parametrize("answer", TROUBLES.values(), ids=TROUBLES)
+def test_held_keys_survive(answer: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """D and O2: known kids are served before, during and after; the operator reads one line."""
+    with fault_server(GOOD) as server:
+        warm = Warm(server.url)
+        assert warm.keys.warm_up()
+        held = warm.keys.health()["sha256"]
+        server.answer = answer
+        caplog.clear()
+        warm.ahead = 400.0  # due: the next known kid starts a refresh behind its back
+
+        assert warm.served()
+        assert warm.served()
+        warm.settled()
+        assert warm.served()
+        with pytest.raises(KeysUnavailableError):
+            list(warm.keys.candidates(STRANGE))
+
+        health = warm.keys.health()
+        assert (health["state"], health["fails"], health["sha256"]) == ("DEGRADED", 1, held)
+        (told,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+        assert re.fullmatch(
+            r"keys of http://127\.0\.0\.1:\d+/jwks could not be fetched \(\w+: .*, after \d+ ms,"
+            r" failure 1 in a row\); serving keys 40\d s old, next attempt in [4-6] s",
+            told,
+        )
+        server.answer = GOOD
+        warm.ahead += 10
+        assert warm.served()
+        warm.settled()
+        assert warm.keys.state == "FRESH"
+
+
+@pytest.mark.parametrize("answer", TROUBLES.values(), ids=TROUBLES)
+def test_an_unknown_kid_is_told_503_in_time(answer: Any) -> None:
+    """K14: it cannot be known whether its key exists, and nobody waits beyond the deadline."""
+    with fault_server(GOOD) as server:
+        warm = Warm(server.url)
+        assert warm.keys.warm_up()
+        server.answer = answer
+        warm.ahead = 1.0
+        began = time.monotonic()
+        with pytest.raises(KeysUnavailableError):
+            list(warm.keys.candidates(STRANGE))
+
+        assert time.monotonic() - began < TIMEOUT + 0.5
+        assert warm.served()
+
+
+def test_many_dead_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """E6: eight addresses that never answer end at the deadline, not at eight times it."""
+    with ExitStack() as stack:
+        addresses = []
+        for number in range(8):
+            listener = stack.enter_context(socket.socket())
+            listener.bind((f"127.0.0.{number + 2}", 0))
+            listener.listen(0)
+            for _ in range(3):  # its queue is full: what comes now is not answered
+                filler = stack.enter_context(socket.socket())
+                filler.setblocking(False)
+                assert filler.connect_ex(listener.getsockname()) in (0, errno.EINPROGRESS)
+            addresses.append(listener.getsockname())
+        time.sleep(0.05)
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+        assert get("http://localhost:9/jwks").kind == "timeout"
+
+
+def test_the_first_address_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host of which one address is dead is no outage."""
+    with fault_server(GOOD) as server, socket.socket() as closed:
+        closed.bind(("127.0.0.9", 0))
+        found = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", address)
+            for address in (closed.getsockname(), ("127.0.0.1", server.port))
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+        assert json.loads(get("http://localhost:9/jwks").body) == ISSUER.jwks()
+
+
+def _child(code: str) -> str:
+    """Run this in a process of its own, whose resolver or limits may be broken."""
+    prelude = f"""
+        import sys, time, threading, socket, resource
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from test_jwks_cage import *
+    """
+    program = textwrap.dedent(prelude) + textwrap.dedent(code)
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_resolver_that_hangs() -> None:
+    """E5: the lease ends the flight; at most two threads hang, and it recovers by itself."""
+    said = _child("""
+        real, stalled, names = socket.getaddrinfo, threading.Event(), []
+        def resolve(*args, **kwargs):
+            names.append(args)
+            if stalled.is_set():
+                time.sleep(4)
+            return real(*args, **kwargs)
+        socket.getaddrinfo = resolve
+        with fault_server(GOOD) as server:
+            threads = threading.active_count()
+            warm = Warm(server.url, timeout=0.3)
+            assert warm.keys.warm_up()
+            stalled.set()
+            waits = []
+            for _ in range(15):
+                warm.ahead += 40
+                began = time.monotonic()
+                try:
+                    list(warm.keys.candidates(STRANGE))
+                except KeysUnavailableError:
+                    pass
+                waits.append(time.monotonic() - began)
+                assert warm.served()
+                assert threading.active_count() - threads <= 3
+            print(f"longest wait {max(waits):.2f}")
+            assert max(waits) < 1
+            assert warm.keys.health()["stuck"] == 2, warm.keys.health()
+            assert warm.keys.health()["last_error"].startswith("lost")
+            stalled.clear()
+            time.sleep(4.5)  # the stuck ones come back late, and bring what they were sent for
+            warm.ahead += 100
+            assert warm.served()
+            warm.settled()
+            health = warm.keys.health()
+            assert (health["stuck"], health["fails"]) == (0, 0), health
+            assert threading.active_count() <= threads + 1
+    """)
+    assert said.startswith("longest wait 0.")
+
+
+def test_no_file_descriptor_and_no_thread_left() -> None:
+    """E7: a process at its limits serves those whose keys it holds, and recovers."""
+    _child("""
+        def no_thread(self):
+            raise RuntimeError("can't start new thread")
+        with fault_server(GOOD) as server:
+            warm = Warm(server.url)
+            assert warm.keys.warm_up()
+            limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+            warm.ahead = 400
+            assert warm.served()
+            warm.settled()
+            assert warm.keys.health()["fails"] == 1
+            assert warm.served()
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            warm.ahead += 10
+            assert warm.served()
+            warm.settled()
+            assert warm.keys.state == "FRESH"
+
+            start, threading.Thread.start = threading.Thread.start, no_thread
+            warm.ahead += 400
+            assert warm.served()
+            assert "no thread to be had" in warm.keys.health()["last_error"]
+            threading.Thread.start = start
+            warm.ahead += 10
+            assert warm.served()
+            warm.settled()
+            assert warm.keys.state == "FRESH"
+    """)
