@@ -433,6 +433,21 @@ def test_row_11_cooldown() -> None:
     assert world.count(lambda: world.ask("y")) == (401, 0.0, 1)
 
 
+def test_row_11_the_cooldown_counts_from_failures_too() -> None:
+    """An issuer that fails now and then is asked no more often than one that does not."""
+    world = World().warm(1)
+    world.fail()
+    assert world.count(lambda: world.ask("x")) == (503, 0.0, 1)
+    world.error = None
+    world.now += 7
+    assert world.count(world.ask) == (200, 0.0, 1)
+    world.now += 1
+
+    assert world.count(lambda: world.ask("y")) == (401, 0.0, 0)
+    world.now += 22
+    assert world.count(lambda: world.ask("y")) == (401, 0.0, 1)
+
+
 def test_row_11_penalty() -> None:
     """A kid that missed is not fetched for again when the cooldown is over, only much later."""
     world = World().warm(1)

@@ -210,6 +210,26 @@ assert child(lambda: child(serve)) == 0
     )
 
 
+def test_a_child_knows_at_once_that_its_parents_flight_is_not_its_own() -> None:
+    """Before it is asked for anything: a probe of its health sees the child, not the parent."""
+    run(
+        """
+asking = threading.Thread(target=ask)
+asking.start()
+while not gets: time.sleep(0.001)
+assert keys.health()["in_flight"]
+
+def look():
+    health = keys.health()
+    assert (health["in_flight"], health["pid"]) == (False, os.getpid()), health
+
+assert child(look) == 0
+go.set()
+asking.join(5)
+"""
+    )
+
+
 # --- gevent ------------------------------------------------------------------------------------
 
 GEVENT = """

@@ -394,3 +394,29 @@ def test_settings_from_requests_are_bounded(app: EchoApp, issuer: FakeIssuer) ->
     with pytest.raises(ConfigurationError, match="more than 16"):
         get(16)
     assert get(0) == 401
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda issuer: issuer.token(exp=1), id="expired"),
+        pytest.param(lambda issuer: issuer.token(nbf=1e11), id="not yet valid"),
+        pytest.param(lambda issuer: issuer.token(iss="https://else.example"), id="issuer"),
+        pytest.param(lambda issuer: issuer.token(aud="https://else.example"), id="audience"),
+        pytest.param(lambda issuer: issuer.token(header={"alg": "none"}), id="alg none"),
+        pytest.param(lambda issuer: issuer.token(header={"typ": "logout+jwt"}), id="type"),
+        pytest.param(lambda issuer: issuer.token(header={"kid": 5}), id="kid"),
+        pytest.param(lambda issuer: issuer.token() + ".x", id="three dots"),
+        pytest.param(lambda issuer: "x" * 20_000, id="too long"),
+    ],
+)
+def test_what_needs_no_key_to_be_refused_costs_no_fetch(
+    app: EchoApp, make: Callable[[FakeIssuer], str]
+) -> None:
+    """KEYS 9.1 C3: a cold process is not made to fetch by rubbish."""
+    with FakeIssuer().serve() as issuer:
+        visitor = Client(JWTMiddleware(app, issuer=issuer.issuer))
+
+        assert visitor.get("/", headers=bearer(make(issuer))).status_code == 401
+        assert issuer.requests == []
+        assert visitor.get("/", headers=bearer(issuer.token())).status_code == 200
