@@ -2,6 +2,7 @@
 
 from .errors import AuthError as AuthError
 from .errors import ConfigurationError as ConfigurationError
+from .errors import InsufficientAuthError as InsufficientAuthError
 from .errors import InsufficientScopeError as InsufficientScopeError
 from .errors import InvalidTokenError as InvalidTokenError
 from .errors import KeysUnavailableError as KeysUnavailableError
@@ -11,4 +12,7 @@ from .errors import MultipleTokensError as MultipleTokensError
 from .events import Event as Event
 from .keys import KeySource as KeySource
 from .middleware import JWTMiddleware as JWTMiddleware
+from .rules import Rule as Rule
+from .rules import Token as Token
 from .settings import Settings as Settings
+from .terms import Issuer as Issuer

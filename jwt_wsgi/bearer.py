@@ -1,10 +1,15 @@
 """Where the token of a request stands, and the grammar it must have (RFC 6750 section 2.1)."""
 
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Final
+from typing import NamedTuple
 
 from .errors import InvalidTokenError
 from .errors import MalformedHeaderError
+from .errors import MultipleTokensError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -15,29 +20,125 @@ if TYPE_CHECKING:
 _B64TOKEN: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
 #: Room for the scheme and spaces; no more of a longer header is looked at.
 _SCHEME_ROOM: Final = 64
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
 
 
-def from_header(environ: "WSGIEnvironment", *, max_size: int, lenient: bool = False) -> str | None:
-    """The bearer token of ``Authorization``; None if there is no such header or it is empty.
+class Place(NamedTuple):
+    """A place where a token may stand: how it is read, and how it is taken out of the environ.
 
-    ``lenient``: credentials of another scheme are no token, instead of a malformed one.
-    Raises :class:`MalformedHeaderError`, or ``token_malformed`` for a token over ``max_size``
-    characters.
+    ``read(environ, lenient)`` returns the token or None; ``lenient``: credentials of another
+    scheme are no token, instead of a malformed one. Raises :class:`MalformedHeaderError`, or
+    ``token_malformed`` for a token that is too long.
     """
-    value: str = environ.get("HTTP_AUTHORIZATION", "")
-    if not value:
-        return None
-    scheme, _, rest = value[: max_size + _SCHEME_ROOM].partition(" ")
-    if scheme.lower() != "bearer":
-        if lenient:
+
+    key: str  # of the environ
+    read: "Callable[[WSGIEnvironment, bool], str | None]"
+    remove: "Callable[[WSGIEnvironment], None]"
+
+
+def place(spec: str, max_size: int) -> Place:
+    """``header``, ``header:NAME`` or ``cookie:NAME``; ``max_size``: characters of a token."""
+    kind, _, name = spec.partition(":")
+    if kind == "cookie":
+        return _cookie(name, max_size)
+    return _header(environ_key(name or "Authorization"), max_size, bare=bool(name))
+
+
+def environ_key(header: str) -> str:
+    """The environ key of a request header (PEP 3333); ``-`` and ``_`` are one there."""
+    return "HTTP_" + header.upper().replace("-", "_")
+
+
+def token_of(environ: "WSGIEnvironment", places: Sequence[Place], *, optional: bool) -> str | None:
+    """The one token of a request, or None. A token in two places is an error, never a choice.
+
+    Raises :class:`MultipleTokensError` (RFC 6750 section 2), else as :class:`Place`.
+    """
+    lenient = optional or len(places) > 1
+    found = [token for place in places if (token := place.read(environ, lenient)) is not None]
+    if len(found) > 1:
+        raise MultipleTokensError
+    return found[0] if found else None
+
+
+def _header(key: str, max_size: int, *, bare: bool) -> Place:
+    """``Bearer b64token``, or with ``bare`` the b64token alone as well."""
+
+    def read(environ: "WSGIEnvironment", lenient: bool) -> str | None:  # noqa: FBT001
+        value: str = environ.get(key, "")
+        if not value:
             return None
-        raise MalformedHeaderError("the scheme is not Bearer", bearer=False)
-    token = rest.lstrip(" ")
-    if len(token) > max_size or len(value) > max_size + _SCHEME_ROOM:
-        raise InvalidTokenError("token_malformed", f"longer than {max_size} characters")
+        scheme, space, rest = value[: max_size + _SCHEME_ROOM].partition(" ")
+        if bare and not space:
+            return _checked(value, max_size)
+        if scheme.lower() != "bearer":
+            if lenient:
+                return None
+            raise MalformedHeaderError("the scheme is not Bearer", bearer=False)
+        token = rest.lstrip(" ")
+        if len(value) > max_size + _SCHEME_ROOM:
+            raise _too_long(max_size)
+        return _checked(token, max_size)
+
+    def remove(environ: "WSGIEnvironment") -> None:
+        if bare or environ.get(key, "").partition(" ")[0].lower() == "bearer":
+            environ.pop(key, None)
+
+    return Place(key, read, remove)
+
+
+def _cookie(name: str, max_size: int) -> Place:
+    """A cookie, which a browser also sends for a page of somebody else."""
+    key = "HTTP_COOKIE"
+
+    def read(environ: "WSGIEnvironment", _lenient: bool) -> str | None:  # noqa: FBT001
+        values = [value for other, value in _cookies(environ) if other == name]
+        if not any(values) or not is_own_doing(environ):
+            return None
+        if len(values) > 1:  # a neighbour under the same domain can add one
+            raise MultipleTokensError
+        return _checked(values[0], max_size)
+
+    def remove(environ: "WSGIEnvironment") -> None:
+        kept = [f"{other}={value}" for other, value in _cookies(environ) if other != name]
+        environ[key] = "; ".join(kept)
+        if not kept:
+            del environ[key]
+
+    return Place(key, read, remove)
+
+
+def _cookies(environ: "WSGIEnvironment") -> Iterator[tuple[str, str]]:
+    """cookie-string = cookie-pair *( ";" SP cookie-pair ) (RFC 6265 section 4.2.1)."""
+    for pair in environ.get("HTTP_COOKIE", "").split(";"):
+        name, equals, value = pair.partition("=")
+        if equals:
+            yield name.strip(), value.strip()
+
+
+def is_own_doing(environ: "WSGIEnvironment") -> bool:
+    """Whether a cookie counts: nothing is changed, or a page of this very origin wants it.
+
+    Cross-site requests carry cookies too (RFC 6265bis section 8.8.1); what a page of somebody
+    else cannot say is ``Sec-Fetch-Site: same-origin`` and an ``Origin`` that is ours.
+    """
+    if environ["REQUEST_METHOD"] in _SAFE and "HTTP_UPGRADE" not in environ:  # no WebSocket
+        return True
+    own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}".lower()
+    same_origin = environ.get("HTTP_SEC_FETCH_SITE") == "same-origin"
+    return same_origin or environ.get("HTTP_ORIGIN", "").lower() == own
+
+
+def _checked(token: str, max_size: int) -> str:
+    if len(token) > max_size:
+        raise _too_long(max_size)
     if not is_b64token(token):
         raise MalformedHeaderError("Bearer is not followed by one b64token", bearer=True)
     return token
+
+
+def _too_long(max_size: int) -> InvalidTokenError:
+    return InvalidTokenError("token_malformed", f"longer than {max_size} characters")
 
 
 def is_b64token(text: str) -> bool:

@@ -35,6 +35,7 @@ class Claims(dict[str, Any]):
 def claim_checks(
     *,
     leeway: float,
+    max_age: float | None = None,
     audience: Collection[str] = (),
     required: Collection[str] = (),
     expected: Mapping[str, Collection[Any]] = MappingProxyType({}),
@@ -42,6 +43,8 @@ def claim_checks(
 ) -> tuple[Check, ...]:
     """Every check that needs no key, in the order in which they are made."""
     checks: list[Check] = [check_times(leeway)]
+    if max_age is not None:
+        checks.append(check_age(max_age, leeway))
     if "*" not in audience:
         checks.append(check_audience(audience))
     checks.append(check_strings)
@@ -77,6 +80,21 @@ def check_times(leeway: float) -> Check:
             raise InvalidTokenError("token_expired", f"{now - expires:.0f} s ago")
         if begins is not None and now + leeway < begins:
             raise InvalidTokenError("token_not_yet_valid", f"for {begins - now:.0f} s more")
+
+    return check
+
+
+def check_age(max_age: float, leeway: float) -> Check:
+    """``iat``, which is then required: at most ``max_age`` seconds ago, and not yet to come."""
+
+    def check(claims: Mapping[str, Any], now: float) -> None:
+        issued = numeric_date(claims, "iat")
+        if issued is None:
+            raise InvalidTokenError("claim_missing", "iat is missing")
+        if now - leeway > issued + max_age:
+            raise InvalidTokenError("token_too_old", f"issued {now - issued:.0f} s ago")
+        if now + leeway < issued:
+            raise InvalidTokenError("token_not_yet_valid", f"issued in {issued - now:.0f} s")
 
     return check
 

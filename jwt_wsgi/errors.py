@@ -60,6 +60,8 @@ class AuthError(Exception):
     challenge_members: Mapping[str, str] = MappingProxyType({})
     #: Seconds for ``Retry-After``; not None means: our trouble, so no challenge at all.
     retry_after: int | None = None
+    #: Scopes that satisfy the request's rule, for the challenges of a published ``resource``.
+    scope: tuple[str, ...] = ()
     #: What a log line may say of the token: ``issuer``, ``algorithm``, ``kid``, escaped.
     token: Mapping[str, str] = MappingProxyType({})
 
@@ -123,6 +125,24 @@ class InsufficientScopeError(AuthError):
         super().__init__(detail)
         needed = " ".join(scope)
         self.challenge_members = {"scope": needed} if needed else {}
+
+
+class InsufficientAuthError(AuthError):
+    """The token is good, but the login behind it is too weak or too old (RFC 9470 section 3)."""
+
+    error = "Insufficient authentication"
+    code = "insufficient_user_authentication"
+    details = "A stronger or more recent login is needed"
+    challenge_error = "insufficient_user_authentication"
+
+    def __init__(
+        self, detail: str = "", *, acr_values: Iterable[str] = (), max_age: float | None = None
+    ) -> None:
+        """``acr_values``: any of these would do; ``max_age``: seconds since the login."""
+        super().__init__(detail)
+        asked = {} if max_age is None else {"max_age": str(int(max_age))}
+        accepted = " ".join(acr_values)
+        self.challenge_members = {"acr_values": accepted, **asked} if accepted else asked
 
 
 class KeysUnavailableError(AuthError):

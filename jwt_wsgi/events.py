@@ -61,9 +61,10 @@ class Accepted(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Refused(Event):
-    """A request was answered by us. ``issuer``, ``algorithm``, ``kid``: escaped, unverified."""
+class _Verdict(Event):
+    """Not good enough. ``issuer``, ``algorithm``, ``kid``: escaped, unverified."""
 
+    verb: ClassVar[str]
     code: str
     status: int
     issuer: str = ""
@@ -77,7 +78,7 @@ class Refused(Event):
 
     @property
     def key(self) -> Hashable:
-        return self.code
+        return self.verb, self.code
 
     def __str__(self) -> str:
         facts = {
@@ -87,7 +88,21 @@ class Refused(Event):
             "request": self.request_id,
         }
         told = "".join(f" {name}={value}" for name, value in facts.items() if value)
-        return f"refused {self.status} {self.code}{told}{self.detail and ': ' + self.detail}"
+        return f"{self.verb} {self.status} {self.code}{told}{self.detail and ': ' + self.detail}"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(_Verdict):
+    """A request was answered by us."""
+
+    verb: ClassVar[str] = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Reported(_Verdict):
+    """A request that would have been refused reached the application, as its rule says."""
+
+    verb: ClassVar[str] = "would have refused"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The WSGI middleware: one request is one straight line, :meth:`JWTMiddleware.authenticate`."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -7,34 +8,35 @@ from typing import Any
 from typing import Final
 from typing import Unpack
 
-from . import bearer
+from . import assembly
+from .bearer import place
+from .bearer import token_of
 from .errors import AuthError
 from .errors import ConfigurationError
 from .errors import MissingTokenError
 from .events import Accepted
 from .events import LogHook
 from .events import Refused
+from .events import Reported
 from .events import fan_out
 from .events import logger
 from .events import printable
+from .injection import ERROR
+from .injection import Injection
 from .jwks import RemoteKeys
 from .responses import Responses
+from .rules import Rule
 from .rules import Rules
 from .rules import Token
 from .settings import Options
 from .settings import Settings
 from .settings import request_settings
-from .verifier import Verifier
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
     from _typeshed.wsgi import WSGIApplication
     from _typeshed.wsgi import WSGIEnvironment
 
-PAYLOAD: Final = "jwt_wsgi.payload"
-HEADER: Final = "jwt_wsgi.header"
-#: What only we may set; whatever stands there before us is removed.
-RESULTS: Final = (PAYLOAD, HEADER, "jwt_wsgi.token", "jwt_wsgi.error")
 #: Distinct settings from requests, each with its own keys; a server has few of them.
 MAX_VARIANTS: Final = 16
 
@@ -67,7 +69,13 @@ class JWTMiddleware:
         self._options = options
         self._variants: dict[frozenset[tuple[str, str]], JWTMiddleware] = {}
         self._emit = fan_out((LogHook(), *self.settings.on_event))
-        self._rules = Rules(self.settings.rules())
+        self._rules = Rules(self.settings.request_rules)
+        self._places = [place(p, self.settings.max_token_size) for p in self.settings.token_from]
+        self._injection = Injection(
+            claim_headers=self.settings.claim_headers or {},
+            remote_user_claim=self.settings.remote_user_claim,
+            keep_token=self.settings.keep_token,
+        )
         self._responses = Responses(
             realm=self.settings.realm,
             details=self.settings.error_details,
@@ -76,11 +84,7 @@ class JWTMiddleware:
         )
         self._told_preflight = False
         #: ``verifier.verify(token)`` returns the claims or raises an ``AuthError``.
-        self.verifier = Verifier(
-            self.settings.trusted_issuers(self._emit),
-            max_token_size=self.settings.max_token_size,
-            accept_bound_tokens=self.settings.bound_tokens == "accept",
-        )
+        self.verifier = assembly.verifier(self.settings, self._emit)
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -88,29 +92,33 @@ class JWTMiddleware:
         """Serve one request (PEP 3333). The app is called outside the ``try``: not our errors."""
         if self.settings.settings_from_request:
             return self._variant(request_settings(environ))(environ, start_response)
+        rule = self._rules.find(environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/")
         try:
-            self.authenticate(environ)
+            self.authenticate(environ, rule)
         except AuthError as error:
-            return self._refuse(error, environ, start_response)
+            error.scope = rule.scope
+            if rule.token is not Token.REPORT:
+                return self._refuse(error, environ, start_response)
+            self._report(error, environ)
+        if not self.settings.forward_token:
+            for where in self._places:
+                where.remove(environ)
         return self.app(environ, start_response)
 
-    def authenticate(self, environ: "WSGIEnvironment") -> None:
+    def authenticate(self, environ: "WSGIEnvironment", rule: Rule) -> None:
         """Put the verified claims into ``environ``, or raise the :class:`AuthError` to answer."""
-        for key in RESULTS:
-            environ.pop(key, None)
-        environ[PAYLOAD] = environ[HEADER] = None
-        rule = self._rules.find(environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/")
+        self._injection.clear(environ)
         if rule.token is Token.IGNORED or (self.settings.skip_preflight and is_preflight(environ)):
             return
         optional = rule.token is Token.OPTIONAL
-        token = bearer.from_header(environ, max_size=self.settings.max_token_size, lenient=optional)
+        token = token_of(environ, self._places, optional=optional)
         if token is None:
             if optional:
                 return
             raise MissingTokenError
         claims = self.verifier.verify(token)
-        rule.authorize(claims)
-        environ[PAYLOAD], environ[HEADER] = claims, claims.header
+        rule.authorize(claims, time.time())
+        self._injection.inject(environ, claims, token)
         if self.settings.on_event:
             self._emit(Accepted(claims["iss"], claims.header["alg"]))
 
@@ -126,13 +134,17 @@ class JWTMiddleware:
         return all(warm)
 
     def health(self) -> dict[str, Any]:
-        """What is known of the keys of each issuer, without any I/O: for a readiness probe."""
+        """What is known of the keys of each issuer, without any I/O: for a readiness probe.
+
+        Where a function names the issuers, the ones that were met; none of them is waited for.
+        """
         issuers = {
-            identifier: issuer.keys.health()
-            for identifier, issuer in self.verifier.issuers.items()
+            issuer.identifier: issuer.keys.health()
+            for issuer in self.verifier.issuers.values()
             if isinstance(issuer.keys, RemoteKeys)
         }
-        return {"ready": all(keys["ready"] for keys in issuers.values()), "issuers": issuers}
+        ready = callable(self.settings.issuer) or all(keys["ready"] for keys in issuers.values())
+        return {"ready": ready, "issuers": issuers}
 
     def close(self) -> None:
         """Fetch nothing ever again. Keys that are held go on serving."""
@@ -151,17 +163,22 @@ class JWTMiddleware:
         if not self._told_preflight and is_preflight(environ):
             self._told_preflight = True
             logger.warning("a CORS preflight was refused; skip_preflight=True lets them through")
+        self._emit(Refused(**self._verdict(error, environ)))
         answer = self._responses.answer(error)
-        self._emit(
-            Refused(
-                error.code,
-                self._responses.status(error),
-                request_id=_request_id(environ),
-                detail=error.detail,
-                **error.token,
-            )
-        )
         return answer.send(environ, start_response, self.settings.cors_origins)
+
+    def _report(self, error: AuthError, environ: "WSGIEnvironment") -> None:
+        environ[ERROR] = error
+        self._emit(Reported(**self._verdict(error, environ)))
+
+    def _verdict(self, error: AuthError, environ: "WSGIEnvironment") -> dict[str, Any]:
+        return {
+            "code": error.code,
+            "status": self._responses.status(error),
+            "request_id": _request_id(environ),
+            "detail": error.detail,
+            **error.token,
+        }
 
     def _variant(self, found: dict[str, str]) -> "JWTMiddleware":
         """The middleware with the settings that the server put into this request."""

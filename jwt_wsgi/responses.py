@@ -42,11 +42,13 @@ class Responses:
         realm: str,
         details: bool = True,
         unavailable_status: int = 503,
+        resource_metadata: str | None = None,
         responder: Callable[[AuthError], tuple[str, bytes]] | None = None,
     ) -> None:
         self._realm = realm
         self._details = details
         self._unavailable_status = unavailable_status
+        self._resource_metadata = resource_metadata
         self._responder = responder
 
     def answer(self, error: AuthError) -> Answer:
@@ -89,6 +91,10 @@ class Responses:
             if self._details and error.details is not None:
                 members["error_description"] = error.details
         members |= error.challenge_members
+        if self._resource_metadata is not None:  # RFC 9728 section 5.1
+            if error.scope:
+                members.setdefault("scope", " ".join(error.scope))
+            members["resource_metadata"] = self._resource_metadata
         return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in members.items())
 
 

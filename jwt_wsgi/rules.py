@@ -3,14 +3,18 @@
 Takes a method and a path, no environ, so that it can be read and tested as a table.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
+from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 from typing import Final
 
 from . import claims as claims_
+from .errors import InsufficientAuthError
 from .errors import InsufficientScopeError
 
 
@@ -20,6 +24,8 @@ class Token(StrEnum):
     REQUIRED = "required"
     #: A missing token passes, a bad one is refused.
     OPTIONAL = "optional"
+    #: Everything passes; what would have been refused is logged, and told to the app.
+    REPORT = "report"
     #: No token is looked at.
     IGNORED = "ignored"
 
@@ -28,13 +34,19 @@ class Token(StrEnum):
 class Rule:
     """Requests to ``path`` (exact, or a whole subtree: ``/docs/*``) and what they need.
 
-    ``methods`` None: all of them; GET includes HEAD. ``scopes``: all are needed.
+    ``methods`` None: all of them; GET includes HEAD. The token needs all of ``scopes``, one of
+    ``any_scope``, and the expected ``claims`` (name or dotted path = value, or one of several);
+    its login one of ``acr_values`` and at most ``max_age`` seconds of age (RFC 9470).
     """
 
     path: str
-    methods: frozenset[str] | None = None
-    token: Token = Token.REQUIRED
-    scopes: frozenset[str] = frozenset()
+    methods: Collection[str] | None = None
+    token: Token | str = Token.REQUIRED
+    scopes: Collection[str] = ()
+    any_scope: Collection[str] = ()
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    acr_values: Collection[str] = ()
+    max_age: float | None = None
 
     def takes(self, method: str) -> bool:
         """Whether requests of this method are the rule's."""
@@ -42,10 +54,39 @@ class Rule:
             return True
         return method == "HEAD" and "GET" in self.methods
 
-    def authorize(self, claims: Mapping[str, Any]) -> None:
-        """Raise :class:`InsufficientScopeError` unless the claims permit the request."""
-        if not self.scopes <= claims_.scopes(claims):
-            raise InsufficientScopeError(scope=sorted(self.scopes))
+    @property
+    def scope(self) -> tuple[str, ...]:
+        """Scopes that are enough, for a challenge."""
+        return (*sorted(self.scopes), *list(self.any_scope)[:1])
+
+    def authorize(self, claims: Mapping[str, Any], now: float) -> None:
+        """Raise unless the claims permit the request; ``now``: seconds since 1970.
+
+        Raises :class:`InsufficientScopeError` or :class:`InsufficientAuthError`.
+        """
+        if self.scopes or self.any_scope:
+            granted = claims_.scopes(claims)
+            if not granted.issuperset(self.scopes):
+                raise InsufficientScopeError("not all of scopes", scope=self.scope)
+            if self.any_scope and granted.isdisjoint(self.any_scope):
+                raise InsufficientScopeError("none of any_scope", scope=self.scope)
+        for name, values in self.claims.items():
+            if not claims_.has_one_of(claims_.find(claims, name), values):
+                raise InsufficientScopeError(f"{name} has no accepted value", scope=self.scope)
+        if self.acr_values or self.max_age is not None:
+            self._step_up(claims, now)
+
+    def _step_up(self, claims: Mapping[str, Any], now: float) -> None:
+        """RFC 9470 section 3: what is missing is not enough."""
+        missing = ""
+        if self.acr_values and claims.get("acr") not in tuple(self.acr_values):
+            missing = "acr is none of acr_values"
+        if self.max_age is not None:
+            login = claims_.numeric_date(claims, "auth_time")
+            if login is None or now - login > self.max_age:
+                missing = "auth_time is missing or too long ago"
+        if missing:
+            raise InsufficientAuthError(missing, acr_values=self.acr_values, max_age=self.max_age)
 
 
 #: No rule matches: a token is needed.
@@ -53,33 +94,38 @@ REQUIRE_TOKEN: Final = Rule("/*")
 
 
 class Rules:
-    """An index over rules: a decision costs the segments of the path, not the rules there are."""
+    """An index over rules: a decision costs the segments of the path, not the rules there are.
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        self._exact: dict[str, list[tuple[int, Rule]]] = {}
-        self._below: dict[str, list[tuple[int, Rule]]] = {}
-        for order, rule in enumerate(rules):
-            # PATH_INFO is UTF-8 read as latin-1 (PEP 3333), so the index is, too.
-            path = rule.path.encode().decode("latin-1")
-            index = self._below if path.endswith("/*") else self._exact
-            index.setdefault(path.removesuffix("/*"), []).append((order, rule))
+    Rules as the settings make them: ``methods``, ``scopes`` and the like are sets and tuples.
+    """
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        # PATH_INFO is UTF-8 read as latin-1 (PEP 3333), so the index is, too.
+        patterns = [rule.path.encode().decode("latin-1") for rule in rules]
+        by_pattern: dict[str, list[int]] = {}
+        for order, pattern in enumerate(patterns):
+            by_pattern.setdefault(pattern, []).append(order)
+
+        def matching(pattern: str) -> tuple[Rule, ...]:
+            covering = (pattern, *(f"{base}/*" for base in _bases(pattern.removesuffix("/*"))))
+            orders = {order for other in covering for order in by_pattern.get(other, ())}
+            return tuple(rules[order] for order in sorted(orders))
+
+        #: Path -> every rule that can match it, in their order.
+        self._exact = {path: matching(path) for path in by_pattern if not path.endswith("/*")}
+        #: The same for all paths below it that have no entry nearer to them.
+        self._below = {path[:-2]: matching(path) for path in by_pattern if path.endswith("/*")}
 
     def find(self, method: str, path: str) -> Rule:
         """The first rule that matches, else :data:`REQUIRE_TOKEN`."""
-        if not (self._exact or self._below):
-            return REQUIRE_TOKEN
-        matches = list(self._exact.get(path, ()))
-        cut = len(path)
-        while cut >= 0:  # /a/b/c, /a/b, /a and the root
-            matches += self._below.get(path[:cut], ())
+        matching, cut = self._exact.get(path), len(path)
+        while matching is None and cut >= 0:
+            matching = self._below.get(path[:cut])
             cut = path.rfind("/", 0, cut)
-        plain = is_plain(path)
-        fitting = [
-            (order, rule)
-            for order, rule in matches
-            if rule.takes(method) and (plain or rule.token is Token.REQUIRED)
-        ]
-        return min(fitting, key=_order)[1] if fitting else REQUIRE_TOKEN
+        for rule in matching or ():
+            if rule.takes(method) and (rule.token is Token.REQUIRED or is_plain(path)):
+                return rule
+        return REQUIRE_TOKEN
 
 
 def is_plain(path: str) -> bool:
@@ -92,5 +138,9 @@ def is_plain(path: str) -> bool:
     return "/." not in path or {".", ".."}.isdisjoint(path.split("/"))
 
 
-def _order(match: tuple[int, Rule]) -> int:
-    return match[0]
+def _bases(path: str) -> Iterator[str]:
+    """/a/b/c, /a/b, /a and the root, which is the empty text."""
+    cut = len(path)
+    while cut >= 0:
+        yield path[:cut]
+        cut = path.rfind("/", 0, cut)

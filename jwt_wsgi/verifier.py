@@ -3,6 +3,9 @@
 import time
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
+from itertools import islice
+from typing import Protocol
 
 from . import jose
 from .claims import Claims
@@ -10,6 +13,25 @@ from .errors import AuthError
 from .errors import InvalidTokenError
 from .events import printable
 from .issuer import TrustedIssuer
+
+
+class Issuers(Protocol):
+    """The issuers we trust: a mapping, or anything that finds one by its identifier."""
+
+    def get(self, identifier: str, /) -> TrustedIssuer | None:
+        """The issuer of this ``iss``, None if we do not trust it.
+
+        Raises :class:`~jwt_wsgi.errors.KeysUnavailableError` if that cannot be known now.
+        """
+
+    def values(self) -> Iterable[TrustedIssuer]:
+        """Those in memory, for whoever looks after their keys."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Identifiers of some that we trust, for people."""
+
+    def __contains__(self, identifier: object, /) -> bool:
+        """Whether it is one of those, at no cost."""
 
 
 class Verifier:
@@ -20,20 +42,23 @@ class Verifier:
         claims = middleware.verifier.verify(token)  # or AuthError
 
     ``accept_bound_tokens``: something in front has checked the proof that goes with a token
-    that has ``cnf`` (RFC 9449, RFC 8705). ``clock`` returns seconds since 1970.
+    that has ``cnf`` (RFC 9449, RFC 8705). ``on_verified`` is told the issuer of each good
+    signature. ``clock`` returns seconds since 1970.
     """
 
     def __init__(
         self,
-        issuers: Iterable[TrustedIssuer],
+        issuers: Issuers,
         *,
         max_token_size: int = 16384,
         accept_bound_tokens: bool = False,
+        on_verified: Callable[[TrustedIssuer], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.issuers = {issuer.identifier: issuer for issuer in issuers}
+        self.issuers = issuers
         self._max_token_size = max_token_size
         self._accept_bound_tokens = accept_bound_tokens
+        self._on_verified = on_verified
         self._clock = clock
 
     def verify(self, token: str) -> Claims:
@@ -56,6 +81,8 @@ class Verifier:
         issuer.check_header(token.header)
         issuer.check_claims(token.claims, self._clock())  # before keys: costs no fetch, no crypto
         self._check_signature(token, issuer)
+        if self._on_verified is not None:
+            self._on_verified(issuer)
         if "cnf" in token.claims and not self._accept_bound_tokens:
             raise InvalidTokenError("token_bound", "it has cnf and came as a plain bearer token")
         return Claims(token.claims, token.header)
@@ -63,20 +90,18 @@ class Verifier:
     def _issuer_of(self, token: jose.UnverifiedToken) -> TrustedIssuer:
         """The unverified ``iss`` only selects from the issuers we trust (RFC 8725 section 3.8)."""
         identifier = token.claims.get("iss")
-        issuer = self.issuers.get(identifier) if isinstance(identifier, str) else None
-        if issuer is None:
+        if not isinstance(identifier, str):
+            raise InvalidTokenError("issuer_not_trusted", "iss is missing or no string")
+        issuer = self.issuers.get(identifier)
+        if issuer is None or issuer.identifier != identifier:
             raise InvalidTokenError("issuer_not_trusted", self._why_not_trusted(identifier))
         return issuer
 
-    def _why_not_trusted(self, identifier: object) -> str:
-        if not isinstance(identifier, str):
-            return "iss is missing or no string"
-        for ours in self.issuers:
-            if ours.rstrip("/") == identifier.rstrip("/"):
-                return (
-                    f"iss differs from {ours} in the slash at its end only; configure it as it is"
-                )
-        return f"iss is none of {', '.join(list(self.issuers)[:5])}"
+    def _why_not_trusted(self, identifier: str) -> str:
+        for other in (identifier.removesuffix("/"), f"{identifier}/"):
+            if other in self.issuers:
+                return f"iss differs from {other} in its final slash only; configure it as it is"
+        return f"iss is none of {', '.join(islice(self.issuers, 5))}"
 
     def _check_signature(self, token: jose.UnverifiedToken, issuer: TrustedIssuer) -> None:
         algorithm, tried = token.header["alg"], 0

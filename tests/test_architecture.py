@@ -18,14 +18,20 @@ TOWER = [
     "claims",
     "jose",
     "keys",
+    "key_file",
     "discovery",
     "jwks",
     "rules",
     "issuer",
+    "terms",
+    "tenants",
     "verifier",
     "bearer",
+    "injection",
     "responses",
+    "values",
     "settings",
+    "assembly",
     "middleware",
     "testing",
     "demo",
@@ -35,7 +41,17 @@ TOWER = [
 #: Modules that never see a request.
 CORE = TOWER[: TOWER.index("bearer")]
 #: The code that can let someone in, and how long it may be.
-TRUSTED = ["bearer", "jose", "keys", "claims", "issuer", "verifier", "rules", "middleware"]
+TRUSTED = [
+    "bearer",
+    "jose",
+    "keys",
+    "claims",
+    "issuer",
+    "verifier",
+    "rules",
+    "injection",
+    "middleware",
+]
 TRUSTED_LINES = 1000
 
 

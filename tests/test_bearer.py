@@ -6,7 +6,8 @@ import pytest
 
 from jwt_wsgi import InvalidTokenError
 from jwt_wsgi import MalformedHeaderError
-from jwt_wsgi.bearer import from_header
+from jwt_wsgi.bearer import place
+from jwt_wsgi.bearer import token_of
 
 GOOD = {
     "Bearer abc": "abc",
@@ -51,7 +52,7 @@ BAD = {
 
 def read(value: str | None, *, lenient: bool = False) -> str | None:
     environ = {} if value is None else {"HTTP_AUTHORIZATION": value}
-    return from_header(environ, max_size=100, lenient=lenient)
+    return token_of(environ, [place("header", 100)], optional=lenient)
 
 
 @pytest.mark.parametrize(("value", "token"), GOOD.items())

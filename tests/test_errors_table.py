@@ -42,6 +42,20 @@ ROWS = [
         ),
     ),
     (
+        errors.InsufficientAuthError(acr_values=["mfa", "hwk"], max_age=300.0),
+        401,
+        {
+            "error": "Insufficient authentication",
+            "details": "A stronger or more recent login is needed",
+            "code": "insufficient_user_authentication",
+        },
+        (
+            ', error="insufficient_user_authentication",'
+            ' error_description="A stronger or more recent login is needed",'
+            ' acr_values="mfa hwk", max_age="300"'
+        ),
+    ),
+    (
         errors.KeysUnavailableError(29.1),
         503,
         {

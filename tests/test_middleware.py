@@ -330,7 +330,7 @@ def test_a_slash_only_mismatch_is_explained_in_the_log(
     """Refused all the same, but the operator reads why."""
     client().get("/", headers=bearer(issuer.token(iss="https://issuer.example/")))
 
-    assert "differs from https://issuer.example in the slash at its end only" in caplog.text
+    assert "differs from https://issuer.example in its final slash only" in caplog.text
 
 
 def test_a_wrong_setting_never_starts(app: EchoApp) -> None:

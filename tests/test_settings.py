@@ -10,7 +10,10 @@ from typing import get_type_hints
 import pytest
 
 from jwt_wsgi import ConfigurationError
+from jwt_wsgi import Issuer
+from jwt_wsgi import Rule
 from jwt_wsgi import Settings
+from jwt_wsgi import assembly
 from jwt_wsgi import settings as module
 from jwt_wsgi.settings import OPTIONS
 from jwt_wsgi.settings import Options
@@ -32,7 +35,10 @@ def problems(environ: dict[str, str] | None = None, /, **options: Any) -> tuple[
 
 #: option -> (its text in the environment, what it means); options of Python objects have no text.
 TEXTS: dict[str, tuple[str, Any]] = {
-    "issuer": ("https://other.example", "https://other.example"),
+    "issuer": (
+        '["https://a.example", {"issuer": "https://b.example"}]',
+        ("https://a.example", "https://b.example"),
+    ),
     "audience": ("a, https://b.example/*", ("a", "https://b.example/*")),
     "jwks_uri": ("https://issuer.example/keys", "https://issuer.example/keys"),
     "jwks": (JWKS, 1),
@@ -43,15 +49,36 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "leeway": ("1m", 60.0),
     "required_claims": ('["sub", "org"]', ("sub", "org")),
     "claims": ('{"org": ["a", "b"], "n": 3}', {"org": ("a", "b"), "n": (3,)}),
+    "max_token_age": ("1h", 3600.0),
+    "profile": ("rfc9068", "rfc9068"),
     "token_types": ("at+jwt application/JWT", ("at+jwt", "jwt")),
     "max_token_size": ("4096", 4096),
+    "token_from": ("header, cookie:session", ("header", "cookie:session")),
     "optional": ("yes", True),
     "public_paths": ("/healthz,/docs/*", ("/healthz", "/docs/*")),
     "required_scopes": ("read write", ("read", "write")),
+    "rules": (
+        (
+            '[{"path": "/a/*", "methods": "GET POST", "scopes": ["read"]},'
+            ' {"path": "/b", "max_age": "5m"}]'
+        ),
+        (
+            Rule("/a/*", methods=frozenset({"GET", "POST"}), scopes=frozenset({"read"})),
+            Rule("/b", max_age=300.0),
+        ),
+    ),
     "skip_preflight": ("on", True),
     "cors_origins": ("https://spa.example *", ("https://spa.example", "*")),
+    "remote_user_claim": ("preferred_username", "preferred_username"),
+    "claim_headers": (
+        "sub=X-User, realm_access.roles=X-Roles",
+        {"sub": "X-User", "realm_access.roles": "X-Roles"},
+    ),
+    "forward_token": ("no", False),
+    "keep_token": ("yes", True),
     "realm": ("my api", "my api"),
     "error_details": ("false", False),
+    "resource": ("https://api.example/v1", "https://api.example/v1"),
     "bound_tokens": ("accept", "accept"),
     "jwks_max_age": ("20m", 1200.0),
     "jwks_refresh_after": ("90s", 90.0),
@@ -67,6 +94,10 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "allow_http": ("1", True),
     "settings_from_request": ("true", True),
 }
+
+
+#: What an option cannot be without.
+BESIDE = {"profile": {"JWT_WSGI_AUDIENCE": "https://api.example"}}
 
 
 @pytest.fixture
@@ -95,6 +126,8 @@ def filled(tmp_path: Path) -> Any:
 
 
 def shown(value: Any) -> Any:
+    if isinstance(value, tuple) and value and isinstance(value[0], Issuer):
+        return tuple(issuer.identifier for issuer in value)
     return len(value) if isinstance(value, module.KeySet) else value
 
 
@@ -103,7 +136,7 @@ def test_an_option_from_the_environment(name: str, filled: Any) -> None:
     """JWT_WSGI_<NAME> is read as the table says."""
     text, meant = map(filled, TEXTS[name])
 
-    settings = load({f"JWT_WSGI_{name.upper()}": text})
+    settings = load(BESIDE.get(name, {}) | {f"JWT_WSGI_{name.upper()}": text})
 
     assert shown(getattr(settings, name)) == meant
 
@@ -114,7 +147,7 @@ def test_an_option_from_a_file(name: str, filled: Any, tmp_path: Path) -> None:
     text, meant = map(filled, TEXTS[name])
     path = tmp_path / "secret"
     path.write_text(text + "\n")
-    environ = {} if name == "issuer" else ISSUER
+    environ = {} if name == "issuer" else ISSUER | BESIDE.get(name, {})
 
     settings = Settings.load({}, environ=environ | {f"JWT_WSGI_{name.upper()}_FILE": str(path)})
 
@@ -126,15 +159,16 @@ def test_an_option_as_a_keyword_and_from_a_request(name: str, filled: Any) -> No
     """Keywords and server-supplied environ keys take the same texts; the keyword wins."""
     text, meant = map(filled, TEXTS[name])
 
-    assert shown(getattr(load(**{name: text}), name)) == meant
-    by_request = Settings.load({}, environ=ISSUER, request={name: text})
+    beside = BESIDE.get(name, {})
+    assert shown(getattr(load(beside, **{name: text}), name)) == meant
+    by_request = Settings.load({}, environ=ISSUER | beside, request={name: text})
     assert shown(getattr(by_request, name)) == meant
 
 
 def test_every_option_has_a_row_here() -> None:
     """The table of options, this table and the keywords' types name the same options."""
     assert TEXTS.keys() == {name for name, option in OPTIONS.items() if option.text}
-    assert Options.__annotations__.keys() == OPTIONS.keys()
+    assert Options.__optional_keys__ == OPTIONS.keys()
     assert get_type_hints(Settings).keys() == OPTIONS.keys()
 
 
@@ -239,7 +273,7 @@ def test_a_secret_is_never_shown() -> None:
     assert "hunter2" not in "".join(problems(secret="hunter2", jwks_headers="hunter2"))
     settings = load(secret="hunter2" * 5)
     assert "hunter2" not in repr(settings)
-    assert "hunter2" not in repr(settings.trusted_issuers(lambda _: None))
+    assert "hunter2" not in repr(assembly.verifier(settings, lambda _: None).issuers)
     assert "hunter2" not in repr(module.jose.secret_key(b"hunter2"))
 
 
@@ -299,7 +333,7 @@ def test_ages_fit_together() -> None:
 
 def test_an_issuer_need_not_be_a_url_if_its_keys_are_given() -> None:
     """Only discovery needs one."""
-    assert load(issuer="accounts.example", jwks=JWKS).issuer == "accounts.example"
+    assert load(issuer="accounts.example", jwks=JWKS).issuers[0].identifier == "accounts.example"
     assert "https" in problems(issuer="accounts.example")[0]
 
 

@@ -1,0 +1,87 @@
+"""From settings to what does the work: issuers with their keys and terms. Fetches nothing."""
+
+from functools import partial
+from typing import Final
+
+from . import jose
+from .claims import claim_checks
+from .events import Emit
+from .fetch import HTTPFetch
+from .issuer import TrustedIssuer
+from .jwks import RemoteKeys
+from .key_file import FileKeys
+from .keys import KeySet
+from .keys import KeySource
+from .settings import Settings
+from .tenants import Tenants
+from .terms import Issuer
+from .verifier import Verifier
+
+#: RFC 9068 section 2.2: what an access token must have.
+_RFC9068: Final = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
+
+
+def verifier(settings: Settings, emit: Emit) -> Verifier:
+    """The verifier of a middleware. With settings from requests each request brings its own."""
+    if settings.settings_from_request:
+        return Verifier({})
+    issuers: dict[str, TrustedIssuer] | Tenants
+    build = partial(trusted, settings, emit=emit)
+    if isinstance(settings.issuer, tuple):
+        issuers = {issuer.identifier: build(issuer) for issuer in settings.issuer}
+        on_verified = None
+    else:
+        issuers = Tenants(settings.issuer, build=build, cooldown=settings.jwks_cooldown)
+        on_verified = issuers.proven
+    return Verifier(
+        issuers,
+        max_token_size=settings.max_token_size,
+        accept_bound_tokens=settings.bound_tokens == "accept",
+        on_verified=on_verified,
+    )
+
+
+def trusted(settings: Settings, issuer: Issuer, *, emit: Emit) -> TrustedIssuer:
+    """One issuer, ready to be asked. Raises :class:`~jwt_wsgi.errors.ConfigurationError`."""
+    own = settings.for_issuer(issuer)
+    default = ("HS256",) if own.secret is not None else jose.DEFAULT_ALGORITHMS
+    profiled = own.profile == "rfc9068"
+    return TrustedIssuer(
+        issuer.identifier,
+        issuer.keys or _keys(own, issuer.identifier, emit),
+        frozenset(own.algorithms or default),
+        frozenset(("at+jwt",) if profiled else own.token_types),
+        claim_checks(
+            leeway=own.leeway,
+            max_age=own.max_token_age,
+            audience=(*own.audience, own.resource) if own.resource else own.audience,
+            required=(*own.required_claims, *(_RFC9068 if profiled else ())),
+            expected=own.claims or {},
+            own=own.checks,
+        ),
+    )
+
+
+def _keys(own: Settings, identifier: str, emit: Emit) -> KeySource:
+    if own.secret is not None:
+        return KeySet.single(jose.secret_key(own.secret))
+    if inline := own.jwks or own.public_key:
+        return inline
+    if own.jwks_file:
+        return FileKeys(own.jwks_file, emit=emit, max_keys=own.jwks_max_keys)
+    return RemoteKeys(
+        identifier,
+        jwks_uri=own.jwks_uri,
+        fetch=HTTPFetch(
+            max_bytes=own.jwks_max_bytes,
+            verify=own.jwks_verify or True,
+            cert=own.jwks_cert,
+            headers=own.jwks_headers or {},
+            allow_http=own.allow_http,
+        ),
+        policy=own.policy,
+        emit=emit,
+        leeway=own.leeway,
+        allow_http=own.allow_http,
+        max_keys=own.jwks_max_keys,
+    )
