@@ -22,6 +22,7 @@ TOWER = [
     "discovery",
     "jwks",
     "rules",
+    "shared_issuers",
     "issuer",
     "terms",
     "tenants",
