@@ -54,7 +54,7 @@ def trusted(settings: Settings, issuer: Issuer, *, emit: Emit) -> TrustedIssuer:
         claim_checks(
             leeway=own.leeway,
             max_age=own.max_token_age,
-            audience=(*own.audience, own.resource) if own.resource else own.audience,
+            audience=own.accepted_audience,
             required=(*own.required_claims, *(_RFC9068 if profiled else ())),
             expected=own.claims or {},
             own=own.checks,

@@ -25,6 +25,7 @@ from typing import TypeAlias
 from typing import Unpack
 
 from . import jose
+from . import shared_issuers
 from . import values
 from .bearer import environ_key
 from .bearer import place
@@ -440,8 +441,16 @@ class Settings:
                 yield ("issuer", *KEY_SLOT), f"issuer: {told}: {wrong}"
         if self.jwks_uri and (wrong := self._url_problem(self.jwks_uri)):
             yield ("jwks_uri",), f"jwks_uri: {printable(self.jwks_uri, 80)}: {wrong}"
+        for issuer in self.issuers:
+            if wrong := shared_issuers.unsafe(
+                issuer.identifier,
+                audience=self.accepted_audience,
+                expected_claims=self.claims or (),
+                has_own_checks=bool(self.checks),
+            ):
+                yield ("issuer", "audience", "claims", "checks"), wrong
         yield from self._algorithm_problems()
-        if self.profile and not (self.audience or self.resource):
+        if self.profile and not self.accepted_audience:
             yield ("profile", "audience", "resource"), "audience: profile rfc9068 needs it"
         if self.profile and set(self.token_types) - {"at+jwt"}:
             yield ("profile", "token_types"), "token_types: profile rfc9068 is at+jwt; leave it out"
@@ -477,6 +486,11 @@ class Settings:
             cooldown=self.jwks_cooldown,
             timeout=self.jwks_timeout,
         )
+
+    @property
+    def accepted_audience(self) -> tuple[str, ...]:
+        """``audience``, and ``resource``, which is one (RFC 9728 section 3.3)."""
+        return (*self.audience, self.resource) if self.resource else self.audience
 
     @property
     def request_rules(self) -> tuple[Rule, ...]:
