@@ -4,6 +4,7 @@ from functools import partial
 from typing import Final
 
 from . import jose
+from .cache import CachingVerifier
 from .claims import claim_checks
 from .events import Emit
 from .fetch import HTTPFetch
@@ -21,7 +22,7 @@ from .verifier import Verifier
 _RFC9068: Final = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
 
 
-def verifier(settings: Settings, emit: Emit) -> Verifier:
+def verifier(settings: Settings, emit: Emit) -> Verifier | CachingVerifier:
     """The verifier of a middleware. With settings from requests each request brings its own."""
     if settings.settings_from_request:
         return Verifier({})
@@ -33,12 +34,13 @@ def verifier(settings: Settings, emit: Emit) -> Verifier:
     else:
         issuers = Tenants(settings.issuer, build=build, cooldown=settings.jwks_cooldown)
         on_verified = issuers.proven
-    return Verifier(
+    bare = Verifier(
         issuers,
         max_token_size=settings.max_token_size,
         accept_bound_tokens=settings.bound_tokens == "accept",
         on_verified=on_verified,
     )
+    return CachingVerifier(bare, settings.token_cache_size) if settings.token_cache_size else bare
 
 
 def trusted(settings: Settings, issuer: Issuer, *, emit: Emit) -> TrustedIssuer:
@@ -57,8 +59,10 @@ def trusted(settings: Settings, issuer: Issuer, *, emit: Emit) -> TrustedIssuer:
             audience=own.accepted_audience,
             required=(*own.required_claims, *(_RFC9068 if profiled else ())),
             expected=own.claims or {},
-            own=own.checks,
         ),
+        own.checks,
+        own.leeway,
+        own.max_token_age,
     )
 
 

@@ -54,8 +54,9 @@ def token_of(environ: "WSGIEnvironment", places: Sequence[Place], *, optional: b
 
     Raises :class:`MultipleTokensError` (RFC 6750 section 2), else as :class:`Place`.
     """
-    lenient = optional or len(places) > 1
-    found = [token for place in places if (token := place.read(environ, lenient)) is not None]
+    if len(places) == 1:
+        return places[0].read(environ, optional)
+    found = [token for place in places if (token := place.read(environ, True)) is not None]
     if len(found) > 1:
         raise MultipleTokensError
     return found[0] if found else None

@@ -4,9 +4,9 @@ A check is a function ``(claims, now)`` that raises
 :class:`~jwt_wsgi.errors.InvalidTokenError`, or, if it is yours, returns False to refuse.
 """
 
+import math
 from collections.abc import Callable
 from collections.abc import Collection
-from collections.abc import Iterable
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -27,9 +27,14 @@ class Claims(dict[str, Any]):
 
     __slots__ = ("header",)
 
-    def __init__(self, claims: Mapping[str, Any], header: Mapping[str, Any]) -> None:
-        super().__init__(claims)
-        self.header = dict(header)
+    header: dict[str, Any]
+
+    @classmethod
+    def of(cls, claims: Mapping[str, Any], header: Mapping[str, Any]) -> "Claims":
+        """Copies of both, one level deep."""
+        own = cls(claims)
+        own.header = dict(header)
+        return own
 
 
 def claim_checks(
@@ -39,7 +44,6 @@ def claim_checks(
     audience: Collection[str] = (),
     required: Collection[str] = (),
     expected: Mapping[str, Collection[Any]] = MappingProxyType({}),
-    own: Iterable[Check] = (),
 ) -> tuple[Check, ...]:
     """Every check that needs no key, in the order in which they are made."""
     checks: list[Check] = [check_times(leeway)]
@@ -52,7 +56,7 @@ def claim_checks(
         checks.append(check_required(required))
     if expected:
         checks.append(check_expected(expected))
-    return (*checks, *own)
+    return tuple(checks)
 
 
 def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
@@ -82,6 +86,18 @@ def check_times(leeway: float) -> Check:
             raise InvalidTokenError("token_not_yet_valid", f"for {begins - now:.0f} s more")
 
     return check
+
+
+def lifetime(
+    claims: Mapping[str, Any], *, leeway: float, max_age: float | None
+) -> tuple[float, float]:
+    """From when until when the two checks of times let these claims pass; they have passed once."""
+    begins, ends = numeric_date(claims, "nbf"), numeric_date(claims, "exp")
+    starts, stops = [-math.inf if begins is None else begins], [math.inf if ends is None else ends]
+    if max_age is not None and (issued := numeric_date(claims, "iat")) is not None:
+        starts.append(issued)
+        stops.append(issued + max_age)
+    return max(starts) - leeway, min(stops) + leeway
 
 
 def check_age(max_age: float, leeway: float) -> Check:
@@ -144,9 +160,9 @@ def check_audience(audience: Collection[str]) -> Check:
             return
         values = claims.get("aud", [])
         values = [values] if isinstance(values, str) else values
-        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        if not isinstance(values, list) or not all(map(_is_string, values)):
             raise InvalidTokenError("audience_mismatch", "aud is no string and no list of strings")
-        if not any(value in exact or _is_below(value, below) for value in values):
+        if exact.isdisjoint(values) and not any(_is_below(value, below) for value in values):
             remedy = "" if audience else "; set audience to the value this API is known by"
             raise InvalidTokenError("audience_mismatch", f"aud names none of ours{remedy}")
 
@@ -182,6 +198,10 @@ def scopes(claims: Mapping[str, Any]) -> frozenset[str]:
     if isinstance(value, list) and all(isinstance(scope, str) for scope in value):
         return frozenset(value)
     return frozenset()
+
+
+def _is_string(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _equal(one: object, other: object) -> bool:

@@ -51,12 +51,15 @@ class Injection:
 
     def inject(self, environ: "WSGIEnvironment", claims: Claims, token: str) -> None:
         """Tell the application, all of it or nothing. Raises :class:`InvalidTokenError`."""
-        told = {key: _value(claims, claim) for claim, key in self._headers.items()}
+        told: dict[str, str | None] = {}
+        for claim, key in self._headers.items():
+            told[key] = _value(claims, claim)
         if self._user is not None:
             told |= {"REMOTE_USER": _user(claims, self._user), "AUTH_TYPE": "Bearer"}
         if self._keep_token:
             told[TOKEN] = token
-        environ.update((key, value) for key, value in told.items() if value is not None)
+        if told:
+            environ.update((key, value) for key, value in told.items() if value is not None)
         environ[PAYLOAD], environ[HEADER] = claims, claims.header
 
 

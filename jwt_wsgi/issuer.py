@@ -28,7 +28,9 @@ OTHER_KINDS: Final = frozenset(
 class TrustedIssuer:
     """An issuer ready to be asked: its keys and its terms, with nothing left to decide.
 
-    ``token_types`` empty: any but :data:`OTHER_KINDS`. ``checks`` are made in their order.
+    ``token_types`` empty: any but :data:`OTHER_KINDS`. ``checks`` need no key and are made in
+    their order; ``own_checks``, the user's, see verified claims only, at every use. ``leeway``
+    and ``max_age`` in seconds, as the checks have them.
     """
 
     identifier: str
@@ -36,6 +38,9 @@ class TrustedIssuer:
     algorithms: frozenset[str]
     token_types: frozenset[str]
     checks: Sequence[Check]
+    own_checks: Sequence[Check] = ()
+    leeway: float = 0.0
+    max_age: float | None = None
 
     def check_header(self, header: Mapping[str, Any]) -> None:
         """Refuse algorithms and kinds of token that were not asked for."""
@@ -51,6 +56,11 @@ class TrustedIssuer:
     def check_claims(self, claims: Mapping[str, Any], now: float) -> None:
         """Make every check; the first that fails names the reason. ``now``: seconds since 1970."""
         for check in self.checks:
+            check(claims, now)
+
+    def check_own(self, claims: Mapping[str, Any], now: float) -> None:
+        """Make the user's checks; one that returns False refuses as well."""
+        for check in self.own_checks:
             if check(claims, now) is False:
                 raise InvalidTokenError("claim_invalid", "a check of this API's own refused it")
 

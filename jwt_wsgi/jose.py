@@ -14,6 +14,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+from types import MappingProxyType
 from typing import Any
 from typing import Final
 from typing import NamedTuple
@@ -47,6 +48,9 @@ PublicKey: TypeAlias = (
 )
 
 
+_NO_HEADS: Final[Mapping[bytes, dict[str, Any]]] = MappingProxyType({})
+
+
 class UnusableKeyError(Exception):
     """This key cannot verify tokens; the message says why, in our words."""
 
@@ -56,8 +60,10 @@ class UnverifiedToken(NamedTuple):
 
     header: dict[str, Any]
     claims: dict[str, Any]
+    payload: bytes  # the claims as JSON
     signed: bytes
     signature: bytes
+    head: bytes  # the header as it was sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +87,14 @@ class Algorithm:
     names: frozenset[str]
 
 
-def parse(token: str) -> UnverifiedToken:
+def parse(token: str, heads: Mapping[bytes, dict[str, Any]] = _NO_HEADS) -> UnverifiedToken:
     """Take a compact JWS apart (RFC 7515 section 3.1), strictly.
 
+    ``heads``: headers of tokens that have verified, by their encoded form, not parsed again.
     Raises :class:`InvalidTokenError` ``token_malformed`` for anything else, however broken.
     """
     try:
-        return _parse(token)
+        return _parse(token, heads)
     except Exception as error:  # RecursionError, UnicodeError, ...: a hostile token is no 500
         reason = str(error) if isinstance(error, _MalformedError) else type(error).__name__
         raise InvalidTokenError("token_malformed", reason) from error
@@ -143,19 +150,24 @@ def secret_key(secret: bytes) -> Key:
     return Key("oct", "", secret)
 
 
-def _parse(token: str) -> UnverifiedToken:
+def _parse(token: str, heads: Mapping[bytes, dict[str, Any]]) -> UnverifiedToken:
     encoded = token.encode("ascii")
     signed, dot, signature = encoded.rpartition(b".")
     header, second_dot, payload = signed.partition(b".")
     if not (dot and second_dot) or b"." in payload:
         raise _MalformedError("a compact JWS has three parts")
-    if len(header) > MAX_HEADER_SIZE:
+    jose_header = heads.get(header) or _header(header)
+    json_ = _base64url(payload)
+    claims = _json_object(json_)
+    return UnverifiedToken(jose_header, claims, json_, signed, _base64url(signature), header)
+
+
+def _header(encoded: bytes) -> dict[str, Any]:
+    if len(encoded) > MAX_HEADER_SIZE:
         raise _MalformedError(f"the header is longer than {MAX_HEADER_SIZE} characters")
-    jose_header = _json_object(_base64url(header))
-    _check_header(jose_header)
-    return UnverifiedToken(
-        jose_header, _json_object(_base64url(payload)), signed, _base64url(signature)
-    )
+    header = _json_object(_base64url(encoded))
+    _check_header(header)
+    return header
 
 
 def _check_header(header: dict[str, Any]) -> None:

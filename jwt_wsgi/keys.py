@@ -52,7 +52,7 @@ class KeySet:
     A key is built when a token first asks for it: a set of a thousand costs no request.
     """
 
-    __slots__ = ("_any_kid", "_by_kid", "_digest", "_members", "dropped")
+    __slots__ = ("_any_kid", "_by_kid", "_digest", "_found", "_members", "dropped")
 
     def __init__(
         self,
@@ -66,6 +66,8 @@ class KeySet:
         self.dropped = tuple(dropped)
         self._digest: str | None = None
         self._by_kid: dict[str, list[_Member]] = {}
+        #: What was found, by kid and alg: no more than there are keys, so strangers fill nothing.
+        self._found: dict[tuple[str | None, str], tuple[jose.Key, ...]] = {}
         for member in self._members:
             if member.kid is not None:
                 self._by_kid.setdefault(member.kid, []).append(member)
@@ -106,19 +108,30 @@ class KeySet:
         """One key without a name, for tokens of any ``kid``: a PEM key, a shared secret."""
         return cls([_Member(None, key.kty, key.crv, None, None, key)], any_kid=True)
 
+    def current(self) -> "KeySet":
+        """The set in use now, as every source of sets has it."""
+        return self
+
     def candidates(self, header: Mapping[str, Any]) -> tuple[jose.Key, ...]:
         """The keys that fit ``kid``, ``alg``, ``kty``, ``crv``, ``use`` and ``key_ops``."""
         return self.find(header)
 
     def find(self, header: Mapping[str, Any]) -> tuple[jose.Key, ...]:
         """As :meth:`candidates`; () if there is none."""
+        found = self._found.get((header.get("kid"), header["alg"]))
+        return self._find(header) if found is None else found
+
+    def _find(self, header: Mapping[str, Any]) -> tuple[jose.Key, ...]:
         kid = header.get("kid")
         algorithm = jose.ALGORITHMS[header["alg"]]
         members: Sequence[_Member] = self._members
         if kid is not None and not self._any_kid:
             members = self._by_kid.get(kid, ())
         fitting = [member for member in members if member.fits(algorithm)][:MAX_CANDIDATES]
-        return tuple(key for member in fitting if (key := member.key()))
+        keys = tuple(key for member in fitting if (key := member.key()))
+        if keys and not (self._any_kid and kid is not None):  # so it has an entry a key at most
+            self._found[kid, header["alg"]] = keys
+        return keys
 
     @property
     def kids(self) -> tuple[str, ...]:

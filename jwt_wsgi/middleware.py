@@ -1,6 +1,5 @@
 """The WSGI middleware: one request is one straight line, :meth:`JWTMiddleware.authenticate`."""
 
-import time
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -117,7 +116,7 @@ class JWTMiddleware:
                 return
             raise MissingTokenError
         claims = self.verifier.verify(token)
-        rule.authorize(claims, time.time())
+        rule.authorize(claims)
         self._injection.inject(environ, claims, token)
         if self.settings.on_event:
             self._emit(Accepted(claims["iss"], claims.header["alg"]))

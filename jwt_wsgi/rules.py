@@ -3,6 +3,8 @@
 Takes a method and a path, no environ, so that it can be read and tested as a table.
 """
 
+import time
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -59,8 +61,8 @@ class Rule:
         """Scopes that are enough, for a challenge."""
         return (*sorted(self.scopes), *list(self.any_scope)[:1])
 
-    def authorize(self, claims: Mapping[str, Any], now: float) -> None:
-        """Raise unless the claims permit the request; ``now``: seconds since 1970.
+    def authorize(self, claims: Mapping[str, Any], clock: Callable[[], float] = time.time) -> None:
+        """Raise unless the claims permit the request; ``clock``: seconds since 1970.
 
         Raises :class:`InsufficientScopeError` or :class:`InsufficientAuthError`.
         """
@@ -74,7 +76,7 @@ class Rule:
             if not claims_.has_one_of(claims_.find(claims, name), values):
                 raise InsufficientScopeError(f"{name} has no accepted value", scope=self.scope)
         if self.acr_values or self.max_age is not None:
-            self._step_up(claims, now)
+            self._step_up(claims, clock())
 
     def _step_up(self, claims: Mapping[str, Any], now: float) -> None:
         """RFC 9470 section 3: what is missing is not enough."""
@@ -123,7 +125,9 @@ class Rules:
             matching = self._below.get(path[:cut])
             cut = path.rfind("/", 0, cut)
         for rule in matching or ():
-            if rule.takes(method) and (rule.token is Token.REQUIRED or is_plain(path)):
+            if rule.methods is not None and not rule.takes(method):
+                continue
+            if rule.token is Token.REQUIRED or is_plain(path):
                 return rule
         return REQUIRE_TOKEN
 

@@ -88,6 +88,7 @@ class Options(IssuerOptions, total=False):
     jwks_headers: str | Mapping[str, str]
     unavailable_status: int | str
     allow_http: bool | str
+    token_cache_size: int | str
     settings_from_request: bool | str
     on_event: Hook | Iterable[Hook]
 
@@ -306,6 +307,11 @@ class Settings:
     )
     allow_http: bool = _option(
         values.read_boolean, "Permit issuers and JWKS over `http` off loopback.", False
+    )
+    token_cache_size: int = _option(
+        values.read_integer(0, 1_000_000),
+        "Verified tokens remembered in each process, about 2 KiB each; `0`: none.",
+        4096,
     )
     settings_from_request: bool = _option(
         values.read_boolean,

@@ -4,7 +4,11 @@ import time
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from itertools import islice
+from typing import Any
+from typing import Final
+from typing import NamedTuple
 from typing import Protocol
 
 from . import jose
@@ -13,6 +17,9 @@ from .errors import AuthError
 from .errors import InvalidTokenError
 from .events import printable
 from .issuer import TrustedIssuer
+
+#: Headers that are remembered; an issuer has one for each of its keys.
+MAX_HEADS: Final = 512
 
 
 class Issuers(Protocol):
@@ -34,6 +41,18 @@ class Issuers(Protocol):
         """Whether it is one of those, at no cost."""
 
 
+class Verified(NamedTuple):
+    """What need not be done again while the key is there and the time is right."""
+
+    issuer: TrustedIssuer
+    key: jose.Key
+    token: jose.UnverifiedToken
+
+    def own_claims(self) -> Claims:
+        """The claims, for whoever gets them first."""
+        return Claims.of(self.token.claims, self.token.header)
+
+
 class Verifier:
     """Verifies tokens of the issuers it was given. Knows nothing of HTTP or WSGI.
 
@@ -42,8 +61,8 @@ class Verifier:
         claims = middleware.verifier.verify(token)  # or AuthError
 
     ``accept_bound_tokens``: something in front has checked the proof that goes with a token
-    that has ``cnf`` (RFC 9449, RFC 8705). ``on_verified`` is told the issuer of each good
-    signature. ``clock`` returns seconds since 1970.
+    that has ``cnf`` (RFC 9449, RFC 8705). ``revoked(claims)`` is asked at every use of a token.
+    ``on_verified`` is told the issuer of each good signature. ``clock``: seconds since 1970.
     """
 
     def __init__(
@@ -52,14 +71,17 @@ class Verifier:
         *,
         max_token_size: int = 16384,
         accept_bound_tokens: bool = False,
+        revoked: Callable[[Mapping[str, Any]], bool] | None = None,
         on_verified: Callable[[TrustedIssuer], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.issuers = issuers
+        self.clock = clock
         self._max_token_size = max_token_size
         self._accept_bound_tokens = accept_bound_tokens
+        self._revoked = revoked
         self._on_verified = on_verified
-        self._clock = clock
+        self._heads: dict[bytes, dict[str, Any]] = {}
 
     def verify(self, token: str) -> Claims:
         """Return the claims of ``token``, or raise the :class:`AuthError` that says why not.
@@ -67,25 +89,52 @@ class Verifier:
         Raises :class:`InvalidTokenError` for a bad token and
         :class:`~jwt_wsgi.errors.KeysUnavailableError` if its key cannot be had now.
         """
+        verified = self.authenticate(token)
+        claims = verified.own_claims()
+        self.admit(verified.issuer, claims)
+        return claims
+
+    def authenticate(self, token: str) -> Verified:
+        """Everything but what is asked at every use; raises as :meth:`verify`."""
         if len(token) > self._max_token_size:
             raise InvalidTokenError("token_malformed", "the token is too long")
-        unverified = jose.parse(token)
+        unverified = jose.parse(token, self._heads)
         try:
-            return self._verify(unverified)
+            return self._authenticate(unverified)
         except AuthError as error:
-            error.token = facts(unverified)
+            error.token = facts(unverified.header, unverified.claims)
             raise
 
-    def _verify(self, token: jose.UnverifiedToken) -> Claims:
+    def admit(self, issuer: TrustedIssuer, claims: Claims) -> None:
+        """What is asked at every use of a token: the user's checks, and whether it is revoked."""
+        try:
+            if issuer.own_checks:
+                issuer.check_own(claims, self.clock())
+            if self._revoked is not None and self._revoked(claims):
+                raise InvalidTokenError("token_revoked")
+        except AuthError as error:
+            error.token = facts(claims.header, claims)
+            raise
+
+    def _authenticate(self, token: jose.UnverifiedToken) -> Verified:
         issuer = self._issuer_of(token)
         issuer.check_header(token.header)
-        issuer.check_claims(token.claims, self._clock())  # before keys: costs no fetch, no crypto
-        self._check_signature(token, issuer)
+        issuer.check_claims(token.claims, self.clock())  # before keys: costs no fetch, no crypto
+        key = self._check_signature(token, issuer)
+        if token.head not in self._heads:
+            self._remember_head(token)
         if self._on_verified is not None:
             self._on_verified(issuer)
         if "cnf" in token.claims and not self._accept_bound_tokens:
             raise InvalidTokenError("token_bound", "it has cnf and came as a plain bearer token")
-        return Claims(token.claims, token.header)
+        return Verified(issuer, key, token)
+
+    def _remember_head(self, token: jose.UnverifiedToken) -> None:
+        """Spare the next token of this key the parsing. Flat headers only: they are shared."""
+        if not any(isinstance(value, list | dict) for value in token.header.values()):
+            if len(self._heads) >= MAX_HEADS:
+                self._heads = {}
+            self._heads[token.head] = token.header
 
     def _issuer_of(self, token: jose.UnverifiedToken) -> TrustedIssuer:
         """The unverified ``iss`` only selects from the issuers we trust (RFC 8725 section 3.8)."""
@@ -103,22 +152,22 @@ class Verifier:
                 return f"iss differs from {other} in its final slash only; configure it as it is"
         return f"iss is none of {', '.join(islice(self.issuers, 5))}"
 
-    def _check_signature(self, token: jose.UnverifiedToken, issuer: TrustedIssuer) -> None:
+    def _check_signature(self, token: jose.UnverifiedToken, issuer: TrustedIssuer) -> jose.Key:
         algorithm, tried = token.header["alg"], 0
         for key in issuer.keys.candidates(token.header):
             if jose.verify(algorithm, key, token.signed, token.signature):
-                return
+                return key
             tried += 1
         if not tried:
             raise InvalidTokenError("key_not_found", "no key of the issuer fits kid and alg")
         raise InvalidTokenError("signature_invalid", f"{tried} keys tried")
 
 
-def facts(token: jose.UnverifiedToken) -> dict[str, str]:
+def facts(header: Mapping[str, Any], claims: Mapping[str, Any]) -> dict[str, str]:
     """What a log line may say of a token that is not verified: escaped and cut."""
     named = {
-        "issuer": token.claims.get("iss"),
-        "algorithm": token.header.get("alg"),
-        "kid": token.header.get("kid"),
+        "issuer": claims.get("iss"),
+        "algorithm": header.get("alg"),
+        "kid": header.get("kid"),
     }
     return {name: printable(value) for name, value in named.items() if value is not None}

@@ -8,6 +8,7 @@ from jwt_wsgi import InvalidTokenError
 from jwt_wsgi.claims import claim_checks
 from jwt_wsgi.claims import find
 from jwt_wsgi.claims import scopes
+from jwt_wsgi.issuer import TrustedIssuer
 
 NOW = 1_000_000.0
 
@@ -177,15 +178,15 @@ def test_a_path_into_nothing_finds_nothing() -> None:
         assert find(claims, "a.b.c") is None
 
 
-def test_own_checks_come_last_and_may_say_false() -> None:
-    """None and True pass."""
-    order: list[str] = []
+def test_own_checks_may_say_false() -> None:
+    """They see verified claims, at every use; None and True pass."""
 
     def own(claims: Any, now: float) -> bool:
-        order.append("own")
         return bool(claims.get("good"))
 
-    assert refused({"good": 1}, own=[own]) is None
-    assert refused({}, own=[own]) == "claim_invalid"
-    assert refused({"exp": 1}, own=[own]) == "token_expired"
-    assert order == ["own", "own"]
+    issuer = TrustedIssuer("https://i", None, frozenset(), frozenset(), (), (own, lambda *_: None))  # type: ignore[arg-type]
+    issuer.check_own({"good": 1}, 0.0)
+    with pytest.raises(InvalidTokenError) as caught:
+        issuer.check_own({}, 0.0)
+
+    assert caught.value.code == "claim_invalid"

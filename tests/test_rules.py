@@ -104,11 +104,11 @@ def test_methods() -> None:
 def test_scopes_are_all_needed() -> None:
     """T33: all of them, by word."""
     rule = Rule("/*", scopes=frozenset({"read", "write"}))
-    rule.authorize({"scope": "write read"}, 0.0)
+    rule.authorize({"scope": "write read"})
 
     for scope in ("read", "readwrite", "read,write", ""):
         with pytest.raises(InsufficientScopeError):
-            rule.authorize({"scope": scope}, 0.0)
+            rule.authorize({"scope": scope})
 
 
 def test_a_decision_costs_the_same_with_a_thousand_rules() -> None:

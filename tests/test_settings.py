@@ -92,6 +92,7 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "jwks_headers": ("X-Key=abc", {"X-Key": "abc"}),
     "unavailable_status": ("401", 401),
     "allow_http": ("1", True),
+    "token_cache_size": ("0", 0),
     "settings_from_request": ("true", True),
 }
 

@@ -1,0 +1,334 @@
+"""Verified tokens that are remembered: never longer, for anybody else, or shared."""
+
+import json
+import sys
+import time
+from typing import Any
+
+import pytest
+from conftest import EchoApp
+from conftest import bearer
+from werkzeug.test import Client
+
+from jwt_wsgi import InvalidTokenError
+from jwt_wsgi import JWTMiddleware
+from jwt_wsgi import jose
+from jwt_wsgi.assembly import trusted
+from jwt_wsgi.cache import BYTES_PER_TOKEN
+from jwt_wsgi.cache import CachingVerifier
+from jwt_wsgi.claims import check_age
+from jwt_wsgi.claims import check_times
+from jwt_wsgi.claims import lifetime
+from jwt_wsgi.keys import KeySet
+from jwt_wsgi.settings import Settings
+from jwt_wsgi.testing import FakeIssuer
+from jwt_wsgi.verifier import Verifier
+
+
+class World:
+    """A caching verifier whose clock and keys can be set, and that counts signatures."""
+
+    def __init__(self, size: int = 8, **options: Any) -> None:
+        self.issuer = FakeIssuer("https://issuer.example")
+        self.now = time.time()
+        self.signatures = 0
+        self.revoked: list[str] = []
+        self.source = Source(KeySet.of(self.issuer.jwks()))
+        settings = Settings.of(issuer=self.issuer.issuer, jwks=self.issuer.jwks(), **options)
+        (plain,) = settings.issuers
+        self.trusted = trusted(settings, plain, emit=lambda _: None)
+        object.__setattr__(self.trusted, "keys", self.source)
+        self.issuers = {self.issuer.issuer: self.trusted}
+        bare = Verifier(
+            self.issuers,
+            clock=lambda: self.now,
+            revoked=lambda claims: claims["sub"] in self.revoked,
+            on_verified=self.count,
+        )
+        self.verifier = CachingVerifier(bare, size)
+
+    def count(self, _: object) -> None:
+        self.signatures += 1
+
+    def verify(self, token: str) -> Any:
+        """The claims, or the code of the refusal."""
+        try:
+            return self.verifier.verify(token)
+        except InvalidTokenError as error:
+            return error.code
+
+    @property
+    def remembered(self) -> int:
+        return len(self.verifier._young) + len(self.verifier._old)
+
+
+class Source:
+    """A key source whose set is replaced as a whole."""
+
+    def __init__(self, keyset: KeySet) -> None:
+        self.keyset = keyset
+
+    def current(self) -> KeySet:
+        return self.keyset
+
+    def candidates(self, header: Any) -> tuple[jose.Key, ...]:
+        return self.keyset.find(header)
+
+
+def test_a_token_is_verified_once() -> None:
+    """Every use gets the same claims and header, as objects of its own."""
+    world = World()
+    token = world.issuer.token(aud=None, roles=["a"], address={"city": "x"})
+
+    first, second, third = (world.verify(token) for _ in range(3))
+
+    assert world.signatures == 1
+    assert first == second == third
+    assert first.header == third.header == {"alg": "EdDSA", "typ": "JWT", "kid": "key-1"}
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"roles": ["a", "b"], "address": {"city": "x"}},
+        {"deep": {"list": [1, {"a": [2]}]}, "matrix": [[1], [2]]},
+        {},
+    ],
+    ids=["shallow", "deep", "flat"],
+)
+def test_the_app_may_change_what_it_gets(claims: dict[str, Any]) -> None:
+    """Down to the last list; no later request sees it."""
+    world = World()
+    token = world.issuer.token(**claims)
+
+    def spoil(value: Any) -> None:
+        for member in list(value.values()) if isinstance(value, dict) else value:
+            if isinstance(member, dict | list):
+                spoil(member)
+        value.clear()
+
+    good = dict(world.verify(token))
+    good = json.loads(json.dumps(good))
+    for _ in range(4):
+        mine = world.verify(token)
+        assert mine == good
+        assert mine.header["kid"] == "key-1"
+        spoil(mine)
+        spoil(mine.header)
+    assert world.signatures == 1
+
+
+def test_it_ends_the_moment_it_expires() -> None:
+    """Leeway included, to the second that the check itself has."""
+    world = World()
+    token = world.issuer.token(exp=int(world.now) + 100)
+    assert world.verify(token)["sub"]
+
+    world.now = int(world.now) + 129.999
+    assert world.verify(token)["sub"]
+    world.now += 0.001
+    assert world.verify(token) == "token_expired"
+
+
+def test_a_clock_that_is_set_back_brings_nothing_forward() -> None:
+    """nbf is asked at every use as well."""
+    world = World()
+    token = world.issuer.token(nbf=int(world.now), exp=int(world.now) + 1000)
+    assert world.verify(token)["sub"]
+
+    world.now -= 60
+    assert world.verify(token) == "token_not_yet_valid"
+
+
+def test_it_ends_with_max_token_age() -> None:
+    """Whatever exp says."""
+    world = World(max_token_age=60)
+    token = world.issuer.token(iat=int(world.now), exp=int(world.now) + 1000)
+    assert world.verify(token)["sub"]
+
+    world.now += 91
+    assert world.verify(token) == "token_too_old"
+
+
+def test_it_dies_with_its_key() -> None:
+    """A key that is gone takes its tokens along; one that stays in another set does not."""
+    world = World()
+    token = world.issuer.token()
+    assert world.verify(token)["sub"]
+
+    world.issuer.rotate()
+    world.source.keyset = KeySet.of(world.issuer.jwks())
+    assert world.verify(token)["sub"]
+    assert world.signatures == 2
+
+    world.issuer.rotate(keep=False)
+    world.source.keyset = KeySet.of(world.issuer.jwks())
+    assert world.verify(token) == "key_not_found"
+
+
+def test_a_key_that_goes_while_its_token_is_verified_is_not_remembered() -> None:
+    """The set of after the signature counts."""
+    world = World()
+    token = world.issuer.token()
+    world.issuer.rotate(keep=False)
+    other = KeySet.of(world.issuer.jwks())
+    world.verifier._verifier._on_verified = lambda _: setattr(world.source, "keyset", other)
+
+    assert world.verify(token)["sub"]
+    assert world.remembered == 0
+
+
+def test_it_ends_when_it_is_revoked() -> None:
+    """Revocation is asked at every use."""
+    world = World()
+    token = world.issuer.token(sub="ada")
+    assert world.verify(token)["sub"] == "ada"
+
+    world.revoked.append("ada")
+    assert world.verify(token) == "token_revoked"
+    world.revoked.clear()
+    assert world.verify(token)["sub"] == "ada"
+    assert world.signatures == 1
+
+
+def test_own_checks_are_made_at_every_use() -> None:
+    """They may change their mind."""
+    answers = [True, True, False, True]
+    world = World(checks=[lambda claims, now: answers.pop(0)])
+    token = world.issuer.token()
+
+    assert [isinstance(world.verify(token), dict) for _ in range(4)] == [True, True, False, True]
+    assert world.signatures == 1
+
+
+def test_it_ends_when_the_issuer_is_trusted_no_longer() -> None:
+    """A function that names issuers may take one back."""
+    world = World()
+    token = world.issuer.token()
+    assert world.verify(token)["sub"]
+
+    world.issuers.clear()
+    assert world.verify(token) == "issuer_not_trusted"
+
+
+def test_strangers_fill_nothing() -> None:
+    """Only what has verified is remembered, and refusals never are."""
+    world = World()
+    good = world.issuer.token()
+    for number in range(50):
+        world.verify(world.issuer.wrong_key()(n=number))
+        world.verify(world.issuer.token(n=number, exp=1))
+        world.verify(good[: -number - 2] + "A" * (number + 1))
+
+    assert world.remembered == 0
+    assert len(world.verifier._verifier._heads) == 0
+    assert world.verify(good)["sub"]
+    assert world.remembered == 1
+
+
+def test_another_token_is_another_token() -> None:
+    """One that differs in a single character, or only continues, is verified for itself."""
+    world = World()
+    token = world.issuer.token()
+    assert world.verify(token)["sub"]
+
+    for position in range(len(token)):
+        changed = (
+            token[:position] + ("A" if token[position] != "A" else "B") + token[position + 1 :]
+        )
+        assert isinstance(world.verify(changed), str)
+    assert isinstance(world.verify(token + "A"), str)
+    assert isinstance(world.verify(token[:-1]), str)
+    assert isinstance(world.verify("\ud800" + token), str)
+
+
+def test_memory_is_bounded_in_tokens() -> None:
+    """What is used survives what comes once; the rest is forgotten."""
+    world = World(size=8)
+    hot = world.issuer.token(sub="hot")
+    for number in range(100):
+        world.verify(world.issuer.token(n=number))
+        world.verify(hot)
+        assert world.remembered <= 9
+
+    assert world.signatures == 101
+
+
+def test_memory_is_bounded_in_bytes() -> None:
+    """A few large tokens take the place of many small ones."""
+    world = World(size=1000)
+    kept = []
+    for number in range(300):
+        world.verify(world.issuer.token(n=number, filling="x" * 9000))
+        entries = [*world.verifier._young.values(), *world.verifier._old.values()]
+        kept.append(sum(len(entry.payload) for entry in entries))
+
+    assert 0.4 * 1000 * BYTES_PER_TOKEN < max(kept) <= 1000 * BYTES_PER_TOKEN
+
+
+def test_a_token_used_once_costs_less_than_itself() -> None:
+    """P14: its claims are built when it comes again."""
+    world = World()
+    world.verify(token := world.issuer.token(filling="x" * 600))
+    (entry,) = world.verifier._young.values()
+
+    assert entry.claims is None
+    size = sys.getsizeof(entry) + sys.getsizeof(entry.payload) + sys.getsizeof(b"x" * 32)
+    assert size + 2 * sys.getsizeof(1.0) < 0.95 * len(token)
+
+
+def test_a_nested_header_is_not_shared() -> None:
+    """An x5c chain is a list; such tokens are verified each time."""
+    world = World()
+    token = world.issuer.token(header={"x5c": ["abc"]})
+
+    first = world.verify(token)
+    first.header["x5c"].clear()
+
+    assert world.verify(token).header["x5c"] == ["abc"]
+    assert world.remembered == 0
+
+
+def test_a_key_source_without_sets_is_asked_each_time() -> None:
+    """An own KeySource need not know of sets."""
+    world = World()
+    token = world.issuer.token()
+    keyset = world.source.keyset
+
+    class Own:
+        def candidates(self, header: Any) -> tuple[jose.Key, ...]:
+            return keyset.find(header)
+
+    object.__setattr__(world.trusted, "keys", Own())
+    assert world.verify(token)["sub"]
+    assert world.verify(token)["sub"]
+    assert world.signatures == 2
+
+
+@pytest.mark.parametrize("max_age", [None, 100.0])
+def test_the_lifetime_is_what_the_checks_say(max_age: float | None) -> None:
+    """The two ways to write it down agree at every second around the edges."""
+    claims = {"nbf": 1000, "iat": 1010, "exp": 1200}
+    checks = [check_times(30.0), *([check_age(max_age, 30.0)] if max_age else [])]
+    starts, ends = lifetime(claims, leeway=30.0, max_age=max_age)
+    for now in range(900, 1300):
+        try:
+            for check in checks:
+                check(claims, float(now))
+            passes = True
+        except InvalidTokenError:
+            passes = False
+        # The age includes its last second; there the slow path decides.
+        assert passes == (starts <= now < ends) or now == ends
+
+
+def test_rules_decide_after_the_hit(app: EchoApp) -> None:
+    """What a path needs is asked of the remembered claims, too."""
+    issuer = FakeIssuer("https://issuer.example")
+    rules = [{"path": "/admin", "scopes": "admin"}]
+    visitor = Client(JWTMiddleware(app, issuer=issuer.issuer, jwks=issuer.jwks(), rules=rules))
+    token = bearer(issuer.token(scope="read"))
+
+    assert [visitor.get(path, headers=token).status_code for path in ("/", "/admin", "/")] == [
+        200, 403, 200,
+    ]  # fmt: skip
