@@ -159,3 +159,16 @@ class KeysUnavailableError(AuthError):
     def __init__(self, retry_after: float = 1, detail: str = "") -> None:
         super().__init__(detail)
         self.retry_after = max(1, int(-(-retry_after // 1)))
+
+
+class RevocationUnavailableError(AuthError):
+    """Whether the token is revoked cannot be found out now: our trouble, not the client's."""
+
+    status = 503
+    error = "Revocation check unavailable"
+    code = "revocation_unavailable"
+    details = "Whether the token has been revoked cannot be found out at the moment"
+
+    def __init__(self, retry_after: float = 1, detail: str = "") -> None:
+        super().__init__(detail)
+        self.retry_after = max(1, int(-(-retry_after // 1)))

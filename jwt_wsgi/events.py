@@ -298,6 +298,38 @@ class ClockSkewed(KeysEvent):
         return f"our clock is {abs(self.seconds):.0f} s {side} that of {self.source}; check NTP"
 
 
+@dataclass(frozen=True, slots=True)
+class RevocationFailed(Event):
+    """It could not be found out whether a token is revoked, and its request was refused or passed.
+
+    ``reason``: the type of the error, or that the store rests. ``first``: it worked before.
+    """
+
+    reason: str
+    passed: bool
+    first: bool = False
+    level: ClassVar[int] = logging.ERROR
+    quiet: ClassVar[float] = OUTAGE_QUIET
+
+    @property
+    def starts_anew(self) -> bool:
+        return self.first
+
+    def __str__(self) -> str:
+        outcome = "passes UNCHECKED" if self.passed else "is refused with 503"
+        return f"revocation could not be checked ({self.reason}); the request {outcome}"
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationRecovered(Event):
+    """The store answers again; ``seconds`` since it first did not."""
+
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"revocation can be checked again, after {self.seconds:.0f} s"
+
+
 Hook: TypeAlias = Callable[[Event], object]
 Emit: TypeAlias = Callable[[Event], None]
 

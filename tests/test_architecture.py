@@ -21,6 +21,8 @@ TOWER = [
     "key_file",
     "discovery",
     "jwks",
+    "store",
+    "revocation",
     "rules",
     "shared_issuers",
     "issuer",
@@ -40,6 +42,8 @@ TOWER = [
     "outage",
     "__main__",
 ]
+#: Beside the tower: what meets a framework or a client library, for its users only.
+CONTRIB = sorted(path.stem for path in (PACKAGE / "contrib").glob("[!_]*.py"))
 #: Modules that never see a request.
 CORE = TOWER[: TOWER.index("bearer")]
 #: The code that can let someone in, and how long it may be.
@@ -121,6 +125,23 @@ def test_one_module_each_knows_a_library(module: str) -> None:
         library for library, mine in owners.items() if library in roots and module not in mine
     }
     assert not {name for name in imports_of(module) if name.startswith("authlib.jose")}
+
+
+@pytest.mark.parametrize("module", CONTRIB)
+def test_a_contrib_module_imports_from_the_tower_alone(module: str) -> None:
+    """None needs another, and the tower needs none: `redis` is for who has the extra."""
+    imports = imports_of(f"contrib/{module}")
+
+    assert {name.lstrip(".") for name in imports if name.startswith(".")} <= set(TOWER)
+    assert not {name for name in imports if name.startswith(".") and not name.startswith("..")}
+
+
+@pytest.mark.parametrize("module", TOWER)
+def test_the_tower_imports_nothing_of_contrib(module: str) -> None:
+    """A framework or a client library is imported by its users only."""
+    extras = {"contrib", "redis", "cachelib"}
+
+    assert not extras & {name.lstrip(".").partition(".")[0] for name in imports_of(module)}
 
 
 @pytest.mark.parametrize("module", CORE)

@@ -65,6 +65,16 @@ ROWS = [
         },
         None,
     ),
+    (
+        errors.RevocationUnavailableError(29.1),
+        503,
+        {
+            "error": "Revocation check unavailable",
+            "details": "Whether the token has been revoked cannot be found out at the moment",
+            "code": "revocation_unavailable",
+        },
+        None,
+    ),
     *(
         (
             errors.InvalidTokenError(code),

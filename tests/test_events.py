@@ -34,6 +34,9 @@ SAMPLES: list[Event] = [
     events.FlightLost("https://i", inline=False),
     events.ClockSkewed("https://i", 90.0),
     events.ClockSkewed("https://i", -90.0),
+    events.RevocationFailed("builtins.TimeoutError", passed=False, first=True),
+    events.RevocationFailed("the store failed and rests", passed=True),
+    events.RevocationRecovered(12.0),
 ]
 
 

@@ -1,0 +1,1 @@
+"""What meets a framework or a client library; each module is imported by its users only."""

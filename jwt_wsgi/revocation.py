@@ -1,0 +1,321 @@
+"""Is this token revoked? Asked for every request, after everything else about the token is right.
+
+.. code-block:: python
+
+    revocations = Revocations(store_of("redis://redis.internal:6379/0"))
+    revocations.revoke_subject("https://issuer.example", "ada")  # what she has now, not later ones
+
+An entry is for one token (``jti``), for the tokens that a subject got before a time, or for a
+session (``sid``), always of one issuer. Not for opaque tokens, and no substitute for tokens that
+live for minutes: an entry must outlive every token it is for.
+"""
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
+from typing import Final
+from typing import TypeAlias
+
+from .errors import AuthError
+from .errors import RevocationUnavailableError
+from .events import Emit
+from .events import Event
+from .events import RevocationFailed
+from .events import RevocationRecovered
+from .store import REST
+from .store import Breaker
+from .store import Store
+from .store import StoreError
+
+#: Says of verified claims whether their token is revoked.
+Revoked: TypeAlias = Callable[[Mapping[str, Any]], bool]
+
+#: What every key begins with. The braces keep the keys of a token in one slot of a Redis Cluster.
+PREFIX: Final = "{jwt_wsgi:revoked}:1:"
+#: Seconds that an entry stays if nobody says how long its tokens live: 30 days, which is the
+#: longest that Auth0 lets an access token live, and much longer than others do.
+LIFETIME: Final = 30 * 86400.0
+#: Seconds that an expired token may still be accepted for: the most that ``leeway`` can be.
+MAX_LEEWAY: Final = 300.0
+#: A date beyond it is in milliseconds (the year 5138).
+_MAX_DATE: Final = 1e11
+#: The claim that names what an entry is for.
+CLAIMS: Final[Mapping[str, str]] = {"token": "jti", "subject": "sub", "session": "sid"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is revoked: ``kind`` is a key of :data:`CLAIMS`, ``name`` the value of its claim.
+
+    Times are seconds since 1970: ``expires``, when the entry may be forgotten; ``not_before``,
+    for a subject, the ``iat`` from which on its tokens are good.
+    """
+
+    kind: str
+    issuer: str
+    name: str
+    expires: float
+    not_before: float = math.inf
+
+    @property
+    def key(self) -> str:
+        """Where it stands in a store."""
+        return _key(self.kind, self.issuer, self.name)
+
+    def revokes(self, claims: Mapping[str, Any]) -> bool:
+        """Whether a token with these claims, to which ``key`` belongs, is revoked."""
+        if self.kind != "subject":
+            return True
+        issued: Any = claims.get("iat")
+        return not (isinstance(issued, int | float) and issued >= self.not_before)
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry as JSON has it; ``not_before`` for a subject only."""
+        found = {"kind": self.kind, "iss": self.issuer, CLAIMS[self.kind]: self.name}
+        times = {"expires": self.expires, "not_before": self.not_before}
+        return found | {name: when for name, when in times.items() if math.isfinite(when)}
+
+    def to_bytes(self) -> bytes:
+        """The value in a store: JSON with a version, never a pickle."""
+        return json.dumps({"v": 1} | self.as_json()).encode()
+
+    @classmethod
+    def from_bytes(cls, key: str, value: object) -> "Entry":
+        """Read a value back. Raises ValueError, KeyError or TypeError if it is not ours."""
+        if not isinstance(value, bytes):
+            raise TypeError("a store returns bytes")
+        found = json.loads(value)
+        if found["v"] != 1:
+            raise ValueError("an entry of another version")
+        kind = found["kind"]
+        not_before = _date(found["not_before"]) if kind == "subject" else math.inf
+        entry = cls(
+            kind, found["iss"], found[CLAIMS[kind]], _date(found["expires"]), not_before=not_before
+        )
+        if entry.key != key:
+            raise ValueError("an entry that belongs to another key")
+        return entry
+
+    def joined(self, other: "Entry") -> "Entry":
+        """Both at once: what either revokes, for as long as either does."""
+        return replace(
+            self,
+            expires=max(self.expires, other.expires),
+            not_before=max(self.not_before, other.not_before),
+        )
+
+
+def _key(kind: str, issuer: object, name: object) -> str:
+    """A key of fixed form: nothing that stands in a claim can reach another one's."""
+    # A JSON array says where each part ends. A number is the text it would be on a command line.
+    parts = [part if isinstance(part, str) else json.dumps(part) for part in (issuer, name)]
+    return PREFIX + hashlib.sha256(json.dumps([kind, *parts]).encode()).hexdigest()
+
+
+class _NoAnswerError(Exception):
+    """The store was not asked, or did not answer. ``first``: it did before."""
+
+    def __init__(self, why: str, retry_after: float = 1, *, first: bool = False) -> None:
+        super().__init__(why)
+        self.why, self.retry_after, self.first = why, retry_after, first
+
+
+def _ignore(_event: Event) -> None:
+    pass
+
+
+class Revocations:
+    """Entries in a :class:`~jwt_wsgi.store.Store`, and the question whether one is for a token.
+
+    ``fail_open``: where the store cannot be asked, tokens count as not revoked. ``clock`` returns
+    seconds since 1970, ``elapsed`` seconds from anywhere. The methods that add an entry return it
+    as it now stands, and raise what the store raises; ``lifetime`` (seconds) must be at least as
+    long as the tokens live. What is revoked already stays so: entries only grow.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        fail_open: bool = False,
+        emit: Emit = _ignore,
+        clock: Callable[[], float] = time.time,
+        elapsed: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self._fail_open, self._emit = store, fail_open, emit
+        self._clock = clock
+        self._breaker = Breaker(elapsed)
+
+    def is_revoked(self, claims: Mapping[str, Any]) -> bool:
+        """Ask the store for at most three keys.
+
+        Raises :class:`RevocationUnavailableError` if it does not answer, or what it answers
+        cannot be read, unless ``fail_open``.
+        """
+        issuer = claims.get("iss")
+        named = [(kind, claims[claim]) for kind, claim in CLAIMS.items() if claim in claims]
+        try:
+            keys = [_key(kind, issuer, name) for kind, name in named]
+            unreadable = None
+            for key, value in zip(keys, self._ask(keys), strict=True):
+                try:
+                    if value is not None and Entry.from_bytes(key, value).revokes(claims):
+                        return True
+                except Exception as error:  # the other entries may be readable, and enough
+                    unreadable = error
+        except Exception as error:
+            return _unavailable(error, passes=self._fail_open, emit=self._emit)
+        if unreadable is not None:
+            return _unavailable(unreadable, passes=self._fail_open, emit=self._emit)
+        return False
+
+    __call__ = is_revoked
+
+    def revoke_token(
+        self, issuer: str, jti: str, expires: float | None = None, *, lifetime: float = LIFETIME
+    ) -> Entry:
+        """Revoke one token until it has expired. ``expires``: its ``exp``; unknown: ``lifetime``.
+
+        Only for issuers whose ``jti`` is unique, as RFC 7519 section 4.1.7 asks.
+        """
+        until = self._clock() + lifetime if expires is None else _date(expires) + MAX_LEEWAY
+        return self._write(Entry("token", issuer, jti, until))
+
+    def revoke_subject(
+        self,
+        issuer: str,
+        subject: str,
+        not_before: float | None = None,
+        *,
+        lifetime: float = LIFETIME,
+    ) -> Entry:
+        """Revoke the tokens of ``subject`` with an ``iat`` before ``not_before``, or without one.
+
+        ``not_before``: seconds since 1970, by the clock of the issuer; None: now. An ``iat`` has
+        whole seconds: a token issued in the same second, but later, is revoked as well.
+        """
+        now = self._clock()
+        begins = now if not_before is None else _date(not_before)
+        return self._write(
+            Entry("subject", issuer, subject, max(now, begins) + lifetime, not_before=begins)
+        )
+
+    def revoke_session(self, issuer: str, sid: str, *, lifetime: float = LIFETIME) -> Entry:
+        """Revoke every token with this ``sid`` (OpenID Connect Back-Channel Logout 1.0)."""
+        return self._write(Entry("session", issuer, sid, self._clock() + lifetime))
+
+    def entries(self) -> Iterator[Entry | None]:
+        """Yield every entry, None for one that cannot be read.
+
+        Raises :class:`StoreError` if the store has no ``scan(prefix)``.
+        """
+        scan = getattr(self._store, "scan", None)
+        if scan is None:
+            raise StoreError("this store cannot list its keys: it has no scan(prefix)")
+        for key in scan(PREFIX):
+            value = self._store.get(key)
+            if value is not None:  # it may have expired just now
+                yield _readable(key, value)
+
+    def _ask(self, keys: list[str]) -> list[object]:
+        if not keys:
+            return []
+        if wait := self._breaker.wait():
+            raise _NoAnswerError("the store failed and rests", wait)
+        try:
+            values = self._get(keys)
+        except Exception as error:
+            raise _NoAnswerError(_kind(error), REST, first=self._breaker.failed()) from error
+        seconds = self._breaker.answered()
+        if seconds is not None:
+            self._emit(RevocationRecovered(seconds))
+        return values
+
+    def _get(self, keys: list[str]) -> list[object]:
+        many = getattr(self._store, "get_many", None)
+        return list(many(*keys)) if many else [self._store.get(key) for key in keys]
+
+    def _write(self, entry: Entry) -> Entry:
+        """Add the entry, or to the one that is there. Two that do so at once may lose one."""
+        if not (entry.issuer and entry.name):
+            raise ValueError(f"iss and {CLAIMS[entry.kind]} must not be empty")
+        _date(entry.expires)
+        if not self._store.add(entry.key, entry.to_bytes(), self._timeout(entry)):
+            held = _readable(entry.key, self._store.get(entry.key))
+            entry = entry.joined(held) if held else entry
+            self._store.set(entry.key, entry.to_bytes(), self._timeout(entry))
+        if _readable(entry.key, self._store.get(entry.key)) is None:
+            raise StoreError("the store did not keep the entry")
+        return entry
+
+    def _timeout(self, entry: Entry) -> int:
+        # Always a whole number above 0: to cachelib 0 is for ever and None its own default.
+        return max(1, math.ceil(entry.expires - self._clock()))
+
+
+def checker(
+    revoked: Revoked | None,
+    store: Store | None = None,
+    *,
+    fail_open: bool = False,
+    emit: Emit = _ignore,
+) -> Revoked | None:
+    """Return the one function to ask: a user's own, the entries of a store, or both; or None."""
+    checks: list[Revoked] = []
+    if revoked is not None:
+        checks.append(guarded(revoked, fail_open=fail_open, emit=emit))
+    if store is not None:
+        checks.append(Revocations(store, fail_open=fail_open, emit=emit))
+    if len(checks) > 1:
+        return lambda claims: any(check(claims) for check in checks)
+    return checks[0] if checks else None
+
+
+def guarded(revoked: Revoked, *, fail_open: bool = False, emit: Emit = _ignore) -> Revoked:
+    """Wrap a user's own function: what it raises is 503, or not revoked with ``fail_open``.
+
+    An :class:`AuthError` of its own passes through. No breaker: it may raise for one token only.
+    """
+
+    def check(claims: Mapping[str, Any]) -> bool:
+        try:
+            return bool(revoked(claims))
+        except AuthError:
+            raise
+        except Exception as error:
+            return _unavailable(error, passes=fail_open, emit=emit)
+
+    return check
+
+
+def _unavailable(error: Exception, *, passes: bool, emit: Emit) -> bool:
+    facts = error if isinstance(error, _NoAnswerError) else _NoAnswerError(_kind(error))
+    emit(RevocationFailed(facts.why, passes, first=facts.first))
+    if passes:
+        return False
+    raise RevocationUnavailableError(facts.retry_after, facts.why) from error
+
+
+def _kind(error: Exception) -> str:
+    """The type alone: the text of a foreign error may hold anything."""
+    return f"{type(error).__module__}.{type(error).__qualname__}"
+
+
+def _readable(key: str, value: object) -> Entry | None:
+    try:
+        return Entry.from_bytes(key, value)
+    except Exception:
+        return None
+
+
+def _date(seconds: float) -> float:
+    if not 0 <= seconds < _MAX_DATE:
+        raise ValueError("give seconds since 1970, and not milliseconds")
+    return seconds
