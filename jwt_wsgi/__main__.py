@@ -7,6 +7,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from . import revoke
+
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
 
@@ -41,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         " minute; exit code 1 if a claim does not hold",
     )
     demo.set_defaults(run=_demo)
+    revoke.add_command(commands)
     return parser
 
 

@@ -40,6 +40,7 @@ TOWER = [
     "testing",
     "demo",
     "outage",
+    "revoke",
     "__main__",
 ]
 #: Beside the tower: what meets a framework or a client library, for its users only.

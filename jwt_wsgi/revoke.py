@@ -1,0 +1,211 @@
+"""``python -m jwt_wsgi revoke``: add what is revoked to a store, and list it.
+
+The store is named by ``--store`` or as the middleware finds it: ``JWT_WSGI_STORE``, or
+``JWT_WSGI_STORE_FILE``, which keep a password out of the shell's history.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from collections.abc import Mapping
+from datetime import UTC
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from typing import Final
+
+from .events import printable
+from .revocation import CLAIMS
+from .revocation import LIFETIME
+from .revocation import Entry
+from .revocation import Revocations
+from .settings import _seconds
+from .store import Store
+from .store import store_of
+
+EXIT_REFUSED: Final = 1
+EXIT_USAGE: Final = 2
+_MOST: Final = 3650 * 86400.0  # ten years
+
+
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add ``revoke`` to the command line."""
+    parser = commands.add_parser(
+        "revoke",
+        help="revoke a token, the tokens of a subject or a session; list what is revoked",
+        description="Revoke tokens for every process that uses the same store.",
+    )
+    _add_common(parser, None)
+    common = argparse.ArgumentParser(add_help=False)
+    _add_common(common, argparse.SUPPRESS)  # before or after the word, as people type it
+    kinds = parser.add_subparsers(required=True, metavar="token|subject|session|list")
+    token = _add_kind(kinds, common, "token", _token, "one token, by its jti")
+    until = token.add_mutually_exclusive_group()
+    until.add_argument("--expires", type=date, metavar="TIME", help="exp of the token")
+    _add_lifetime(until)
+    subject = _add_kind(kinds, common, "subject", _subject, "the tokens that a subject has now")
+    subject.add_argument(
+        "--not-before",
+        type=date,
+        metavar="TIME",
+        help="tokens issued from then on are good: 2026-01-31T12:00:00Z, seconds since 1970, or now"
+        " (default)",
+    )
+    _add_lifetime(subject)
+    _add_lifetime(_add_kind(kinds, common, "session", _session, "the tokens of a session, by sid"))
+    listing = kinds.add_parser("list", parents=[common], help="what is revoked")
+    listing.set_defaults(run=run, act=_list)
+
+
+def _add_common(parser: argparse.ArgumentParser, default: Any) -> None:
+    parser.add_argument(
+        "--store", default=default, metavar="URL", help="redis://… (else JWT_WSGI_STORE)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", default=default or False, help="for machines"
+    )
+
+
+def _add_kind(
+    kinds: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    common: argparse.ArgumentParser,
+    kind: str,
+    act: "Act",
+    words: str,
+) -> argparse.ArgumentParser:
+    parser = kinds.add_parser(kind, parents=[common], help=words, description=f"Revoke {words}.")
+    parser.add_argument("--iss", required=True, help="issuer of the tokens")
+    parser.add_argument(f"--{CLAIMS[kind]}", required=True, dest="name")
+    parser.set_defaults(run=run, act=act)
+    return parser
+
+
+def _add_lifetime(parser: Any) -> None:
+    parser.add_argument(
+        "--for",
+        type=lifetime,
+        default=LIFETIME,
+        dest="lifetime",
+        metavar="DURATION",
+        help="how long it stays revoked, 90s, 10m, 1h, 7d: as long as tokens live, at least (30d)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it; exit code 0, 1 if the store does not, 2 if it is not told what to do."""
+    try:
+        revocations = Revocations(named_store(options.store, os.environ))
+    except ValueError as error:
+        return _complain(f"store: {error}", EXIT_USAGE)
+    act: Act = options.act
+    try:
+        return act(revocations, options)
+    except ValueError as error:
+        return _complain(str(error), EXIT_USAGE)
+    except Exception as error:  # a foreign error, of whatever client library
+        return _complain(f"the store failed: {error} ({type(error).__name__})", EXIT_REFUSED)
+
+
+def named_store(text: str | None, environ: Mapping[str, str]) -> Store:
+    """Return the store of ``--store``, or of the environment. Raises ValueError."""
+    if text is None and "JWT_WSGI_STORE_FILE" in environ and "JWT_WSGI_STORE" not in environ:
+        try:
+            text = Path(environ["JWT_WSGI_STORE_FILE"]).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ValueError(f"JWT_WSGI_STORE_FILE cannot be read ({error.strerror})") from error
+    text = environ.get("JWT_WSGI_STORE") if text is None else text
+    if text is None:
+        raise ValueError(
+            "give --store redis://…, or set JWT_WSGI_STORE; what a process has in its own memory"
+            " cannot be reached from here"
+        )
+    return store_of(text)
+
+
+def date(text: str) -> float | None:
+    """Read a time as seconds since 1970; None for ``now``. Raises ArgumentTypeError."""
+    if text == "now":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("give 2026-01-31T12:00:00Z or seconds") from error
+    if when.tzinfo is None:
+        raise argparse.ArgumentTypeError("say in which time zone: 2026-01-31T12:00:00Z")
+    return when.timestamp()
+
+
+def lifetime(text: str) -> float:
+    """Read a duration as seconds. Raises ArgumentTypeError."""
+    try:
+        seconds = _seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if not 0 < seconds <= _MOST:
+        raise argparse.ArgumentTypeError("give more than nothing, and at most 3650d")
+    return seconds
+
+
+def _token(revocations: Revocations, options: argparse.Namespace) -> int:
+    entry = revocations.revoke_token(
+        options.iss, options.name, options.expires, lifetime=options.lifetime
+    )
+    return _say(entry, options)
+
+
+def _subject(revocations: Revocations, options: argparse.Namespace) -> int:
+    entry = revocations.revoke_subject(
+        options.iss, options.name, options.not_before, lifetime=options.lifetime
+    )
+    return _say(entry, options)
+
+
+def _session(revocations: Revocations, options: argparse.Namespace) -> int:
+    return _say(
+        revocations.revoke_session(options.iss, options.name, lifetime=options.lifetime), options
+    )
+
+
+def _list(revocations: Revocations, options: argparse.Namespace) -> int:
+    found = list(revocations.entries())
+    entries = sorted(
+        (entry for entry in found if entry), key=lambda entry: (entry.expires, entry.key)
+    )
+    if options.json:
+        print(json.dumps([entry.as_json() for entry in entries]))
+    else:
+        print("\n".join(map(told, entries)) or "nothing is revoked")
+    if unreadable := len(found) - len(entries):
+        return _complain(f"{unreadable} entries cannot be read", EXIT_REFUSED)
+    return 0
+
+
+def _say(entry: Entry, options: argparse.Namespace) -> int:
+    print(json.dumps(entry.as_json()) if options.json else f"revoked: {told(entry)}")
+    return 0
+
+
+def told(entry: Entry) -> str:
+    """One line for people, whatever its parts hold."""
+    what = f"{entry.kind} {printable(entry.name, 256)} of {printable(entry.issuer, 256)}"
+    if entry.kind == "subject":
+        what += f", tokens issued before {_when(entry.not_before)}"
+    return f"{what}, until {_when(entry.expires)}"
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def _complain(problem: str, code: int) -> int:
+    print(f"jwt-wsgi revoke: {problem}", file=sys.stderr)
+    return code
+
+
+Act = Callable[[Revocations, argparse.Namespace], int]

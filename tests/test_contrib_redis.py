@@ -1,0 +1,387 @@
+"""A real Redis on loopback: shared by processes, killed, and one that accepts and never answers."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cachelib import RedisCache
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from servers.running import free_port
+from test_store import Clock
+from test_store import PassThrough
+from test_store import with_serializer
+
+from jwt_wsgi.__main__ import main
+from jwt_wsgi.contrib.redis import RedisStore
+from jwt_wsgi.errors import RevocationUnavailableError
+from jwt_wsgi.revocation import Entry
+from jwt_wsgi.revocation import Revocations
+from jwt_wsgi.store import REST
+from jwt_wsgi.store import store_of
+from jwt_wsgi.testing import FakeIssuer
+
+TIMEOUT = 0.25  # of RedisStore.from_url
+#: What a busy machine adds to a time-out.
+SLACK = 1.0
+
+
+class Server:
+    """A redis-server without persistence: what it has is gone when it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._folder = folder
+        self.start()
+
+    def start(self) -> None:
+        program = shutil.which("redis-server") or "redis-server"
+        command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        command += ["--appendonly", "no", "--dir", str(self._folder), "--daemonize", "no"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        until = time.monotonic() + 10
+        with Redis.from_url(self.url, socket_timeout=5.0) as client:
+            while True:
+                try:
+                    client.ping()
+                except RedisConnectionError:
+                    if self._process.poll() is not None or time.monotonic() > until:
+                        raise
+                    time.sleep(0.01)
+                else:
+                    return
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """It accepts connections, and never answers."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    if not (shutil.which("redis-server") or os.environ.get("CI")):
+        pytest.skip("apt-get install redis-server")
+    server = Server(tmp_path_factory.mktemp("redis"))
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def redis(server: Server) -> Server:
+    """The server, with nothing in it."""
+    with Redis.from_url(server.url) as client:
+        client.flushall()
+    return server
+
+
+class Worker:
+    """A process of a server, as far as Redis can tell: connections and a breaker of its own."""
+
+    def __init__(self, redis: Server, **options: Any) -> None:
+        self.elapsed = Clock()
+        self.revocations = Revocations(store_of(redis.url), elapsed=self.elapsed, **options)
+
+    def ask(self, claims: dict[str, Any]) -> tuple[bool | None, float]:
+        """True, False or None for unavailable; and the seconds it took."""
+        began = time.monotonic()
+        try:
+            revoked = self.revocations.is_revoked(claims)
+        except RevocationUnavailableError:
+            return None, time.monotonic() - began
+        return revoked, time.monotonic() - began
+
+    def rest(self) -> None:
+        self.elapsed.now += REST
+
+
+@pytest.fixture
+def claims(issuer: FakeIssuer) -> dict[str, Any]:
+    """Of a token that was verified."""
+    middleware = issuer.protect(lambda environ, start_response: [])
+    token = issuer.token(jti="token-1", sub="ada", sid="session-1", iat=time.time() - 1)
+    return dict(middleware.verifier.verify(token))
+
+
+# --- Shared ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "revoke",
+    [
+        pytest.param(lambda r, c: r.revoke_token(c["iss"], c["jti"], c["exp"]), id="jti"),
+        pytest.param(lambda r, c: r.revoke_subject(c["iss"], c["sub"]), id="sub"),
+        pytest.param(lambda r, c: r.revoke_session(c["iss"], c["sid"]), id="sid"),
+    ],
+)
+def test_what_one_revokes_all_refuse(redis: Server, claims: dict[str, Any], revoke: Any) -> None:
+    """At once, without a word between them."""
+    one, other = Worker(redis), Worker(redis)
+    assert not one.ask(claims)[0]
+    assert not other.ask(claims)[0]
+
+    revoke(one.revocations, claims)
+
+    assert one.ask(claims)[0]
+    assert other.ask(claims)[0]
+    newer = claims | {"jti": "token-2", "sid": "session-2", "iat": time.time() + 1}
+    assert not other.ask(newer)[0]
+
+
+def test_what_stands_in_redis(redis: Server) -> None:
+    """JSON, for as long as the entry says; and add is one command with its time."""
+    entry = Revocations(store_of(redis.url)).revoke_session("https://i", "s", lifetime=100.5)
+    with Redis.from_url(redis.url) as client:
+        assert client.keys() == [entry.key.encode()]
+        assert json.loads(client.get(entry.key) or b"") == {"v": 1} | entry.as_json()
+        assert 95 < client.ttl(entry.key) <= 101
+
+
+def test_the_methods_of_the_store(redis: Server) -> None:
+    """As the protocol says: bytes, None for what is not there, whole seconds, atomic add."""
+    store = RedisStore.from_url(redis.url)
+    binary = bytes(range(256))
+
+    assert store.get("a") is None
+    assert store.add("a", binary, 0.5)
+    assert not store.add("a", b"other", 10)
+    store.set("b", b"", None)
+    store.set("c", b"3", 1.5)
+    assert store.get_many("a", "b", "d") == [binary, b"", None]
+    assert sorted(store.scan("")) == ["a", "b", "c"]
+    assert list(store.scan("b")) == ["b"]
+    with Redis.from_url(redis.url) as client:
+        assert client.ttl("a") == 1
+        assert client.ttl("b") == -1
+        assert client.ttl("c") == 2
+
+
+def test_of_many_that_add_at_once_one_wins(redis: Server) -> None:
+    """Each over a connection of its own."""
+    store = RedisStore.from_url(redis.url)
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(lambda n: store.add("a", b"%d" % n, 10), range(32)))
+
+    assert won.count(True) == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # from Python 3.12 on
+def test_a_connection_serves_a_worker_and_not_its_parent(
+    redis: Server, claims: dict[str, Any]
+) -> None:
+    """gunicorn --preload: what was connected before the fork is not shared after it."""
+    worker = Worker(redis)
+    worker.ask(claims)
+    with Redis.from_url(redis.url) as client:
+        before = client.info("clients")["connected_clients"]
+        child = os.fork()
+        if not child:  # pragma: no cover
+            signal.alarm(5)
+            answers = [worker.ask(claims)[0] for _ in range(20)]
+            now = client.info("clients")["connected_clients"]
+            os._exit(0 if not any(answers) and None not in answers and now > before else 1)
+        mine = [worker.ask(claims)[0] for _ in range(20)]
+        assert os.waitpid(child, 0)[1] == 0
+    assert mine == [False] * 20
+
+
+def test_cachelib_over_the_same_redis(redis: Server, claims: dict[str, Any]) -> None:
+    """With a serializer that passes bytes through it reads what ours writes, and writes it."""
+    with Redis.from_url(redis.url) as client:
+        cache = store_of(with_serializer(RedisCache(client), PassThrough()))
+        ours, theirs = Revocations(store_of(redis.url)), Revocations(cache)
+        ours.revoke_token(claims["iss"], "token-1")
+        theirs.revoke_session(claims["iss"], "session-2")
+
+        assert theirs.is_revoked(claims)
+        assert ours.is_revoked(claims | {"jti": "x", "sid": "session-2"})
+        assert not theirs.is_revoked(claims | {"jti": "x"})
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [({"decode_responses": True}, "bytes"), ({"socket_timeout": None}, "no socket_timeout")],
+    ids=["text", "no time-out"],
+)
+def test_a_client_that_would_hang_or_decode_is_refused(options: Any, why: str) -> None:
+    """At start, not in the first outage."""
+    with pytest.raises(ValueError, match=why):
+        RedisStore(Redis(**options))
+
+
+def test_a_url_cannot_make_text_of_bytes(redis: Server) -> None:
+    """Nor have a request wait for several attempts."""
+    store = RedisStore.from_url(redis.url + "?decode_responses=True&retry_on_timeout=yes")
+    store.set("a", b"1", None)
+
+    assert store.get("a") == b"1"
+    connection = store._client.connection_pool.make_connection()
+    assert connection.retry.get_retries() == 0
+    assert (connection.socket_timeout, connection.socket_connect_timeout) == (TIMEOUT, TIMEOUT)
+    assert connection.socket_keepalive
+
+
+# --- In trouble --------------------------------------------------------------------------------
+
+
+def test_redis_killed_and_started_again(redis: Server, claims: dict[str, Any]) -> None:
+    """503, or let pass by option; and all is well by itself when it is back."""
+    closed, opened = Worker(redis), Worker(redis, fail_open=True)
+    closed.revocations.revoke_token(claims["iss"], "token-1")
+    assert closed.ask(claims)[0]
+    assert opened.ask(claims)[0]
+
+    redis.kill()
+    try:
+        assert [closed.ask(claims)[0] for _ in range(5)] == [None] * 5
+        assert [opened.ask(claims)[0] for _ in range(5)] == [False] * 5
+    finally:
+        redis.start()
+    assert closed.ask(claims)[0] is None  # it rests
+    closed.rest()
+    opened.rest()
+    assert closed.ask(claims)[0] is False  # without persistence Redis has forgotten
+    closed.revocations.revoke_token(claims["iss"], "token-1")
+    assert closed.ask(claims)[0]
+    assert opened.ask(claims)[0]
+
+
+def test_connections_that_redis_closed_are_no_failure(
+    redis: Server, claims: dict[str, Any]
+) -> None:
+    """It closes idle ones by its own `timeout`, and all of them when it restarts."""
+    worker = Worker(redis)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(worker.ask, [claims] * 32))
+    redis.kill()
+    redis.start()
+
+    assert [worker.ask(claims)[0] for _ in range(16)] == [False] * 16
+
+
+def test_a_redis_that_never_answers(redis: Server, claims: dict[str, Any]) -> None:
+    """It costs one time-out in each rest, with a connection that is there and with a new one."""
+    warm, cold = Worker(redis), Worker(redis)
+    warm.ask(claims)
+    with redis.silent():
+        for worker in (warm, cold, warm):
+            worker.rest()
+            revoked, first = worker.ask(claims)
+            rest = [worker.ask(claims) for _ in range(100)]
+
+            assert revoked is None
+            assert TIMEOUT * 0.9 < first < TIMEOUT + SLACK
+            assert {answer for answer, _ in rest} == {None}
+            assert sum(seconds for _, seconds in rest) < TIMEOUT
+    warm.rest()
+    assert warm.ask(claims)[0] is False
+
+
+def test_a_crowd_at_a_redis_that_never_answers(redis: Server, claims: dict[str, Any]) -> None:
+    """Nobody waits longer than the time-out, and after it one of them at a time."""
+    worker = Worker(redis)
+    worker.ask(claims)
+    with redis.silent(), ThreadPoolExecutor(16) as pool:
+        first = list(pool.map(worker.ask, [claims] * 64))
+        worker.rest()
+        second = list(pool.map(worker.ask, [claims] * 64))
+
+    assert max(seconds for _, seconds in first + second) < TIMEOUT + SLACK
+    assert sum(seconds > TIMEOUT * 0.9 for _, seconds in first) <= 16
+    assert sum(seconds > TIMEOUT * 0.9 for _, seconds in second) == 1
+    assert {answer for answer, _ in first + second} == {None}
+
+
+# --- The command -------------------------------------------------------------------------------
+
+
+def test_the_command_revokes_and_lists(
+    redis: Server, claims: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it adds is refused by every worker, and told."""
+    worker = Worker(redis)
+    revoke = ["revoke", "--store", redis.url]
+    who = ["--iss", claims["iss"]]
+
+    assert main([*revoke, "list"]) == 0
+    assert main([*revoke, "token", *who, "--jti", "token-1", "--for", "1h"]) == 0
+    assert worker.ask(claims)[0]
+    newer = claims | {"jti": "token-2"}
+    assert not worker.ask(newer)[0]
+    assert main([*revoke, "session", *who, "--sid", "session-1"]) == 0
+    assert worker.ask(newer)[0]
+    newer |= {"sid": "session-2"}
+    assert not worker.ask(newer)[0]
+    assert main([*revoke, "subject", *who, "--sub", "ada", "--not-before", "now"]) == 0
+    assert worker.ask(newer)[0]
+    assert not worker.ask(newer | {"iat": time.time() + 1})[0]
+    assert main([*revoke, "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "nothing is revoked"
+    assert lines[1].startswith("revoked: token 'token-1' of 'https://issuer.example', until 2")
+    assert lines[2].startswith("revoked: session 'session-1' of 'https://issuer.example', until 2")
+    assert "subject 'ada' of 'https://issuer.example', tokens issued before 2" in lines[3]
+    assert sorted(lines[4:]) == sorted(line.removeprefix("revoked: ") for line in lines[1:4])
+
+
+def test_the_command_for_machines(
+    redis: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """JSON, the store from the environment, times of every form."""
+    monkeypatch.setenv("JWT_WSGI_STORE", redis.url)
+    who = ["--iss", "https://i"]
+    token = [*who, "--jti", "a", "--expires", "4000000000"]
+    subject = [*who, "--sub", "b", "--not-before", "2026-01-31T12:00:00Z", "--for=7d"]
+
+    assert main(["revoke", "token", *token, "--json"]) == 0
+    assert main(["revoke", "--json", "subject", *subject]) == 0
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first == {"kind": "token", "iss": "https://i", "jti": "a", "expires": 4000000300}
+    assert second["not_before"] == 1769860800
+    assert abs(second["expires"] - time.time() - 7 * 86400) < 60
+    assert main(["revoke", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [second, first]
+
+
+def test_the_command_says_what_cannot_be_read(
+    redis: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such an entry refuses its token with 503: exit code 1 sends somebody to look."""
+    store = RedisStore.from_url(redis.url)
+    store.set(Entry("token", "https://i", "a", 0).key, b"?", 100)
+
+    assert main(["revoke", "--store", redis.url, "list"]) == 1
+    said = capsys.readouterr()
+    assert said.out == "nothing is revoked\n"
+    assert said.err == "jwt-wsgi revoke: 1 entries cannot be read\n"
+
+
+def test_the_command_without_its_redis(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 1, one line, and never the URL: a password may stand in it."""
+    url = f"redis://:hunter2@127.0.0.1:{free_port()}/0"
+
+    assert main(["revoke", "--store", url, "session", "--iss", "https://i", "--sid", "a"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("jwt-wsgi revoke: the store failed: ")
+    assert said.err.count("\n") == 1
+    assert "hunter2" not in said.err
