@@ -13,6 +13,7 @@ from .jwks import RemoteKeys
 from .key_file import FileKeys
 from .keys import KeySet
 from .keys import KeySource
+from .revocation import checker
 from .settings import Settings
 from .tenants import Tenants
 from .terms import Issuer
@@ -38,6 +39,12 @@ def verifier(settings: Settings, emit: Emit) -> Verifier | CachingVerifier:
         issuers,
         max_token_size=settings.max_token_size,
         accept_bound_tokens=settings.bound_tokens == "accept",
+        revoked=checker(
+            settings.revoked,
+            settings.store,
+            fail_open=settings.revocation_fail_open,
+            emit=emit,
+        ),
         on_verified=on_verified,
     )
     return CachingVerifier(bare, settings.token_cache_size) if settings.token_cache_size else bare

@@ -21,9 +21,9 @@ from .revocation import CLAIMS
 from .revocation import LIFETIME
 from .revocation import Entry
 from .revocation import Revocations
-from .settings import _seconds
 from .store import Store
 from .store import store_of
+from .values import read_seconds
 
 EXIT_REFUSED: Final = 1
 EXIT_USAGE: Final = 2
@@ -144,7 +144,7 @@ def date(text: str) -> float | None:
 def lifetime(text: str) -> float:
     """Read a duration as seconds. Raises ArgumentTypeError."""
     try:
-        seconds = _seconds(text)
+        seconds = read_seconds(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     if not 0 < seconds <= _MOST:

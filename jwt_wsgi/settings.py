@@ -38,9 +38,12 @@ from .events import printable
 from .fetch import check_url
 from .jwks import Policy
 from .keys import KeySet
+from .revocation import Revoked
 from .rules import Rule
 from .rules import Token
 from .rules import is_plain
+from .store import Store
+from .store import store_of
 from .terms import Issuer
 from .terms import IssuerOptions
 from .terms import Seconds
@@ -76,6 +79,9 @@ class Options(IssuerOptions, total=False):
     responder: "Responder"
     resource: str
     bound_tokens: Literal["refuse", "accept"]
+    revoked: Revoked
+    store: str | Store
+    revocation_fail_open: bool | str
     jwks_max_age: Seconds
     jwks_refresh_after: Seconds
     jwks_max_stale: Seconds
@@ -265,6 +271,22 @@ class Settings:
         values.read_one_of("refuse", "accept"),
         "Tokens bound to a key (`cnf`): `accept` when something in front has checked the proof.",
         "refuse",
+    )
+    revoked: Revoked | None = _option(
+        values.read_function,
+        "Function `(claims) -> bool`, asked for every verified token; one that raises is 503.",
+        text=False,
+    )
+    store: Store | None = _option(
+        store_of,
+        "What is revoked, shared by processes: the URL of a Redis, or an object with `get`, `set`"
+        " and `add` of bytes.",
+        secret=True,
+    )
+    revocation_fail_open: bool = _option(
+        values.read_boolean,
+        "Where revocation cannot be checked, let the token pass instead of 503.",
+        False,
     )
     jwks_max_age: float = _option(
         values.read_seconds, "Age at which held keys are confirmed before use.", 600.0, shown="10m"

@@ -17,6 +17,7 @@ from .errors import AuthError
 from .errors import InvalidTokenError
 from .events import printable
 from .issuer import TrustedIssuer
+from .revocation import Revoked
 
 #: Headers that are remembered; an issuer has one for each of its keys.
 MAX_HEADS: Final = 512
@@ -71,7 +72,7 @@ class Verifier:
         *,
         max_token_size: int = 16384,
         accept_bound_tokens: bool = False,
-        revoked: Callable[[Mapping[str, Any]], bool] | None = None,
+        revoked: Revoked | None = None,
         on_verified: Callable[[TrustedIssuer], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:

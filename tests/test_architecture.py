@@ -77,7 +77,7 @@ def imports_of(module: str) -> set[str]:
 
 
 def lines_of_code(module: str) -> int:
-    """Lines that hold code: no blank lines, comments or docstrings."""
+    """Lines that hold code: no blank lines, comments, docstrings or imports."""
     tree = ast.parse((PACKAGE / f"{module}.py").read_text())
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
     docstrings = {
@@ -87,6 +87,8 @@ def lines_of_code(module: str) -> int:
     }
     lines: set[int] = set()
     for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            continue
         if isinstance(node, ast.stmt) and id(node) not in docstrings:
             last = node.end_lineno or node.lineno
             lines |= set(

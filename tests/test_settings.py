@@ -15,6 +15,7 @@ from jwt_wsgi import Rule
 from jwt_wsgi import Settings
 from jwt_wsgi import assembly
 from jwt_wsgi import settings as module
+from jwt_wsgi.contrib.redis import RedisStore
 from jwt_wsgi.settings import OPTIONS
 from jwt_wsgi.settings import Options
 from jwt_wsgi.testing import FakeIssuer
@@ -80,6 +81,8 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "error_details": ("false", False),
     "resource": ("https://api.example/v1", "https://api.example/v1"),
     "bound_tokens": ("accept", "accept"),
+    "store": ("redis://:hunter2@127.0.0.1:6379/0", "RedisStore"),
+    "revocation_fail_open": ("yes", True),
     "jwks_max_age": ("20m", 1200.0),
     "jwks_refresh_after": ("90s", 90.0),
     "jwks_max_stale": ("1h", 3600.0),
@@ -129,6 +132,8 @@ def filled(tmp_path: Path) -> Any:
 def shown(value: Any) -> Any:
     if isinstance(value, tuple) and value and isinstance(value[0], Issuer):
         return tuple(issuer.identifier for issuer in value)
+    if isinstance(value, RedisStore):
+        return type(value).__name__
     return len(value) if isinstance(value, module.KeySet) else value
 
 

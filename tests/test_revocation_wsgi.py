@@ -1,0 +1,104 @@
+"""Revocation as a client and an operator see it: the whole way through the middleware."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import bearer
+from werkzeug.test import Client
+
+from jwt_wsgi import ConfigurationError
+from jwt_wsgi import JWTMiddleware
+from jwt_wsgi.events import Event
+from jwt_wsgi.events import RevocationFailed
+from jwt_wsgi.revocation import Revocations
+from jwt_wsgi.store import MemoryStore
+from jwt_wsgi.testing import FakeIssuer
+
+Clients = Callable[..., Client]
+NAMES: dict[str, Any] = {"jti": "token-1", "sub": "ada", "sid": "session-1", "iat": 1}
+
+
+@pytest.mark.parametrize(
+    "revoke",
+    [
+        pytest.param(lambda r, iss: r.revoke_token(iss, "token-1"), id="jti"),
+        pytest.param(lambda r, iss: r.revoke_subject(iss, "ada"), id="sub"),
+        pytest.param(lambda r, iss: r.revoke_session(iss, "session-1"), id="sid"),
+    ],
+)
+def test_a_revoked_token_is_401_on_its_next_request(
+    client: Clients, issuer: FakeIssuer, revoke: Any
+) -> None:
+    """In every middleware with that store, however often the token was good before."""
+    store = MemoryStore()
+    clients, header = [client(store=store), client(store=store)], bearer(issuer.token(**NAMES))
+    assert [c.get("/", headers=header).status_code for c in clients * 3] == [200] * 6
+
+    revoke(Revocations(store), issuer.issuer)
+
+    for each in clients:
+        answer = each.get("/", headers=header)
+        assert answer.status_code == 401
+        assert answer.get_json() == {
+            "error": "Invalid token",
+            "details": "The token has been revoked",
+            "code": "token_revoked",
+        }
+        assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+
+
+class Broken(MemoryStore):
+    def get(self, key: str, /) -> bytes | None:
+        raise TimeoutError
+
+
+def test_a_store_that_does_not_answer_is_503(client: Clients, issuer: FakeIssuer) -> None:
+    """Our trouble, not the client's: no challenge, and when to come again."""
+    answer = client(store=Broken()).get("/", headers=bearer(issuer.token(**NAMES)))
+
+    assert answer.status_code == 503
+    assert answer.get_json()["error"] == "Revocation check unavailable"
+    assert answer.get_json()["code"] == "revocation_unavailable"
+    assert answer.headers["Retry-After"] == "5"
+    assert "WWW-Authenticate" not in answer.headers
+
+
+def test_it_passes_by_option_and_is_told(client: Clients, issuer: FakeIssuer) -> None:
+    """The operator chose; the event says it for each request."""
+    events: list[Event] = []
+    it = client(store=Broken(), revocation_fail_open=True, on_event=events.append)
+
+    assert it.get("/", headers=bearer(issuer.token(**NAMES))).status_code == 200
+    assert next(type(event) for event in events) is RevocationFailed
+
+
+def test_nobody_is_asked_about_a_token_that_is_no_good(client: Clients, issuer: FakeIssuer) -> None:
+    """A stranger's token costs no round trip and cannot lead to 503."""
+    asked: list[Any] = []
+    it = client(revoked=lambda claims: asked.append(claims) or True)
+    for token in (issuer.wrong_key()(), issuer.token(exp=1), issuer.token(cnf={"jkt": "x"}), "x"):
+        answer = it.get("/", headers=bearer(token))
+        assert answer.status_code == 401
+        assert answer.get_json()["code"] != "token_revoked"
+    assert asked == []
+
+    answer = it.get("/", headers=bearer(issuer.token()))
+    assert answer.get_json()["code"] == "token_revoked"
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"store": "memcached://:hunter2@x"}, "begins with redis://"),
+        ({"store": {}}, "it has no set, add"),
+    ],
+    ids=["url", "object"],
+)
+def test_what_is_no_store_does_not_start(issuer: FakeIssuer, options: Any, why: str) -> None:
+    """With the remedy, and without what may be a password."""
+    with pytest.raises(ConfigurationError, match=why) as caught:
+        JWTMiddleware(lambda e, s: [], issuer=issuer.issuer, jwks=issuer.jwks(), **options)
+
+    assert "hunter2" not in str(caught.value)
