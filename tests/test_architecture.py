@@ -33,6 +33,7 @@ TOWER = [
     "bearer",
     "injection",
     "responses",
+    "metadata",
     "values",
     "settings",
     "assembly",

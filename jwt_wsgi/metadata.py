@@ -1,0 +1,161 @@
+"""How clients find the issuer: protected resource metadata (RFC 9728) as a small WSGI app.
+
+The document is public: it says which authorization servers and scopes there are, to whoever
+asks and without a token. Not for the metadata of an authorization server (RFC 8414).
+"""
+
+import json
+import re
+from collections.abc import Collection
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Final
+from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
+from urllib.parse import urlsplit
+
+from .fetch import check_url
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
+    from _typeshed.wsgi import WSGIEnvironment
+
+WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
+MAX_AGE: Final = 3600  # seconds
+METHODS: Final = "GET, HEAD, OPTIONS"
+#: Anybody's script may read it. The headers are those that MCP clients send with every request.
+_CORS: Final = (("Access-Control-Allow-Origin", "*"),)
+_PREFLIGHT: Final = (
+    ("Access-Control-Allow-Methods", METHODS),
+    ("Access-Control-Allow-Headers", "Authorization, Content-Type, MCP-Protocol-Version"),
+)
+# RFC 3986 section 2 without "*", which as an audience would mean: anything below.
+_CHARACTERS: Final = re.compile(r"(?:[A-Za-z0-9._~:/?@!$&'()+,;=\[\]-]|%[0-9A-Fa-f]{2})+")
+_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+
+
+def resource_problem(resource: str, *, allow_http: bool = False) -> str | None:
+    """Say what is wrong with a resource identifier, and the remedy; None if nothing is.
+
+    RFC 9728 section 1.2: an https URL without a fragment. ``allow_http``: http off loopback, too.
+    It is compared as a string, so it must already be in the form that clients make of it.
+    """
+    if problem := check_url(resource, allow_http=allow_http):
+        return problem
+    if "#" in resource:
+        return "a resource has no fragment (RFC 9728 section 1.2); leave # and what follows out"
+    if not _CHARACTERS.fullmatch(resource):
+        return "percent-encode what RFC 3986 does not allow in a URL, and *"
+    if not _is_normal(resource):
+        return (
+            "clients would send it in another form than this, and no audience would match; give"
+            " scheme and host in lower case, no default port, and no . or .. in the path"
+        )
+    return None
+
+
+def _is_normal(resource: str) -> bool:
+    """Whether URL libraries leave it as it is (RFC 3986 sections 6.2.2 and 6.2.3)."""
+    parts = urlsplit(resource)
+    return (
+        resource.startswith(f"{parts.scheme}://{parts.netloc.lower()}")
+        and parts.port != _DEFAULT_PORTS[parts.scheme]
+        and not parts.netloc.endswith(":")
+        and not any(unquote(segment) in (".", "..") for segment in parts.path.split("/"))
+    )
+
+
+def metadata_url(resource: str) -> str:
+    """Where the metadata of ``resource`` is: what ``resource_metadata`` says in a challenge.
+
+    RFC 9728 section 3: the well-known string goes between the host and the path or query, after
+    a slash that is all of the path was removed; any other slash at the end stays.
+    """
+    parts = urlsplit(resource)
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{_path(resource)}{query}"
+
+
+def paths(resource: str) -> frozenset[str]:
+    """Each ``PATH_INFO`` (PEP 3333: percent-decoded, latin-1) that the metadata is served at.
+
+    Besides the one with the path inserted, the one without it, which clients ask for next, and
+    without a slash at its end: some remove it, as RFC 8414 would have it.
+    """
+    path = unquote_to_bytes(_path(resource)).decode("latin-1")
+    return frozenset({WELL_KNOWN, WELL_KNOWN + path, WELL_KNOWN + path.removesuffix("/")})
+
+
+def audiences(resource: str) -> tuple[str, ...]:
+    """Each ``aud`` that means ``resource``: with an empty path it is one with ``/``.
+
+    RFC 3986 section 6.2.3; browsers' URL objects, and so clients, always write the slash.
+    """
+    origin = resource.removesuffix("/")
+    only_origin = not urlsplit(resource).query and not _path(resource)
+    return (origin, f"{origin}/") if only_origin else (resource,)
+
+
+def _path(resource: str) -> str:
+    path = urlsplit(resource).path
+    return "" if path == "/" else path
+
+
+def document(
+    resource: str, *, issuers: Iterable[str], scopes: Collection[str] = ()
+) -> dict[str, Any]:
+    """The metadata (RFC 9728 section 2): issuers verbatim and in their order, scopes sorted.
+
+    What would be empty is left out, as section 3.2 asks.
+    """
+    members = {
+        "resource": resource,
+        "authorization_servers": list(issuers),
+        "scopes_supported": sorted(scopes),
+        "bearer_methods_supported": ["header"],
+    }
+    return {name: value for name, value in members.items() if value}
+
+
+class Metadata:
+    """The document of one resource as a WSGI app, prepared once.
+
+    ``url``: where clients find it. ``paths``: each ``PATH_INFO`` to send here, before any rule
+    is asked. ``max_age``: seconds a client may keep it.
+    """
+
+    def __init__(
+        self,
+        resource: str,
+        *,
+        issuers: Iterable[str],
+        scopes: Collection[str] = (),
+        max_age: int = MAX_AGE,
+    ) -> None:
+        self.url = metadata_url(resource)
+        self.paths = paths(resource)
+        keep = ("Cache-Control", f"public, max-age={max_age}")
+        found = _json(document(resource, issuers=issuers, scopes=scopes))
+        refused = _json({"error": "Method not allowed"})
+        allow = ("Allow", METHODS)
+        get = ("200 OK", (*_headers(found), keep), found)
+        age = ("Access-Control-Max-Age", str(max_age))
+        options = ("204 No Content", (allow, *_PREFLIGHT, age), b"")
+        self._answers = {"GET": get, "HEAD": get, "OPTIONS": options}
+        self._otherwise = ("405 Method Not Allowed", (*_headers(refused), allow), refused)
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> list[bytes]:
+        """Answer one request (PEP 3333); neither its path nor its query is looked at."""
+        method = environ["REQUEST_METHOD"]
+        status, headers, body = self._answers.get(method, self._otherwise)
+        start_response(status, [*headers, *_CORS])
+        return [body] if body and method != "HEAD" else []
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _headers(body: bytes) -> tuple[tuple[str, str], ...]:
+    return ("Content-Type", "application/json"), ("Content-Length", str(len(body)))

@@ -1,0 +1,261 @@
+"""Protected resource metadata: where it is, what it says, who may read it (RFC 9728)."""
+
+import json
+from typing import Any
+from wsgiref.validate import validator
+
+import pytest
+from werkzeug.test import Client
+from werkzeug.test import TestResponse
+
+from jwt_wsgi.metadata import WELL_KNOWN
+from jwt_wsgi.metadata import Metadata
+from jwt_wsgi.metadata import audiences
+from jwt_wsgi.metadata import document
+from jwt_wsgi.metadata import metadata_url
+from jwt_wsgi.metadata import paths
+from jwt_wsgi.metadata import resource_problem
+
+RESOURCE = "https://api.example/mcp"
+ISSUERS = ["https://b.example/", "https://A.example", "https://c.example/realm?x=1"]
+
+
+def ask(method: str = "GET", path: str = f"{WELL_KNOWN}/mcp", **request: Any) -> TestResponse:
+    app = Metadata(RESOURCE, issuers=ISSUERS, scopes={"write", "read"}, max_age=60)
+    return Client(validator(app)).open(path, method=method, buffered=True, **request)
+
+
+@pytest.mark.parametrize(
+    ("resource", "url"),
+    [
+        # The two examples of RFC 9728 section 3.1.
+        ("https://resource.example.com", f"https://resource.example.com{WELL_KNOWN}"),
+        (
+            "https://resource.example.com/resource1",
+            f"https://resource.example.com{WELL_KNOWN}/resource1",
+        ),
+        ("https://h.example/", f"https://h.example{WELL_KNOWN}"),
+        ("https://h.example:8443/a/b", f"https://h.example:8443{WELL_KNOWN}/a/b"),
+        ("https://h.example/a/", f"https://h.example{WELL_KNOWN}/a/"),
+        ("https://h.example?k=v", f"https://h.example{WELL_KNOWN}?k=v"),
+        ("https://h.example/?k=v", f"https://h.example{WELL_KNOWN}?k=v"),
+        ("https://h.example/a?k=v/", f"https://h.example{WELL_KNOWN}/a?k=v/"),
+        ("https://h.example/%C3%A4", f"https://h.example{WELL_KNOWN}/%C3%A4"),
+        ("http://[::1]:8000/a", f"http://[::1]:8000{WELL_KNOWN}/a"),
+    ],
+)
+def test_the_well_known_string_goes_between_host_and_path(resource: str, url: str) -> None:
+    """RFC 9728 section 3: only a slash that is the whole path goes; a query stays behind."""
+    assert metadata_url(resource) == url
+
+
+@pytest.mark.parametrize(
+    ("resource", "served"),
+    [
+        ("https://h.example", {""}),
+        ("https://h.example/", {""}),
+        ("https://h.example/?k=v", {""}),
+        ("https://h.example/a/b", {"", "/a/b"}),
+        ("https://h.example/a/", {"", "/a/", "/a"}),
+        ("https://h.example/a?k=/v", {"", "/a"}),
+        # PEP 3333: the bytes of the decoded path, read as latin-1.
+        ("https://h.example/%C3%A4%2Fb", {"", "/\xc3\xa4/b"}),
+    ],
+)
+def test_it_is_served_with_the_path_and_without(resource: str, served: set[str]) -> None:
+    """As PATH_INFO has them; nothing else below the well-known path is ours."""
+    assert paths(resource) == {WELL_KNOWN + path for path in served}
+
+
+def test_the_url_leads_to_one_of_the_paths() -> None:
+    """What a challenge names is what a server will hand us, percent-encoding or not."""
+    seen = []
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        seen.append(environ["PATH_INFO"])
+        start_response("204 No Content", [])
+        return []
+
+    for resource in ("https://h.example", RESOURCE, "https://h.example/%C3%A4/b%20c/?k=v"):
+        Client(app).get(metadata_url(resource))
+        assert seen[-1] in paths(resource)
+
+
+@pytest.mark.parametrize(
+    ("resource", "meant"),
+    [
+        ("https://h.example", {"https://h.example", "https://h.example/"}),
+        ("https://h.example/", {"https://h.example", "https://h.example/"}),
+        ("https://h.example/a", {"https://h.example/a"}),
+        ("https://h.example/a/", {"https://h.example/a/"}),
+        ("https://h.example/?k=v", {"https://h.example/?k=v"}),
+    ],
+)
+def test_an_origin_is_the_same_with_a_slash(resource: str, meant: set[str]) -> None:
+    """RFC 3986 section 6.2.3; below the origin every character counts."""
+    assert set(audiences(resource)) == meant
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        "https://api.example",
+        "https://api.example/",
+        "https://api.example:8443/mcp?tenant=a",
+        "https://api.example/%C3%A4/~a/b;c=d",
+        "http://127.0.0.1:8000/mcp",
+        "http://[::1]:8000/mcp",
+        "http://localhost/mcp",
+    ],
+)
+def test_a_resource_is_an_https_url(resource: str) -> None:
+    """http is for loopback (RFC 9728 section 1.2)."""
+    assert resource_problem(resource) is None
+
+
+@pytest.mark.parametrize(
+    ("resource", "remedy"),
+    [
+        ("", "https://"),
+        ("api.example", "https://"),
+        ("/mcp", "https://"),
+        ("urn:example:mcp", "https://"),
+        ("https:///mcp", "host"),
+        ("https://[api.example", "no URL"),
+        ("https://api.example:x/", "no URL"),
+        ("http://api.example/mcp", "allow_http"),
+        ("https://me@api.example/", "leave it out"),
+        ("https://me:secret@api.example/", "leave it out"),
+        ("https://api.example/mcp#a", "fragment"),
+        ("https://api.example/mcp#", "fragment"),
+        ("https://api.example/ä", "percent-encoded"),
+        ("https://api.example/a b", "percent-encoded"),
+        ("https://api.example/a\r\nX: y", "percent-encoded"),
+        ('https://api.example/a"b', "percent-encode"),
+        ("https://api.example/a\\b", "percent-encode"),
+        ("https://api.example/%zz", "percent-encode"),
+        ("https://api.example/*", "and *"),
+        ("https://API.example/mcp", "lower case"),
+        ("HTTPS://api.example/mcp", "lower case"),
+        ("https://api.example:443/mcp", "default port"),
+        ("https://api.example:/mcp", "default port"),
+        ("http://127.0.0.1:80/mcp", "default port"),
+        ("https://api.example/a/../b", ".."),
+        ("https://api.example/%2E%2e/b", ".."),
+        ("https://api.example/.", ".."),
+    ],
+)
+def test_anything_else_is_told_what_to_do(resource: str, remedy: str) -> None:
+    """One sentence with the remedy; no password is repeated in it."""
+    problem = resource_problem(resource)
+
+    assert problem is not None
+    assert remedy in problem
+    assert "secret" not in problem
+
+
+def test_http_off_loopback_is_a_decision_somebody_takes() -> None:
+    """With allow_http only, and then nothing else is let pass."""
+    assert resource_problem("http://api.internal/mcp", allow_http=True) is None
+    assert resource_problem("http://api.internal/mcp#a", allow_http=True)
+
+
+def test_the_document() -> None:
+    """Issuers verbatim and in their order, scopes sorted, tokens in the header only."""
+    answer = ask()
+
+    assert answer.status == "200 OK"
+    assert answer.json == {
+        "resource": RESOURCE,
+        "authorization_servers": ISSUERS,
+        "scopes_supported": ["read", "write"],
+        "bearer_methods_supported": ["header"],
+    }
+    assert list(answer.json["authorization_servers"]) == ISSUERS
+    assert dict(answer.headers) == {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(answer.data)),
+        "Cache-Control": "public, max-age=60",
+        "Access-Control-Allow-Origin": "*",
+    }
+
+
+def test_what_is_empty_is_left_out() -> None:
+    """RFC 9728 section 3.2: no member with zero elements."""
+    assert document(RESOURCE, issuers=[]) == {
+        "resource": RESOURCE,
+        "bearer_methods_supported": ["header"],
+    }
+
+
+def test_an_issuer_of_any_letters_comes_back_as_it_was() -> None:
+    """JSON says it in ASCII, and whoever reads JSON gets the same string."""
+    app = Metadata(RESOURCE, issuers=['https://ä.example/"\\'])
+
+    body = Client(app).get(WELL_KNOWN).data
+
+    assert body.isascii()
+    assert json.loads(body)["authorization_servers"] == ['https://ä.example/"\\']
+
+
+def test_head_is_get_without_the_body() -> None:
+    """The same status and headers (RFC 9110 section 9.3.2)."""
+    get, head = ask(), ask("HEAD")
+
+    assert (head.status, list(head.headers)) == (get.status, list(get.headers))
+    assert head.data == b""
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({}, id="plain"),
+        pytest.param(
+            {"Origin": "https://spa.example", "Access-Control-Request-Method": "GET"},
+            id="preflight",
+        ),
+    ],
+)
+def test_options_lets_every_script_ask(headers: dict[str, str]) -> None:
+    """A browser's preflight passes, with the header that MCP clients send."""
+    answer = ask("OPTIONS", headers=headers)
+
+    assert (answer.status, answer.data) == ("204 No Content", b"")
+    assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.headers["Access-Control-Allow-Methods"] == "GET, HEAD, OPTIONS"
+    assert "MCP-Protocol-Version" in answer.headers["Access-Control-Allow-Headers"]
+    assert answer.headers["Access-Control-Max-Age"] == "60"
+    assert "Content-Length" not in answer.headers  # RFC 9110 section 8.6: none with 204
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW", "get"])
+def test_other_methods_are_told_which_there_are(method: str) -> None:
+    """405 with Allow and a JSON body; a script may read it, and no cache keeps it for long."""
+    app = Metadata(RESOURCE, issuers=ISSUERS)
+    told: list[Any] = []
+
+    body = app({"REQUEST_METHOD": method}, lambda *answer: told.append(answer))
+
+    ((status, headers),) = told
+    assert status == "405 Method Not Allowed"
+    assert json.loads(b"".join(body)) == {"error": "Method not allowed"}
+    assert dict(headers) == {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body[0])),
+        "Allow": "GET, HEAD, OPTIONS",
+        "Access-Control-Allow-Origin": "*",
+    }
+
+
+def test_one_answer_cannot_change_the_next() -> None:
+    """A server or a middleware around us may append to the list of headers that it is given."""
+    app = Metadata(RESOURCE, issuers=ISSUERS)
+    told: list[list[tuple[str, str]]] = []
+
+    for _ in range(2):
+        app({"REQUEST_METHOD": "GET"}, lambda _status, headers: told.append(headers))
+        told[-1].append(("X-Added", "1"))
+
+    assert told[0] == told[1]
