@@ -13,6 +13,7 @@ from .jwks import RemoteKeys
 from .key_file import FileKeys
 from .keys import KeySet
 from .keys import KeySource
+from .metadata import Metadata
 from .revocation import checker
 from .settings import Settings
 from .tenants import Tenants
@@ -70,6 +71,21 @@ def trusted(settings: Settings, issuer: Issuer, *, emit: Emit) -> TrustedIssuer:
         own.checks,
         own.leeway,
         own.max_token_age,
+    )
+
+
+def metadata(settings: Settings) -> Metadata | None:
+    """The RFC 9728 document, if there is a resource; an issuer that a function names is not in it.
+
+    Its scopes are all that any rule may ask for.
+    """
+    if settings.resource is None:
+        return None
+    rules = settings.request_rules
+    return Metadata(
+        settings.resource,
+        issuers=[issuer.identifier for issuer in settings.issuers],
+        scopes={scope for rule in rules for scope in (*rule.scopes, *rule.any_scope)},
     )
 
 

@@ -75,11 +75,13 @@ class JWTMiddleware:
             remote_user_claim=self.settings.remote_user_claim,
             keep_token=self.settings.keep_token,
         )
+        self._metadata = assembly.metadata(self.settings)
         self._responses = Responses(
             realm=self.settings.realm,
             details=self.settings.error_details,
             unavailable_status=self.settings.unavailable_status,
             responder=self.settings.responder,
+            resource_metadata=self._metadata.url if self._metadata else None,
         )
         self._told_preflight = False
         #: ``verifier.verify(token)`` returns the claims or raises an ``AuthError``.
@@ -91,6 +93,8 @@ class JWTMiddleware:
         """Serve one request (PEP 3333). The app is called outside the ``try``: not our errors."""
         if self.settings.settings_from_request:
             return self._variant(request_settings(environ))(environ, start_response)
+        if self._metadata and environ.get("PATH_INFO") in self._metadata.paths:
+            return self._metadata(environ, start_response)
         rule = self._rules.find(environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/")
         try:
             self.authenticate(environ, rule)

@@ -38,6 +38,8 @@ from .events import printable
 from .fetch import check_url
 from .jwks import Policy
 from .keys import KeySet
+from .metadata import audiences
+from .metadata import resource_problem
 from .revocation import Revoked
 from .rules import Rule
 from .rules import Token
@@ -432,7 +434,9 @@ class Settings:
             yield ("jwks_max_age",), told
         if self.unavailable_status not in (401, 503):
             yield ("unavailable_status",), "unavailable_status: give 503 or 401"
-        if self.resource and (problem := self._url_problem(self.resource)):
+        if self.resource and (
+            problem := resource_problem(self.resource, allow_http=self.allow_http)
+        ):
             yield ("resource",), f"resource: {printable(self.resource, 80)}: {problem}"
         yield from self._rule_problems()
         taken = {place(spec, 0).key for spec in self.token_from}
@@ -518,7 +522,7 @@ class Settings:
     @property
     def accepted_audience(self) -> tuple[str, ...]:
         """``audience``, and ``resource``, which is one (RFC 9728 section 3.3)."""
-        return (*self.audience, self.resource) if self.resource else self.audience
+        return (*self.audience, *(audiences(self.resource) if self.resource else ()))
 
     @property
     def request_rules(self) -> tuple[Rule, ...]:

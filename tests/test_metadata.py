@@ -1,13 +1,19 @@
 """Protected resource metadata: where it is, what it says, who may read it (RFC 9728)."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+from conftest import EchoApp
+from conftest import bearer
 from werkzeug.test import Client
 from werkzeug.test import TestResponse
 
+from jwt_wsgi import Issuer
+from jwt_wsgi import JWTMiddleware
+from jwt_wsgi import Rule
 from jwt_wsgi.metadata import WELL_KNOWN
 from jwt_wsgi.metadata import Metadata
 from jwt_wsgi.metadata import audiences
@@ -15,6 +21,7 @@ from jwt_wsgi.metadata import document
 from jwt_wsgi.metadata import metadata_url
 from jwt_wsgi.metadata import paths
 from jwt_wsgi.metadata import resource_problem
+from jwt_wsgi.testing import FakeIssuer
 
 RESOURCE = "https://api.example/mcp"
 ISSUERS = ["https://b.example/", "https://A.example", "https://c.example/realm?x=1"]
@@ -259,3 +266,150 @@ def test_one_answer_cannot_change_the_next() -> None:
         told[-1].append(("X-Added", "1"))
 
     assert told[0] == told[1]
+
+
+# --- Through the middleware ---------------------------------------------------------------------
+
+Clients = Callable[..., Client]
+URL = f"https://api.example{WELL_KNOWN}/mcp"
+
+
+@pytest.fixture
+def mcp(client: Clients) -> Client:
+    """An app that is a resource, with a scope to be had and a public path."""
+    return client(resource=RESOURCE, required_scopes=["tools", "read"], public_paths=["/healthz"])
+
+
+@pytest.mark.parametrize("path", [WELL_KNOWN, f"{WELL_KNOWN}/mcp", f"{WELL_KNOWN}/mcp?a=b"])
+def test_it_needs_no_token_and_says_what_the_settings_say(
+    mcp: Client, issuer: FakeIssuer, app: EchoApp, path: str
+) -> None:
+    """Issuer and scopes are those of the settings; even a bad token does not matter."""
+    for headers in ({}, {"Authorization": "Basic x"}, bearer(issuer.token(exp=1))):
+        answer = mcp.get(path, headers=headers)
+        assert answer.json == {
+            "resource": RESOURCE,
+            "authorization_servers": [issuer.issuer],
+            "scopes_supported": ["read", "tools"],
+            "bearer_methods_supported": ["header"],
+        }
+    assert app.environ is None, "the app has no part in it"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{WELL_KNOWN}/",
+        f"{WELL_KNOWN}/other",
+        f"{WELL_KNOWN}/mcp/",
+        f"{WELL_KNOWN}x",
+        f"/mcp{WELL_KNOWN}",
+        f"//{WELL_KNOWN}",
+        "/.well-known/oauth-authorization-server",
+        "/mcp",
+    ],
+)
+def test_nothing_beside_it_is_public(mcp: Client, path: str) -> None:
+    """Each path is compared as a whole."""
+    assert mcp.get("/", environ_overrides={"PATH_INFO": path}).status_code == 401
+
+
+def test_the_mount_point_does_not_count(mcp: Client) -> None:
+    """PATH_INFO alone decides, as with rules: SCRIPT_NAME can come from a client's header."""
+    for script, path, status in (
+        ("", f"{WELL_KNOWN}/mcp", 200),
+        ("/mounted", f"{WELL_KNOWN}/mcp", 200),
+        (WELL_KNOWN, "/mcp", 401),
+        (f"{WELL_KNOWN}/mcp", "", 401),
+    ):
+        place = {"SCRIPT_NAME": script, "PATH_INFO": path}
+        assert mcp.get("/", environ_overrides=place).status_code == status
+
+
+def test_without_a_resource_there_is_nothing(client: Clients) -> None:
+    """The path is the app's own, and the challenge is as ever."""
+    answer = client(required_scopes=["read"]).get(WELL_KNOWN)
+
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
+
+
+def test_every_challenge_says_where_it_is(mcp: Client, issuer: FakeIssuer) -> None:
+    """With the scopes of the rule (RFC 9728 section 5.1, RFC 6750 section 3)."""
+    found = f'scope="read tools", resource_metadata="{URL}"'
+    expired = 'error="invalid_token", error_description="The token has expired"'
+    weak = 'error_description="The token does not permit this request"'
+    rows = [
+        ({}, 401, found),
+        ({"Authorization": "Basic x"}, 401, found),
+        ({"Authorization": "Bearer a b"}, 401, f'error="invalid_token", {found}'),
+        (bearer(issuer.token(aud=RESOURCE, exp=1)), 401, f"{expired}, {found}"),
+        (bearer(issuer.token(aud=RESOURCE)), 403, f'error="insufficient_scope", {weak}, {found}'),
+    ]
+
+    for headers, status, challenge in rows:
+        answer = mcp.get("/mcp", headers=headers)
+        assert answer.status_code == status
+        assert answer.headers.get_all("WWW-Authenticate") == [f'Bearer realm="api", {challenge}']
+
+
+def test_the_resource_is_an_audience(client: Clients, issuer: FakeIssuer) -> None:
+    """Beside those of the setting audience; nothing below, above or beside it is one."""
+    mcp = client(resource=RESOURCE, audience="other")
+
+    for aud, status in {
+        RESOURCE: 200,
+        "other": 200,
+        f"{RESOURCE}/": 401,
+        "https://api.example": 401,
+        f"{RESOURCE}/a": 401,
+    }.items():
+        assert mcp.get("/", headers=bearer(issuer.token(aud=aud))).status_code == status
+    assert mcp.get("/", headers=bearer(issuer.token())).status_code == 401
+
+
+def test_an_origin_is_an_audience_with_and_without_its_slash(
+    client: Clients, issuer: FakeIssuer
+) -> None:
+    """Which of the two a client asks for is up to its URL library."""
+    for resource in ("https://api.example", "https://api.example/"):
+        mcp = client(resource=resource)
+        for aud in ("https://api.example", "https://api.example/"):
+            assert mcp.get("/", headers=bearer(issuer.token(aud=aud))).status_code == 200
+
+
+def test_scopes_are_those_of_all_rules_and_a_challenge_has_those_of_its_own(
+    client: Clients,
+) -> None:
+    """A client can see what there is, and is asked for no more than this request needs."""
+    rules = [
+        Rule("/a", scopes=["write", "read"]),
+        Rule("/b", any_scope=["admin", "owner"]),
+        Rule("/open", token="ignored"),
+    ]
+    mcp = client(resource=RESOURCE, rules=rules)
+
+    assert mcp.get(WELL_KNOWN).json["scopes_supported"] == ["admin", "owner", "read", "write"]
+    for path, scope in {"/a": 'scope="read write", ', "/b": 'scope="admin", ', "/c": ""}.items():
+        challenge = f'Bearer realm="api", {scope}resource_metadata="{URL}"'
+        assert mcp.get(path).headers["WWW-Authenticate"] == challenge
+
+
+def test_several_issuers_are_named_in_their_order(app: EchoApp) -> None:
+    """The resource is an audience of each, beside what an issuer has of its own."""
+    b, a = FakeIssuer("https://b.example/"), FakeIssuer("https://a.example")
+    both = [Issuer(b.issuer, jwks=b.jwks(), audience="own"), Issuer(a.issuer, jwks=a.jwks())]
+    mcp = Client(JWTMiddleware(app, issuer=both, resource=RESOURCE))
+
+    assert mcp.get(WELL_KNOWN).json["authorization_servers"] == [b.issuer, a.issuer]
+    for token in (b.token(aud=RESOURCE), b.token(aud="own"), a.token(aud=RESOURCE)):
+        assert mcp.get("/", headers=bearer(token)).status_code == 200
+    assert mcp.get("/", headers=bearer(a.token(aud="own"))).status_code == 401
+
+
+def test_issuers_that_a_function_names_are_not_told(app: EchoApp) -> None:
+    """They are nobody's business, and there is no list of them; the rest is as ever."""
+    mcp = Client(JWTMiddleware(app, issuer=lambda _: None, resource=RESOURCE))
+
+    assert mcp.get(WELL_KNOWN).json == document(RESOURCE, issuers=[])
+    assert URL in mcp.get("/").headers["WWW-Authenticate"]

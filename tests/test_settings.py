@@ -217,6 +217,8 @@ def test_keywords_take_python_values_too() -> None:
         ("required_scopes", 'a"b', "scope is ASCII"),
         ("cors_origins", "https://spa.example/", "scheme://host"),
         ("realm", 'a"b', "printable ASCII"),
+        ("resource", "https://api.example/mcp#a", "fragment"),
+        ("resource", "http://api.example/mcp", "https"),
         ("bound_tokens", "maybe", "refuse, accept"),
         ("jwks_uri", "http://issuer.example/keys", "https"),
         ("jwks_uri", "file:///etc/passwd", "https"),
@@ -347,3 +349,4 @@ def test_http_is_for_loopback_or_by_consent() -> None:
     """allow_http is a decision somebody takes."""
     assert load(issuer="http://127.0.0.1:8001").issuer
     assert load(issuer="http://keycloak:8080", allow_http=True).issuer
+    assert load(resource="http://api:8080/mcp", allow_http=True).resource
