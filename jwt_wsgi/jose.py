@@ -229,12 +229,13 @@ _decoder: Final = json.JSONDecoder(
 
 
 def json_object(data: bytes) -> dict[str, Any]:
-    """Parse strict JSON: UTF-8, one object, no duplicate members, no NaN, not deep.
+    """Parse a document of strict JSON: UTF-8, one object, no duplicate members, no NaN, not deep.
 
-    Raises :class:`ValueError` for anything else.
+    White space around it is fine (RFC 8259 section 2): editors and frameworks end a document with
+    a newline, tokens have none. Raises :class:`ValueError` for anything else.
     """
     try:
-        return _json_object(data)
+        return _json_object(data.strip(b" \t\n\r"))
     except RecursionError as error:
         raise _MalformedError("JSON is nested too deep") from error
 

@@ -171,6 +171,20 @@ def test_unknown_header_members_are_fine() -> None:
     assert verified(text, keyset("ES256"))
 
 
+@pytest.mark.parametrize("space", ["", "\n", "\r\n", " \t\r\n "])
+def test_white_space_around_a_document_is_fine(space: str) -> None:
+    """RFC 8259 section 2: editors and frameworks end a document with a newline."""
+    assert jose.json_object(f'{space}{{"keys": [1]}}{space}'.encode()) == {"keys": [1]}
+
+
+@pytest.mark.parametrize("space", ["\x0b", "\x0c", "\xa0", "\u2003", "\ufeff", "\0"])
+def test_other_space_is_none(space: str) -> None:
+    """Only the four characters of RFC 8259."""
+    for text in (f"{space}{{}}", f"{{}}{space}", f"{{}}\n{space}"):
+        with pytest.raises(ValueError):
+            jose.json_object(text.encode())
+
+
 def test_a_million_dots_cost_no_time() -> None:
     """T14: the parts are counted, not made."""
     start = time.perf_counter()
