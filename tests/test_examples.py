@@ -50,6 +50,9 @@ RUNS = {
     ),
 }
 
+#: Examples of another shape, and what runs them.
+ELSEWHERE = {"mcp_app": "test_mcp.py"}
+
 
 class Answer(NamedTuple):
     status: int
@@ -111,7 +114,10 @@ def test_every_example_is_run_and_told_of() -> None:
     """A new file in examples/ needs its row here and its line in the README beside it."""
     readme = (EXAMPLES / "README.md").read_text()
 
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == RUNS.keys()
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == RUNS.keys() | ELSEWHERE.keys()
+    for name, test in ELSEWHERE.items():
+        assert f"{name}:app" in readme
+        assert f"{name}.py" in Path(__file__).with_name(test).read_text()
     for name, example in RUNS.items():
         assert f"{name}:app" in readme
         assert example.app in readme
