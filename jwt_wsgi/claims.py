@@ -22,6 +22,9 @@ Check: TypeAlias = Callable[[Mapping[str, Any], float], object]
 _MAX_DATE: Final = 2**53
 
 
+_ABSENT: Final = object()
+
+
 class Claims(dict[str, Any]):
     """The verified claims, a dict of its receiver's own; ``header`` is the JOSE header."""
 
@@ -64,9 +67,9 @@ def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
 
     Raises ``claim_invalid`` for anything but a finite number: a bool, a string, a list.
     """
-    if name not in claims:
+    value: Any = claims.get(name, _ABSENT)
+    if value is _ABSENT:
         return None
-    value: Any = claims[name]
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not -_MAX_DATE <= value <= _MAX_DATE:
         raise InvalidTokenError("claim_invalid", f"{name} is no number of seconds")

@@ -32,6 +32,13 @@ TOKEN_ERRORS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
+def printable(value: object, limit: int = 64) -> str:
+    """``value`` as one short ASCII line, whatever a stranger put into it."""
+    text = value if isinstance(value, str) else repr(value)[: limit + 1]
+    cut = text[:limit] + ("..." if len(text) > limit else "")
+    return ascii(cut)
+
+
 class ConfigurationError(ValueError):
     """One or more settings are wrong; raised at construction only.
 
@@ -62,13 +69,19 @@ class AuthError(Exception):
     retry_after: int | None = None
     #: Scopes that satisfy the request's rule, for the challenges of a published ``resource``.
     scope: tuple[str, ...] = ()
-    #: What a log line may say of the token: ``issuer``, ``algorithm``, ``kid``, escaped.
-    token: Mapping[str, str] = MappingProxyType({})
+    #: ``iss``, ``alg`` and ``kid`` of the token, whatever they are: it may be anybody's.
+    claimed: tuple[object, object, object] = (None, None, None)
 
     def __init__(self, detail: str = "") -> None:
         """``detail`` is for the log only; text from a token in it must be escaped."""
         self.detail = detail
         super().__init__(detail or self.details or self.error)
+
+    @property
+    def token(self) -> dict[str, str]:
+        """What a log line may say of the token: ``issuer``, ``algorithm``, ``kid``, escaped."""
+        named = zip(("issuer", "algorithm", "kid"), self.claimed, strict=True)
+        return {name: printable(value) for name, value in named if value is not None}
 
 
 class MissingTokenError(AuthError):

@@ -14,18 +14,13 @@ from typing import ClassVar
 from typing import Final
 from typing import TypeAlias
 
+from .errors import printable
+
 logger: Final = logging.getLogger("jwt_wsgi")
 
 #: After the first line of its kind, an outage repeats itself this often (seconds), so that
 #: a day of it stays under 150 lines even while strangers ask for keys nobody has.
 OUTAGE_QUIET: Final = 1200.0
-
-
-def printable(value: object, limit: int = 64) -> str:
-    """``value`` as one short ASCII line, whatever a stranger put into it."""
-    text = value if isinstance(value, str) else repr(value)[: limit + 1]
-    cut = text[:limit] + ("..." if len(text) > limit else "")
-    return ascii(cut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +73,7 @@ class _Verdict(Event):
 
     @property
     def key(self) -> Hashable:
-        return self.verb, self.code
+        return type(self).__name__, self.code
 
     def __str__(self) -> str:
         facts = {
@@ -352,6 +347,16 @@ class LogHook:
         level, more = self._loudness(event)
         if logger.isEnabledFor(level):
             logger.log(level, "%s%s", event, f" (and {more} more like it before)" if more else "")
+
+    def passes_over(self, kind: type[Event], key: Hashable) -> bool:
+        """Count an event that nobody would read, so that it need not be made; True if so."""
+        if logger.isEnabledFor(kind.quiet_level):
+            return False
+        since, silent = self._last.get(key, (float("-inf"), 0))
+        if self._clock() - since >= kind.quiet:
+            return False
+        self._last[key] = since, silent + 1
+        return True
 
     def _loudness(self, event: Event) -> tuple[int, int]:
         if not event.quiet:

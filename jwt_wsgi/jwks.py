@@ -29,9 +29,9 @@ from . import events
 from .discovery import Located
 from .discovery import locate
 from .errors import KeysUnavailableError
+from .errors import printable
 from .events import Emit
 from .events import Event
-from .events import printable
 from .fetch import Fetch
 from .fetch import Fetched
 from .fetch import FetchError

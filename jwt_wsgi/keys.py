@@ -14,7 +14,7 @@ from typing import NamedTuple
 from typing import Protocol
 
 from . import jose
-from .events import printable
+from .errors import printable
 
 #: Keys tried for one token without ``kid``, or under a ``kid`` that several keys share.
 MAX_CANDIDATES: Final = 8

@@ -13,13 +13,13 @@ from .bearer import token_of
 from .errors import AuthError
 from .errors import ConfigurationError
 from .errors import MissingTokenError
+from .errors import printable
 from .events import Accepted
 from .events import LogHook
 from .events import Refused
 from .events import Reported
 from .events import fan_out
 from .events import logger
-from .events import printable
 from .injection import ERROR
 from .injection import Injection
 from .jwks import RemoteKeys
@@ -67,7 +67,8 @@ class JWTMiddleware:
         self.settings = settings or Settings.load(dict(options))
         self._options = options
         self._variants: dict[frozenset[tuple[str, str]], JWTMiddleware] = {}
-        self._emit = fan_out((LogHook(), *self.settings.on_event))
+        self._log = LogHook()
+        self._emit = fan_out((self._log, *self.settings.on_event))
         self._rules = Rules(self.settings.request_rules)
         self._places = [place(p, self.settings.max_token_size) for p in self.settings.token_from]
         self._injection = Injection(
@@ -102,7 +103,8 @@ class JWTMiddleware:
             error.scope = rule.scope
             if rule.token is not Token.REPORT:
                 return self._refuse(error, environ, start_response)
-            self._report(error, environ)
+            environ[ERROR] = error
+            self._tell(Reported, error, environ)
         if not self.settings.forward_token:
             for where in self._places:
                 where.remove(environ)
@@ -166,22 +168,21 @@ class JWTMiddleware:
         if not self._told_preflight and is_preflight(environ):
             self._told_preflight = True
             logger.warning("a CORS preflight was refused; skip_preflight=True lets them through")
-        self._emit(Refused(**self._verdict(error, environ)))
+        self._tell(Refused, error, environ)
         answer = self._responses.answer(error)
         return answer.send(environ, start_response, self.settings.cors_origins)
 
-    def _report(self, error: AuthError, environ: "WSGIEnvironment") -> None:
-        environ[ERROR] = error
-        self._emit(Reported(**self._verdict(error, environ)))
-
-    def _verdict(self, error: AuthError, environ: "WSGIEnvironment") -> dict[str, Any]:
-        return {
-            "code": error.code,
-            "status": self._responses.status(error),
-            "request_id": _request_id(environ),
-            "detail": error.detail,
-            **error.token,
-        }
+    def _tell(
+        self, kind: type[Refused | Reported], error: AuthError, environ: "WSGIEnvironment"
+    ) -> None:
+        if not self.settings.on_event and self._log.passes_over(kind, (kind.__name__, error.code)):
+            return
+        name = environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_TRACEPARENT")
+        status = self._responses.status(error)
+        request_id = printable(name) if name else ""
+        self._emit(
+            kind(error.code, status, request_id=request_id, detail=error.detail, **error.token)
+        )
 
     def _variant(self, found: dict[str, str]) -> "JWTMiddleware":
         """The middleware with the settings that the server put into this request."""
@@ -203,9 +204,3 @@ def is_preflight(environ: "WSGIEnvironment") -> bool:
         and "HTTP_ORIGIN" in environ
         and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
     )
-
-
-def _request_id(environ: "WSGIEnvironment") -> str:
-    """What names this request in other logs, escaped: a client may have sent it."""
-    name = environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_TRACEPARENT")
-    return printable(name) if name else ""

@@ -50,9 +50,20 @@ class Responses:
         self._unavailable_status = unavailable_status
         self._resource_metadata = resource_metadata
         self._responder = responder
+        self._made: dict[object, Answer] = {}
 
     def answer(self, error: AuthError) -> Answer:
         """The whole answer; a responder replaces the body, never the challenge."""
+        if error.retry_after is not None or self._responder is not None:
+            return self._answer(error)
+        # All of these come from the code and from settings: there are few.
+        same = error.code, error.challenge_error, error.scope, *error.challenge_members.values()
+        answer = self._made.get(same)
+        if answer is None:
+            answer = self._made[same] = self._answer(error)
+        return answer
+
+    def _answer(self, error: AuthError) -> Answer:
         status = self.status(error)
         content_type, body = (self._responder or self.json_body)(error)
         headers = [

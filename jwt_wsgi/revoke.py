@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from typing import Final
 
-from .events import printable
+from .errors import printable
 from .revocation import CLAIMS
 from .revocation import LIFETIME
 from .revocation import Entry

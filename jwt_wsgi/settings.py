@@ -32,9 +32,9 @@ from .bearer import place
 from .claims import Check
 from .errors import AuthError
 from .errors import ConfigurationError
+from .errors import printable
 from .events import Hook
 from .events import logger
-from .events import printable
 from .fetch import check_url
 from .jwks import Policy
 from .keys import KeySet

@@ -21,7 +21,7 @@ from typing import Final
 
 from . import jose
 from .bearer import environ_key
-from .events import printable
+from .errors import printable
 from .issuer import media_type
 from .keys import DocumentError
 from .keys import KeySet

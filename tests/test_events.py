@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from jwt_wsgi import events
+from jwt_wsgi.errors import printable
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import LogHook
 from jwt_wsgi.events import Refused
 from jwt_wsgi.events import fan_out
-from jwt_wsgi.events import printable
 
 SAMPLES: list[Event] = [
     events.Accepted("https://i", "EdDSA"),
