@@ -8,6 +8,7 @@ from typing import Final
 from typing import Unpack
 
 from . import assembly
+from . import upkeep
 from .bearer import place
 from .bearer import token_of
 from .errors import AuthError
@@ -22,7 +23,6 @@ from .events import fan_out
 from .events import logger
 from .injection import ERROR
 from .injection import Injection
-from .jwks import RemoteKeys
 from .responses import Responses
 from .rules import Rule
 from .rules import Rules
@@ -135,32 +135,20 @@ class JWTMiddleware:
         :class:`~jwt_wsgi.errors.KeysUnavailableError` instead of returning False, for those who
         would rather not start.
         """
-        warm = [keys.warm_up(timeout, raises=raises) for keys in self._remote_keys()]
-        return all(warm)
+        return upkeep.warm_up(self.verifier.issuers, timeout, raises=raises)
 
     def health(self) -> dict[str, Any]:
         """What is known of the keys of each issuer, without any I/O: for a readiness probe.
 
         Where a function names the issuers, the ones that were met; none of them is waited for.
         """
-        issuers = {
-            issuer.identifier: issuer.keys.health()
-            for issuer in self.verifier.issuers.values()
-            if isinstance(issuer.keys, RemoteKeys)
-        }
-        ready = callable(self.settings.issuer) or all(keys["ready"] for keys in issuers.values())
-        return {"ready": ready, "issuers": issuers}
+        return upkeep.health(self.verifier.issuers, named_later=callable(self.settings.issuer))
 
     def close(self) -> None:
         """Fetch nothing ever again. Keys that are held go on serving."""
-        for keys in self._remote_keys():
-            keys.close()
+        upkeep.close(self.verifier.issuers)
         for variant in self._variants.values():
             variant.close()
-
-    def _remote_keys(self) -> list[RemoteKeys]:
-        sources = (issuer.keys for issuer in self.verifier.issuers.values())
-        return [keys for keys in sources if isinstance(keys, RemoteKeys)]
 
     def _refuse(
         self, error: AuthError, environ: "WSGIEnvironment", start_response: "StartResponse"

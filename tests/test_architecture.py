@@ -37,6 +37,7 @@ TOWER = [
     "values",
     "settings",
     "assembly",
+    "upkeep",
     "middleware",
     "testing",
     "demo",

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +16,15 @@ from typing import Any
 
 import pytest
 from cachelib import RedisCache
+from conftest import EchoApp
+from conftest import bearer
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from servers.running import free_port
 from test_store import Clock
 from test_store import PassThrough
 from test_store import with_serializer
+from werkzeug.test import Client
 
 from jwt_wsgi.__main__ import main
 from jwt_wsgi.contrib.redis import RedisStore
@@ -385,3 +390,25 @@ def test_the_command_without_its_redis(capsys: pytest.CaptureFixture[str]) -> No
     assert said.err.startswith("jwt-wsgi revoke: the store failed: ")
     assert said.err.count("\n") == 1
     assert "hunter2" not in said.err
+
+
+def test_the_line_of_the_readme(redis: Server) -> None:
+    """It revokes what it says, where a middleware with this store sees it."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    (line,) = re.findall(r"^jwt-wsgi (revoke .*)$", readme, re.MULTILINE)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "jwt_wsgi", *line.replace("redis://127.0.0.1:6379/0", redis.url).split()],
+        capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")
+    issuer = FakeIssuer("https://login.example.com/")
+    protected = Client(issuer.protect(EchoApp(), store=redis.url))
+    ada, bob = (bearer(issuer.token(sub=name, iat=int(time.time()) - 5)) for name in ("ada", "bob"))
+    assert protected.get("/", headers=ada).json == {
+        "error": "Invalid token",
+        "details": "The token has been revoked",
+        "code": "token_revoked",
+    }
+    assert protected.get("/", headers=bob).status_code == 200

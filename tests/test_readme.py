@@ -40,8 +40,9 @@ def blocks(language: str) -> list[str]:
 
 
 def authenticate() -> str:
-    """The real method, as it stands in the source."""
-    return textwrap.dedent(inspect.getsource(JWTMiddleware.authenticate))
+    """The real methods, as they stand in the source."""
+    methods = JWTMiddleware.__call__, JWTMiddleware.authenticate
+    return "\n\n".join(textwrap.dedent(inspect.getsource(method)) for method in methods)
 
 
 def codes() -> str:
@@ -226,6 +227,20 @@ def test_the_probes_for_kubernetes() -> None:
         assert client.get("/readyz").status_code == 200
         with issuer.outage():
             assert client.get("/readyz").status_code == 200
+
+
+def test_the_variables_that_publish_a_resource(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a client is told leads to the issuer."""
+    (line,) = [code for code in blocks("sh") if code.startswith("export")]
+    for name, value in re.findall(r"(\w+)=(\S+)", line):
+        monkeypatch.setenv(name, value)
+    client = Client(JWTMiddleware(lambda *_: []))
+
+    challenge = client.get("/mcp").headers["WWW-Authenticate"]
+    metadata = client.get("/.well-known/oauth-protected-resource/mcp").json
+
+    assert "https://api.example.com/.well-known/oauth-protected-resource/mcp" in challenge
+    assert metadata["authorization_servers"] == ["https://login.example.com"]
 
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
