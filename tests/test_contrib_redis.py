@@ -397,8 +397,9 @@ def test_the_line_of_the_readme(redis: Server) -> None:
     readme = (Path(__file__).parent.parent / "README.md").read_text()
     (line,) = re.findall(r"^jwt-wsgi (revoke .*)$", readme, re.MULTILINE)
 
+    words = line.replace("redis://127.0.0.1:6379/0", redis.url).split()
     done = subprocess.run(
-        [sys.executable, "-m", "jwt_wsgi", *line.replace("redis://127.0.0.1:6379/0", redis.url).split()],
+        [sys.executable, "-m", "jwt_wsgi", *words],
         capture_output=True, text=True, check=False, timeout=30,
     )  # fmt: skip
 
