@@ -33,10 +33,12 @@ TOKEN_ERRORS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def printable(value: object, limit: int = 64) -> str:
-    """``value`` as one short ASCII line, whatever a stranger put into it."""
-    text = value if isinstance(value, str) else repr(value)[: limit + 1]
-    cut = text[:limit] + ("..." if len(text) > limit else "")
-    return ascii(cut)
+    """``value`` as one ASCII line of ``limit`` characters, whatever a stranger put into it."""
+    text = value if isinstance(value, str) else repr(value)
+    shown = ascii(text[: limit + 1])  # cut before and after: an escape has up to ten characters
+    if len(shown) <= limit + len("''"):
+        return shown
+    return f"{shown[: limit + 1]}...{shown[0]}"
 
 
 class ConfigurationError(ValueError):

@@ -110,13 +110,16 @@ class Responses:
 
 
 def cors_headers(origin: str, allowed: Collection[str]) -> list[tuple[str, str]]:
-    """What lets a script of an allowed origin read our answer (Fetch standard section 3.2)."""
+    """What lets a script of an allowed origin read our answer (Fetch standard section 3.2).
+
+    ``*`` is said as it is, never as what the client sent: uWSGI hands a line feed on in a header.
+    """
     if not allowed:
         return []
     headers = [("Vary", "Origin")]
     if origin and (origin in allowed or "*" in allowed):
         headers += [
-            ("Access-Control-Allow-Origin", origin),
+            ("Access-Control-Allow-Origin", "*" if "*" in allowed else origin),
             ("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After"),
         ]
     return headers

@@ -68,7 +68,10 @@ def test_every_kind_of_event_is_sampled_here() -> None:
         ("abc", "'abc'"),
         ("a\nb\x1b[31m", r"'a\nb\x1b[31m'"),
         ("\ud800", r"'\ud800'"),
-        ("x" * 100, "'" + "x" * 64 + "...'"),
+        ("x" * 64, "'" + "x" * 64 + "'"),
+        ("x" * 65, "'" + "x" * 64 + "...'"),
+        ("\U0001f600" * 65, "'" + r"\U0001f600" * 6 + r"\U00...'"),
+        ("'" * 100, '"' + "'" * 64 + '..."'),
         (5, "'5'"),
         (["x" * 1000], None),
     ],
@@ -79,7 +82,7 @@ def test_what_a_stranger_wrote_is_escaped_and_cut(value: Any, text: str | None) 
 
     assert shown.isascii()
     assert "\n" not in shown
-    assert len(shown) < 300
+    assert len(shown) <= 64 + len("''...")
     assert text is None or shown == text
 
 
