@@ -193,6 +193,7 @@ def ecdsa_forgeries(alg: str) -> dict[str, Sign]:
         "a byte short": of(lambda r, s: raw(r, s)[:-1]),
         "a byte long": of(lambda r, s: raw(r, s) + b"\0"),
         "both a byte longer": of(lambda r, s: b"\0" + raw(r, s)[:size] + b"\0" + raw(r, s)[size:]),
+        "a zero before s": of(lambda r, s: raw(r, s)[:size] + b"\0" + raw(r, s)[size:]),
         "r alone": of(lambda r, s: raw(r, s)[:size]),
         "empty": of(lambda _r, _s: b""),
         "4000 bytes": of(lambda r, s: raw(r, s) * (2000 // size)),

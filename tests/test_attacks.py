@@ -329,6 +329,9 @@ STRUCTURE_AND_HEADER = [
           lambda kid: token({"kid": kid})),
     *rows("T21 kid of 100 KB", "token_malformed", "RFC 7515 4.1.4", {"long": "x" * 100_000},
           lambda kid: token({"kid": kid})),
+    *rows("T43 long line", "algorithm_not_allowed", "RFC 8725 3.10",
+          named("\N{GRINNING FACE}" * 64, "\u202e" * 200, "\0" * 200, "'" * 200, "\\" * 200),
+          lambda text: token({"alg": text, "kid": text, "typ": text})),
     *rows("T22 unknown kid, good signature", "key_not_found", "RFC 7517 4.5",
           named("nobody", "key-1"),
           lambda kid: token({"kid": kid})),
@@ -546,6 +549,7 @@ def assert_quiet(lines: Iterable[str], header: str) -> None:
         assert not any(word in line for word in secret)
 
 
+@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")  # no guard of ours: T12
 @pytest.mark.parametrize("attack", ATTACKS, ids=[attack.id for attack in ATTACKS])
 def test_an_attack_is_refused(
     attack: Attack, published: FakeIssuer, app: EchoApp, caplog: pytest.LogCaptureFixture
