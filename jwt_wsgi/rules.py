@@ -117,34 +117,66 @@ class Rules:
         self._exact = {path: matching(path) for path in by_pattern if not path.endswith("/*")}
         #: The same for all paths below it that have no entry nearer to them.
         self._below = {path[:-2]: matching(path) for path in by_pattern if path.endswith("/*")}
+        self._deepest = max((path.count("/") for path in self._below), default=0)
+        self._every = _EveryRule("/*", rules=tuple(rules))
 
     def find(self, method: str, path: str) -> Rule:
-        """The first rule that matches, else :data:`REQUIRE_TOKEN`."""
-        matching, cut = self._exact.get(path), len(path)
-        while matching is None and cut >= 0:
-            matching = self._below.get(path[:cut])
-            cut = path.rfind("/", 0, cut)
+        """The first rule that matches, else :data:`REQUIRE_TOKEN`.
+
+        Where routers differ (``//admin``, ``admin``, ``post``: Werkzeug knows them as ``/admin``
+        and ``POST``), nobody can say which rule is meant: the conditions of every rule count.
+        """
+        if not is_plain(path) or method != method.upper():
+            return self._every
+        matching = self._exact.get(path)
+        bases = _bases(path, self._deepest)
+        while matching is None and (base := next(bases, None)) is not None:
+            matching = self._below.get(base)
         for rule in matching or ():
-            if rule.methods is not None and not rule.takes(method):
-                continue
-            if rule.token is Token.REQUIRED or is_plain(path):
+            if rule.methods is None or rule.takes(method):
                 return rule
         return REQUIRE_TOKEN
+
+
+@dataclass(frozen=True, slots=True)
+class _EveryRule(Rule):
+    """A token is required, and it needs whatever any rule asks for."""
+
+    rules: tuple[Rule, ...] = ()
+
+    def authorize(self, claims: Mapping[str, Any], clock: Callable[[], float] = time.time) -> None:
+        for rule in self.rules:
+            if rule.token is not Token.REPORT:  # it asks for nothing yet
+                rule.authorize(claims, clock)
 
 
 def is_plain(path: str) -> bool:
     """Whether every router reads this path alike, so that it may need less than a token.
 
-    No empty segment inside, no dot segment, and none of backslash, NUL and ``;``.
+    No empty segment inside, no dot segment, none of backslash, NUL and ``;``, and UTF-8: Bottle
+    leaves out what is none, so ``/ad%ffmin`` is ``/admin`` there.
     """
     if not path.startswith("/") or "//" in path or any(sign in path for sign in "\\\0;"):
         return False
-    return "/." not in path or {".", ".."}.isdisjoint(path.split("/"))
+    if "/." in path and not {".", ".."}.isdisjoint(path.split("/")):
+        return False
+    return path.isascii() or _is_utf8(path)
 
 
-def _bases(path: str) -> Iterator[str]:
-    """/a/b/c, /a/b, /a and the root, which is the empty text."""
-    cut = len(path)
-    while cut >= 0:
-        yield path[:cut]
-        cut = path.rfind("/", 0, cut)
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return False
+    return True
+
+
+def _bases(path: str, deepest: int = 1_000_000) -> Iterator[str]:
+    """/a/b/c, /a/b, /a and the root, which is the empty text; none with more than ``deepest`` /.
+
+    So a path of a hundred thousand segments costs no more than the rules have.
+    """
+    parts = path.split("/", deepest + 1)[: deepest + 1]
+    while parts:
+        yield "/".join(parts)
+        parts.pop()
