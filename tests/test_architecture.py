@@ -38,6 +38,7 @@ TOWER = [
     "settings",
     "assembly",
     "upkeep",
+    "current",
     "middleware",
     "testing",
     "demo",
