@@ -1,5 +1,6 @@
 """JWT authentication for any WSGI app, in one line."""
 
+from .current import current_payload as current_payload
 from .errors import AuthError as AuthError
 from .errors import ConfigurationError as ConfigurationError
 from .errors import InsufficientAuthError as InsufficientAuthError

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 
+from .injection import PAYLOAD
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
     from _typeshed.wsgi import WSGIApplication
@@ -38,18 +40,15 @@ def current_payload() -> dict[str, Any] | None:
 
 
 def serve(
-    app: "WSGIApplication",
-    environ: "WSGIEnvironment",
-    start_response: "StartResponse",
-    payload: dict[str, Any] | None,
+    app: "WSGIApplication", environ: "WSGIEnvironment", start_response: "StartResponse"
 ) -> Iterable[bytes]:
-    """Call ``app`` with ``payload`` as the current one.
+    """Call ``app`` with the payload of ``environ`` as the current one.
 
     What it returns is returned itself if it is ready: a list, a tuple, a file, what
     ``wsgi.file_wrapper`` made. Servers recognize these. Anything else may run code of the app's
     for each chunk, and is wrapped once.
     """
-    held = [payload]
+    held = [environ[PAYLOAD]]
     token = _current.set(held)
     lazy = False
     try:

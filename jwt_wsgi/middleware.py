@@ -8,6 +8,7 @@ from typing import Final
 from typing import Unpack
 
 from . import assembly
+from . import current
 from . import upkeep
 from .bearer import place
 from .bearer import token_of
@@ -108,7 +109,7 @@ class JWTMiddleware:
         if not self.settings.forward_token:
             for where in self._places:
                 where.remove(environ)
-        return self.app(environ, start_response)
+        return current.serve(self.app, environ, start_response)
 
     def authenticate(self, environ: "WSGIEnvironment", rule: Rule) -> None:
         """Put the verified claims into ``environ``, or raise the :class:`AuthError` to answer."""

@@ -63,8 +63,8 @@ def test_both_validators_are_content(issuer: FakeIssuer, method: str, path: str,
     assert answer.status_code == (200 if open_to_all else 401)
 
 
-def test_the_apps_iterable_is_returned_itself(issuer: FakeIssuer) -> None:
-    """Nothing buffers it or loses its close()."""
+def test_nothing_is_asked_of_the_apps_iterable(issuer: FakeIssuer) -> None:
+    """Nothing buffers a stream or begins it before the server does; test_current.py has the rest."""
     stream = Stream()
 
     def app(_environ: Any, start_response: Any) -> Iterable[bytes]:
@@ -73,9 +73,13 @@ def test_the_apps_iterable_is_returned_itself(issuer: FakeIssuer) -> None:
 
     middleware = JWTMiddleware(app, issuer=issuer.issuer, jwks=issuer.jwks())
     environ = EnvironBuilder(headers=bearer(issuer.token())).get_environ()
+    answer: Any = middleware(environ, lambda *_: lambda _data: None)
 
-    assert middleware(environ, lambda *_: lambda _data: None) is stream
     assert (stream.given, stream.closed) == (0, 0)
+    assert next(iter(answer)) == b"0"
+    assert (stream.given, stream.closed) == (1, 0)
+    answer.close()
+    assert (stream.given, stream.closed) == (1, 1)
 
 
 def test_a_stream_stays_a_stream_and_is_closed(issuer: FakeIssuer) -> None:
