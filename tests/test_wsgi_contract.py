@@ -64,7 +64,7 @@ def test_both_validators_are_content(issuer: FakeIssuer, method: str, path: str,
 
 
 def test_nothing_is_asked_of_the_apps_iterable(issuer: FakeIssuer) -> None:
-    """Nothing buffers a stream or begins it before the server does; test_current.py has the rest."""
+    """No buffer, and no chunk before the server asks; test_current.py has the rest."""
     stream = Stream()
 
     def app(_environ: Any, start_response: Any) -> Iterable[bytes]:
