@@ -33,6 +33,9 @@ class Example(NamedTuple):
     not_found: bytes
     settings: Mapping[str, str] = MappingProxyType({})
     head: int = 200
+    #: The file's last part, and whether it has an /orders that needs the scope orders:read.
+    kind: str = "py"
+    scoped: bool = False
 
 
 RUNS = {
@@ -48,7 +51,18 @@ RUNS = {
         b"<title>404 Not Found</title>",
         {"JWT_WSGI_APP": "untouched_app:app", "JWT_WSGI_PUBLIC_PATHS": "/healthz"},
     ),
+    "flask_authlib_app": Example(
+        "flask_authlib_app:app", b"<title>404 Not Found</title>", scoped=True
+    ),
+    "django_rest_app": Example("django_rest_app:app", b"<title>Not Found</title>", scoped=True),
+    "pyramid_policy_app": Example(
+        "pyramid_policy_app:app", b"The resource could not be found.", scoped=True
+    ),
+    "paste": Example(
+        "--paste=paste.ini", b"The resource could not be found.", kind="ini", scoped=True
+    ),
 }
+SCOPED = [name for name, example in RUNS.items() if example.scoped]
 
 #: Examples of another shape, and what runs them.
 ELSEWHERE = {"mcp_app": "test_mcp.py"}
@@ -114,12 +128,14 @@ def test_every_example_is_run_and_told_of() -> None:
     """A new file in examples/ needs its row here and its line in the README beside it."""
     readme = (EXAMPLES / "README.md").read_text()
 
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == RUNS.keys() | ELSEWHERE.keys()
+    files = {path.name for path in EXAMPLES.iterdir() if path.is_file()} - {"README.md"}
+    run = {f"{name}.{example.kind}" for name, example in RUNS.items()}
+    assert files == run | {f"{name}.py" for name in ELSEWHERE}
     for name, test in ELSEWHERE.items():
         assert f"{name}:app" in readme
         assert f"{name}.py" in Path(__file__).with_name(test).read_text()
     for name, example in RUNS.items():
-        assert f"{name}:app" in readme
+        assert f"{name}{':app' if example.kind == 'py' else '.ini'}" in readme
         assert example.app in readme
         assert all(f"{variable}={v}" in readme for variable, v in example.settings.items())
 
@@ -201,6 +217,21 @@ def test_unknown_paths_need_a_token_first(running: Running, served: FakeIssuer) 
     assert running.example.not_found in known.body
 
 
+@pytest.mark.parametrize("running", SCOPED, indirect=True)
+def test_a_scope_opens_its_route(running: Running, served: FakeIssuer) -> None:
+    """With it 200; without it 403 and the challenge of RFC 6750, framework or not."""
+    good = running.ask("/orders", bearer(served.token(sub="ada", scope="orders:read x")))
+    poor = running.ask("/orders", bearer(served.token(scope="orders")))
+
+    assert (good.status, json.loads(good.body)) == (200, {"orders of": "ada"})
+    assert poor.status == 403
+    challenge = (
+        f'{BEARER}, error="insufficient_scope", '
+        'error_description="The token does not permit this request", scope="orders:read"'
+    )
+    assert poor.headers.get_all("WWW-Authenticate") == [challenge]
+
+
 def test_head_has_no_body(running: Running) -> None:
     """A refused HEAD has the length that GET would have, and not one byte of it on the wire.
 
@@ -221,7 +252,8 @@ def test_head_reaches_the_app_as_get_does(running: Running, served: FakeIssuer) 
     assert running.head("/protected", bearer(served.token()))[0].startswith(wanted)
 
 
-@pytest.mark.parametrize("name", RUNS)
+# The others load their settings as these do; test_contrib_paste.py has the ini file.
+@pytest.mark.parametrize("name", [*sorted(RUNS.keys() - set(SCOPED)), "django_rest_app"])
 def test_a_wrong_setting_never_starts_serving(name: str) -> None:
     """gunicorn gives up, and its output names the setting."""
     example = RUNS[name]
