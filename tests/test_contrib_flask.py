@@ -122,6 +122,14 @@ def test_what_was_not_verified_is_refused(client: Client, issuer: FakeIssuer) ->
     assert client.get("/open").status_code == 401
 
 
+def test_authlib_wants_the_header_itself(issuer: FakeIssuer) -> None:
+    """As the docstring says: what takes it away makes every request a 401, never a pass."""
+    client = Client(issuer.protect(flask_app(), forward_token=False))
+
+    assert get(client, issuer, "/who").json == {"sub": "ada"}
+    assert get(client, issuer, "/one", scope="a").status_code == 401
+
+
 def test_without_the_middleware_everything_is_refused(issuer: FakeIssuer) -> None:
     """Forgotten, it lets nobody in; and a payload of the request before is not seen."""
     app = flask_app()

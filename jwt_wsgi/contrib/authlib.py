@@ -22,9 +22,9 @@ to Authlib:
 ``["a b", "c"]``       both ``a`` and ``b``, or ``c``
 =====================  ================================================
 
-Authlib reads ``Authorization`` by itself: a request without that header is a 401 of Authlib's,
-wherever else the middleware may have found a token. A route of ``public_paths`` has no payload,
-so ``@require_oauth`` refuses every token there.
+Authlib reads ``Authorization`` by itself: a request without that header (``token_from`` a cookie,
+``forward_token`` false) is a 401 of Authlib's. A route of ``public_paths`` has no payload, so
+``@require_oauth`` refuses every token there.
 """
 
 from collections.abc import Iterable
