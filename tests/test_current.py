@@ -142,7 +142,9 @@ def test_nested_middlewares_see_their_own(issuer: FakeIssuer) -> None:
     def outer(environ: Any, start_response: Any) -> Iterator[bytes]:
         for app in (named, public):
             token = bearer(inner_issuer.token(sub="inner"))["Authorization"]
-            seen.append(list(app(environ | {"HTTP_AUTHORIZATION": token}, start_response)))
+            answer: Any = app(environ | {"HTTP_AUTHORIZATION": token}, start_response)
+            seen.append(list(answer))
+            answer.close()
         yield str(sub()).encode()
 
     assert list(ask(issuer.protect(outer), issuer)) == [b"ada"]
