@@ -15,6 +15,7 @@ from .claims import lifetime
 from .keys import KeySet
 from .verifier import Verified
 from .verifier import Verifier
+from .verifier import is_ordinary
 
 #: Bytes of payloads that are kept, for each token that may be.
 BYTES_PER_TOKEN: Final = 2048
@@ -102,14 +103,15 @@ def _keyset_of(verified: Verified) -> KeySet | None:
     """The set that an entry lives and dies with: the one of now, if the key is in it still.
 
     None, and nothing is remembered, for a key source that has no ``current()`` set, and for a
-    header with members that requests would share.
+    header that requests cannot share.
     """
-    header = verified.token.header
     current = getattr(verified.issuer.keys, "current", None)
-    if current is None or any(_is_nested(value) for value in header.values()):
+    if current is None or not is_ordinary(verified.token):
         return None
     keyset: KeySet | None = current()
-    return keyset if keyset is not None and verified.key in keyset.find(header) else None
+    if keyset is None or verified.key not in keyset.find(verified.token.header):
+        return None
+    return keyset
 
 
 def _is_nested(value: object) -> bool:

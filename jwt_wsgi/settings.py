@@ -234,7 +234,8 @@ class Settings:
     )
     skip_preflight: bool = _option(
         values.read_boolean,
-        "Let CORS preflights (`OPTIONS` with `Origin`) through without a token.",
+        "Let CORS preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) through"
+        " without a token; the app must answer every `OPTIONS` without doing anything.",
         False,
     )
     cors_origins: tuple[str, ...] = _option(

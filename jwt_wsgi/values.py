@@ -18,6 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from typing import Final
+from urllib.parse import urlsplit
 
 from . import jose
 from .bearer import environ_key
@@ -141,6 +142,7 @@ def read_audience(value: object) -> tuple[str, ...]:
     entries = read_texts(value)
     for entry in entries:
         base = entry.removesuffix("/*")
+        urlsplit(base)  # its ValueError now, and not at a token
         plain_base = re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s*]+(/[^?#\s*]*)?", base)
         if entry != "*" and "*" in entry and not (entry.endswith("/*") and plain_base):
             raise ValueError('"*" stands alone, or as the last segment of a URL with its host')

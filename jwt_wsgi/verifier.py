@@ -20,6 +20,7 @@ from .revocation import Revoked
 
 #: Headers that are remembered; an issuer has one for each of its keys.
 MAX_HEADS: Final = 512
+MAX_HEAD: Final = 1024  # characters of one that is remembered
 
 
 class Issuers(Protocol):
@@ -130,8 +131,8 @@ class Verifier:
         return Verified(issuer, key, token)
 
     def _remember_head(self, token: jose.UnverifiedToken) -> None:
-        """Spare the next token of this key the parsing. Flat headers only: they are shared."""
-        if not any(isinstance(value, list | dict) for value in token.header.values()):
+        """Spare the next token of this key the parsing."""
+        if is_ordinary(token):
             if len(self._heads) >= MAX_HEADS:
                 self._heads = {}
             self._heads[token.head] = token.header
@@ -161,6 +162,12 @@ class Verifier:
         if not tried:
             raise InvalidTokenError("key_not_found", "no key of the issuer fits kid and alg")
         raise InvalidTokenError("signature_invalid", f"{tried} keys tried")
+
+
+def is_ordinary(token: jose.UnverifiedToken) -> bool:
+    """Whether requests may share the header: it is short, and nothing in it can be changed."""
+    nested = any(isinstance(value, list | dict) for value in token.header.values())
+    return len(token.head) <= MAX_HEAD and not nested
 
 
 def claimed(header: Mapping[str, Any], claims: Mapping[str, Any]) -> tuple[object, object, object]:

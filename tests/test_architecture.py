@@ -72,10 +72,12 @@ TRUSTED = [
     "verifier",
     "cache",
     "rules",
-    "injection",
     "middleware",
 ]
 TRUSTED_LINES = 1000
+#: The code that hands over what was decided; nobody gets in by it, but he could be somebody else.
+HANDING_OVER = ["injection", "current"]
+HANDING_OVER_LINES = 100
 
 
 def imports_of(module: str) -> set[str]:
@@ -225,3 +227,4 @@ def test_no_module_hides_one_of_the_standard_library(path: Path) -> None:
 def test_an_auditor_reads_at_most_a_thousand_lines() -> None:
     """The code that can let someone in stays small enough for an hour."""
     assert sum(map(lines_of_code, TRUSTED)) <= TRUSTED_LINES
+    assert sum(map(lines_of_code, HANDING_OVER)) <= HANDING_OVER_LINES
