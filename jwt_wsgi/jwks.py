@@ -566,7 +566,7 @@ class RemoteKeys:
                 yield from tried.find(header)
                 if kid is not None:
                     return
-        found = self._seek(arrival, kid or "")
+        found = self._seek(arrival, kid or "", tried)
         if found is not tried:
             yield from found.find(header)
 
@@ -589,9 +589,9 @@ class RemoteKeys:
             self._wait(flight, self.policy.timeout)
         return self._held(self._clock())
 
-    def _seek(self, arrival: float, kid: str) -> KeySet:
+    def _seek(self, arrival: float, kid: str, tried: KeySet | None) -> KeySet:
         """For anything else: rows 1 to 6, 9 to 11, 15, 23. Raises KeysUnavailableError."""
-        then, flight, cold = self._ask(arrival, kid, known=False)
+        then, flight, cold = self._ask(arrival, kid, known=False, tried=tried)
         if then is Then.WAIT and flight is not None:
             patience = self.policy.timeout if cold else min(WAIT, self.policy.timeout)
             then = Then.SERVE if self._wait(flight, patience) else Then.UNAVAILABLE
@@ -601,14 +601,19 @@ class RemoteKeys:
         return keyset
 
     def _ask(
-        self, arrival: float, kid: str = "", *, known: bool
+        self, arrival: float, kid: str = "", *, known: bool, tried: KeySet | None = None
     ) -> tuple[Then, Flight | None, bool]:
-        """Ask the policy and start what it says; also whether no set was usable."""
+        """Ask the policy and start what it says; also whether no set was usable.
+
+        ``tried``: where the caller looked. A flight may have landed since, with the very key.
+        """
         lock, luck, ended, now = self._lock(), self._random(), self._make_event(), self._clock()
         with lock:
             before = self._facts
             facts = self._overdue(before, now, luck)
             snapshot = facts.snapshot
+            if snapshot is not None and snapshot.keyset is not tried:
+                known = known or not kid or kid in snapshot.keyset
             start, then = decide(
                 facts,
                 now,

@@ -142,6 +142,13 @@ MUTANTS = (
         "",
         killers("test_jwks", "test_row_16_a_changed_set_is_swapped_and_clears_penalties"),
     ),
+    Mutant(
+        "a set that came meanwhile not looked at",
+        "jwks.py",
+        "                known = known or not kid or kid in snapshot.keyset\n",
+        "                pass\n",
+        killers("test_jwks", "test_a_flight_that_lands_while_a_request_looks_is_not_repeated"),
+    ),
     # who waits, and for how long
     Mutant(
         "lock held across fetch",

@@ -1058,7 +1058,31 @@ def test_the_set_that_came_meanwhile_counts() -> None:
     world.ask("b")
     world.settle()
 
-    assert world.keys._seek(arrival, "b").find({"alg": "EdDSA", "kid": "b"})
+    assert world.keys._seek(arrival, "b", None).find({"alg": "EdDSA", "kid": "b"})
+
+
+@pytest.mark.parametrize("names", ["", "a"], ids=["cold", "warm"])
+@pytest.mark.parametrize("kid", ["b", None])
+def test_a_flight_that_lands_while_a_request_looks_is_not_repeated(
+    kid: str | None, names: str
+) -> None:
+    """Between its look at the set and its turn the very key may have come: rows 3 and 16."""
+    world = World(names or "b")
+    if names:
+        world.warm(301)
+        world.body = document("b")
+    world.delay = 1.0
+    world.ask_later(0.0, names or "b")
+    world.run_until(world.now + 0.9)
+
+    def late() -> FakeEvent:  # what _ask does before its turn
+        world.keys._make_event = lambda: FakeEvent(world)
+        world.run_until(world.now + 0.2)
+        return FakeEvent(world)
+
+    world.keys._make_event = late
+    assert world.count(lambda: world.ask(kid, "b"))[::2] == (200, 0)
+    assert len(world.gets) == 1
 
 
 def test_current_drives_refreshes() -> None:

@@ -1,7 +1,8 @@
 """Real servers: the same four scenes under each, and how often the issuer is asked.
 
 ``python tests/test_servers.py`` prints the table. Times are scaled: a cooldown of one second,
-a deadline of one, keys due after five; the issuer takes 0.3 s to answer.
+a deadline of one and a half; the issuer takes 0.3 s to answer. Keys are due after twenty, which
+no scene lasts but on a very slow machine; its bounds count the time it took.
 """
 
 import http.client
@@ -14,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -30,13 +32,19 @@ from jwt_wsgi.testing import FakeIssuer
 README = Path(__file__).parent.parent / "README.md"
 APPS = Path(__file__).parent / "servers" / "apps"
 PROGRAMS = Path(sys.executable).parent
-COOLDOWN, REFRESH_AFTER, DEADLINE = 1.0, 5.0, 1.0
-TIMES = {
-    "JWT_WSGI_JWKS_COOLDOWN": "1s",
-    "JWT_WSGI_JWKS_REFRESH_AFTER": "5s",
-    "JWT_WSGI_JWKS_MAX_AGE": "10s",
-    "JWT_WSGI_JWKS_MAX_STALE": "60s",
-    "JWT_WSGI_JWKS_TIMEOUT": "1s",
+COOLDOWN, REFRESH_AFTER = 1.0, 20.0
+#: Of the four scenes.
+SCALED = {
+    "JWT_WSGI_JWKS_COOLDOWN": f"{COOLDOWN}s",
+    "JWT_WSGI_JWKS_REFRESH_AFTER": f"{REFRESH_AFTER}s",
+    "JWT_WSGI_JWKS_MAX_AGE": "2m",
+    "JWT_WSGI_JWKS_TIMEOUT": "1.5s",
+}
+#: Of tests that count fetches whatever time they take: none is due before they are over.
+AGELESS = {
+    "JWT_WSGI_JWKS_REFRESH_AFTER": "1h",
+    "JWT_WSGI_JWKS_MAX_AGE": "1h",
+    "JWT_WSGI_JWKS_TIMEOUT": "20s",
 }
 
 
@@ -105,11 +113,13 @@ SERVERS = [
 ]  # fmt: skip
 
 
-def start(server: Server, issuer: FakeIssuer) -> AbstractContextManager[str]:
+def start(
+    server: Server, issuer: FakeIssuer, times: Mapping[str, str] = AGELESS
+) -> AbstractContextManager[str]:
     """Run it with the issuer's keys in its environment."""
     program, *options = server.arguments
-    env = TIMES | {"JWT_WSGI_ISSUER": issuer.issuer, "JWT_WSGI_JWKS_URI": issuer.jwks_uri}
-    env |= {"PYTHONPATH": str(APPS)}
+    env = {"JWT_WSGI_ISSUER": issuer.issuer, "JWT_WSGI_JWKS_URI": issuer.jwks_uri, **times}
+    env |= {"PYTHONPATH": os.pathsep.join([str(APPS), os.environ.get("PYTHONPATH", "")])}
     if program == "gunicorn":
         return gunicorn(f"{server.app}:application", cwd=APPS, env=env, options=tuple(options))
     port = free_port()
@@ -199,7 +209,7 @@ def scenes(server: Server) -> Row:
             return new
 
         seen = 0
-        with start(server, issuer) as url:
+        with start(server, issuer, SCALED) as url:
             if server.warm is not None:
                 assert len(issuer.requests) == server.warm
             crowd = ask(url, known(issuer, 100), 40)
@@ -298,7 +308,7 @@ def test_the_recipe_for_uwsgi(tmp_path: Path) -> None:
 
 def _answers_warm(server: Server, fetches: int) -> None:
     with FakeIssuer().serve() as issuer, start(server, issuer) as url:
-        until = time.monotonic() + 10  # the second worker may be slower than the first to answer
+        until = time.monotonic() + 20  # the second worker may be slower than the first to answer
         while len(issuer.requests) < fetches and time.monotonic() < until:
             time.sleep(0.02)
         assert len(issuer.requests) == fetches
@@ -312,13 +322,18 @@ def test_a_reload_under_load(tmp_path: Path) -> None:
     options = ("--workers", "2", *GTHREAD, "--pid", str(pid))
     server = Server("reload", "cold", ("gunicorn", *options))
     with FakeIssuer().serve() as issuer, start(server, issuer) as url:
-        ask(url, known(issuer, 20))
+        old = ask(url, known(issuer, 40)).processes
         with ThreadPoolExecutor(1) as pool:
             load = pool.submit(ask, url, known(issuer, 1500), 8)
             time.sleep(0.3)
             os.kill(int(pid.read_text()), signal.SIGHUP)
             assert load.result().statuses == {("known", 200): 1500}
-        assert ask(url, known(issuer, 20)).statuses == {("known", 200): 20}
+        new, until = old, time.monotonic() + 20
+        while new & old and time.monotonic() < until:
+            crowd = ask(url, known(issuer, 20))
+            assert crowd.statuses == {("known", 200): 20}
+            new = crowd.processes
+        assert new.isdisjoint(old)
         assert len(issuer.requests) <= 4
 
 
@@ -329,7 +344,7 @@ def test_workers_that_come_and_go() -> None:
     with FakeIssuer().serve() as issuer, start(server, issuer) as url:
         crowd = ask(url, known(issuer, 300), 4)
         assert crowd.statuses == {("known", 200): 300}
-        assert 4 <= len(issuer.requests) <= len(crowd.processes)
+        assert 4 <= len(issuer.requests) == len(crowd.processes)
 
 
 def main() -> None:
