@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Hashable
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 from typing import Final
@@ -245,10 +246,21 @@ class KeyMissed(KeysEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class KeyDropped(KeysEvent):
-    """A member of the set is not used, and why."""
+class MemberEvent(KeysEvent):
+    """Something about one member of a set. A set that goes to and fro repeats it: once an hour."""
 
     kid: str
+    quiet: ClassVar[float] = 3600.0
+
+    @property
+    def key(self) -> Hashable:
+        return type(self).__name__, self.source, self.kid
+
+
+@dataclass(frozen=True, slots=True)
+class KeyDropped(MemberEvent):
+    """A member of the set is not used, and why."""
+
     reason: str
     level: ClassVar[int] = logging.WARNING
 
@@ -257,10 +269,9 @@ class KeyDropped(KeysEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class PrivateKeyPublished(KeysEvent):
+class PrivateKeyPublished(MemberEvent):
     """A member of a fetched set holds a secret; everybody who read it can mint tokens."""
 
-    kid: str
     level: ClassVar[int] = logging.ERROR
 
     def __str__(self) -> str:
@@ -383,6 +394,9 @@ def fan_out(hooks: Sequence[Hook]) -> Emit:
             except Exception:
                 if number not in broken:
                     broken.add(number)
-                    logger.exception("the event hook %r raised; further errors are silent", hook)
+                    with suppress(Exception):  # of a handler: the log itself may be what broke
+                        logger.exception(
+                            "the event hook %r raised; further errors are silent", hook
+                        )
 
     return emit

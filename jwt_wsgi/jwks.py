@@ -50,6 +50,7 @@ MAX_RETRY_AFTER: Final = 300.0
 PENALTY: Final = (30.0, 300.0)  # one wrong kid, again and again: doubling
 MAX_PENALTIES: Final = 256
 REDISCOVER_AFTER: Final = 86400.0
+MOST_TOLD: Final = 20  # dropped members of one set
 STALE_MARKS: Final = (50, 75, 90)  # percent of max_stale
 NEVER: Final = float("-inf")
 
@@ -452,7 +453,8 @@ def _arrival(source: str, old: Snapshot | None, new: Snapshot, now: float) -> It
         gone = set(old.keyset.kids)
         added, removed = tuple(sorted(kids - gone)), tuple(sorted(gone - kids))
         yield events.KeysChanged(source, added, removed, new.keyset.digest)
-    for kid, reason, private in new.keyset.dropped:
+    leaks_first = sorted(new.keyset.dropped, key=lambda dropped: not dropped.private)
+    for kid, reason, private in leaks_first[:MOST_TOLD]:
         told = events.PrivateKeyPublished(source, kid) if private else None
         yield told or events.KeyDropped(source, kid, reason)
 
@@ -667,20 +669,21 @@ class RemoteKeys:
     # -- flights --
 
     def _go_on(self, before: Facts, facts: Facts, now: float) -> None:
-        """Tell what happened, and launch what was decided, now that no lock is held."""
+        """Launch what was decided and tell what happened, now that no lock is held.
+
+        A thread goes first: a hook that is slow, or ends its request, takes no flight along.
+        """
+        flight = facts.flight if facts.departed != before.departed else None
+        if flight is not None and not facts.inline:
+            self._launch(flight)
         for event in news(self._source, before, facts, now, self.policy):
             self._emit(event)
-        flight = facts.flight
-        if flight is None or facts.departed == before.departed:
-            return
-        if flight.forced:
+        if flight is not None and flight.forced:
             self._emit(events.KeyMissed(self._source, printable(flight.kid)))
-        self._launch(flight, inline=facts.inline)
-
-    def _launch(self, flight: Flight, *, inline: bool) -> None:
-        if inline:
+        if flight is not None and facts.inline:
             self._fly(flight)
-            return
+
+    def _launch(self, flight: Flight) -> None:
         try:
             self._start_thread(lambda: self._fly(flight))
         except RuntimeError as error:  # 30: no thread to be had
@@ -721,8 +724,11 @@ class RemoteKeys:
 
     def _load(self, flight: Flight) -> Loaded:
         located = self._locate(flight)
-        answer, held = located.document, self._facts.snapshot
-        etag = held.etag if held and held.uri == located.jwks_uri and _is_routine(flight) else None
+        answer, facts = located.document, self._facts
+        held, etag = facts.snapshot, None
+        # After a failure the whole set is asked for: it may be the condition that fails.
+        if held and held.uri == located.jwks_uri and _is_routine(flight) and not facts.fails:
+            etag = held.etag
         if answer is None:
             found = self._get(located.jwks_uri, etag, flight)
             if not isinstance(found, Fetched):
@@ -792,7 +798,7 @@ class RemoteKeys:
         if not self.ready:
             _, flight, _ = self._ask(self._clock(), known=True)
             if flight is not None:
-                flight.ended.wait(timeout)
+                flight.ended.wait(min(timeout, self.policy.lease))
         if raises and not self.ready:
             raise self._unavailable()
         return self.ready
@@ -813,7 +819,10 @@ class RemoteKeys:
         return facts.flight.ok
 
     def purge(self) -> None:
-        """Forget every key, at once: the answer to a stolen signing key (row 28)."""
+        """Forget every key, at once: the answer to a stolen signing key (row 28).
+
+        Not for a signal handler, which may have interrupted whoever holds the lock.
+        """
         with self._lock():
             self._keep(purged(self._facts))
             self._penalties.clear()

@@ -288,9 +288,31 @@ MUTANTS = (
     Mutant(
         "forced fetch conditional",
         "jwks.py",
-        "held.uri == located.jwks_uri and _is_routine(flight) else None",
-        "held.uri == located.jwks_uri else None",
+        "held.uri == located.jwks_uri and _is_routine(flight) and not facts.fails:",
+        "held.uri == located.jwks_uri and not facts.fails:",
         killers("test_jwks", "test_row_10_unknown_kid_forces_a_flight"),
+    ),
+    Mutant(
+        "conditional after a failure",
+        "jwks.py",
+        "held.uri == located.jwks_uri and _is_routine(flight) and not facts.fails:",
+        "held.uri == located.jwks_uri and _is_routine(flight):",
+        killers("test_jwks_scenes", "test_an_issuer_that_breaks_on_conditions"),
+    ),
+    Mutant(
+        "hooks before the flight",
+        "jwks.py",
+        "        if flight is not None and not facts.inline:\n            self._launch(flight)\n"
+        "        for event in news(self._source, before, facts, now, self.policy):\n"
+        "            self._emit(event)\n"
+        "        if flight is not None and flight.forced:\n"
+        "            self._emit(events.KeyMissed(self._source, printable(flight.kid)))\n",
+        "        for event in news(self._source, before, facts, now, self.policy):\n"
+        "            self._emit(event)\n"
+        "        if flight is not None and flight.forced:\n"
+        "            self._emit(events.KeyMissed(self._source, printable(flight.kid)))\n"
+        "        if flight is not None and not facts.inline:\n            self._launch(flight)\n",
+        killers("test_jwks_scenes", "test_e8_a_hook_that_blocks"),
     ),
     Mutant(
         "forced fetch out of a cache",

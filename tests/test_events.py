@@ -12,6 +12,7 @@ from jwt_wsgi.events import Event
 from jwt_wsgi.events import LogHook
 from jwt_wsgi.events import Refused
 from jwt_wsgi.events import fan_out
+from jwt_wsgi.events import logger
 
 SAMPLES: list[Event] = [
     events.Accepted("https://i", "EdDSA"),
@@ -59,6 +60,7 @@ def test_every_kind_of_event_is_sampled_here() -> None:
         "Event",
         "KeysEvent",
         "_Verdict",
+        "MemberEvent",
     }
 
 
@@ -123,3 +125,40 @@ def test_a_hook_that_raises_is_told_once_and_breaks_nothing(
 
     assert heard == SAMPLES[:3]
     assert len(caplog.records) == 1
+
+
+def test_a_log_that_is_broken_itself_breaks_nothing() -> None:
+    """E8: a logging handler that raises costs lines, not requests."""
+
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError("no space left on device")
+
+    heard: list[Event] = []
+    handler = Broken()
+    logger.addHandler(handler)
+    try:
+        emit = fan_out([LogHook(), heard.append])
+        for event in SAMPLES:
+            emit(event)
+    finally:
+        logger.removeHandler(handler)
+
+    assert heard == SAMPLES
+
+
+def test_a_set_that_goes_to_and_fro_tells_of_each_member_once_an_hour(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Two nodes of a cache with two sets are no flood; two members are two lines."""
+    now = [0.0]
+    hook = LogHook(clock=lambda: now[0])
+    for _ in range(120):
+        hook(events.KeyDropped("https://i", "'x'", "its use is not sig"))
+        hook(events.KeyDropped("https://i", "'y'", "its use is not sig"))
+        hook(events.PrivateKeyPublished("https://i", "'x'"))
+        now[0] += 30.0
+
+    assert [r.levelname for r in caplog.records if r.levelno >= logging.WARNING] == [
+        "WARNING", "WARNING", "ERROR",
+    ]  # fmt: skip

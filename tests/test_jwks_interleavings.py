@@ -58,9 +58,7 @@ class Stage:
     ``split``: a reader is one that may be overtaken between its look at the set and its turn.
     """
 
-    def __init__(
-        self, age: float | None, fates: tuple[bool, bool], *, split: bool = False
-    ) -> None:
+    def __init__(self, age: float | None, fates: tuple[bool, bool], *, split: bool = False) -> None:
         self.main = greenlet.getcurrent()
         self.now = 1000.0
         self.split = split

@@ -1,0 +1,373 @@
+"""Remote keys in the situations of KEYS 9.1 to 9.4 and 9.6, simulated; each test names its own.
+
+Those that a row or a bound of test_jwks already is are not repeated here.
+"""
+
+import itertools
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import greenlet
+import pytest
+from test_jwks import DAY
+from test_jwks import HOUR
+from test_jwks import JWKS
+from test_jwks import Answer
+from test_jwks import World
+from test_jwks import document
+from test_jwks import drive
+
+from jwt_wsgi import events
+from jwt_wsgi import jwks
+from jwt_wsgi.errors import KeysUnavailableError
+from jwt_wsgi.events import Event
+from jwt_wsgi.events import KeyMissed
+from jwt_wsgi.fetch import Fetched
+from jwt_wsgi.fetch import FetchError
+from jwt_wsgi.fetch import NotModified
+
+
+def crowd(world: World, kids: list[str], seconds: float = 10.0) -> list[Answer]:
+    """As many requests at once, and what they got in the end."""
+    answers = [world.ask_later(0.0, kid) for kid in kids]
+    world.run_until(world.now + seconds)
+    return [answer for (answer,) in answers]
+
+
+# --- Cold start --------------------------------------------------------------------------------
+
+
+def test_c1_c2_a_hundred_at_once_are_one_fetch() -> None:
+    """Known or not; a stranger's next request may ask for itself."""
+    world = World()
+    world.delay = 0.3
+    answers = crowd(world, ["a"] * 100 + ["x"] * 100)
+
+    assert [a.status for a in answers] == [200] * 100 + [401] * 100
+    assert (len(world.gets), world.most_flying) == (1, 1)
+    assert world.count(lambda: world.ask("x")) == (401, 0.3, 1)
+
+
+def test_c4_refused_for_ever() -> None:
+    """At 0, 1, 3, 7, 15, 31 s and then every 30 s; everybody is told at once, and when to return."""
+    world = World()
+    world.luck = 0.5
+    world.fail("connect")
+    answers = drive(world, 120, 0.05, lambda _: "a")
+
+    times = [get.at - 1000.0 for get in world.gets]
+    assert times == pytest.approx([0, 1, 3, 7, 15, 31, 61, 91], abs=0.4)
+    assert {a.status for a in answers} == {503}
+    assert max(a.waited for a in answers) == 0.0
+    assert min(a.retry_after for a in answers) >= 1
+
+
+def test_c5b_after_a_silence_the_first_request_is_waited_for_again() -> None:
+    """A black hole, a minute of silence, and the issuer is back: 200, not 503."""
+    world = World()
+    world.delay = 1000.0
+    drive(world, 60, 0.5, lambda _: "a")
+    world.run_until(world.now + 60)
+    world.delay = 0.2
+
+    assert world.count(world.ask) == (200, 0.2, 1)
+
+
+def test_c6_three_failures_then_good() -> None:
+    """The fourth attempt serves everybody from its end on; recovery is told once."""
+    world = World()
+    world.fail(status=500)
+    answers = []
+    while not answers or answers[-1].status != 200:
+        if len(world.gets) == 3:
+            world.error = None
+        answers.append(world.ask())
+        world.run_until(world.now + 0.05)
+
+    assert len(world.gets) == 4
+    assert world.now - world.gets[-1].at <= 0.1 + 0.05
+    assert world.kinds().count("Recovered") == 1
+    assert drive(world, 5, 0.1, lambda _: "a")[0].status == 200
+
+
+def test_c7_a_leader_that_goes_away_takes_nobody_along() -> None:
+    """The request that started the flight is killed while it waits; the others are served."""
+    world = World()
+    world.delay = 0.3
+    leader = greenlet.greenlet(world.ask, world.main)
+    world.schedule(world.now, lambda: leader.switch("a"))
+    world.run_until(world.now + 0.1)
+    leader.throw(greenlet.GreenletExit)
+    answers = crowd(world, ["a"] * 20)
+
+    assert {a.status for a in answers} == {200}
+    assert len(world.gets) == 1
+
+
+# --- Scheduled refreshes -----------------------------------------------------------------------
+
+
+def test_r6_r7_idle_and_many_at_once() -> None:
+    """All wait for one flight; if the issuer is a black hole, once, and are served all the same."""
+    for trouble, waited in ((0.3, 0.3), (1000.0, 5.0)):
+        world = World().warm(601)
+        world.delay = trouble
+        answers = crowd(world, ["a"] * 10)
+
+        assert {(a.status, round(a.waited, 6)) for a in answers} == {(200, waited)}
+        assert len(world.gets) == 1
+        assert world.count(world.ask) == (200, 0.0, 0)
+
+
+def test_r9_one_flight_serves_both() -> None:
+    """The set becomes due while a flight for an unknown kid runs: that one renews it."""
+    world = World().warm(299.9)
+    world.delay = 0.5
+    strange = world.ask_later(0.0, "x")
+    known = [world.ask_later(0.05 * n, "a") for n in range(20)]
+    world.run_until(world.now + 2)
+
+    assert [a.status for a in strange] == [401]
+    assert {a for (a,) in known} == {Answer(200, 0.0)}
+    assert len(world.gets) == 1
+    assert world.keys.state == "FRESH"
+
+
+def test_an_issuer_that_breaks_on_conditions() -> None:
+    """A cache that fails for If-None-Match costs one failure, not the way back to health."""
+    world = World()
+
+    def fetch(url: str, *, etag: str | None, **_: Any) -> Fetched | NotModified:
+        world.gets.append(etag)  # type: ignore[arg-type]
+        if etag is not None:
+            raise FetchError("http", "status 412", status=412)
+        return Fetched(document("a"), '"tag"', None)
+
+    world.keys._fetch = fetch
+    world.ask()
+    world.now += 301
+    world.ask()
+    assert world.keys.state == "DEGRADED"
+    world.now += 10
+    world.ask()
+
+    assert world.keys.state == "FRESH"
+    assert world.gets == [None, '"tag"', None]
+
+
+# --- Outage ------------------------------------------------------------------------------------
+
+
+def test_o5_strangers_add_nothing_to_an_outage() -> None:
+    """200 of them: not a fetch, 503 at once; known kids see nothing of it."""
+    world = World().warm()
+    world.degrade()
+    world.gets.clear()
+    answers = [world.ask(f"x{n}") for n in range(200)]
+
+    assert {(a.status, a.waited) for a in answers} == {(503, 0.0)}
+    assert world.gets == []
+    assert world.ask() == Answer(200, 0.0)
+
+
+def test_o7_every_second_answer_fails() -> None:
+    """Failures never add up, nobody sees them, and the issuer is asked at most twice as often."""
+    world = World().warm()
+    numbers = itertools.count()
+    real, fails = world.fetch, set()
+
+    def flapping(url: str, **more: Any) -> Fetched | NotModified:
+        if next(numbers) % 2 == 0:
+            world.gets.append(world.now)  # type: ignore[arg-type]
+            raise FetchError("http", "status 500", status=500)
+        return real(url, **more)
+
+    world.keys._fetch = flapping
+    answers = []
+    for _ in range(int(4 * HOUR / 5)):
+        answers.append(world.ask())
+        fails.add(world.keys.health()["fails"])
+        world.run_until(world.now + 5)
+
+    assert set(answers) == {Answer(200, 0.0)}
+    assert fails == {0, 1}
+    assert len(world.gets) <= 2 * (1 + 4 * HOUR / 240)
+
+
+def test_o9_only_elapsed_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wall clock may jump by ten years; sleep of the machine counts as time."""
+    world = World().warm(100)
+    for years in (10, -10):
+        world.skew = years * 365 * DAY
+        assert world.count(world.ask) == (200, 0.0, 0)
+        assert world.keys.state == "FRESH"
+        assert world.keys.health()["age"] == 100.0
+
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: 7.0 if clock == 7 else -1.0)
+    assert time.CLOCK_BOOTTIME == 7  # Linux: it also counts while the machine sleeps
+    assert jwks._boottime() == 7.0
+
+
+# --- Rotation and revocation -------------------------------------------------------------------
+
+
+def test_k4_published_before_it_is_used() -> None:
+    """A rotation by the book is not noticed by anybody, and costs no fetch of its own."""
+    world = World().warm()
+    world.etag = '"1"'
+    drive(world, 100, 5.0, lambda _: "a")
+    world.body, world.etag = document("ab"), '"2"'
+    drive(world, 320, 5.0, lambda _: "a")
+    answers = drive(world, 320, 5.0, lambda n: "b" if n % 2 else "a")
+
+    assert set(answers) == {Answer(200, 0.0)}
+    assert len(world.gets) <= 1 + 740 // 240
+    assert world.keys.stats()["fetch_scheduled"] == len(world.gets)
+
+
+def test_k7_used_five_seconds_before_it_is_published() -> None:
+    """401 until then and at most 30 s more, without a restart."""
+    world = World().warm(1)
+    began = world.now
+    world.after(5.0, lambda: setattr(world, "body", document("ab")))
+    served = []
+    for _ in range(400):
+        if world.ask("b").status == 200:
+            served.append(world.now - began)
+        world.run_until(world.now + 0.1)
+
+    assert 5.0 <= served[0] <= 35.0
+    assert len(served) >= 40
+
+
+def test_k8_all_keys_replaced() -> None:
+    """One fetch, by the first token of a new key; old tokens are refused from then on."""
+    world = World("ab").warm(1)
+    world.body = document("cd")
+
+    assert world.count(lambda: world.ask("c")) == (200, 0.0, 1)
+    assert [world.ask(kid).status for kid in "abcd"] == [401, 401, 200, 200]
+    assert len(world.gets) == 1
+
+
+def test_k9_another_key_under_the_same_kid() -> None:
+    """It is found at the next refresh; bad signatures fetch nothing before that."""
+    world = World("a").warm(1)
+    world.body = json.dumps({"keys": [{**JWKS["b"], "kid": "a"}]}).encode()
+
+    assert [world.count(lambda: world.ask("a", "b")) for _ in range(50)] == [(401, 0.0, 0)] * 50
+    assert world.ask("a", "a").status == 200
+    world.now += 300
+    world.ask("a", "b")
+    assert world.ask("a", "b").status == 200
+    assert world.ask("a", "a").status == 401
+    assert len(world.gets) == 1
+
+
+def test_k15_a_cache_with_an_old_answer_hides_no_new_key() -> None:
+    """It answers 304 to whoever sends the old ETag, or does not say no-cache."""
+    world = World()
+    world.etag = '"1"'
+    world.warm(1)
+
+    def cache(url: str, *, etag: str | None, no_cache: bool, timeout: float) -> Any:
+        fresh = no_cache and etag is None
+        return Fetched(document("ab"), '"2"', None) if fresh else NotModified(None)
+
+    world.keys._fetch = cache
+    assert world.ask("b").status == 200
+
+
+# --- What a hook may do ------------------------------------------------------------------------
+
+
+def test_e8_a_hook_that_blocks() -> None:
+    """Five seconds in a hook take nothing from a flight, and no known kid waits for it."""
+    world = World().warm(1)
+    world.delay, world.body = 0.5, document("ab")
+
+    def slow(event: Event) -> None:
+        assert not world.lock_is_held()
+        world.told.append(event)
+        world.sleep(5.0)
+
+    world.keys._emit = slow
+    strange, known = world.ask_later(0.0, "b"), [world.ask_later(0.3 * n, "a") for n in range(40)]
+    world.run_until(world.now + 30)
+
+    assert [a.status for a in strange] == [200]
+    assert {a for (a,) in known} == {Answer(200, 0.0)}
+    assert {"KeyMissed", "KeysChanged"} <= set(world.kinds())
+    assert world.keys.health()["fails"] == 0
+
+
+def test_e8_a_hook_that_ends_its_request() -> None:
+    """A server that kills the request in the middle of a hook ends no flight."""
+    world = World().warm(1)
+    world.body = document("ab")
+
+    def killed(event: Event) -> None:
+        if isinstance(event, KeyMissed):
+            raise greenlet.GreenletExit
+
+    world.keys._emit = killed
+    with pytest.raises(greenlet.GreenletExit):
+        world.ask("b")
+    world.settle()
+
+    assert world.count(lambda: world.ask("b")) == (200, 0.0, 0)
+
+
+# --- What operators do -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("patience", [1e9, float("inf")])
+def test_warm_up_does_not_outlast_the_lease(patience: float) -> None:
+    """However long it may take, a flight that is lost is not waited for."""
+    world = World()
+    world.stall = 1e6
+
+    assert not world.keys.warm_up(patience)
+    assert world.now - 1000.0 <= 6.0
+
+
+def test_a_set_with_a_thousand_bad_members_is_no_flood() -> None:
+    """Twenty lines, the one about a secret first."""
+    world = World()
+    secret = {**JWKS["b"], "d": JWKS["b"]["x"]}
+    members = [JWKS["a"], *[{"kty": "OKP", "kid": f"{n}"} for n in range(1000)], secret]
+    world.body = json.dumps({"keys": members}).encode()
+    world.ask()
+
+    assert world.kinds()[:2] == ["KeysLoaded", "PrivateKeyPublished"]
+    assert world.kinds().count("KeyDropped") == 19
+
+
+def test_a_warning_says_what_how_old_and_when_next() -> None:
+    """What happened, to which host, since when, how old the keys are, when it is tried again."""
+    world = World().warm(300)
+    world.luck = 0.5
+    world.fail("dns")
+    world.ask()
+
+    (told,) = [str(e) for e in world.told if isinstance(e, events.RefreshFailed)]
+    assert told == (
+        "keys of https://issuer.example/keys could not be fetched (dns: the issuer is down, after"
+        " 0 ms, failure 1 in a row); serving keys 300 s old, next attempt in 5 s"
+    )
+    with pytest.raises(KeysUnavailableError, match="dns: the issuer is down"):
+        list(world.keys.candidates({"alg": "EdDSA", "kid": "x"}))
+
+
+def test_every_row_and_bound_has_its_test() -> None:
+    """KEYS 7.4 and 8, by the numbers in the names of tests."""
+    import test_jwks
+
+    names = " ".join(name for name in vars(test_jwks) if name.startswith("test_"))
+    rows = [*map(str, range(1, 31)), "13i", "13u", "14i"]
+    bounds = range(1, 20)
+
+    assert [row for row in rows if f"test_row_{row}_" not in names] == []
+    assert [n for n in bounds if f"test_b{n}_" not in names and f"_b{n}_" not in names] == []
