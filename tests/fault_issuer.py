@@ -41,7 +41,7 @@ class FaultServer:
                 self._open.add(connection)
             with contextlib.closing(connection):
                 head = b""
-                while b"\r\n\r\n" not in head:
+                while b"\r\n\r\n" not in head and head[:1] != b"\x16":  # TLS begins by that
                     if not (data := connection.recv(65536)):
                         return
                     head += data

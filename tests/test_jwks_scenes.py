@@ -6,7 +6,6 @@ Those that a row or a bound of test_jwks already is are not repeated here.
 import itertools
 import json
 import time
-from collections.abc import Callable
 from typing import Any
 
 import greenlet
@@ -51,7 +50,7 @@ def test_c1_c2_a_hundred_at_once_are_one_fetch() -> None:
 
 
 def test_c4_refused_for_ever() -> None:
-    """At 0, 1, 3, 7, 15, 31 s and then every 30 s; everybody is told at once, and when to return."""
+    """At 0, 1, 3, 7, 15, 31 s and then every 30 s; all are told at once when to return."""
     world = World()
     world.luck = 0.5
     world.fail("connect")

@@ -3,6 +3,8 @@
 import base64
 import datetime as dt
 import json
+import os
+import random
 import time
 from pathlib import Path
 from typing import Any
@@ -164,6 +166,46 @@ def test_what_is_no_jwks_is_refused_whole(document: str) -> None:
         KeySet.parse(document)
     with pytest.raises(DocumentError):
         KeySet.parse(document.encode("utf-16"))
+
+
+#: D10: so many documents, a hundred thousand on request.
+MUTATIONS = 100_000 if os.environ.get("JWT_WSGI_TEST_PROFILE") == "long" else 4_000
+
+
+def _damaged(document: bytes, chance: random.Random) -> bytes:
+    """One to four bytes overwritten, cut out, doubled or moved."""
+    data = bytearray(document)
+    for _ in range(chance.randint(1, 4)):
+        at, to = chance.randrange(len(data)), chance.randrange(len(data))
+        piece = data[at : at + chance.choice([1, 1, 1, 8, 40])]
+        match chance.randrange(4):
+            case 0:
+                data[at] = chance.choice(b'{}[]",:0-9eE.\\ \x00\xff' + chance.randbytes(4))
+            case 1 if len(data) > 60:
+                del data[at : at + len(piece)]
+            case 2:
+                data[to:to] = piece
+            case _:
+                data[to : to + len(piece)] = piece
+    return bytes(data)
+
+
+def test_no_document_raises_anything_else() -> None:
+    """D10: a set with a usable key, or the one error; whatever was damaged where."""
+    chance = random.Random(10)
+    document = json.dumps({"keys": [GOOD, ED, RSA, BAD["x5c rubbish"], BAD["oct"]]}).encode()
+    whole = refused = 0
+    for _ in range(MUTATIONS):
+        try:
+            keyset = KeySet.parse(_damaged(document, chance))
+        except DocumentError:
+            refused += 1
+        else:
+            whole += 1
+            keyset.digest, keyset.unusable()
+            assert len(keyset) >= 1
+
+    assert min(whole, refused) > MUTATIONS / 10
 
 
 def test_too_many_keys_are_refused() -> None:

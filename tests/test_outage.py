@@ -18,7 +18,7 @@ def cells(text: str) -> list[list[str]]:
 
 
 def test_every_claim_holds_and_the_readme_says_nothing_else() -> None:
-    """The command as a sceptic runs it; counts are the README's, times are those of a machine."""
+    """The command as a sceptic runs it; the README's figures, but for those a machine decides."""
     command = [sys.executable, "-W", "error", "-m", "jwt_wsgi", "demo", "--outage"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
 
@@ -26,10 +26,11 @@ def test_every_claim_holds_and_the_readme_says_nothing_else() -> None:
     (shown,) = re.findall(r"<!-- outage -->\n\n(.*?)\n\n<!-- /outage -->", README, re.DOTALL)
     ours, readmes = ([[row[0], row[1], row[-1]] for row in cells(t)] for t in (done.stdout, shown))
     assert len(ours) == 13
-    assert [row[1:] for row in ours if "slowest" not in row[0]] == [
-        row[1:] for row in readmes if "slowest" not in row[0]
+    assert [[row[0], row[-1]] for row in ours] == [[row[0], row[-1]] for row in readmes]
+    bounded = ("at most", "below")  # a slow machine gives the schedule time for one more
+    assert [row[1] for row in ours if not row[-1].startswith(bounded)] == [
+        row[1] for row in readmes if not row[-1].startswith(bounded)
     ]
-    assert [row[0] for row in ours] == [row[0] for row in readmes]
 
 
 def test_a_claim_that_fails_is_said_and_is_exit_code_1(
