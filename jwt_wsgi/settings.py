@@ -36,7 +36,7 @@ from .errors import printable
 from .events import Hook
 from .events import logger
 from .fetch import check_url
-from .jwks import Policy
+from .freshness import Policy
 from .keys import KeySet
 from .metadata import audiences
 from .metadata import resource_problem

@@ -21,6 +21,7 @@ TOWER = [
     "keys",
     "key_file",
     "discovery",
+    "freshness",
     "jwks",
     "store",
     "revocation",

@@ -30,14 +30,14 @@ from jwt_wsgi.events import LogHook
 from jwt_wsgi.fetch import Fetched
 from jwt_wsgi.fetch import FetchError
 from jwt_wsgi.fetch import NotModified
-from jwt_wsgi.jwks import MAX_PENALTIES
-from jwt_wsgi.jwks import Facts
-from jwt_wsgi.jwks import Flight
-from jwt_wsgi.jwks import Loaded
-from jwt_wsgi.jwks import Policy
+from jwt_wsgi.freshness import MAX_PENALTIES
+from jwt_wsgi.freshness import Facts
+from jwt_wsgi.freshness import Flight
+from jwt_wsgi.freshness import Loaded
+from jwt_wsgi.freshness import Policy
+from jwt_wsgi.freshness import Snapshot
+from jwt_wsgi.freshness import landed
 from jwt_wsgi.jwks import RemoteKeys
-from jwt_wsgi.jwks import Snapshot
-from jwt_wsgi.jwks import landed
 from jwt_wsgi.keys import KeySet
 
 URI = "https://issuer.example/keys"

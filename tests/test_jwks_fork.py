@@ -159,7 +159,7 @@ def quick(url, *, etag, no_cache, timeout):
     time.sleep(0.002)
     return Fetched(document("a"), None, None)
 
-from jwt_wsgi.jwks import Policy
+from jwt_wsgi.freshness import Policy
 keys._fetch = quick
 assert ask() == 1
 keys.policy = Policy(refresh_after=0.01, cooldown=0.01, max_age=0.02)

@@ -20,7 +20,7 @@ from jwt_wsgi.events import Event
 from jwt_wsgi.events import KeyMissed
 from jwt_wsgi.fetch import Fetched
 from jwt_wsgi.fetch import FetchError
-from jwt_wsgi.jwks import Flight
+from jwt_wsgi.freshness import Flight
 from jwt_wsgi.jwks import RemoteKeys
 from jwt_wsgi.keys import KeySet
 
