@@ -477,7 +477,7 @@ def _told(url: str) -> str:
     """A URL as people may read it in a log: without user-info and query."""
     parts = urlsplit(url)
     netloc = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=netloc, query="", fragment="").geturl()
+    return parts._replace(netloc=netloc, query="", fragment="").geturl()[:256]
 
 
 #: Every source of this process, for the fork hook; there is no unregistering a hook.
