@@ -247,7 +247,9 @@ def _json_object(data: bytes) -> dict[str, Any]:
         raise _MalformedError("not one JSON object")
     if text.count("{") + text.count("[") > MAX_DEPTH:
         _check_depth(value, MAX_DEPTH)
-    if "\\ud" in text or "\\uD" in text:  # a lone surrogate would be somebody's 500 later
+    if "\\" in text and (
+        "\\ud" in text or "\\uD" in text
+    ):  # a lone surrogate would be somebody's 500 later
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value
 

@@ -111,10 +111,13 @@ class Rules:
         def matching(pattern: str) -> tuple[Rule, ...]:
             covering = (pattern, *(f"{base}/*" for base in _bases(pattern.removesuffix("/*"))))
             orders = {order for other in covering for order in by_pattern.get(other, ())}
+            twins = by_pattern.get(_twin(pattern), ())  # many routers take both for one
+            orders |= {order for order in twins if rules[order].token is Token.REQUIRED}
             return tuple(rules[order] for order in sorted(orders))
 
+        exact = [path for path in by_pattern if not path.endswith("/*")]
         #: Path -> every rule that can match it, in their order.
-        self._exact = {path: matching(path) for path in by_pattern if not path.endswith("/*")}
+        self._exact = {path: matching(path) for path in (*exact, *map(_twin, exact))}
         #: The same for all paths below it that have no entry nearer to them.
         self._below = {path[:-2]: matching(path) for path in by_pattern if path.endswith("/*")}
         self._deepest = max((path.count("/") for path in self._below), default=0)
@@ -126,13 +129,13 @@ class Rules:
         Where routers differ (``//admin``, ``admin``, ``post``: Werkzeug knows them as ``/admin``
         and ``POST``), nobody can say which rule is meant: the conditions of every rule count.
         """
-        if not is_plain(path) or method != method.upper():
+        if not (is_plain(path) and method.isupper()):
             return self._every
         matching = self._exact.get(path)
-        bases = _bases(path, self._deepest)
-        while matching is None and (base := next(bases, None)) is not None:
-            matching = self._below.get(base)
-        for rule in matching or ():
+        if matching is None:
+            bases = _bases(path, self._deepest)
+            matching = next(filter(None, map(self._below.get, bases)), ())
+        for rule in matching:
             if rule.methods is None or rule.takes(method):
                 return rule
         return REQUIRE_TOKEN
@@ -156,11 +159,16 @@ def is_plain(path: str) -> bool:
     No empty segment inside, no dot segment, none of backslash, NUL and ``;``, and UTF-8: Bottle
     leaves out what is none, so ``/ad%ffmin`` is ``/admin`` there.
     """
-    if not path.startswith("/") or "//" in path or any(sign in path for sign in "\\\0;"):
+    if path[:1] != "/" or "//" in path or "\\" in path or "\0" in path or ";" in path:
         return False
     if "/." in path and not {".", ".."}.isdisjoint(path.split("/")):
         return False
     return path.isascii() or _is_utf8(path)
+
+
+def _twin(path: str) -> str:
+    """The path with a slash at its end, or without."""
+    return path[:-1] if path.endswith("/") else f"{path}/"
 
 
 def _is_utf8(path: str) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
+from werkzeug.test import Client
 from werkzeug.test import EnvironBuilder
 from werkzeug.test import run_wsgi_app
 
@@ -304,3 +305,26 @@ def test_a_long_path_costs_no_more_than_the_rules() -> None:
 
     assert time.perf_counter() - began < 0.1
     assert rule.token is Token.OPTIONAL
+
+
+@pytest.mark.parametrize("rule_path", ["/vault", "/vault/"])
+@pytest.mark.parametrize("path", ["/vault", "/vault/"])
+def test_a_slash_at_the_end_takes_no_condition_away(rule_path: str, path: str) -> None:
+    """Routers that take both for one exist; a rule that asks for more is for both as well."""
+    app = flask.Flask(__name__)
+    app.add_url_rule(rule_path, "vault", lambda: SECRET, strict_slashes=False)
+    protected = ISSUER.protect(app, rules=[Rule(rule_path, scopes=["vault"])])
+    headers = {"Authorization": f"Bearer {ISSUER.token(scope='read')}"}
+
+    answer = Client(protected).get(path, headers=headers)
+
+    assert (answer.status_code, answer.json["error"]) == (403, "Insufficient scope")
+
+
+def test_a_slash_at_the_end_opens_nothing() -> None:
+    """A rule that asks for less is for its own path alone."""
+    found = rules(Rule("/healthz", token=PUBLIC), Rule("/maybe", token=Token.OPTIONAL))
+
+    assert found.find("GET", "/healthz").token is PUBLIC
+    assert found.find("GET", "/healthz/").token is Token.REQUIRED
+    assert found.find("GET", "/maybe/").token is Token.REQUIRED
