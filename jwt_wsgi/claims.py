@@ -5,6 +5,7 @@ A check is a function ``(claims, now)`` that raises
 """
 
 import math
+import re
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 from typing import Final
 from typing import TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 from .errors import InvalidTokenError
 
@@ -218,6 +219,6 @@ def _is_below(value: str, bases: Collection[str]) -> bool:
 
 
 def _is_plain(url: str) -> bool:
-    """No segment, however encoded, climbs out of the base again."""
-    path = urlsplit(url).path.lower().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/")
-    return {".", ".."}.isdisjoint(path.replace("\\", "/").split("/"))
+    """No segment, however encoded, climbs out of the base again; nor is one hidden by controls."""
+    path = unquote(re.split("[?#]", url)[0]).replace("\\", "/")
+    return path.isprintable() and {".", ".."}.isdisjoint(path.split("/"))

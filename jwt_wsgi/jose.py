@@ -1,7 +1,8 @@
 """Parse a token, import a key, verify a signature: the only module that knows the JOSE libraries.
 
-joserfc imports JWKs; ``cryptography`` verifies, because joserfc warns at every EdDSA
-verification and its algorithm lists and header limits are not ours (RFC 7515, 7517, 7518, 8037).
+joserfc imports the points of curves; ``cryptography`` does the rest, because joserfc warns at
+every EdDSA verification and at short RSA keys, and its algorithm lists and header limits are not
+ours (RFC 7515, 7517, 7518, 8037).
 """
 
 import binascii
@@ -36,6 +37,7 @@ from .errors import InvalidTokenError
 MAX_HEADER_SIZE: Final = 8192  # characters of the encoded JOSE header; room for an x5c chain
 MAX_KID_SIZE: Final = 256
 MAX_DEPTH: Final = 32  # of nested JSON: far below what makes somebody's json.dumps recurse too deep
+MAX_COORDINATE_SIZE: Final = 128  # characters of x and y; those of P-521 have 88
 RSA_BITS: Final = range(2048, 16385)  # RFC 7518 section 3.3; OpenSSL's own upper limit
 RSA_EXPONENT_BITS: Final = 64  # OpenSSL's limit for large moduli; a longer one only burns CPU
 
@@ -101,9 +103,12 @@ def parse(token: str, heads: Mapping[bytes, dict[str, Any]] = _NO_HEADS) -> Unve
 
 
 def verify(algorithm: str, key: Key, signed: bytes, signature: bytes) -> bool:
-    """Tell whether ``signature`` over ``signed`` is ``key``'s; ``algorithm`` must fit the key."""
+    """Tell whether ``signature`` over ``signed`` is ``key``'s, and the key is of its kind."""
     try:
-        ALGORITHMS[algorithm].verify(key.public_key, signature, signed)
+        row = ALGORITHMS[algorithm]
+        if (key.kty, key.crv) != (row.kty, row.crv):  # whatever a key source yields
+            return False  # RFC 8725 section 3.1
+        row.verify(key.public_key, signature, signed)
     except Exception:  # whatever a library says of a hostile signature, it is no
         return False
     return True
@@ -117,17 +122,18 @@ def import_jwk(member: Mapping[str, Any]) -> Key:
     try:
         kty = member["kty"]
         if "x5c" in member and not _MEMBERS[kty] <= member.keys():
-            return _key(_certificate(b64decode(member["x5c"][0])).public_key())
+            return _certified(member)
+        if kty == "RSA":
+            return _rsa(member["n"], member["e"])
         # A copy with just these members: joserfc refuses keys for metadata it does not know.
         public = {name: member[name] for name in ("kty", *_MEMBERS[kty])}
-        if kty == "RSA":
-            _check_rsa_size(member["n"], member["e"])
-        key = _key(joserfc_jwk.import_key(public).public_key)
+        if any(len(text) > MAX_COORDINATE_SIZE for text in public.values()):
+            raise UnusableKeyError("a coordinate is too long")
+        return _key(joserfc_jwk.import_key(public).public_key)
     except UnusableKeyError:
         raise
     except Exception as error:
         raise UnusableKeyError(f"not a usable JWK ({type(error).__name__})") from error
-    return key
 
 
 def import_pem(text: str) -> Key:
@@ -273,8 +279,20 @@ _CURVES: Final = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-52
 }
 
 
-def _certificate(der: bytes) -> x509.Certificate:
-    return x509.load_der_x509_certificate(der)
+def _certified(member: Mapping[str, Any]) -> Key:
+    """The key of the first certificate (RFC 7517 section 4.7), which is what the JWK says it is."""
+    certificate = x509.load_der_x509_certificate(b64decode(member["x5c"][0]))
+    key = _key(certificate.public_key())
+    if key.kty != member["kty"] or (member.get("crv") or key.crv) != key.crv:
+        raise UnusableKeyError("its certificate holds a key of another kind")
+    return key
+
+
+def _rsa(n: str, e: str) -> Key:
+    exponent, modulus = (int.from_bytes(_base64url(text.encode()), "big") for text in (e, n))
+    numbers = rsa.RSAPublicNumbers(exponent, modulus)
+    _check_rsa(numbers)  # before any arithmetic: megabits would cost CPU just to import
+    return Key("RSA", "", numbers.public_key())
 
 
 def _key(public_key: object) -> Key:
@@ -292,12 +310,6 @@ def _key(public_key: object) -> Key:
             _check_order(public_key.public_bytes_raw(), _SMALL_ORDER_448)
             return Key("OKP", "Ed448", public_key)
     raise UnusableKeyError("a key of this kind verifies no token")
-
-
-def _check_rsa_size(n: str, e: str) -> None:
-    """Before any arithmetic: a modulus of megabits would cost CPU just to import."""
-    if len(n) * 6 > RSA_BITS.stop + 16 or len(e) * 6 > RSA_EXPONENT_BITS + 16:
-        raise UnusableKeyError("the RSA modulus or exponent is too long")
 
 
 def _check_rsa(numbers: rsa.RSAPublicNumbers) -> None:

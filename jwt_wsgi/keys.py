@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 from typing import Final
 from typing import NamedTuple
@@ -127,8 +128,8 @@ class KeySet:
         members: Sequence[_Member] = self._members
         if kid is not None and not self._any_kid:
             members = self._by_kid.get(kid, ())
-        fitting = [member for member in members if member.fits(algorithm)][:MAX_CANDIDATES]
-        keys = tuple(key for member in fitting if (key := member.key()))
+        fitting = (member.key() for member in members if member.fits(algorithm))
+        keys = tuple(islice(filter(None, fitting), MAX_CANDIDATES))  # a broken key takes no place
         if keys and not (self._any_kid and kid is not None):  # so it has an entry a key at most
             self._found[kid, header["alg"]] = keys
         return keys
@@ -142,7 +143,7 @@ class KeySet:
     def digest(self) -> str:
         """SHA-256 of the set: equal sets have equal digests, however they are written down."""
         if self._digest is None:
-            texts = sorted(member.canonical() for member in self._members)
+            texts = sorted(member.canonical for member in self._members)
             self._digest = jose.digest("\n".join(texts).encode())
         return self._digest
 
@@ -167,7 +168,7 @@ class _DroppedError(Exception):
 class _Member:
     """One usable-looking JWK; its key is built at first use, at most once matters."""
 
-    __slots__ = ("_jwk", "_key", "_why", "alg", "crv", "kid", "kty")
+    __slots__ = ("_jwk", "_key", "_why", "alg", "canonical", "crv", "kid", "kty")
 
     def __init__(
         self,
@@ -180,6 +181,8 @@ class _Member:
     ) -> None:
         self.kid, self.kty, self.crv, self.alg = kid, kty, crv, alg
         self._jwk, self._key, self._why = jwk, key, ""
+        # Whoever writes a set in Python may put into it what is no JSON.
+        self.canonical = json.dumps(jwk, sort_keys=True, separators=(",", ":"), default=repr)
 
     @classmethod
     def of(cls, jwk: object) -> "_Member":
@@ -200,10 +203,10 @@ class _Member:
         if "alg" in jwk and not (isinstance(alg, str) and _signs(alg, kty)):
             raise _DroppedError(kid, "its alg is no signature algorithm of its kty")
         member = cls(kid, kty, "" if kty == "RSA" else jwk.get("crv", ""), alg, jwk)
-        if not member.crv and kty != "RSA":
-            member._take_crv_from_key(kid)
+        if not member.crv and kty != "RSA" and (key := member.key()):  # one that has only x5c
+            member.crv = key.crv
         if not isinstance(member.crv, str) or (kty, member.crv) not in jose.KINDS:
-            raise _DroppedError(kid, "its crv is none that verifies tokens")
+            raise _DroppedError(kid, member._why or "its crv is none that verifies tokens")
         return member
 
     def fits(self, algorithm: jose.Algorithm) -> bool:
@@ -222,20 +225,11 @@ class _Member:
     def broken(self) -> Dropped | None:
         return None if self.key() else Dropped(_name(self.kid), self._why, private=False)
 
-    def canonical(self) -> str:
-        return json.dumps(self._jwk, sort_keys=True, separators=(",", ":"))
-
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Member) and self.canonical() == other.canonical()
+        return isinstance(other, _Member) and self.canonical == other.canonical
 
     def __hash__(self) -> int:
-        return hash((self.kid, self.kty, self.alg))
-
-    def _take_crv_from_key(self, kid: object) -> None:
-        key = self.key()  # an EC or OKP key that has only x5c
-        if key is None:
-            raise _DroppedError(kid, self._why)
-        self.crv = key.crv
+        return hash(self.canonical)  # of less, keys without kid would be compared in pairs
 
 
 def _name(kid: object) -> str:

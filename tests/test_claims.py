@@ -91,6 +91,9 @@ def test_exp_is_always_required() -> None:
         (["https://a.example/v1/*"], "https://a.example/v1/..\\v2", False),
         (["https://a.example/v1/*"], "https://a.example/v1/..%5cv2", False),
         (["https://a.example/v1/*"], "https://a.example/v1/./x", False),
+        (["https://a.example/v1/*"], "https://a.example/v1/.\t./v2", False),
+        (["https://a.example/v1/*"], "https://a.example/v1/.%0a./v2", False),
+        (["https://a.example/v1/*"], "https://a.example/v1/\xe4%C3%A4?/../x#/..", True),
         (["https://a.example/v1/*"], "https://a.example/v10", False),
         (["https://a.example/v1/*"], "https://a.example/v1/*", True),
         (["*"], 5, True),
@@ -99,6 +102,14 @@ def test_exp_is_always_required() -> None:
 def test_the_audience_is_exact_or_below(audience: list[str], aud: Any, good: bool) -> None:
     """T29: never by substring, and a prefix cannot be escaped."""
     assert refused({"aud": aud}, audience=audience) == (None if good else "audience_mismatch")
+
+
+def test_a_base_that_is_no_url_is_no_500() -> None:
+    """Its rule is the same: that text, and what stands below it."""
+    audience = ["https://[x/*"]
+
+    assert refused({"aud": "https://[x/y"}, audience=audience) is None
+    assert refused({"aud": "https://[x/../y"}, audience=audience) == "audience_mismatch"
 
 
 def test_without_an_audience_a_token_for_somebody_is_refused() -> None:

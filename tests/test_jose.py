@@ -83,6 +83,18 @@ def test_a_public_key_is_no_secret() -> None:
     assert keyset("RS256").find(jose.parse(forged).header) == ()
 
 
+def test_a_key_of_another_kind_verifies_nothing() -> None:
+    """T05, T11: whatever a key source of somebody's own yields; both would verify otherwise."""
+    token_ = jose.parse(ISSUERS["ES256"].token())
+    (key,) = keyset("ES256").find(token_.header)
+    disguised = jose.Key("RSA", "", b"s" * 32)
+
+    assert jose.verify("ES256", key, token_.signed, token_.signature)
+    assert not jose.verify("ES256K", key, token_.signed, token_.signature)
+    assert not jose.verify("none", key, token_.signed, token_.signature)
+    assert not jose.verify("HS256", disguised, b"x", hmac.digest(b"s" * 32, b"x", "sha256"))
+
+
 @pytest.mark.parametrize("declared", ["EdDSA", "Ed25519", None])
 @pytest.mark.parametrize("named", ["EdDSA", "Ed25519"])
 def test_eddsa_has_two_names(declared: str | None, named: str) -> None:
@@ -111,6 +123,8 @@ MALFORMED = {
     "payload null": token(payload=b"null"),
     "payload trailing": token(payload=b"{} x"),
     "payload leading space": token(payload=b" {}"),
+    "payload leading no-break space": token(payload="\xa0{}".encode()),
+    "payload trailing NUL": token(payload=b"{}\0"),
     "duplicate members": token(payload=b'{"sub":"a","sub":"b"}'),
     "duplicate alg": token(b'{"alg":"ES256","alg":"none"}'),
     "NaN": token(payload=b'{"exp":NaN}'),
