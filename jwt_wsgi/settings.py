@@ -154,13 +154,16 @@ class Settings:
         (),
     )
     jwks_uri: str | None = _option(values.read_text, "URL of the JWKS.", shown="discovered")
-    jwks: KeySet | None = _option(values.read_keys(values.read_jwks), "A JWKS given inline.")
+    jwks: KeySet | None = _option(  # secret: it may be a private one by mistake
+        values.read_keys(values.read_jwks), "A JWKS given inline.", secret=True
+    )
     jwks_file: str | None = _option(
         values.read_jwks_path, "File with a JWKS; read again when it changes."
     )
     public_key: KeySet | None = _option(
         values.read_keys(values.read_pem),
         "One PEM public key or certificate, for tokens of any `kid`.",
+        secret=True,  # it may be the private half by mistake
     )
     secret: bytes | None = _option(
         values.read_secret,
@@ -575,6 +578,7 @@ def _read(given: Mapping[str, tuple[str, object]]) -> tuple[dict[str, Any], list
     problems: list[str] = []
     for name, (place_, raw) in given.items():
         try:
+            values.check_utf8(raw)
             read[name] = OPTIONS[name].parse(raw)
         except SeveralProblemsError as error:
             problems += [f"{place_}{inside}: {problem}" for inside, problem in error.problems]

@@ -32,6 +32,12 @@ from .rules import is_plain
 from .terms import Issuer
 
 
+def check_utf8(value: object) -> None:
+    """Bytes of the environment that are no UTF-8 are lone surrogates in Python (PEP 383)."""
+    if isinstance(value, str) and re.search("[\ud800-\udfff]", value):
+        raise ValueError("it is not UTF-8")
+
+
 def read_text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("give a text that is not empty, or leave it out")
@@ -70,7 +76,7 @@ def read_mapping(value: object) -> dict[str, Any]:
 def _json(text: str, kind: type) -> Any:
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"it looks like JSON but is none: {error}") from error
     if not isinstance(value, kind):
         raise ValueError("it is JSON of another kind")  # noqa: TRY004  # a setting's value
@@ -92,7 +98,7 @@ _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 def read_seconds(value: Any) -> float:
     if isinstance(value, timedelta):
-        return value.total_seconds()
+        value = value.total_seconds()
     if isinstance(value, str) and (
         match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", value)
     ):

@@ -12,6 +12,18 @@ sys.path.insert(0, str(Path(__file__).parent / "fuzz"))
 
 from targets import TARGETS
 
+#: What came out as another exception than the documented one, before it was mended.
+FINDINGS = {
+    "a path of latin-1": ("settings", b"public_paths=/caf\xe9"),
+    "deep JSON": ("settings", b"audience=" + b"[" * 5000),
+}
+
+
+@pytest.mark.parametrize(("name", "data"), FINDINGS.values(), ids=FINDINGS)
+def test_what_was_found_stays_mended(name: str, data: bytes) -> None:
+    """Each crash of a run, once."""
+    TARGETS[name].run(data)
+
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_targets_hold_for_their_seeds(name: str, caplog: pytest.LogCaptureFixture) -> None:

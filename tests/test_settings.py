@@ -8,6 +8,7 @@ from typing import Any
 from typing import get_type_hints
 
 import pytest
+from joserfc import jwk
 
 from jwt_wsgi import ConfigurationError
 from jwt_wsgi import Issuer
@@ -350,3 +351,32 @@ def test_http_is_for_loopback_or_by_consent() -> None:
     assert load(issuer="http://127.0.0.1:8001").issuer
     assert load(issuer="http://keycloak:8080", allow_http=True).issuer
     assert load(resource="http://api:8080/mcp", allow_http=True).resource
+
+
+def test_a_private_key_given_for_a_public_one_is_not_told() -> None:
+    """The refusal to start ends in a log, and a key in it would have to be changed."""
+    private = jwk.OKPKey.generate_key("Ed25519")
+    for name, text in (
+        ("public_key", private.as_pem(private=True).decode()),
+        ("jwks", json.dumps({"keys": [private.as_dict(private=True)]})),
+        ("jwks", {"keys": [private.as_dict(private=True)]}),
+    ):
+        (problem,) = problems(**{name: text})
+        assert problem.startswith(f"{name}: (a secret): ")
+        assert "private" in problem
+
+
+def test_what_is_no_utf_8_or_too_deep_is_a_problem_like_any_other() -> None:
+    """A byte of latin-1 in the environment is a lone surrogate here (PEP 383)."""
+    (latin,) = problems({"JWT_WSGI_PUBLIC_PATHS": b"/caf\xe9".decode("utf-8", "surrogateescape")})
+    (deep,) = problems({"JWT_WSGI_AUDIENCE": "[" * 100_000})
+
+    assert latin.endswith("it is not UTF-8")
+    assert "looks like JSON" in deep
+
+
+def test_a_duration_is_not_negative() -> None:
+    """Not as a timedelta either."""
+    (problem,) = problems(leeway=dt.timedelta(seconds=-5))
+
+    assert "give seconds" in problem
