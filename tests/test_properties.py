@@ -427,9 +427,14 @@ RULES = st.builds(
 
 
 def first_match(rules: Iterable[Rule], method: str, path: str) -> Rule:
-    """BEHAVIOUR in its own words: the first in the list whose path and method fit."""
+    """The first in the list whose path and method fit.
+
+    An exact path that asks for no less than a token is meant with and without a final slash.
+    """
     for rule in rules:
         pattern = rule.path.encode().decode("latin-1")
+        if rule.token is Token.REQUIRED and path in (f"{pattern}/", pattern.removesuffix("/")):
+            pattern = path if not pattern.endswith("/*") else pattern
         below = pattern.endswith("/*") and f"{path}/".startswith(pattern[:-1])
         methods = rule.methods or {method}
         of_method = method in methods or (method == "HEAD" and "GET" in methods)
