@@ -71,8 +71,7 @@ def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
     value: Any = claims.get(name, _ABSENT)
     if value is _ABSENT:
         return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not -_MAX_DATE <= value <= _MAX_DATE:
+    if type(value) not in (int, float) or not -_MAX_DATE <= value <= _MAX_DATE:
         raise InvalidTokenError("claim_invalid", f"{name} is no number of seconds")
     return float(value)
 

@@ -120,7 +120,7 @@ class Rules:
         self._exact = {path: matching(path) for path in (*exact, *map(_twin, exact))}
         #: The same for all paths below it that have no entry nearer to them.
         self._below = {path[:-2]: matching(path) for path in by_pattern if path.endswith("/*")}
-        self._deepest = max((path.count("/") for path in self._below), default=0)
+        self._deepest = max((len(path.split("/")) for path in self._below), default=0)
         self._every = _EveryRule("/*", rules=tuple(rules))
 
     def find(self, method: str, path: str) -> Rule:
@@ -132,13 +132,22 @@ class Rules:
         if not (is_plain(path) and method.isupper()):
             return self._every
         matching = self._exact.get(path)
-        if matching is None:
-            bases = _bases(path, self._deepest)
-            matching = next(filter(None, map(self._below.get, bases)), ())
-        for rule in matching:
+        for rule in self._nearest(path) if matching is None else matching:
             if rule.methods is None or rule.takes(method):
                 return rule
         return REQUIRE_TOKEN
+
+    def _nearest(self, path: str) -> tuple[Rule, ...]:
+        """The rules of the nearest subtree that ``path`` is in.
+
+        A path of a hundred thousand segments costs no more than the rules have.
+        """
+        parts = path.split("/", self._deepest)[: self._deepest]
+        while parts:
+            if (matching := self._below.get("/".join(parts))) is not None:
+                return matching
+            parts.pop()
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +188,9 @@ def _is_utf8(path: str) -> bool:
     return True
 
 
-def _bases(path: str, deepest: int = 1_000_000) -> Iterator[str]:
-    """/a/b/c, /a/b, /a and the root, which is the empty text; none with more than ``deepest`` /.
-
-    So a path of a hundred thousand segments costs no more than the rules have.
-    """
-    parts = path.split("/", deepest + 1)[: deepest + 1]
+def _bases(path: str) -> Iterator[str]:
+    """/a/b/c, /a/b, /a and the root, which is the empty text."""
+    parts = path.split("/")
     while parts:
         yield "/".join(parts)
         parts.pop()
