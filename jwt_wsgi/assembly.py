@@ -86,6 +86,7 @@ def metadata(settings: Settings) -> Metadata | None:
         settings.resource,
         issuers=[issuer.identifier for issuer in settings.issuers],
         scopes={scope for rule in rules for scope in (*rule.scopes, *rule.any_scope)},
+        methods=[place for place in settings.token_from if place == "header"],
     )
 
 

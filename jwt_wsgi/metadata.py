@@ -103,9 +103,15 @@ def _path(resource: str) -> str:
 
 
 def document(
-    resource: str, *, issuers: Iterable[str], scopes: Collection[str] = ()
+    resource: str,
+    *,
+    issuers: Iterable[str],
+    scopes: Collection[str] = (),
+    methods: Collection[str] = ("header",),
 ) -> dict[str, Any]:
     """The metadata (RFC 9728 section 2): issuers verbatim and in their order, scopes sorted.
+
+    ``methods``: how a bearer token may be sent (RFC 6750 section 2); we know ``header``.
 
     What would be empty is left out, as section 3.2 asks.
     """
@@ -113,7 +119,7 @@ def document(
         "resource": resource,
         "authorization_servers": list(issuers),
         "scopes_supported": sorted(scopes),
-        "bearer_methods_supported": ["header"],
+        "bearer_methods_supported": list(methods),
     }
     return {name: value for name, value in members.items() if value}
 
@@ -131,12 +137,13 @@ class Metadata:
         *,
         issuers: Iterable[str],
         scopes: Collection[str] = (),
+        methods: Collection[str] = ("header",),
         max_age: int = MAX_AGE,
     ) -> None:
         self.url = metadata_url(resource)
         self.paths = paths(resource)
         keep = ("Cache-Control", f"public, max-age={max_age}")
-        found = _json(document(resource, issuers=issuers, scopes=scopes))
+        found = _json(document(resource, issuers=issuers, scopes=scopes, methods=methods))
         refused = _json({"error": "Method not allowed"})
         allow = ("Allow", METHODS)
         get = ("200 OK", (*_headers(found), keep), found)

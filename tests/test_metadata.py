@@ -413,3 +413,17 @@ def test_issuers_that_a_function_names_are_not_told(app: EchoApp) -> None:
 
     assert mcp.get(WELL_KNOWN).json == document(RESOURCE, issuers=[])
     assert URL in mcp.get("/").headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize(
+    ("places", "methods"),
+    [("header", ["header"]), ("header cookie:session", ["header"]), ("cookie:session", None)],
+)
+def test_clients_are_told_of_the_header_only_where_it_counts(
+    places: str, methods: list[str] | None, app: EchoApp
+) -> None:
+    """RFC 9728 section 2: there is no name for a cookie or a header of another name."""
+    middleware = JWTMiddleware(app, issuer=ISSUERS[0], resource=RESOURCE, token_from=places)
+    found = Client(middleware).get(WELL_KNOWN).json
+
+    assert found.get("bearer_methods_supported") == methods
