@@ -15,7 +15,6 @@ from .claims import lifetime
 from .keys import KeySet
 from .verifier import Verified
 from .verifier import Verifier
-from .verifier import is_ordinary
 
 #: Bytes of payloads that are kept, for each token that may be.
 BYTES_PER_TOKEN: Final = 2048
@@ -47,7 +46,9 @@ class CachingVerifier:
             self._verifier.admit(entry.issuer, claims)
             return claims
         verified = self._verifier.authenticate(token)
-        if (keyset := _keyset_of(verified)) is not None:
+        keyset = _keyset_of(verified)
+        can_be_shared = verified.token.head in self._verifier.heads
+        if keyset is not None and can_be_shared:
             self._keep(name, _Entry(verified, keyset))
         claims = verified.own_claims()
         self._verifier.admit(verified.issuer, claims)
@@ -102,13 +103,10 @@ class _Entry:
 def _keyset_of(verified: Verified) -> KeySet | None:
     """The set that an entry lives and dies with: the one of now, if the key is in it still.
 
-    None, and nothing is remembered, for a key source that has no ``current()`` set, and for a
-    header that requests cannot share.
+    None, and nothing is remembered, for a key source that has no ``current()`` set.
     """
     current = getattr(verified.issuer.keys, "current", None)
-    if current is None or not is_ordinary(verified.token):
-        return None
-    keyset: KeySet | None = current()
+    keyset: KeySet | None = current() if current else None
     if keyset is None or verified.key not in keyset.find(verified.token.header):
         return None
     return keyset

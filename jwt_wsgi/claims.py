@@ -95,12 +95,12 @@ def lifetime(
     claims: Mapping[str, Any], *, leeway: float, max_age: float | None
 ) -> tuple[float, float]:
     """From when until when the two checks of times let these claims pass; they have passed once."""
-    begins, ends = numeric_date(claims, "nbf"), numeric_date(claims, "exp")
-    starts, stops = [-math.inf if begins is None else begins], [math.inf if ends is None else ends]
+    begins, expires = numeric_date(claims, "nbf"), numeric_date(claims, "exp")
+    starts = -math.inf if begins is None else begins
+    ends = math.inf if expires is None else expires
     if max_age is not None and (issued := numeric_date(claims, "iat")) is not None:
-        starts.append(issued)
-        stops.append(issued + max_age)
-    return max(starts) - leeway, min(stops) + leeway
+        starts, ends = max(starts, issued), min(ends, issued + max_age)
+    return starts - leeway, ends + leeway
 
 
 def check_age(max_age: float, leeway: float) -> Check:

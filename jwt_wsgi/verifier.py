@@ -82,7 +82,8 @@ class Verifier:
         self._accept_bound_tokens = accept_bound_tokens
         self._revoked = revoked
         self._on_verified = on_verified
-        self._heads: dict[bytes, dict[str, Any]] = {}
+        #: Headers of tokens that have verified, by their encoded form; requests share them.
+        self.heads: dict[bytes, dict[str, Any]] = {}
 
     def verify(self, token: str) -> Claims:
         """Return the claims of ``token``, or raise the :class:`AuthError` that says why not.
@@ -99,7 +100,7 @@ class Verifier:
         """Everything but what is asked at every use; raises as :meth:`verify`."""
         if len(token) > self._max_token_size:
             raise InvalidTokenError("token_malformed", "the token is too long")
-        unverified = jose.parse(token, self._heads)
+        unverified = jose.parse(token, self.heads)
         try:
             return self._authenticate(unverified)
         except AuthError as error:
@@ -122,7 +123,7 @@ class Verifier:
         issuer.check_header(token.header)
         issuer.check_claims(token.claims, self.clock())  # before keys: costs no fetch, no crypto
         key = self._check_signature(token, issuer)
-        if token.head not in self._heads:
+        if token.head not in self.heads:
             self._remember_head(token)
         if self._on_verified is not None:
             self._on_verified(issuer)
@@ -132,10 +133,10 @@ class Verifier:
 
     def _remember_head(self, token: jose.UnverifiedToken) -> None:
         """Spare the next token of this key the parsing."""
-        if is_ordinary(token):
-            if len(self._heads) >= MAX_HEADS:
-                self._heads = {}
-            self._heads[token.head] = token.header
+        if _is_ordinary(token):
+            if len(self.heads) >= MAX_HEADS:
+                self.heads = {}
+            self.heads[token.head] = token.header
 
     def _issuer_of(self, token: jose.UnverifiedToken) -> TrustedIssuer:
         """The unverified ``iss`` only selects from the issuers we trust (RFC 8725 section 3.8)."""
@@ -164,7 +165,7 @@ class Verifier:
         raise InvalidTokenError("signature_invalid", f"{tried} keys tried")
 
 
-def is_ordinary(token: jose.UnverifiedToken) -> bool:
+def _is_ordinary(token: jose.UnverifiedToken) -> bool:
     """Whether requests may share the header: it is short, and nothing in it can be changed."""
     nested = any(isinstance(value, list | dict) for value in token.header.values())
     return len(token.head) <= MAX_HEAD and not nested

@@ -221,7 +221,7 @@ def test_strangers_fill_nothing() -> None:
         world.verify(good[: -number - 2] + "A" * (number + 1))
 
     assert world.remembered == 0
-    assert len(world.verifier._verifier._heads) == 0
+    assert len(world.verifier._verifier.heads) == 0
     assert world.verify(good)["sub"]
     assert world.remembered == 1
 
