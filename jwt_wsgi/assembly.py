@@ -34,7 +34,12 @@ def verifier(settings: Settings, emit: Emit) -> Verifier | CachingVerifier:
         issuers = {issuer.identifier: build(issuer) for issuer in settings.issuer}
         on_verified = None
     else:
-        issuers = Tenants(settings.issuer, build=build, cooldown=settings.jwks_cooldown)
+        issuers = Tenants(
+            settings.issuer,
+            build=build,
+            cooldown=settings.jwks_cooldown,
+            max_age=settings.jwks_max_age,
+        )
         on_verified = issuers.proven
     bare = Verifier(
         issuers,

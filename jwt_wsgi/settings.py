@@ -46,6 +46,7 @@ from .rules import Token
 from .rules import is_plain
 from .store import Store
 from .store import store_of
+from .terms import KEY_SLOT
 from .terms import Issuer
 from .terms import IssuerOptions
 from .terms import Seconds
@@ -470,6 +471,8 @@ class Settings:
         if len(given) + own_keys > 1:
             listed = ", ".join([*given, *(["keys"] if own_keys else [])])
             yield tuple(given), f"{listed}: the keys come from one place; leave one of these"
+        if any(not hasattr(issuer.keys or KeySet, "candidates") for issuer in self.issuers):
+            yield ("keys",), "keys: give a key source: an object with candidates(header)"
         discovered = () if given or own_keys else self.issuers
         for issuer in discovered:
             if wrong := self._url_problem(issuer.identifier):
@@ -544,8 +547,6 @@ OPTIONS: Final[Mapping[str, Option]] = {
     setting.name: setting.metadata["option"] for setting in fields(Settings)
 }
 
-#: Where the keys of an issuer come from: one of these, else discovery.
-KEY_SLOT: Final = frozenset({"jwks_uri", "jwks", "jwks_file", "public_key", "secret"})
 #: What an :class:`~jwt_wsgi.issuer.Issuer` can say for itself.
 ISSUER_OPTIONS: Final = frozenset(IssuerOptions.__optional_keys__)
 #: Options whose file form would say something else: JWT_WSGI_JWKS_FILE is the option jwks_file.
@@ -587,11 +588,13 @@ def _read(given: Mapping[str, tuple[str, object]]) -> tuple[dict[str, Any], list
     return read, problems
 
 
-def _shown(option: Option, raw: object) -> str:
+def _shown(option: Option, raw: Any) -> str:
     if option.secret:
         return "(a secret)"
-    is_json = isinstance(raw, str) and raw.lstrip().startswith(("[", "{"))
-    return "(JSON)" if is_json else printable(raw, 80)  # JSON may hold a secret somewhere
+    if isinstance(raw, str) and raw.lstrip().startswith(("[", "{")):
+        return "(JSON)"  # it may hold a secret somewhere, and so may objects
+    members = raw if isinstance(raw, list | tuple) else [raw]
+    return "(objects)" if any(isinstance(m, Mapping) for m in members) else printable(raw, 80)
 
 
 def _from_environment(

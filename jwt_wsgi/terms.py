@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
+from typing import Final
 from typing import Literal
 from typing import TypeAlias
 from typing import TypedDict
@@ -14,6 +15,8 @@ from .claims import Check
 from .keys import KeySource
 
 Seconds: TypeAlias = float | str | timedelta
+#: Where the keys of an issuer come from: one of these, else discovery.
+KEY_SLOT: Final = frozenset({"jwks_uri", "jwks", "jwks_file", "public_key", "secret"})
 
 
 class IssuerOptions(TypedDict, total=False):

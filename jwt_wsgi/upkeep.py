@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from .jwks import RemoteKeys
+from .tenants import Tenants
 from .verifier import Issuers
 
 
@@ -27,6 +28,8 @@ def health(issuers: Issuers, *, named_later: bool) -> dict[str, Any]:
 
 def close(issuers: Issuers) -> None:
     """Fetch nothing ever again."""
+    if isinstance(issuers, Tenants):
+        issuers.close()
     for keys in _remote(issuers).values():
         keys.close()
 

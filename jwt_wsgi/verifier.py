@@ -36,7 +36,7 @@ class Issuers(Protocol):
         """Those in memory, for whoever looks after their keys."""
 
     def __iter__(self) -> Iterator[str]:
-        """Identifiers of some that we trust, for people."""
+        """Identifiers of some that we trust, for people; perhaps none."""
 
     def __contains__(self, identifier: object, /) -> bool:
         """Whether it is one of those, at no cost."""
@@ -152,7 +152,8 @@ class Verifier:
         for other in (identifier.removesuffix("/"), f"{identifier}/"):
             if other in self.issuers:
                 return f"iss differs from {other} in its final slash only; configure it as it is"
-        return f"iss is none of {', '.join(islice(self.issuers, 5))}"
+        known = ", ".join(islice(self.issuers, 5))
+        return f"iss is none of {known}" if known else "nobody knows iss"
 
     def _check_signature(self, token: jose.UnverifiedToken, issuer: TrustedIssuer) -> jose.Key:
         algorithm, tried = token.header["alg"], 0
