@@ -21,6 +21,11 @@ _B64TOKEN: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 #: Room for the scheme and spaces; no more of a longer header is looked at.
 _SCHEME_ROOM: Final = 64
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
+#: Headers that make something else of a GET: a WebSocket, or the method they name.
+_NOT_SAFE: Final = frozenset(
+    f"HTTP_{name}"
+    for name in "UPGRADE X_HTTP_METHOD_OVERRIDE X_METHOD_OVERRIDE X_HTTP_METHOD X_METHOD".split()  # noqa: SIM905
+)
 
 
 class Place(NamedTuple):
@@ -82,7 +87,7 @@ def _header(key: str, max_size: int, *, bare: bool) -> Place:
         return _checked(token, max_size)
 
     def remove(environ: "WSGIEnvironment") -> None:
-        if bare or environ.get(key, "").partition(" ")[0].lower() == "bearer":
+        if bare or environ.get(key, "").lstrip().lower().startswith("bearer"):
             environ.pop(key, None)
 
     return Place(key, read, remove)
@@ -101,10 +106,9 @@ def _cookie(name: str, max_size: int) -> Place:
         return _checked(values[0], max_size)
 
     def remove(environ: "WSGIEnvironment") -> None:
-        kept = [f"{other}={value}" for other, value in _cookies(environ) if other != name]
-        environ[key] = "; ".join(kept)
-        if not kept:
-            del environ[key]
+        pairs = [pair.strip() for pair in environ.pop(key, "").split(";")]
+        if kept := [pair for pair in pairs if pair and pair.partition("=")[0].strip() != name]:
+            environ[key] = "; ".join(kept)
 
     return Place(key, read, remove)
 
@@ -123,9 +127,9 @@ def is_own_doing(environ: "WSGIEnvironment") -> bool:
     Cross-site requests carry cookies too (RFC 6265bis section 8.8.1); what a page of somebody
     else cannot say is ``Sec-Fetch-Site: same-origin`` and an ``Origin`` that is ours.
     """
-    if environ["REQUEST_METHOD"] in _SAFE and "HTTP_UPGRADE" not in environ:  # no WebSocket
+    if environ["REQUEST_METHOD"] in _SAFE and _NOT_SAFE.isdisjoint(environ):
         return True
-    own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}".lower()
+    own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST') or ' '}".lower()
     same_origin = environ.get("HTTP_SEC_FETCH_SITE") == "same-origin"
     return same_origin or environ.get("HTTP_ORIGIN", "").lower() == own
 

@@ -20,7 +20,7 @@ from .errors import InvalidTokenError
 Check: TypeAlias = Callable[[Mapping[str, Any], float], object]
 
 #: Beyond it a NumericDate is no date (RFC 7519 section 2), and no float either.
-_MAX_DATE: Final = 2**53
+MAX_DATE: Final = 2**53
 
 
 _ABSENT: Final = object()
@@ -71,7 +71,7 @@ def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
     value: Any = claims.get(name, _ABSENT)
     if value is _ABSENT:
         return None
-    if type(value) not in (int, float) or not -_MAX_DATE <= value <= _MAX_DATE:
+    if type(value) not in (int, float) or not -MAX_DATE <= value <= MAX_DATE:
         raise InvalidTokenError("claim_invalid", f"{name} is no number of seconds")
     return float(value)
 

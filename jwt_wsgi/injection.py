@@ -5,6 +5,7 @@ outer instance put there passes for a result of ours.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Final
@@ -21,6 +22,8 @@ PAYLOAD: Final = "jwt_wsgi.payload"
 HEADER: Final = "jwt_wsgi.header"
 TOKEN: Final = "jwt_wsgi.token"  # noqa: S105  # the name of a key
 ERROR: Final = "jwt_wsgi.error"
+#: Controls, and what ends a line or paragraph. Joiners are letters' business in some scripts.
+_CONTROLS: Final = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Injection:
@@ -79,6 +82,8 @@ def _value(claims: Claims, name: str) -> str | None:
         return None
     members = value if isinstance(value, list) else [value]
     text = " ".join(_text(member, name, in_list=isinstance(value, list)) for member in members)
+    if text != text.strip(" "):  # a proxy would cut it off: another name (RFC 9110 section 5.5)
+        raise InvalidTokenError("claim_invalid", f"{name} has a space at an end")
     return text.encode().decode("latin-1")
 
 
@@ -87,7 +92,7 @@ def _text(value: object, name: str, *, in_list: bool) -> str:
         return json.dumps(value)
     if not isinstance(value, str):
         raise InvalidTokenError("claim_invalid", f"{name} is or holds what no header can say")
-    if not value.isprintable():
+    if _CONTROLS.search(value):
         raise InvalidTokenError("claim_invalid", f"{name} has control characters")
     if in_list and " " in value:
         raise InvalidTokenError("claim_invalid", f"{name} has a member with a space in it")

@@ -84,8 +84,9 @@ class Rule:
         if self.acr_values and claims.get("acr") not in tuple(self.acr_values):
             missing = "acr is none of acr_values"
         if self.max_age is not None:
-            login = claims_.numeric_date(claims, "auth_time")
-            if login is None or now - login > self.max_age:
+            login: Any = claims.get("auth_time")
+            recent = type(login) in (int, float) and login >= now - self.max_age
+            if not recent or login > claims_.MAX_DATE:  # of a wrong type is as good as missing
                 missing = "auth_time is missing or too long ago"
         if missing:
             raise InsufficientAuthError(missing, acr_values=self.acr_values, max_age=self.max_age)

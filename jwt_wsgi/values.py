@@ -10,6 +10,7 @@ import math
 import os
 import re
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -213,7 +214,7 @@ def read_places(value: object) -> tuple[str, ...]:
         if spec != "header" and not re.fullmatch(named, spec):
             raise ValueError(f"{spec}: give header, header:NAME or cookie:NAME")
     spelled = {spec if spec != "header" else "header:authorization" for spec in places}
-    if len({spec if spec.startswith("cookie") else spec.lower() for spec in spelled}) < len(places):
+    if len({s if s.startswith("cookie") else environ_key(s) for s in spelled}) < len(places):
         raise ValueError("one place stands there twice")
     return places
 
@@ -252,7 +253,8 @@ def _issuer(value: Any) -> Issuer:
         identifier = options.pop("issuer", None)
         if "keys" in options or not isinstance(identifier, str):
             raise ValueError('an object needs "issuer", and options of an issuer beside it')
-        value = Issuer(identifier, **options)
+        value = Issuer(identifier)
+        value.options = options  # any names: what is no option is told with its place
     if isinstance(value, str):
         value = Issuer(value)
     if not isinstance(value, Issuer):
@@ -450,10 +452,14 @@ def _hidden_by(rule: Rule, earlier: Sequence[Rule]) -> int | None:
         if other.methods is None:
             return position
         if left is not None:
-            left -= set(other.methods)
+            left -= {*other.methods, *_included(other.methods)}
             if not left:
                 return position
     return None
+
+
+def _included(methods: Collection[str]) -> tuple[str, ...]:
+    return ("HEAD",) if "GET" in methods else ()
 
 
 def _covers(pattern: str, path: str) -> bool:

@@ -4,11 +4,15 @@ from typing import Any
 
 import pytest
 
+from jwt_wsgi import ConfigurationError
 from jwt_wsgi import InvalidTokenError
+from jwt_wsgi import KeysUnavailableError
 from jwt_wsgi.claims import claim_checks
 from jwt_wsgi.claims import find
 from jwt_wsgi.claims import scopes
 from jwt_wsgi.issuer import TrustedIssuer
+from jwt_wsgi.testing import FakeIssuer
+from jwt_wsgi.verifier import Verifier
 
 NOW = 1_000_000.0
 
@@ -201,3 +205,120 @@ def test_own_checks_may_say_false() -> None:
         issuer.check_own({}, 0.0)
 
     assert caught.value.code == "claim_invalid"
+
+
+@pytest.mark.parametrize(
+    ("claims", "code"),
+    [
+        ({"iat": NOW}, None),
+        ({"iat": NOW - 600}, None),
+        ({"iat": NOW - 630}, None),
+        ({"iat": NOW - 630.1}, "token_too_old"),
+        ({"iat": NOW + 30}, None),
+        ({"iat": NOW + 30.1}, "token_not_yet_valid"),
+        ({}, "claim_missing"),
+        *(({"iat": value}, "claim_invalid") for value in NO_DATES),
+    ],
+    ids=lambda value: ascii(value)[:20],
+)
+def test_the_age_of_a_token(claims: dict[str, Any], code: str | None) -> None:
+    """max_token_age, with the leeway at both ends, makes iat required."""
+    assert refused(claims, max_age=600.0) == code
+
+
+ISSUER = FakeIssuer()
+
+
+def refused_by(token: str, *, now: float | None = None, **options: Any) -> str | None:
+    """The code of a whole verifier, whose clock says ``now``."""
+    issuers = ISSUER.protect(lambda *_: [], **options).verifier.issuers
+    try:
+        (Verifier(issuers, clock=lambda: now) if now else Verifier(issuers)).verify(token)
+    except InvalidTokenError as error:
+        return error.code
+    return None
+
+
+def test_the_age_by_the_verifiers_clock() -> None:
+    """A long-lived token grows too old, and only then expires."""
+    token = ISSUER.token(iat=NOW, exp=NOW + 9000)
+
+    assert refused_by(token, now=NOW + 629, max_token_age="10m") is None
+    assert refused_by(token, now=NOW + 631, max_token_age="10m") == "token_too_old"
+    assert refused_by(token, now=NOW + 9031, max_token_age="10m") == "token_expired"
+    assert refused_by(token, now=NOW + 631) is None
+
+
+RFC9068 = {"aud": "api", "client_id": "c", "jti": "j"}
+
+
+@pytest.mark.parametrize(
+    ("header", "claims", "code"),
+    [
+        ({"typ": "at+jwt"}, {}, None),
+        ({"typ": "application/at+JWT"}, {}, None),
+        ({"typ": "JWT"}, {}, "token_type_not_allowed"),
+        ({"typ": None}, {}, "token_type_not_allowed"),
+        *(
+            ({"typ": "at+jwt"}, {name: None}, code)
+            for name, code in {
+                "sub": "claim_missing",
+                "client_id": "claim_missing",
+                "iat": "claim_missing",
+                "jti": "claim_missing",
+                "exp": "claim_missing",
+                "aud": "audience_mismatch",
+                "iss": "issuer_not_trusted",
+            }.items()
+        ),
+    ],
+)
+def test_the_profile_of_access_tokens(
+    header: dict[str, Any], claims: dict[str, Any], code: str | None
+) -> None:
+    """RFC 9068 sections 2.1, 2.2 and 4."""
+    token = ISSUER.token(header=header, **(RFC9068 | claims))
+
+    assert refused_by(token, profile="rfc9068", audience="api") == code
+
+
+def test_the_profile_needs_an_audience_and_no_other_type() -> None:
+    """Otherwise it does not start."""
+    for options in ({}, {"audience": "api", "token_types": "JWT"}):
+        with pytest.raises(ConfigurationError, match="profile rfc9068"):
+            ISSUER.protect(lambda *_: [], profile="rfc9068", **options)
+
+
+def test_an_own_check_refuses_in_its_own_way() -> None:
+    """False is claim_invalid; an AuthError is the answer; any other exception is no pass."""
+
+    def unavailable(claims: Any, now: float) -> None:
+        raise KeysUnavailableError(3)
+
+    def revoked(claims: Any, now: float) -> None:
+        raise InvalidTokenError("token_revoked")
+
+    def broken(claims: Any, now: float) -> None:
+        raise ZeroDivisionError
+
+    assert refused_by(ISSUER.token(), checks=[lambda *_: None, lambda *_: False]) == "claim_invalid"
+    assert refused_by(ISSUER.token(), checks=revoked) == "token_revoked"
+    with pytest.raises(KeysUnavailableError):
+        refused_by(ISSUER.token(), checks=unavailable)
+    with pytest.raises(ZeroDivisionError):
+        refused_by(ISSUER.token(), checks=broken)
+
+
+@pytest.mark.parametrize(
+    "aud",
+    [
+        "https://a.example/v1/.\t./v2", "https://a.example/v1/\n../v2", "https://a.example/v1/..",
+        "https://a.example/v1/%2e./v2", "https://a.example/v1//../../v2", "https://a.example\\v1/x",
+        "https://a.example/v1%2f..", "https://a.example/V1/x", " https://a.example/v1/x",
+        "https://a.example:443/v1/x", "https://a.example/v1/..%2F", "//a.example/v1/x", "/v1/x", "",
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_no_way_out_of_an_audience(aud: str) -> None:
+    """Nothing climbs, nothing is normalised."""
+    assert refused({"aud": [aud]}, audience=["https://a.example/v1/*"]) == "audience_mismatch"

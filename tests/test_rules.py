@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 import bottle
 import flask
 import pytest
+from conftest import bearer
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -16,7 +17,14 @@ from werkzeug.test import Client
 from werkzeug.test import EnvironBuilder
 from werkzeug.test import run_wsgi_app
 
+from jwt_wsgi import ConfigurationError
 from jwt_wsgi import InsufficientScopeError
+from jwt_wsgi import Issuer
+from jwt_wsgi import JWTMiddleware
+from jwt_wsgi import KeysUnavailableError
+from jwt_wsgi import Settings
+from jwt_wsgi.errors import InsufficientAuthError
+from jwt_wsgi.events import Reported
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Rules
 from jwt_wsgi.rules import Token
@@ -28,6 +36,11 @@ with warnings.catch_warnings():
     from pyramid.response import Response
 
 PUBLIC = Token.IGNORED
+
+
+def hello(environ: Any, start_response: Any) -> list[bytes]:
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"hello"]
 
 
 def rules(*listed: Rule) -> Rules:
@@ -328,3 +341,339 @@ def test_a_slash_at_the_end_opens_nothing() -> None:
     assert found.find("GET", "/healthz").token is PUBLIC
     assert found.find("GET", "/healthz/").token is Token.REQUIRED
     assert found.find("GET", "/maybe/").token is Token.REQUIRED
+
+
+# --- Every reading of a path must be permitted ----------------------------------------------------
+
+ADMIN = [
+    "/admin", "//admin", "///admin", "/./admin", "/x/../admin", "/admin/../admin", "/admin/",
+    "admin", "/admin//", "\\admin", "/x/..;y/admin", "/admin;x", "/admin\0", "//x/../admin",
+    "/../admin",
+]  # fmt: skip
+SCOPED = {
+    "no other rule": [Rule("/admin/*", scopes={"admin"})],
+    "a weaker rule": [Rule("/admin/*", scopes={"admin"}), Rule("/*", scopes={"read"})],
+    "public otherwise": [Rule("/admin/*", scopes={"admin"}), Rule("/*", token=PUBLIC)],
+    "exact": [Rule("/admin", scopes={"admin"}), Rule("/admin/", scopes={"admin"})],
+}
+
+
+@pytest.mark.parametrize("listed", SCOPED.values(), ids=SCOPED)
+@pytest.mark.parametrize("path", ADMIN, ids=ascii)
+def test_a_scope_cannot_be_walked_around(listed: list[Rule], path: str) -> None:
+    """However a path is spelled that some router takes for /admin, its scope is needed."""
+    rule = rules(*listed).find("GET", path)
+
+    assert rule.token is Token.REQUIRED
+    rule.authorize({"scope": "admin read"})
+    with pytest.raises(InsufficientScopeError):
+        rule.authorize({"scope": "read"})
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("/admin/*", "//admin/../x"),  # Werkzeug: /admin/../x
+        ("/admin/*", "admin/../../x"),
+        ("/admin/", "/admin//"),
+        ("/admin/", "/x/../admin/"),
+        ("/admin", "/x/../admin"),
+    ],
+)
+def test_one_reading_is_enough(pattern: str, path: str) -> None:
+    """Whichever of them a router takes."""
+    with pytest.raises(InsufficientScopeError):
+        rules(Rule(pattern, scopes={"admin"})).find("GET", path).authorize({})
+
+
+def traversal_app() -> Any:
+    """Pyramid's traversal ignores empty segments and climbs."""
+    with Configurator(root_factory=lambda _request: {"admin": {}, "docs": {}}) as config:
+        config.add_view(lambda context, request: Response(SECRET if request.context == {} else b""))
+        return config.make_wsgi_app()
+
+
+@pytest.mark.parametrize("make", [flask_app, bottle_app, pyramid_app, traversal_app])
+@pytest.mark.parametrize("path", [*ADMIN, "/admin/x"], ids=ascii)
+def test_no_router_serves_it_without_its_scope(make: Any, path: str) -> None:
+    """A token alone does not do, whatever the framework makes of the path."""
+    app = ISSUER.protect(make(), rules=[Rule("/admin/*", scopes=["admin"])])
+    environ = EnvironBuilder(headers=bearer(ISSUER.token(scope="read"))).get_environ()
+
+    chunks, _, _ = run_wsgi_app(app, environ | {"PATH_INFO": path}, buffered=True)
+
+    assert SECRET not in b"".join(chunks)
+
+
+METHODS = st.sampled_from(["GET", "HEAD", "POST", "DELETE"])
+PATTERNS = st.sampled_from(["/", "/*", "/a", "/a/*", "/a/b", "/a/b/*", "/a/b/c", "/ä/*", "/b"])
+RULES = st.builds(
+    Rule,
+    path=PATTERNS,
+    methods=st.none() | st.frozensets(METHODS, min_size=1),
+    token=st.sampled_from(Token),
+)
+
+
+@given(
+    listed=st.lists(RULES, max_size=6),
+    method=METHODS,
+    path=st.sampled_from(["/", "/a", "/a/", "/a/b", "/a/b/c", "/a/b/c/d", "/ab", "/b/x", "/Ã¤/x"]),
+)
+def test_the_index_finds_what_reading_the_list_finds(
+    listed: list[Rule], method: str, path: str
+) -> None:
+    """A naive reference: the first rule from the top whose pattern and methods fit."""
+
+    def fits(rule: Rule) -> bool:
+        pattern = rule.path.encode().decode("latin-1")
+        at = f"{path}/".startswith(pattern[:-1]) if pattern.endswith("/*") else path == pattern
+        methods = rule.methods
+        return at and (
+            methods is None or bool({method, "GET" if method == "HEAD" else ""} & {*methods})
+        )
+
+    found = Rules(listed).find(method, path)
+
+    assert found is next(filter(fits, listed), found if found == Rule("/*") else None)
+
+
+# --- What a rule asks of a token ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "claims", "passes"),
+    [
+        ({"any_scope": ["a", "b"]}, {"scope": "b c"}, True),
+        ({"any_scope": ["a", "b"]}, {"scope": "c"}, False),
+        ({"any_scope": ["a", "b"]}, {}, False),
+        ({"scopes": ["r"], "any_scope": ["a", "b"]}, {"scope": "a"}, False),
+        ({"scopes": ["r"], "any_scope": ["a", "b"]}, {"scp": ["r", "b"]}, True),
+        ({"scopes": ["r"]}, {"scope": 5}, False),
+        ({"claims": {"realm.roles": ["admin"]}}, {"realm": {"roles": ["admin"]}}, True),
+        ({"claims": {"realm.roles": ["admin"]}}, {"realm": {"roles": "admins"}}, False),
+        ({"claims": {"realm.roles": ["admin"]}}, {}, False),
+        ({"claims": {"r": ["a", "b"]}}, {"r": "b"}, True),
+        ({"claims": {"https://e.example/r": "a"}}, {"https://e.example/r": ["a"]}, True),
+        ({"claims": {"n": 1}}, {"n": True}, False),
+    ],
+)  # fmt: skip
+def test_scopes_and_roles_are_403(rule: dict[str, Any], claims: Any, passes: bool) -> None:
+    """All of scopes, one of any_scope, every claim by name or dotted path."""
+    client = Client(ISSUER.protect(hello, rules=[{"path": "/*"} | rule]))
+    answer = client.get("/", headers=bearer(ISSUER.token(**claims)))
+
+    assert answer.status_code == (200 if passes else 403)
+    if not passes:
+        assert answer.json["code"] == "insufficient_scope"
+        wanted = [*rule.get("scopes", []), *rule.get("any_scope", [])[:1]]
+        scope = f', scope="{" ".join(wanted)}"' if wanted else ""
+        assert answer.headers["WWW-Authenticate"].endswith(scope or 'request"')
+
+
+NOW = time.time()
+
+
+@pytest.mark.parametrize(
+    ("claims", "passes"),
+    [
+        ({"acr": "gold", "auth_time": NOW - 10}, True),
+        ({"acr": "platinum", "auth_time": int(NOW)}, True),
+        ({"acr": "gold", "auth_time": NOW - 400}, False),
+        ({"acr": "tin", "auth_time": NOW}, False),
+        ({"acr": ["gold"], "auth_time": NOW}, False),
+        ({"acr": {"gold": 1}, "auth_time": NOW}, False),
+        ({"acr": 5, "auth_time": NOW}, False),
+        ({"auth_time": NOW}, False),
+        ({"acr": "gold"}, False),
+        *(({"acr": "gold", "auth_time": wrong}, False) for wrong in ("1", True, [NOW], {}, 10**30)),
+    ],
+    ids=repr,
+)
+def test_step_up_is_a_challenge_of_rfc_9470(claims: dict[str, Any], passes: bool) -> None:
+    """401 with acr_values and max_age; what is missing or of a wrong type is not enough."""
+    rule = {"path": "/*", "acr_values": ["gold", "platinum"], "max_age": "5m"}
+    answer = Client(ISSUER.protect(hello, rules=[rule])).get(
+        "/", headers=bearer(ISSUER.token(**claims))
+    )
+
+    assert answer.status_code == (200 if passes else 401)
+    if not passes:
+        assert answer.json["code"] == "insufficient_user_authentication"
+        assert answer.headers["WWW-Authenticate"] == (
+            'Bearer realm="api", error="insufficient_user_authentication", error_description='
+            '"A stronger or more recent login is needed", acr_values="gold platinum", max_age="300"'
+        )
+
+
+def test_the_age_of_a_login_is_exact() -> None:
+    """max_age seconds pass, one more does not."""
+    rule = Rule("/*", max_age=60)
+    rule.authorize({"auth_time": 940}, lambda: 1000.0)
+    with pytest.raises(InsufficientAuthError):
+        rule.authorize({"auth_time": 939}, lambda: 1000.0)
+
+
+def test_optional_refuses_a_bad_token() -> None:
+    """And one without the rule's scopes; nobody at all is welcome."""
+    rule = Rule("/*", token=Token.OPTIONAL, scopes=["read"])
+    client = Client(ISSUER.protect(hello, rules=[rule]))
+
+    statuses = [
+        client.get("/", headers=headers).status_code
+        for headers in (
+            {}, bearer(ISSUER.token(exp=1)), bearer(ISSUER.token()), bearer("a b"),
+            bearer(ISSUER.token(scope="read")),
+        )
+    ]  # fmt: skip
+    assert statuses == [200, 401, 403, 401, 200]
+
+
+REPORTED = {
+    "missing": ({}, "token_missing"),
+    "scheme": ({"Authorization": "Basic eDp5"}, "header_malformed"),
+    "malformed": (bearer("a b"), "header_malformed"),
+    "two places": (bearer("x") | {"X-Token": "y"}, "tokens_multiple"),
+    "expired": (bearer(ISSUER.token(exp=1, scope="s")), "token_expired"),
+    "forged": (bearer(ISSUER.wrong_key()(scope="s")), "signature_invalid"),
+    "scope": (bearer(ISSUER.token()), "insufficient_scope"),
+    "step-up": (bearer(ISSUER.token(scope="s", org="x")), "insufficient_user_authentication"),
+    "no header": (bearer(ISSUER.token(scope="s", acr="a", org={})), "claim_invalid"),
+    "size": (bearer("x" * 20_000), "token_malformed"),
+    "503": (bearer(ISSUER.token(iss="https://down.example")), "keys_unavailable"),
+}
+
+
+@pytest.mark.parametrize(("headers", "code"), REPORTED.values(), ids=REPORTED)
+def test_report_lets_everything_pass_and_tells(
+    headers: dict[str, str], code: str, app: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The app is called with no payload and the error; one event, one line, nothing else."""
+
+    class Down:
+        def candidates(self, header: Any) -> Any:
+            raise KeysUnavailableError(5)
+
+    heard: list[Any] = []
+    middleware = JWTMiddleware(
+        app,
+        issuer=[
+            Issuer(ISSUER.issuer, jwks=ISSUER.jwks()),
+            Issuer("https://down.example", keys=Down()),
+        ],
+        rules=[Rule("/*", token="report", scopes=["s"], acr_values=["a"])],
+        token_from="header header:X-Token",
+        claim_headers="org=X-Org",
+        on_event=heard.append,
+    )
+    if code == "header_malformed" and "Basic" in headers["Authorization"]:
+        code = "token_missing"  # another place is listed
+    forged = {"jwt_wsgi.error": 1, "HTTP_X_ORG": "evil"}
+
+    answer = Client(middleware).get("/", headers=headers, environ_overrides=forged)
+
+    assert (answer.status_code, answer.text) == (200, "None")
+    assert "WWW-Authenticate" not in answer.headers
+    assert app.environ["jwt_wsgi.error"].code == code
+    assert app.environ["jwt_wsgi.header"] is None
+    assert "HTTP_X_ORG" not in app.environ
+    assert [type(event) for event in heard] == [Reported]
+    assert heard[0].code == code
+    assert [r.message for r in caplog.records if r.message.startswith("would have refused")]
+
+
+def test_report_accepts_what_is_good(app: Any) -> None:
+    """As required does: payload, no error."""
+    client = Client(ISSUER.protect(app, rules=[{"path": "/*", "token": "report"}]))
+
+    assert client.get("/", headers=bearer(ISSUER.token(sub="ada"))).text == "ada"
+    assert "jwt_wsgi.error" not in app.environ
+
+
+# --- Rules as text, and rules that make no sense --------------------------------------------------
+
+TEXT = (
+    '[{"path": "/docs/*", "methods": "get", "token": "ignored"}, {"path": "/a", "max_age": "5m"}]'
+)
+MEANT = (
+    Rule("/docs/*", methods=frozenset({"GET"}), token=PUBLIC),
+    Rule("/a", max_age=300.0),
+)
+
+
+def test_rules_from_the_environment_and_from_a_file(tmp_path: Any) -> None:
+    """JWT_WSGI_RULES and JWT_WSGI_RULES_FILE mean what Rule means."""
+    path = tmp_path / "rules.json"
+    path.write_text(TEXT + "\n")
+    base = {"JWT_WSGI_ISSUER": "https://issuer.example"}
+
+    for environ in ({"JWT_WSGI_RULES": TEXT}, {"JWT_WSGI_RULES_FILE": str(path)}):
+        assert Settings.load({}, environ=base | environ).rules == MEANT
+    assert Settings.of(issuer="https://issuer.example", rules=MEANT).rules == MEANT
+
+
+WRONG: list[tuple[Any, str, str]] = [
+    ([{"path": "/a", "scope": ["x"]}], "rules[0].scope", "no such member; did you mean scopes?"),
+    ([{"path": "a"}], "rules[0].path", "a path starts with /"),
+    ([{"path": "/a*"}], "rules[0].path", "only in /*"),
+    ([{"methods": "GET"}], "rules[0]", '"path"'),
+    ([5], "rules[0]", "a rule is a Rule"),
+    ([Rule("/a", token="maybe")], "rules[0].token", "required, optional"),
+    ([Rule("/a", token=PUBLIC, scopes=["x"])], "rules[0]", "can have no conditions"),
+    ([Rule("/a", token=PUBLIC, max_age=0.0)], "rules[0]", "can have no conditions"),
+    ([Rule("/a//b", token=PUBLIC)], "rules[0]", "it can never match"),
+    ([Rule("/a/*"), Rule("/a/b")], "rules[1]", "rule 0 (/a/*) decides first"),
+    ([Rule("/a/*"), Rule("/a")], "rules[1]", "it can never match"),
+    ([Rule("/*"), Rule("/a/*", methods=["GET"])], "rules[1]", "it can never match"),
+    ([Rule("/a", methods=["GET"]), Rule("/a", methods=["HEAD"])], "rules[1]", "rule 0"),
+    ([Rule("/a", methods=["GET"]), Rule("/a", methods=["GET", "HEAD"])], "rules[1]", "rule 0"),
+    (
+        [Rule("/a/*", methods="G"), Rule("/*", methods="P"), Rule("/a", methods=["G", "P"])],
+        "rules[2]",
+        "rule 1",
+    ),
+    ("{}", "rules", "JSON of another kind"),
+    ('[{"path": ', "rules", "looks like JSON"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("listed", "place", "remedy"), WRONG, ids=range(len(WRONG)))
+def test_a_rule_that_makes_no_sense_never_starts(listed: Any, place: str, remedy: str) -> None:
+    """With its position and the remedy."""
+    with pytest.raises(ConfigurationError) as caught:
+        JWTMiddleware(hello, issuer="https://issuer.example", rules=listed)
+
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{place}: ")
+    assert remedy in problem
+
+
+def test_every_problem_of_every_rule_at_once() -> None:
+    """A person mends them in one go, in the environment, too."""
+    text = '[{"path": "a", "scop": 1, "token": "x"}, {"path": "/b", "max_age": "soon"}, 7]'
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load({}, environ={"JWT_WSGI_RULES": text, "JWT_WSGI_ISSUER": "https://i.example"})
+
+    assert [problem.partition(": ")[0] for problem in caught.value.problems] == [
+        "JWT_WSGI_RULES[0].path", "JWT_WSGI_RULES[0].scop", "JWT_WSGI_RULES[0].token",
+        "JWT_WSGI_RULES[1].max_age", "JWT_WSGI_RULES[2]",
+    ]  # fmt: skip
+
+
+def test_methods_that_are_left_over_can_match() -> None:
+    """Only a rule all of whose methods are taken is hidden; GET takes HEAD, HEAD not GET."""
+    Settings.of(
+        issuer="https://issuer.example",
+        rules=[Rule("/a", methods=["HEAD"]), Rule("/a", methods=["GET"]), Rule("/a")],
+    )
+
+
+def test_rules_beside_shorthands_show_the_rules_to_write() -> None:
+    """Ready to paste; and pasted they do the same."""
+    short: dict[str, Any] = {"public_paths": "/a /b/*", "optional": True, "required_scopes": "r"}
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.of(issuer="https://issuer.example", rules=[Rule("/c")], **short)
+
+    shown = caught.value.problems[0].partition("which as rules are ")[2]
+    pasted = Settings.of(issuer="https://issuer.example", rules=shown)
+    assert pasted.rules == Settings.of(issuer="https://issuer.example", **short).request_rules

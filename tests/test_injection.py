@@ -1,0 +1,311 @@
+"""What the application is told, and what nobody but us can tell it."""
+
+import json
+import socket
+import threading
+import warnings
+from collections.abc import Callable
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from http.server import HTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from conftest import EchoApp
+from conftest import bearer
+from servers.running import gunicorn
+from werkzeug.datastructures import EnvironHeaders
+from werkzeug.exceptions import NotFound
+from werkzeug.middleware.http_proxy import ProxyMiddleware
+from werkzeug.test import Client
+
+from jwt_wsgi import ConfigurationError
+from jwt_wsgi import Settings
+from jwt_wsgi.testing import FakeIssuer
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Pyramid's own imports: cgi, pkg_resources
+    from pyramid.authentication import RemoteUserAuthenticationPolicy
+    from pyramid.authorization import ACLAuthorizationPolicy
+    from pyramid.config import Configurator
+    from pyramid.response import Response
+
+ISSUER = FakeIssuer()
+
+
+def told(app: EchoApp, claim: str, **claims: Any) -> Any:
+    """What X-Claim is in the app's environ, or the code of the refusal."""
+    visitor = Client(ISSUER.protect(app, claim_headers={claim: "X-Claim"}))
+    answer = visitor.get("/", headers=bearer(ISSUER.token(**claims)) | {"X-Claim": "forged"})
+    if answer.status_code != 200:
+        return answer.json["code"]
+    assert app.environ is not None
+    return app.environ.get("HTTP_X_CLAIM")
+
+
+@pytest.mark.parametrize(
+    ("claims", "value"),
+    [
+        ({"c": "ada"}, "ada"),
+        ({"c": "Ada Lovelace"}, "Ada Lovelace"),
+        ({"c": ""}, ""),
+        ({"c": 5}, "5"),
+        ({"c": -1.5}, "-1.5"),
+        ({"c": True}, "true"),
+        ({"c": False}, "false"),
+        ({"c": ["a", "b", 3, True]}, "a b 3 true"),
+        ({"c": []}, ""),
+        ({"c": None}, None),
+        ({}, None),
+        ({"c": "Zoë"}, "Zoë".encode().decode("latin-1")),
+        ({"c": "\u0645\u06cc\u200c\u062e"}, "\u0645\u06cc\u200c\u062e".encode().decode("latin-1")),
+        ({"c": {"a": 1}}, "claim_invalid"),
+        ({"c": ["a", None]}, "claim_invalid"),
+        ({"c": ["a", ["b"]]}, "claim_invalid"),
+        ({"c": ["a b", "c"]}, "claim_invalid"),
+        ({"c": ["", "admin"]}, "claim_invalid"),
+        ({"c": " admin"}, "claim_invalid"),
+        ({"c": "admin "}, "claim_invalid"),
+        *(({"c": f"a{sign}X: 1"}, "claim_invalid") for sign in "\r\n\0\t\x7f\x85\u2028\u2029"),
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_a_claim_as_a_header(app: EchoApp, claims: dict[str, Any], value: str | None) -> None:
+    """What a header cannot say is refused, never mended; a forged one never survives."""
+    assert told(app, "c", **claims) == value
+
+
+def test_a_claim_by_its_path(app: EchoApp) -> None:
+    """The whole name first."""
+    assert told(app, "realm.roles", realm={"roles": ["a", "b"]}) == "a b"
+    assert told(app, "realm.roles", **{"realm.roles": "x", "realm": {"roles": ["a"]}}) == "x"
+    assert told(app, "realm.roles", realm="x") is None
+
+
+FORGED = {
+    "HTTP_X_USER": "root", "REMOTE_USER": "root", "AUTH_TYPE": "Basic",
+    "jwt_wsgi.payload": {"sub": 1}, "jwt_wsgi.header": {}, "jwt_wsgi.token": "x",
+    "jwt_wsgi.error": "x",
+}  # fmt: skip
+RULES = [
+    {"path": "/public", "token": "ignored"},
+    {"path": "/optional", "token": "optional"},
+    {"path": "/report", "token": "report"},
+]
+
+
+@pytest.mark.parametrize("path", ["/public", "/optional", "/report", "/preflight", "/refused"])
+def test_what_came_from_outside_is_removed_on_every_path(app: EchoApp, path: str) -> None:
+    """Where nothing is verified nothing is told."""
+    middleware = ISSUER.protect(
+        app, rules=RULES, claim_headers="sub=X-User", remote_user_claim="sub", skip_preflight=True
+    )
+    asked = {"Origin": "https://spa.example", "Access-Control-Request-Method": "POST"}
+    environ = dict(FORGED)
+
+    Client(middleware).open(
+        path,
+        method="OPTIONS",
+        headers=asked if path == "/preflight" else {},
+        environ_overrides=environ,
+    )
+
+    if path == "/refused":
+        assert app.environ is None
+        return
+    assert app.environ is not None
+    left = {name: app.environ[name] for name in FORGED if app.environ.get(name) is not None}
+    assert left.keys() <= {"jwt_wsgi.error"}
+    assert left.get("jwt_wsgi.error") != "x"
+
+
+def test_all_or_nothing(app: EchoApp) -> None:
+    """A claim that cannot be told leaves no other one behind, in a report neither."""
+    middleware = ISSUER.protect(
+        app, rules=[{"path": "/*", "token": "report"}], claim_headers="sub=X-User, bad=X-Bad",
+        keep_token=True, remote_user_claim="sub",
+    )  # fmt: skip
+    Client(middleware).get("/", headers=bearer(ISSUER.token(sub="ada", bad={})))
+
+    assert app.environ is not None
+    assert app.environ["jwt_wsgi.error"].code == "claim_invalid"
+    assert app.environ["jwt_wsgi.payload"] is None
+    assert not {"HTTP_X_USER", "REMOTE_USER", "AUTH_TYPE", "jwt_wsgi.token"} & app.environ.keys()
+
+
+@pytest.mark.parametrize(
+    ("claims", "user"),
+    [
+        ({"name": "ada"}, "ada"),
+        ({"name": 42}, "42"),
+        ({"name": ""}, "claim_missing"),
+        ({"name": None}, "claim_missing"),
+        ({}, "claim_missing"),
+        ({"name": ["ada"]}, "claim_invalid"),
+        ({"name": {}}, "claim_invalid"),
+        ({"name": "a\nb"}, "claim_invalid"),
+    ],
+)
+def test_remote_user(app: EchoApp, claims: dict[str, Any], user: str) -> None:
+    """One name with AUTH_TYPE, or no request."""
+    visitor = Client(ISSUER.protect(app, remote_user_claim="name"))
+    answer = visitor.get("/", headers=bearer(ISSUER.token(**claims)))
+
+    if answer.status_code == 200:
+        assert app.environ is not None
+        assert (app.environ["REMOTE_USER"], app.environ["AUTH_TYPE"]) == (user, "Bearer")
+    else:
+        assert answer.json["code"] == user
+
+
+@pytest.mark.parametrize(
+    "headers", ["sub=Content-Length", "sub=Host", "sub=X User", {"sub": 5}, "a=X-A, b=x_a",
+                "sub=Authorization"],
+)  # fmt: skip
+def test_a_header_that_must_not_be_written(headers: Any) -> None:
+    """Not Host, not Content-*, not the token's own, and none twice."""
+    with pytest.raises(ConfigurationError, match="claim_headers"):
+        Settings.of(issuer="https://issuer.example", claim_headers=headers)
+
+
+# --- Real frameworks ------------------------------------------------------------------------------
+
+
+APPS = Path(__file__).parent / "servers" / "apps"
+
+
+def ask(url: str, *lines: str) -> dict[str, Any]:
+    """GET with exactly these header lines; a client would mend them."""
+    where = urlsplit(url)
+    request = ["GET /x HTTP/1.0", f"Host: {where.netloc}", "Connection: close", *lines, "", ""]
+    with socket.create_connection((where.hostname, where.port), 10) as connection:
+        connection.sendall("\r\n".join(request).encode())
+        answer = connection.makefile("rb").read()
+    told: dict[str, Any] = json.loads(answer.partition(b"\r\n\r\n")[2])
+    return told
+
+
+@pytest.fixture(scope="module", params=["told_flask", "told_django", "told_pyramid"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each framework under gunicorn, which here lets X_User through, as uWSGI does."""
+    env = {
+        "JWT_WSGI_ISSUER": ISSUER.issuer,
+        "JWT_WSGI_JWKS": json.dumps(ISSUER.jwks()),
+        "JWT_WSGI_OPTIONAL": "yes",
+        "JWT_WSGI_CLAIM_HEADERS": "sub=X-User",
+        "JWT_WSGI_REMOTE_USER_CLAIM": "sub",
+        "JWT_WSGI_FORWARD_TOKEN": "no",
+    }
+    options = ("--header-map", "dangerous")
+    app = f"{request.param}:application"
+    with gunicorn(app, cwd=APPS, env=env, workers=1, options=options) as running:
+        yield running
+
+
+SPOOFS = ("X-User: root", "X_User: root", "x-user: root", "Remote-User: root", "REMOTE_USER: root")
+
+
+def test_the_framework_knows_the_user(url: str) -> None:
+    """Django's RemoteUserMiddleware logs him in, Flask and Pyramid name him; no token is left."""
+    told = ask(url, f"Authorization: Bearer {ISSUER.token(sub='ada')}", *SPOOFS)
+
+    assert told == {
+        "sub": "ada", "user": "ada", "x_user": "ada", "authorization": False, "error": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("spoof", SPOOFS)
+def test_nobody_is_somebody_by_a_header(url: str, spoof: str) -> None:
+    """However it is spelled."""
+    assert ask(url, spoof) == {
+        "sub": None, "user": None, "x_user": None, "authorization": False, "error": None,
+    }  # fmt: skip
+
+
+# --- A proxy in the place of the app --------------------------------------------------------------
+
+
+def proxy(received: dict[str, str]) -> Callable[..., list[bytes]]:
+    """What a WSGI proxy sends upstream: every HTTP_* as a header (werkzeug's http_proxy)."""
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        received.update(EnvironHeaders(environ))
+        start_response("200 OK", [])
+        return []
+
+    return app
+
+
+def test_what_an_upstream_sees() -> None:
+    """The claims, and neither the token nor what a client made up."""
+    received: dict[str, str] = {}
+    middleware = ISSUER.protect(
+        proxy(received), claim_headers="sub=X-User, roles=X-Roles", forward_token=False
+    )
+    token = ISSUER.token(sub="ada", roles=["a", "b"])
+    Client(middleware).get("/", headers=bearer(token) | {"X-User": "root", "X-Other": "kept"})
+
+    assert {"X-User": "ada", "X-Roles": "a b", "X-Other": "kept"}.items() <= received.items()
+    assert "Authorization" not in received
+    assert token not in str(received)
+
+
+def test_a_real_proxy_forwards_it(served_upstream: tuple[str, list[dict[str, str]]]) -> None:
+    """werkzeug's ProxyMiddleware behind us, a real upstream behind that."""
+    target, received = served_upstream
+    proxied = ProxyMiddleware(NotFound(), {"/x": {"target": target}})
+    middleware = ISSUER.protect(proxied, claim_headers="sub=X-User", forward_token=False)
+
+    answer = Client(middleware).get(
+        "/x/y", headers=bearer(ISSUER.token(sub="ada")) | {"X-User": "r"}
+    )
+
+    assert answer.status_code == 200
+    assert received[0]["X-User"] == "ada"
+    assert "Authorization" not in received[0]
+
+
+@pytest.fixture
+def served_upstream() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    received: list[dict[str, str]] = []
+
+    class Upstream(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            received.append(dict(self.headers))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name there
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Upstream) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", received
+        server.shutdown()
+        thread.join()
+
+
+def remote_user_policy() -> Any:
+    """Pyramid 1's way, which Pyramid 2 still has."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Configurator() as config:
+            config.set_authorization_policy(ACLAuthorizationPolicy())
+            config.set_authentication_policy(RemoteUserAuthenticationPolicy())
+            config.add_route("home", "/")
+            config.add_view(
+                lambda request: Response(f"{request.authenticated_userid}"), route_name="home"
+            )
+            return config.make_wsgi_app()
+
+
+def test_pyramids_remote_user_policy() -> None:
+    """RemoteUserAuthenticationPolicy."""
+    visitor = Client(ISSUER.protect(remote_user_policy(), remote_user_claim="sub", optional=True))
+
+    assert visitor.get("/", headers=bearer(ISSUER.token(sub="ada"))).text == "ada"
+    assert visitor.get("/", environ_overrides={"REMOTE_USER": "root"}).text == "None"
