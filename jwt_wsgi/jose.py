@@ -211,7 +211,8 @@ def _base64url(segment: bytes) -> bytes:
     return binascii.a2b_base64(segment.translate(_TO_STANDARD) + padded, strict_mode=True)
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """``object_pairs_hook``: which of two would count is anybody's guess (RFC 8259 section 4)."""
     members = dict(pairs)
     if len(members) != len(pairs):
         raise _MalformedError("duplicate members in JSON")
@@ -230,7 +231,7 @@ def _no_constant(name: str) -> float:
 
 
 _decoder: Final = json.JSONDecoder(
-    object_pairs_hook=_no_duplicates, parse_float=_finite, parse_constant=_no_constant
+    object_pairs_hook=no_duplicates, parse_float=_finite, parse_constant=_no_constant
 )
 
 

@@ -76,7 +76,7 @@ def read_mapping(value: object) -> dict[str, Any]:
 
 def _json(text: str, kind: type) -> Any:
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=jose.no_duplicates)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"it looks like JSON but is none: {error}") from error
     if not isinstance(value, kind):

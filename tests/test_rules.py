@@ -634,6 +634,7 @@ WRONG: list[tuple[Any, str, str]] = [
     ),
     ("{}", "rules", "JSON of another kind"),
     ('[{"path": ', "rules", "looks like JSON"),
+    ('[{"path": "/a", "scopes": ["admin"], "scopes": ["x"]}]', "rules", "duplicate members"),
 ]  # fmt: skip
 
 
