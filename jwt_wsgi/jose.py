@@ -195,10 +195,9 @@ class _MalformedError(ValueError):
     """Why, in our own words."""
 
 
-# base64url without padding (RFC 7515 section 2): characters of the other alphabet become NUL,
-# which a2b_base64 refuses; the last character's spare bits must be zero, or one token would
-# have several spellings.
-_TO_STANDARD: Final = bytes.maketrans(b"-_+/=", b"+/\0\0\0")
+# base64url without padding (RFC 7515 section 2); the last character's spare bits must be zero, or
+# one token would have several spellings.
+_PLUS, _SLASH, _EQUALS = b"+/="  # of the other alphabet
 _PADDING: Final = (b"", None, b"==", b"=")
 _LAST: Final = (b"", b"", frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
 
@@ -208,7 +207,10 @@ def _base64url(segment: bytes) -> bytes:
     padded = _PADDING[rest]
     if padded is None or (rest and segment[-1] not in _LAST[rest]):
         raise _MalformedError("not base64url")
-    return binascii.a2b_base64(segment.translate(_TO_STANDARD) + padded, strict_mode=True)
+    if _PLUS in segment or _SLASH in segment or _EQUALS in segment:
+        raise _MalformedError("not base64url")
+    standard = segment.replace(b"-", b"+").replace(b"_", b"/")
+    return binascii.a2b_base64(standard + padded, strict_mode=True)
 
 
 def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -252,7 +254,8 @@ def _json_object(data: bytes) -> dict[str, Any]:
     value, end = _decoder.raw_decode(text)
     if end != len(text) or not isinstance(value, dict):
         raise _MalformedError("not one JSON object")
-    if text.count("{") + text.count("[") > MAX_DEPTH:
+    # No more than so many brackets are no deeper; split looks no further than it must.
+    if len(text.split("{", MAX_DEPTH)) + len(text.split("[", MAX_DEPTH)) > MAX_DEPTH:
         _check_depth(value, MAX_DEPTH)
     if "\\" in text and (
         "\\ud" in text or "\\uD" in text
