@@ -6,6 +6,9 @@
     client = Client(issuer.protect(app))
     client.get("/", headers={"Authorization": f"Bearer {issuer.token(sub='ada')}"})
 
+For tests of the app alone, in which tokens play no part: :func:`authenticated`. A fixture for
+pytest: :mod:`jwt_wsgi.pytest_plugin`.
+
 Not for production: whoever has the object has the private keys.
 """
 
@@ -20,6 +23,8 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -37,11 +42,21 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from joserfc import jwk
 
+from . import current
+from .claims import Claims
+from .injection import Injection
+from .jose import ALGORITHMS
 from .middleware import JWTMiddleware
 from .settings import Options
+from .terms import Issuer
+from .terms import IssuerOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from _typeshed.wsgi import StartResponse
     from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import WSGIEnvironment
 
 _HASHES: Final = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
 _CURVES: Final = {
@@ -101,12 +116,15 @@ class FakeIssuer:
     """An issuer of tokens for tests. Nothing needs to be said; everything can be.
 
     ``issuer``: its identifier, the ``iss`` of its tokens. ``algorithm``: any of
-    :data:`jwt_wsgi.jose.ALGORITHMS`. ``claims``: claims of every token, for instance ``aud``.
+    :data:`jwt_wsgi.jose.ALGORITHMS`, else ValueError. ``claims``: claims of every token, for
+    instance ``aud``.
     """
 
     def __init__(
         self, issuer: str | None = None, *, algorithm: str = "EdDSA", **claims: object
     ) -> None:
+        if algorithm not in ALGORITHMS:
+            raise ValueError(f"algorithm: {algorithm!r}: give one of {', '.join(ALGORITHMS)}")
         self._named = issuer
         self._claims = claims
         self.algorithm = algorithm
@@ -161,17 +179,35 @@ class FakeIssuer:
         return {"keys": [key.jwk() for key in self._keys]}
 
     def protect(self, app: "WSGIApplication", **options: Unpack[Options]) -> JWTMiddleware:
-        """Wrap ``app`` so that it trusts this issuer, without any network."""
+        """Wrap ``app`` so that it trusts this issuer and its keys of now, without any network.
+
+        An app that a :class:`JWTMiddleware` guards already is guarded as before, by all the
+        middleware's settings; only the issuer is this one. It takes no ``options`` then.
+        """
+        if isinstance(app, JWTMiddleware):
+            if options:
+                raise TypeError("the app has settings already; give options to it, or an app bare")
+            issuer = Issuer(self.issuer, **self._trust)
+            return JWTMiddleware(app.app, replace(app.settings, issuer=(issuer,)))
         wired: Options = {"issuer": self.issuer}
-        if self.algorithm.startswith("HS"):
-            wired |= {"secret": self.secret, "algorithms": self.algorithm}
-        else:
-            wired |= {"jwks": self.jwks(), "algorithms": self.algorithm}
+        wired.update(self._trust)  # type: ignore[typeddict-item]  # keywords of both
         return JWTMiddleware(app, **(wired | options))
+
+    @property
+    def _trust(self) -> IssuerOptions:
+        """What makes somebody accept the tokens."""
+        if self.algorithm.startswith("HS"):
+            return {"secret": self.secret, "algorithms": self.algorithm}
+        return {"jwks": self.jwks(), "algorithms": self.algorithm}
 
     @contextmanager
     def serve(self, port: int = 0) -> "Iterator[FakeIssuer]":
-        """Serve discovery and JWKS on loopback for the time of the ``with``; yields itself."""
+        """Serve discovery and JWKS on loopback for the time of the ``with``; yields itself.
+
+        Once at a time, else RuntimeError. ``port`` 0: any that is free.
+        """
+        if self._server is not None:
+            raise RuntimeError(f"the issuer is served already, at {self._server.url}")
         self._server = _Server(self, port)
         try:
             yield self
@@ -197,20 +233,22 @@ class FakeIssuer:
     @contextmanager
     def outage(self) -> Iterator[None]:
         """Answer everything with 500 for the time of the ``with``."""
-        self._running.broken = True
+        server = self._running
+        before, server.broken = server.broken, True
         try:
             yield
         finally:
-            self._running.broken = False
+            server.broken = before
 
     @contextmanager
     def slow(self, seconds: float) -> Iterator[None]:
         """Answer everything so much later for the time of the ``with``."""
-        self._running.delay = seconds
+        server = self._running
+        before, server.delay = server.delay, seconds
         try:
             yield
         finally:
-            self._running.delay = 0.0
+            server.delay = before
 
     @property
     def _running(self) -> "_Server":
@@ -235,6 +273,40 @@ class FakeIssuer:
             f"/.well-known/oauth-authorization-server{base}": metadata,
             "/.well-known/jwks.json": self.jwks(),
         }.get(path)
+
+
+def authenticated(
+    app: "WSGIApplication",
+    payload: Mapping[str, Any] | None,
+    *,
+    header: Mapping[str, Any] | None = None,
+) -> "WSGIApplication":
+    """FOR TESTS ONLY: ``app`` finds ``payload`` in every request, and no token is looked at.
+
+    .. code-block:: python
+
+        client = Client(authenticated(app, {"sub": "ada"}))
+
+    What the app sees is what :class:`JWTMiddleware` would put there, a copy for each request, by
+    :func:`~jwt_wsgi.current_payload`, too; ``payload`` None: as on a public path. A
+    :class:`JWTMiddleware` around ``app`` is taken off, and its ``claim_headers``,
+    ``remote_user_claim`` and ``keep_token`` still hold. Tests of who may do what belong to
+    :meth:`FakeIssuer.protect`: rules are not asked here.
+    """
+    injection = app._injection if isinstance(app, JWTMiddleware) else Injection(claim_headers={})  # noqa: SLF001  # its other half
+    inner = app.app if isinstance(app, JWTMiddleware) else app
+    told = {"alg": "none", "typ": "JWT"} if header is None else header
+
+    def let_everybody_in(
+        environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> "Iterable[bytes]":
+        injection.clear(environ)
+        if payload is not None:
+            claims = Claims.of(deepcopy(dict(payload)), deepcopy(dict(told)))
+            injection.inject(environ, claims, token="for-tests-only")  # noqa: S106  # it is none
+        return current.serve(inner, environ, start_response)
+
+    return let_everybody_in
 
 
 def _part(members: Mapping[str, object]) -> str:

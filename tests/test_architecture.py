@@ -43,6 +43,7 @@ TOWER = [
     "current",
     "middleware",
     "testing",
+    "pytest_plugin",
     "demo",
     "outage",
     "revoke",
@@ -192,13 +193,17 @@ def test_no_framework_needs_to_be_installed() -> None:
 
 @pytest.mark.parametrize("module", TOWER)
 def test_one_module_each_knows_a_library(module: str) -> None:
-    """joserfc and cryptography are jose's, requests and urllib3 fetch's, authlib.jose nobody's."""
+    """joserfc and cryptography are jose's, requests and urllib3 fetch's, authlib.jose nobody's.
+
+    pytest is the plugin's, which nobody imports but who asks for it.
+    """
     owners = {
         "joserfc": {"jose", "testing", "demo"},
         "cryptography": {"jose", "testing", "demo"},
         "requests": {"fetch"},
         "urllib3": {"fetch"},
         "authlib": {"discovery", "demo"},
+        "pytest": {"pytest_plugin"},
     }
     roots = {name.partition(".")[0] for name in imports_of(module)}
 

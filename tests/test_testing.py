@@ -1,5 +1,10 @@
-"""FakeIssuer: what it makes is real, and what it serves is served."""
+"""The test kit: what it makes is real, what it serves is served, and it is asked for."""
 
+import configparser
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +15,10 @@ from werkzeug.test import Client
 
 from jwt_wsgi import InvalidTokenError
 from jwt_wsgi import JWTMiddleware
+from jwt_wsgi import current_payload
 from jwt_wsgi import jose
 from jwt_wsgi.testing import FakeIssuer
+from jwt_wsgi.testing import authenticated
 
 
 def good(middleware: JWTMiddleware, token: str) -> bool:
@@ -103,3 +110,157 @@ def test_unserved_it_says_so() -> None:
     """Instead of an address that nobody listens at."""
     with pytest.raises(RuntimeError, match=r"with issuer\.serve"):
         _ = FakeIssuer().jwks_uri
+
+
+def test_an_algorithm_that_nobody_knows_is_no_rsa() -> None:
+    """Told at once, with those there are."""
+    with pytest.raises(ValueError, match=r"'RS265': give one of EdDSA, .*HS512"):
+        FakeIssuer(algorithm="RS265")
+
+
+def test_troubles_may_be_nested_and_end_in_any_order() -> None:
+    """The end of an inner one is not the end of the outer one, nor does the server's end hurt."""
+    issuer = FakeIssuer()
+    with issuer.serve():
+        with issuer.outage(), issuer.slow(0.05):
+            with issuer.outage(), issuer.slow(0.01):
+                pass
+            answer = requests.get(issuer.jwks_uri, timeout=5)
+            assert (answer.status_code, answer.elapsed.total_seconds() >= 0.05) == (500, True)
+        answer = requests.get(issuer.jwks_uri, timeout=5)
+        assert (answer.status_code, answer.elapsed.total_seconds() < 0.05) == (200, True)
+        outage = issuer.outage()
+        outage.__enter__()
+    outage.__exit__(None, None, None)
+
+
+def test_it_is_served_once_at_a_time() -> None:
+    """A second server would take the first one's place, and its URL, in the middle of a test."""
+    with FakeIssuer().serve() as issuer:
+        with pytest.raises(RuntimeError, match="served already, at http"), issuer.serve():
+            pass
+        assert requests.get(issuer.jwks_uri, timeout=5).status_code == 200
+    with pytest.raises(ZeroDivisionError), issuer.serve():
+        raise ZeroDivisionError
+    with issuer.serve():
+        assert requests.get(issuer.jwks_uri, timeout=5).status_code == 200
+
+
+def test_a_guarded_app_keeps_its_guard_and_changes_its_issuer(
+    app: EchoApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules, audience and environment variables are tested as they are in production."""
+    monkeypatch.setenv("JWT_WSGI_REQUIRED_SCOPES", "read")
+    guarded = JWTMiddleware(
+        app, issuer="https://real.example", jwks_uri="https://real.example/k", audience="api",
+        public_paths=["/healthz"],
+    )  # fmt: skip
+    issuer = FakeIssuer(aud="api", scope="read")
+    client = Client(issuer.protect(guarded))
+
+    assert client.get("/", headers=bearer(issuer.token(sub="ada"))).text == "ada"
+    assert client.get("/", headers=bearer(issuer.token(aud="x"))).status_code == 401
+    assert client.get("/", headers=bearer(issuer.token(scope="write"))).status_code == 403
+    real = issuer.token(iss="https://real.example")
+    assert client.get("/", headers=bearer(real)).status_code == 401
+    assert client.get("/healthz").status_code == 200
+    with pytest.raises(TypeError, match="has settings already"):
+        issuer.protect(guarded, audience="x")
+
+
+def test_a_guarded_app_can_be_served_by_a_shared_secret(app: EchoApp) -> None:
+    """Its own key source is hidden by the issuer's."""
+    issuer = FakeIssuer(algorithm="HS384")
+    guarded = JWTMiddleware(app, issuer="https://real.example", algorithms="ES256")
+
+    client = Client(issuer.protect(guarded))
+    assert client.get("/", headers=bearer(issuer.token(sub="ada"))).text == "ada"
+
+
+def test_authenticated_puts_there_what_the_middleware_would(app: EchoApp) -> None:
+    """Whatever the request says; the payload is the request's own."""
+    payload = {"sub": "ada", "realm_access": {"roles": ["a"]}}
+    client = Client(authenticated(app, payload))
+
+    for _ in range(2):
+        assert client.get("/", environ_overrides={"jwt_wsgi.token": "x"}).text == "ada"
+        assert app.payload == payload
+        assert app.environ is not None
+        assert app.environ["jwt_wsgi.header"] == app.payload.header == {"alg": "none", "typ": "JWT"}
+        assert "jwt_wsgi.token" not in app.environ
+        app.payload["realm_access"]["roles"].append("b")
+        app.payload["sub"] = app.environ["jwt_wsgi.header"]["alg"] = "x"
+    assert payload == {"sub": "ada", "realm_access": {"roles": ["a"]}}
+    Client(authenticated(app, payload, header={"kid": "k"})).get("/")
+    assert app.environ["jwt_wsgi.header"] == {"kid": "k"}
+
+
+def test_authenticated_for_code_without_an_environ(app: EchoApp) -> None:
+    """`current_payload` is the payload while the app runs, and None after."""
+
+    def deep_inside(environ: Any, start_response: Any) -> Any:
+        assert current_payload() == {"sub": "ada"}
+        return app(environ, start_response)
+
+    assert Client(authenticated(deep_inside, {"sub": "ada"})).get("/").text == "ada"
+    assert current_payload() is None
+
+
+def test_authenticated_as_nobody(app: EchoApp) -> None:
+    """As on a public path."""
+    assert Client(authenticated(app, None)).get("/").text == "None"
+    assert app.environ is not None
+    assert app.environ["jwt_wsgi.header"] is None
+
+
+def test_authenticated_takes_the_guard_off(app: EchoApp, issuer: FakeIssuer) -> None:
+    """And what the app is told of the claims elsewhere, it is still told."""
+    guarded = issuer.protect(
+        app, claim_headers={"sub": "X-User"}, remote_user_claim="email", required_scopes="read"
+    )
+
+    client = Client(authenticated(guarded, {"sub": "ada", "email": "a@b.example"}))
+    assert client.get("/", headers={"X-User": "eve"}).text == "ada"
+    assert app.environ is not None
+    assert (app.environ["HTTP_X_USER"], app.environ["REMOTE_USER"]) == ("ada", "a@b.example")
+    assert Client(guarded).get("/").status_code == 401
+
+
+SUITE = """
+def test_it(jwt_issuer):
+    from werkzeug.test import Client
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [environ["jwt_wsgi.payload"]["sub"].encode()]
+    headers = {"Authorization": f"Bearer {jwt_issuer.token(sub='ada')}"}
+    assert Client(jwt_issuer.protect(app)).get("/", headers=headers).text == "ada"
+"""
+
+
+def test_the_plugin_is_there_for_those_who_ask(tmp_path: Path) -> None:
+    """One line in the conftest.py of a suite."""
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["jwt_wsgi.pytest_plugin"]')
+    (tmp_path / "test_suite.py").write_text(SUITE)
+
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-c", "/dev/null"]
+    command += ["--rootdir", str(tmp_path), "-p", "no:cacheprovider", str(tmp_path)]
+    env = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert "1 passed" in run.stdout, run.stdout + run.stderr
+
+
+def test_the_plugin_loads_itself_into_nobodys_suite(request: pytest.FixtureRequest) -> None:
+    """It is no entry point of pytest, and is not here either, though the package is installed."""
+    metadata = configparser.ConfigParser()
+    metadata.read(Path(__file__).parent.parent / "setup.cfg")
+
+    assert "pytest11" not in metadata["options.entry_points"]
+    assert not request.config.pluginmanager.has_plugin("jwt_wsgi.pytest_plugin")
+
+
+def test_the_kit_needs_no_pytest() -> None:
+    """It is for unittest, too."""
+    code = "import sys, jwt_wsgi.testing; print([m for m in sys.modules if 'pytest' in m])"
+
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
