@@ -58,12 +58,13 @@ CONTRIB = {
     "drf": {"rest_framework"},
     "flask": {"flask", "werkzeug"},
     "paste": set(),  # Paste Deploy calls us
+    "prometheus": {"prometheus_client"},
     "pyramid": {"pyramid"},
     "redis": {"redis"},
 }
 #: What is imported by its users only.
 EXTRAS = {"bottle", "cachelib", "django", "falcon", "flask", "paste.deploy", "pyramid", "redis"}
-EXTRAS |= {"rest_framework"}
+EXTRAS |= {"prometheus_client", "rest_framework"}
 #: The code that can let someone in, and how long it may be.
 TRUSTED = [
     "bearer",

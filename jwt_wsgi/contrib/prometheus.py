@@ -1,0 +1,152 @@
+"""Metrics for Prometheus, through its own client: ``pip install 'jwt-wsgi[prometheus]'``.
+
+.. code-block:: python
+
+    from jwt_wsgi.contrib.prometheus import metrics
+
+    app = JWTMiddleware(app, on_event=metrics())
+
+Serve the registry as ever, with ``prometheus_client.make_wsgi_app()``. In gunicorn's
+multi-process mode set ``PROMETHEUS_MULTIPROC_DIR`` and end workers with ``mark_process_dead``
+(examples/deploy/gunicorn.conf.py).
+
+Labels are bounded: they come from the settings and from tables of ours, never from a token that
+nobody verified. ``issuer`` is the verified one; ``source`` is where its keys come from.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from prometheus_client import REGISTRY
+from prometheus_client import CollectorRegistry
+from prometheus_client import Counter
+from prometheus_client import Gauge
+from prometheus_client import Histogram
+
+from jwt_wsgi import events
+from jwt_wsgi.events import Event
+from jwt_wsgi.events import Hook
+
+#: What stands for the issuers beyond ``max_issuers``.
+OTHER: Final = "other"
+#: Seconds; ``jwks_timeout`` is 5 unless somebody changes it.
+BUCKETS: Final = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+#: Fetches that brought keys, and what they brought.
+_ARRIVALS: Final[dict[type[Event], str]] = {
+    events.KeysLoaded: "loaded",
+    events.KeysChanged: "changed",
+    events.KeysConfirmed: "confirmed",
+}
+
+
+def metrics(registry: CollectorRegistry = REGISTRY, *, max_issuers: int = 100) -> Hook:
+    """Make a hook that counts events in ``registry``; several middlewares may share it.
+
+    ``max_issuers``: more values than this of ``issuer`` and ``source`` each, in one process, are
+    told as ``other``, for functions that name issuers; 0 leaves none of them apart. Raises
+    ValueError when the registry has these metrics already: make one hook, and share it.
+    """
+    issuer, source = _bounded(max_issuers), _bounded(max_issuers)
+    requests, keys = _requests(registry, issuer), _keys(registry, source)
+
+    def hook(event: Event) -> None:
+        if isinstance(event, events.KeysEvent):
+            keys(event)
+        else:
+            requests(event)
+
+    return hook
+
+
+def _bounded(limit: int) -> Callable[[str], str]:
+    """A function that knows so many values, and calls the others one name."""
+    known: set[str] = set()
+
+    def label(value: str) -> str:
+        if value in known:
+            return value
+        if len(known) >= limit:
+            return OTHER
+        known.add(value)
+        return value
+
+    return label
+
+
+def _requests(registry: CollectorRegistry, issuer: Callable[[str], str]) -> Hook:
+    def counter(name: str, told: str, *labels: str) -> Counter:
+        return Counter(f"jwt_wsgi_{name}", told, labels, registry=registry)
+
+    accepted = counter("accepted", "Requests with a verified token.", "issuer", "algorithm")
+    refused = counter("refused", "Requests that we answered.", "code", "status")
+    reported = counter("reported", "Requests that a rule only reports.", "code", "status")
+    failures = counter("revocation_failures", "Revocation could not be checked.", "outcome")
+
+    def hook(event: Event) -> None:
+        match event:
+            case events.Accepted():
+                accepted.labels(issuer(event.issuer), event.algorithm).inc()
+            case events.Refused():
+                refused.labels(event.code, event.status).inc()
+            case events.Reported():
+                reported.labels(event.code, event.status).inc()
+            case events.RevocationFailed():
+                failures.labels("passed" if event.passed else "refused").inc()
+
+    return hook
+
+
+def _keys(
+    registry: CollectorRegistry, source: Callable[[str], str]
+) -> Callable[[events.KeysEvent], None]:
+    fetches = Counter(
+        "jwt_wsgi_key_fetches",
+        "Fetches of keys: loaded, changed, confirmed, or the kind of failure.",
+        ("source", "outcome"),
+        registry=registry,
+    )
+    seconds = Histogram(
+        "jwt_wsgi_key_fetch_seconds",
+        "How long the first fetch of a process, and those that failed, took.",
+        ("source", "outcome"),
+        registry=registry,
+        buckets=BUCKETS,
+    )
+    failures = Gauge(
+        "jwt_wsgi_key_fetch_failures",
+        "Failed fetches in a row, of the worst process.",
+        ("source",),
+        registry=registry,
+        multiprocess_mode="livemax",
+    )
+    confirmed = Gauge(
+        "jwt_wsgi_keys_confirmed_timestamp_seconds",
+        "When any process last fetched the keys, in seconds since 1970.",
+        ("source",),
+        registry=registry,
+        multiprocess_mode="max",
+    )
+    others = Counter(
+        "jwt_wsgi_key_events",
+        "What else happened to keys, by the name of the event.",
+        ("source", "event"),
+        registry=registry,
+    )
+
+    def hook(event: events.KeysEvent) -> None:
+        where = source(event.source)
+        if outcome := _ARRIVALS.get(type(event)):
+            fetches.labels(where, outcome).inc()
+            confirmed.labels(where).set(time.time())
+            failures.labels(where).set(0)
+            if isinstance(event, events.KeysLoaded):
+                seconds.labels(where, outcome).observe(event.milliseconds / 1000)
+        elif isinstance(event, events.RefreshFailed):
+            fetches.labels(where, event.kind).inc()
+            failures.labels(where).set(event.fails)
+            seconds.labels(where, "failed").observe(event.milliseconds / 1000)
+        else:
+            others.labels(where, type(event).__name__).inc()
+
+    return hook
