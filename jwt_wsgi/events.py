@@ -24,6 +24,10 @@ logger: Final = logging.getLogger("jwt_wsgi")
 OUTAGE_QUIET: Final = 1200.0
 
 
+def _listed(kids: Sequence[str]) -> str:
+    return ", ".join(map(printable, kids[:20])) + (" ..." if len(kids) > 20 else "")  # noqa: PLR2004
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """A fact; subclasses say what it is, how loud, and how to tell it in one line."""
@@ -84,7 +88,7 @@ class _Verdict(Event):
             "request": self.request_id,
         }
         told = "".join(f" {name}={value}" for name, value in facts.items() if value)
-        return f"{self.verb} {self.status} {self.code}{told}{self.detail and ': ' + self.detail}"
+        return f"{self.verb} {self.status} {self.code}{self.detail and f' ({self.detail})'}{told}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +135,8 @@ class KeysLoaded(KeysEvent):
     milliseconds: int
 
     def __str__(self) -> str:
-        return f"{len(self.kids)} keys of {self.source} loaded in {self.milliseconds} ms: " + (
-            ", ".join(map(printable, self.kids[:20]))
-        )
+        count = f"{len(self.kids)} key{'' if len(self.kids) == 1 else 's'}"
+        return f"{count} of {self.source} loaded in {self.milliseconds} ms: {_listed(self.kids)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +148,13 @@ class KeysChanged(KeysEvent):
     digest: str
 
     def __str__(self) -> str:
-        added = ", ".join(map(printable, self.added[:20])) or "none"
-        removed = ", ".join(map(printable, self.removed[:20])) or "none"
-        return (
-            f"keys of {self.source} changed: added {added}; removed {removed} ({self.digest[:12]})"
-        )
+        parts = [
+            f"{verb} {_listed(kids)}"
+            for verb, kids in (("added", self.added), ("removed", self.removed))
+            if kids
+        ]
+        told = ", ".join(parts) or "other keys under the same names"
+        return f"keys of {self.source} changed: {told} (now {self.digest[:12]})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +247,7 @@ class KeyMissed(KeysEvent):
     kid: str
 
     def __str__(self) -> str:
-        return f"{self.source} has no key {self.kid}; fetching its keys"
+        return f"a token names key {self.kid}, new to us, of {self.source}; fetching its keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,9 +360,9 @@ class LogHook:
         self._last: dict[Hashable, tuple[float, int]] = {}
 
     def __call__(self, event: Event) -> None:
-        level, more = self._loudness(event)
+        level, before = self._loudness(event)
         if logger.isEnabledFor(level):
-            logger.log(level, "%s%s", event, f" (and {more} more like it before)" if more else "")
+            logger.log(level, "%s%s", event, before)
 
     def passes_over(self, kind: type[Event], key: Hashable) -> bool:
         """Count an event that nobody would read, so that it need not be made; True if so."""
@@ -369,18 +374,20 @@ class LogHook:
         self._last[key] = since, silent + 1
         return True
 
-    def _loudness(self, event: Event) -> tuple[int, int]:
+    def _loudness(self, event: Event) -> tuple[int, str]:
+        """Its level, and what to say of its silent repetitions since the last loud line."""
         if not event.quiet:
-            return event.level, 0
+            return event.level, ""
         now = self._clock()
         since, silent = self._last.get(event.key, (float("-inf"), 0))
         if now - since < event.quiet and not event.starts_anew:
             self._last[event.key] = since, silent + 1
-            return event.quiet_level, 0
+            return event.quiet_level, ""
         if len(self._last) >= self.MOST_KEYS:
             self._last.clear()
         self._last[event.key] = now, 0
-        return event.level, silent
+        more = f"; {silent} more like it in the last {now - since:.0f} s"
+        return event.level, more if silent else ""
 
 
 def fan_out(hooks: Sequence[Hook]) -> Emit:

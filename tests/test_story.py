@@ -1,0 +1,31 @@
+"""The log of a noisy day is the one that the README shows, line by line."""
+
+import story
+
+#: What must be in it, in this order; the README has the whole.
+TOLD = [
+    "INFO    keys of https://login.example.com from",
+    "INFO    1 key of https://login.example.com loaded in 80 ms: 'key-1'",
+    "WARNING refused 401 token_expired (6900 s ago)",
+    "WARNING refused 401 audience_mismatch (aud names none of ours)",
+    "request='a38'; 37 more like it in the last 65 s",
+    "INFO    a token names key 'admin-0', new to us",
+    "WARNING refused 401 key_not_found",
+    "INFO    a token names key 'key-2', new to us",
+    "INFO    keys of https://login.example.com changed: added 'key-2'",
+    "kid='admin-250' request='c250'; 249 more like it in the last 70 s",
+    "WARNING keys of https://login.example.com could not be fetched (timeout:",
+    "ERROR   a request was refused with 503",
+    "WARNING refused 503 keys_unavailable",
+    "INFO    keys of https://login.example.com can be fetched again, after",
+    "INFO    keys of https://login.example.com changed: added 'key-3'",
+]
+
+
+def test_ten_minutes_of_a_noisy_day_are_a_page() -> None:
+    """Three hundred requests, a rotation, an attack, an outage: fifteen lines, the same always."""
+    lines = story.tell(story.Day())
+
+    assert lines == story.tell(story.Day())
+    assert len(lines) == len(TOLD)
+    assert [told in line for told, line in zip(TOLD, lines, strict=True)] == [True] * len(TOLD)
