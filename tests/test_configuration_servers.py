@@ -18,6 +18,7 @@ from shutil import which
 from urllib.parse import urlsplit
 
 import pytest
+from servers.running import as_user
 from servers.running import free_port
 from servers.running import running
 
@@ -35,13 +36,6 @@ PLACES = {
 
 def settings(issuer: FakeIssuer, path: str) -> dict[str, str]:
     return {"issuer": issuer.issuer, "jwks_uri": issuer.jwks_uri, **PLACES[path]}
-
-
-def as_user(command: list[str]) -> list[str]:
-    """Apache and nginx serve nothing as root, and another user may not reach this Python."""
-    if os.getuid():
-        return command
-    return ["unshare", "--user", "--map-user=1000", "--map-group=1000", *command]
 
 
 def apache(issuer: FakeIssuer, scratch: Path) -> AbstractContextManager[str]:

@@ -23,6 +23,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
+from servers.running import as_user
 from servers.running import free_port
 from servers.running import gunicorn
 from servers.running import running
@@ -127,9 +128,8 @@ def start(
         str(PROGRAMS / program),
         *(part.format(port=port, scratch="{scratch}") for part in options),
     ]
-    if program == "mod_wsgi-express" and os.getuid() == 0:
-        # Apache serves nothing as root, and another user may not reach this Python.
-        command = ["unshare", "--user", "--map-user=1000", "--map-group=1000", *command]
+    if program == "mod_wsgi-express":
+        command = as_user(command)
     return running(command, port, cwd=APPS, env=env)
 
 

@@ -30,6 +30,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def as_user(command: list[str]) -> list[str]:
+    """Apache and nginx serve nothing as root, and another user may not reach this Python."""
+    if os.getuid():
+        return command
+    return ["unshare", "--user", "--map-user=1000", "--map-group=1000", *command]
+
+
 @contextmanager
 def running(
     command: Sequence[str],
