@@ -141,11 +141,15 @@ class KeysLoaded(KeysEvent):
 
 @dataclass(frozen=True, slots=True)
 class KeysChanged(KeysEvent):
-    """A refresh brought another set; ``digest`` names it, equal in every process that has it."""
+    """A refresh brought another set; ``digest`` names it, equal in every process that has it.
+
+    ``milliseconds``: how long the fetch took; 0 for a file.
+    """
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
     digest: str
+    milliseconds: int = 0
 
     def __str__(self) -> str:
         parts = [
@@ -161,6 +165,7 @@ class KeysChanged(KeysEvent):
 class KeysConfirmed(KeysEvent):
     """A refresh brought the set we have."""
 
+    milliseconds: int = 0
     level: ClassVar[int] = logging.DEBUG
 
     def __str__(self) -> str:

@@ -420,16 +420,17 @@ def _staleness(source: str, before: Facts, age: float, policy: Policy) -> Iterat
 
 
 def _arrival(source: str, old: Snapshot | None, new: Snapshot, now: float) -> Iterator[Event]:
+    took = int(1000 * (now - new.start))
     if old and old.keyset is new.keyset:
-        yield events.KeysConfirmed(source)
+        yield events.KeysConfirmed(source, took)
         return
     kids = set(new.keyset.kids)
     if old is None:
-        yield events.KeysLoaded(source, new.keyset.kids, int(1000 * (now - new.start)))
+        yield events.KeysLoaded(source, new.keyset.kids, took)
     else:
         gone = set(old.keyset.kids)
         added, removed = tuple(sorted(kids - gone)), tuple(sorted(gone - kids))
-        yield events.KeysChanged(source, added, removed, new.keyset.digest)
+        yield events.KeysChanged(source, added, removed, new.keyset.digest, took)
     leaks_first = sorted(new.keyset.dropped, key=lambda dropped: not dropped.private)
     for kid, reason, private in leaks_first[:MOST_TOLD]:
         told = events.PrivateKeyPublished(source, kid) if private else None

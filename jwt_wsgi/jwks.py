@@ -108,7 +108,7 @@ class RemoteKeys:
         self._located: tuple[Located, float] | None = None
         self._penalties = Penalties()
         self._stats: Counter[str] = Counter()
-        self._maxima: dict[str, float] = {}
+        self._seconds: dict[str, float] = {}
         self._pid = os.getpid()
         self._locks = {self._pid: threading.Lock()}
         self._keep(Facts())
@@ -209,7 +209,7 @@ class RemoteKeys:
         began = self._clock()
         flight.ended.wait(max(0.0, flight.start + patience - began))
         self._stats["waits"] += 1
-        self._maximum("wait_seconds_max", self._clock() - began)
+        self._time("wait_seconds", self._clock() - began)
         return flight.ok
 
     def _unavailable(self) -> KeysUnavailableError:
@@ -435,11 +435,12 @@ class RemoteKeys:
             "stuck": len(facts.lost),
             "inline": facts.inline,
             "pid": self._pid,
+            "counters": self.stats(),
         }
 
     def stats(self) -> dict[str, int | float]:
-        """Counters since this source was made, those of the parent included."""
-        return {**self._stats, **self._maxima}
+        """Counters since this source was made, those of the parent included; times in seconds."""
+        return {**self._stats, **self._seconds}
 
     def _count_miss(self, start: Start, then: Then, *, known: bool) -> None:
         if known:
@@ -451,10 +452,11 @@ class RemoteKeys:
         kind = result.kind if isinstance(result, FetchError) else "ok"
         self._stats[f"fetch_{kind}"] += 1
         self._stats[f"fetch_{flight.reason}"] += 1
-        self._maximum("fetch_seconds_max", now - flight.start)
+        self._time("fetch_seconds", now - flight.start)
 
-    def _maximum(self, name: str, seconds: float) -> None:
-        self._maxima[name] = max(seconds, self._maxima.get(name, 0.0))
+    def _time(self, name: str, seconds: float) -> None:
+        self._seconds[f"{name}_sum"] = self._seconds.get(f"{name}_sum", 0.0) + seconds
+        self._seconds[f"{name}_max"] = max(seconds, self._seconds.get(f"{name}_max", 0.0))
 
 
 def _is_routine(flight: Flight) -> bool:

@@ -83,7 +83,7 @@ def test_fetches_and_their_failures(registry: CollectorRegistry) -> None:
     hook(events.RefreshFailed("https://i", "timeout", "x", 3000, 2, 1.0, 5.0))
     assert value("jwt_wsgi_key_fetch_failures", SOURCE) == 2
     before = time.time()
-    hook(events.KeysConfirmed("https://i"))
+    hook(events.KeysConfirmed("https://i", 250))
 
     assert value("jwt_wsgi_key_fetch_failures", SOURCE) == 0
     assert (value("jwt_wsgi_keys_confirmed_timestamp_seconds", SOURCE) or 0) >= before
@@ -91,6 +91,8 @@ def test_fetches_and_their_failures(registry: CollectorRegistry) -> None:
         assert value("jwt_wsgi_key_fetches_total", SOURCE | {"outcome": outcome}) == count
     failed = SOURCE | {"outcome": "failed"}
     assert value("jwt_wsgi_key_fetch_seconds_sum", failed) == 6
+    confirmed = SOURCE | {"outcome": "confirmed"}
+    assert value("jwt_wsgi_key_fetch_seconds_sum", confirmed) == 0.25
     assert value("jwt_wsgi_key_fetch_seconds_bucket", failed | {"le": "2.5"}) == 0
 
 

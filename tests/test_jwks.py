@@ -1252,6 +1252,22 @@ def test_health_and_stats_are_plain() -> None:
     assert (stats["fetch_ok"], stats["fetch_http"]) == (2, 1)
     assert (stats["fetch_cold"], stats["fetch_forced"], stats["fetch_scheduled"]) == (1, 1, 1)
     assert (stats["miss_forced"], stats["miss_unavailable"], stats["unavailable"]) == (1, 1, 1)
+    assert stats["fetch_seconds_sum"] >= stats["fetch_seconds_max"] >= 0
+    assert health["counters"] == stats
+
+
+def test_every_fetch_says_how_long_it_took() -> None:
+    """Whatever it brought: a slow issuer is seen before it is a dead one."""
+    world = World()
+    world.delay = 0.25
+    for names in ("a", "a", "ab"):
+        world.body = document(names)
+        world.ask()
+        world.sleep(301)
+
+    took = [(type(event).__name__, event.milliseconds) for event in world.told]
+    assert took == [("KeysLoaded", 250), ("KeysConfirmed", 250), ("KeysChanged", 250)]
+    assert world.keys.stats()["fetch_seconds_sum"] == 0.75
 
 
 def test_warm_up() -> None:

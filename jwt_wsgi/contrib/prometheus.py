@@ -32,12 +32,6 @@ from jwt_wsgi.events import Hook
 OTHER: Final = "other"
 #: Seconds; ``jwks_timeout`` is 5 unless somebody changes it.
 BUCKETS: Final = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-#: Fetches that brought keys, and what they brought.
-_ARRIVALS: Final[dict[type[Event], str]] = {
-    events.KeysLoaded: "loaded",
-    events.KeysChanged: "changed",
-    events.KeysConfirmed: "confirmed",
-}
 
 
 def metrics(registry: CollectorRegistry = REGISTRY, *, max_issuers: int = 100) -> Hook:
@@ -108,7 +102,7 @@ def _keys(
     )
     seconds = Histogram(
         "jwt_wsgi_key_fetch_seconds",
-        "How long the first fetch of a process, and those that failed, took.",
+        "How long fetches took.",
         ("source", "outcome"),
         registry=registry,
         buckets=BUCKETS,
@@ -136,12 +130,12 @@ def _keys(
 
     def hook(event: events.KeysEvent) -> None:
         where = source(event.source)
-        if outcome := _ARRIVALS.get(type(event)):
+        if isinstance(event, events.KeysLoaded | events.KeysChanged | events.KeysConfirmed):
+            outcome = type(event).__name__.removeprefix("Keys").lower()
             fetches.labels(where, outcome).inc()
             confirmed.labels(where).set(time.time())
             failures.labels(where).set(0)
-            if isinstance(event, events.KeysLoaded):
-                seconds.labels(where, outcome).observe(event.milliseconds / 1000)
+            seconds.labels(where, outcome).observe(event.milliseconds / 1000)
         elif isinstance(event, events.RefreshFailed):
             fetches.labels(where, event.kind).inc()
             failures.labels(where).set(event.fails)
