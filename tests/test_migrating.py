@@ -1,6 +1,7 @@
 """The pages that lead here: before and after are run, and serve the same users."""
 
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -8,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import EchoApp
 from conftest import bearer
 from cryptography.hazmat.primitives import serialization
+from flask.testing import FlaskClient
+from werkzeug.test import Client
 
+from jwt_wsgi import Rule
 from jwt_wsgi import jose
 from jwt_wsgi.testing import FakeIssuer
 
@@ -18,10 +23,14 @@ PAGES = Path(__file__).parent.parent / "examples" / "migrating"
 AUDIENCE = "https://api.example.com"
 
 
+def page_text(page: str) -> str:
+    return (PAGES / f"{page}.md").read_text()
+
+
 def blocks(page: str, issuer: FakeIssuer) -> dict[str, str]:
     """What stands behind each mark of a page, for an issuer that is there."""
-    text = (PAGES / f"{page}.md").read_text()
-    found = dict(re.findall(r"<!-- ([\w ]+) -->\n```python\n(.*?)```", text, re.DOTALL))
+    pattern = r"<!-- ([\w ]+) -->\n```python\n(.*?)```"
+    found = dict(re.findall(pattern, page_text(page), re.DOTALL))
     return {
         mark: code.replace("https://login.example.com", issuer.issuer)
         for mark, code in found.items()
@@ -51,6 +60,124 @@ def test_flask(page: str, when: str) -> None:
         assert visitor.get("/orders", headers=expired).status_code == 401
         assert visitor.get("/orders", headers=other).status_code in (401, 422)
         assert visitor.get("/news").status_code == 200
+
+
+def flask_client(code: str) -> FlaskClient:
+    namespace: dict[str, Any] = {"__name__": "page"}
+    exec(code, namespace)
+    client: FlaskClient = namespace["app"].test_client()
+    return client
+
+
+def statuses(client: FlaskClient, *tokens: str) -> list[int]:
+    return [client.get("/orders", headers=bearer(token)).status_code for token in tokens]
+
+
+@pytest.mark.parametrize(
+    ("header", "claims", "code"),
+    [
+        ({}, {"exp": None}, "claim_missing"),
+        ({"typ": "logout+jwt"}, {}, "token_type_not_allowed"),
+        ({}, {"cnf": {"jkt": "x"}}, "token_bound"),
+    ],
+)
+def test_what_is_stricter(header: dict[str, str], claims: dict[str, Any], code: str) -> None:
+    """As the page says: the decorator lets it in."""
+    with FakeIssuer(algorithm="RS256", aud=AUDIENCE).serve() as issuer:
+        page = blocks("from_pyjwt", issuer)
+        token = issuer.token(header=header, **claims)
+
+        assert statuses(flask_client(page["before"]), token) == [200]
+        refused: Any = flask_client(page["after"]).get("/orders", headers=bearer(token)).json
+        assert refused["code"] == code
+
+
+def test_a_route_that_nobody_thought_of() -> None:
+    """Is open before, and needs a token after."""
+    route = '\n@app.get("/new")\ndef new():\n    return {}\n'
+    page = blocks("from_pyjwt", FakeIssuer())
+
+    asked = [flask_client(page[when] + route).get("/new") for when in ("before", "after")]
+    assert [answer.status_code for answer in asked] == [200, 401]
+
+
+def test_an_outage_is_not_the_users_fault() -> None:
+    """Even where no keys are held: 401 before, 503 and when to come again after."""
+    with FakeIssuer(algorithm="RS256", aud=AUDIENCE).serve() as issuer, issuer.outage():
+        page = blocks("from_pyjwt", issuer)
+        asked = [
+            flask_client(page[when]).get("/orders", headers=bearer(issuer.token()))
+            for when in ("before", "after")
+        ]
+
+    assert [answer.status_code for answer in asked] == [401, 503]
+    assert "Retry-After" in asked[1].headers
+
+
+def test_first_beside_the_decorator(caplog: pytest.LogCaptureFixture) -> None:
+    """The decorator's answers, and a line for what would be refused."""
+    with FakeIssuer(algorithm="RS256", aud=AUDIENCE).serve() as issuer:
+        page = blocks("from_pyjwt", issuer)
+        client = flask_client(page["before"] + page["beside"])
+        tokens = issuer.token(), issuer.token(exp=None), issuer.token(exp=1)
+        with caplog.at_level(logging.WARNING, "jwt_wsgi"):
+            assert statuses(client, *tokens) == [200, 200, 401]
+
+    told = [record.getMessage() for record in caplog.records]
+    assert [line.split(" (")[0] for line in told] == [
+        "would have refused 401 claim_missing",
+        "would have refused 401 token_expired",
+    ]
+
+
+@pytest.fixture
+def issuing(monkeypatch: pytest.MonkeyPatch) -> str:
+    """An app that goes on issuing with Flask-JWT-Extended."""
+    monkeypatch.setenv("JWT_SECRET_KEY", "s" * 32)
+    return blocks("from_flask_jwt_extended", FakeIssuer())["issuing"]
+
+
+def test_an_app_goes_on_issuing(issuing: str) -> None:
+    """Its access tokens open /orders, its refresh tokens open /refresh, and no other way round."""
+    client = flask_client(issuing)
+    tokens: Any = client.post("/login").json
+
+    assert client.get("/orders", headers=bearer(tokens["access"])).json == {"user": "ada"}
+    assert statuses(client, tokens["refresh"]) == [401]
+    again: Any = client.post("/refresh", headers=bearer(tokens["refresh"])).json
+    assert statuses(client, again["access"]) == [200]
+    assert client.post("/refresh", headers=bearer(tokens["access"])).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "status"),
+    [
+        (r' *claims=\{"type": "access"\},\n', "refresh", 200),
+        (r'app.config\["JWT_ENCODE_ISSUER"\] = .*\n', "access", 401),
+    ],
+)
+def test_what_the_page_says_not_to_leave_out(
+    issuing: str, line: str, kind: str, status: int
+) -> None:
+    """Without `claims` a refresh token gets in; without an issuer nobody does."""
+    careless, count = re.subn(line, "", issuing)
+    client = flask_client(careless)
+    tokens: Any = client.post("/login").json
+
+    assert count == 1
+    assert statuses(client, tokens[kind]) == [status]
+
+
+def test_fresh_tokens(app: EchoApp) -> None:
+    """The rule of the table."""
+    issuer = FakeIssuer()
+    (rule,) = re.findall(r"`(Rule\(path, claims=.*?\))`", page_text("from_flask_jwt_extended"))
+    rules = [eval(rule, {"Rule": Rule, "path": "/transfer"})]
+    client = Client(issuer.protect(app, rules=rules))
+
+    for fresh, status in ((True, 200), (False, 403)):
+        answer = client.get("/transfer", headers=bearer(issuer.token(fresh=fresh)))
+        assert answer.status_code == status
 
 
 DJANGO = """
@@ -108,3 +235,43 @@ def test_django_rest_framework(when: str) -> None:
     good, *bad = map(json.loads, told.stdout.splitlines())
     assert good == [200, {"user": "ada", "scope": "read"}]
     assert [status for status, _ in bad] == [401, 401, 401]
+
+
+USERS = """
+import sys
+from django.conf import settings
+settings.configure(
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"], USE_TZ=True,
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+)
+import django
+django.setup()
+from django.contrib.auth.models import User
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+User.objects.create(username="ada")
+User.objects.create(username="gone", is_active=False)
+exec(sys.stdin.read())
+class Request:
+    META = {}
+assert UserAuthentication().authenticate(Request) is None
+for name in ("ada", "gone", "nobody"):
+    Request.META = {"jwt_wsgi.payload": {"sub": name}}
+    try:
+        user, payload = UserAuthentication().authenticate(Request)
+        print(user, payload["sub"])
+    except AuthenticationFailed as error:
+        print(error)
+"""
+
+
+def test_users_of_django() -> None:
+    """The class of the page finds who is there and active, and nobody else."""
+    told = subprocess.run(
+        [sys.executable, "-W", "error", "-c", USERS],
+        input=blocks("from_simplejwt", FakeIssuer())["users"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.splitlines() == ["ada ada", "User not found", "User not found"]
