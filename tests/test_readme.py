@@ -19,12 +19,15 @@ from typing import Any
 
 import pytest
 import requests
+import story
 from conftest import bearer
+from prometheus_client import CollectorRegistry
 from servers.running import free_port
 from servers.running import gunicorn
 from werkzeug.test import Client
 
 from jwt_wsgi import JWTMiddleware
+from jwt_wsgi.contrib.prometheus import metrics
 from jwt_wsgi.errors import TOKEN_ERRORS
 from jwt_wsgi.settings import markdown_table
 from jwt_wsgi.testing import FakeIssuer
@@ -51,11 +54,25 @@ def codes() -> str:
     return "\n".join(rows) + "\n"
 
 
+def metric_rows() -> str:
+    """The metrics that there are, with their labels."""
+    registry = CollectorRegistry()
+    metrics(registry)
+    rows = ["| metric | labels | meaning |", "|---|---|---|"]
+    for metric in registry._collector_to_names:
+        name = metric._name + ("_total" if metric._type == "counter" else "")  # type: ignore[attr-defined]
+        labels = ", ".join(f"`{label}`" for label in metric._labelnames)  # type: ignore[attr-defined]
+        rows.append(f"| `{name}` | {labels} | {metric._documentation} |")  # type: ignore[attr-defined]
+    return "\n".join(rows) + "\n"
+
+
 #: What stands between <!-- name --> and <!-- /name -->, and who makes it.
 GENERATED = {
     "settings": lambda: f"\n{markdown_table()}\n",
     "codes": lambda: f"\n{codes()}\n",
     "authenticate": lambda: f"\n```python\n{authenticate()}```\n\n",
+    "metrics": lambda: f"\n{metric_rows()}\n",
+    "story": lambda: "\n```text\n" + "\n".join(story.tell(story.Day())) + "\n```\n\n",
     "examples/flask_app.py": lambda: (
         f"\n```python\n{(ROOT / 'examples/flask_app.py').read_text()}```\n\n"
     ),
@@ -73,7 +90,7 @@ def generated(text: str) -> str:
 
 
 def test_the_generated_parts_are_up_to_date() -> None:
-    """The settings, the codes, `authenticate` and the Flask example are what the code says."""
+    """Settings, codes, metrics, the log, `authenticate` and the Flask example, as the code says."""
     assert generated(TEXT) == TEXT
 
 
@@ -113,6 +130,23 @@ def test_every_python_block_runs(number: int, monkeypatch: pytest.MonkeyPatch) -
         "token": issuer.token(),
     }
     exec(compile(code, f"README.md block {number}", "exec"), namespace)
+
+
+def test_the_table_of_the_test_kit_says_what_works() -> None:
+    """Every piece of code in it runs, on an issuer that is served."""
+    (table,) = re.findall(r"\| you want \| say \|\n\|.*?\n(.*?)\n\n", TEXT, re.DOTALL)
+    cells = [row.split("|")[2] for row in table.split("\n")]
+    pieces = [code for cell in cells for code in re.findall(r"`(.*?)`", cell)]
+    guarded = JWTMiddleware(lambda *_: [], issuer="https://issuer.example")
+    with FakeIssuer().serve() as issuer:
+        names = {"issuer": issuer, "guarded_app": guarded, "FakeIssuer": FakeIssuer}
+        for code in pieces:
+            if code == "with issuer.serve():":  # as we do
+                continue
+            exec(code + (" pass" if code.endswith(":") else ""), names)
+
+    assert len(pieces) == 10
+    assert issuer.kid == "key-3"  # it was rotated twice
 
 
 def test_the_curls_answer_as_shown() -> None:
@@ -245,8 +279,9 @@ def test_the_variables_that_publish_a_resource(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
-    """Python, shell, console, YAML: each has its test above."""
-    assert {language for _, language, _ in BLOCKS} == {"python", "sh", "console", "yaml"}
+    """Python, shell, console, YAML: each has its test above. Of mere text there is the log."""
+    assert {language for _, language, _ in BLOCKS} == {"python", "sh", "console", "yaml", "text"}
+    assert len(blocks("text")) == 1
 
 
 def test_every_file_that_is_linked_is_there() -> None:
