@@ -124,6 +124,7 @@ def test_all_workers_of_gunicorn_are_on_one_page(tmp_path: Path) -> None:
     """With the configuration in examples/: whoever answers, the page has the numbers of all."""
     port, shared = free_port(), tmp_path / "metrics"
     shared.mkdir()
+    (shared / "counter_1.db").write_text("of a run before")
     text = (DEPLOY / "gunicorn.conf.py").read_text()
     (tmp_path / "gunicorn.conf.py").write_text(text.replace("127.0.0.1:8000", f"127.0.0.1:{port}"))
     command = [sys.executable, "-m", "gunicorn", "-c", str(tmp_path / "gunicorn.conf.py")]
@@ -139,6 +140,7 @@ def test_all_workers_of_gunicorn_are_on_one_page(tmp_path: Path) -> None:
             until = time.monotonic() + 10
             while shown(loaded) < 2 and time.monotonic() < until:
                 time.sleep(0.05)
+            assert not (shared / "counter_1.db").exists()
             assert shown(loaded) == 2  # each worker its own, before any request
             for number in range(40):
                 token = issuer.token() if number % 4 else issuer.token(exp=1)

@@ -3,6 +3,7 @@
 # Yours: `bind`, and how many workers and threads.
 
 import os
+from pathlib import Path
 
 bind = "127.0.0.1:8000"
 workers = 2
@@ -11,6 +12,13 @@ threads = 8
 timeout = 30
 # Tokens have up to 16384 characters (max_token_size); the default would answer 400 from 8190 on.
 limit_request_field_size = 17000
+
+
+def on_starting(server):
+    """Forget the numbers of the last run: a container that starts anew finds its old folder."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        for path in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*.db"):
+            path.unlink()
 
 
 def post_worker_init(worker):
