@@ -1,5 +1,6 @@
 """Which token a request needs, as a table; and no router reads a path otherwise."""
 
+import itertools
 import time
 import warnings
 from functools import partial
@@ -488,7 +489,7 @@ NOW = time.time()
         ({"acr": "gold"}, False),
         *(({"acr": "gold", "auth_time": wrong}, False) for wrong in ("1", True, [NOW], {}, 10**30)),
     ],
-    ids=repr,
+    ids=itertools.count(),
 )
 def test_step_up_is_a_challenge_of_rfc_9470(claims: dict[str, Any], passes: bool) -> None:
     """401 with acr_values and max_age; what is missing or of a wrong type is not enough."""
