@@ -31,6 +31,7 @@ from .rules import Token
 from .settings import Options
 from .settings import Settings
 from .settings import request_settings
+from .terms import settled
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -64,9 +65,12 @@ class JWTMiddleware:
     ) -> None:
         if settings is not None and options:
             raise ConfigurationError(["settings: give it or keywords, not both"])
+        if settings is not None and settings.settings_from_request:
+            # Each request's settings are read anew, from keywords first: none of these would count.
+            raise ConfigurationError(["settings_from_request: give keywords instead of Settings"])
         self.app = app
-        self.settings = settings or Settings.load(dict(options))
-        self._options = options
+        self._options = settled(options)
+        self.settings = settings or Settings.load(self._options)
         self._variants: dict[frozenset[tuple[str, str]], JWTMiddleware] = {}
         self._log = LogHook()
         self._emit = fan_out((self._log, *self.settings.on_event))
@@ -180,7 +184,7 @@ class JWTMiddleware:
             if len(self._variants) >= MAX_VARIANTS:
                 logger.error("more than %d different settings from requests", MAX_VARIANTS)
                 raise ConfigurationError([f"more than {MAX_VARIANTS} settings from requests"])
-            settings = Settings.load(dict(self._options), request=found)
+            settings = Settings.load(self._options, request=found)
             variant = JWTMiddleware(self.app, replace(settings, settings_from_request=False))
             self._variants.setdefault(key, variant)
         return self._variants[key]

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -57,7 +58,15 @@ class Issuer:
     ) -> None:
         self.identifier = identifier
         self.keys = keys
-        self.options: Mapping[str, object] = dict(options)
+        self.options: Mapping[str, object] = settled(options)
 
     def __repr__(self) -> str:
         return f"Issuer({self.identifier!r})"
+
+
+def settled(options: Mapping[str, object]) -> dict[str, object]:
+    """Options that may be read again: an iterator would be empty then, a check without effect."""
+    return {
+        name: tuple(value) if isinstance(value, Iterator) else value
+        for name, value in options.items()
+    }

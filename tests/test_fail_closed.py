@@ -1,0 +1,59 @@
+"""What the operator wrote must count: no way of writing it down may quietly let somebody in."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import EchoApp
+from conftest import bearer
+from werkzeug.test import Client
+
+from jwt_wsgi import ConfigurationError
+from jwt_wsgi import Issuer
+from jwt_wsgi import JWTMiddleware
+from jwt_wsgi import Rule
+from jwt_wsgi import Settings
+from jwt_wsgi.testing import FakeIssuer
+
+
+def refuse(_claims: Any, _now: float) -> bool:
+    return False
+
+
+# --- Options that are read more than once -------------------------------------------------------
+
+
+def test_a_check_counts_where_an_iterator_names_it(app: EchoApp, issuer: FakeIssuer) -> None:
+    """An issuer's options are read at the check of settings, and again when its terms are made."""
+    trusted = Issuer(issuer.issuer, jwks=issuer.jwks(), checks=iter([refuse]))
+    visitor = Client(JWTMiddleware(app, issuer=trusted))
+
+    assert visitor.get("/", headers=bearer(issuer.token())).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        lambda: {"checks": iter([refuse])},
+        lambda: {"rules": iter([Rule("/*", scopes=["admin"])])},
+        lambda: {"required_scopes": iter(["admin"])},
+    ],
+    ids=["checks", "rules", "scopes"],
+)
+def test_an_iterator_counts_for_every_request_s_settings(
+    options: Callable[[], Any], app: EchoApp, issuer: FakeIssuer
+) -> None:
+    """The settings of a request are read again, from the same keywords."""
+    keywords = {"issuer": issuer.issuer, "jwks": issuer.jwks(), **options()}
+    visitor = Client(JWTMiddleware(app, settings_from_request=True, **keywords))
+
+    assert visitor.get("/", headers=bearer(issuer.token())).status_code in (401, 403)
+
+
+def test_ready_made_settings_do_not_go_with_those_of_requests() -> None:
+    """Keywords come before what a request brings; ready-made settings would be lost."""
+    settings = Settings.of(
+        issuer="https://issuer.example", required_scopes="admin", settings_from_request=True
+    )
+    with pytest.raises(ConfigurationError, match="give keywords"):
+        JWTMiddleware(EchoApp(), settings)
