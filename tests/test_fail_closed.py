@@ -1,5 +1,6 @@
 """What the operator wrote must count: no way of writing it down may quietly let somebody in."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -57,3 +58,16 @@ def test_ready_made_settings_do_not_go_with_those_of_requests() -> None:
     )
     with pytest.raises(ConfigurationError, match="give keywords"):
         JWTMiddleware(EchoApp(), settings)
+
+
+# --- Paths that routers read in two ways --------------------------------------------------------
+
+
+def test_a_line_feed_at_the_end_opens_no_door(app: EchoApp, issuer: FakeIssuer) -> None:
+    """Pyramid's routes end in ``$``, which also matches before a last line feed."""
+    rules = [Rule("/admin", scopes=["admin"]), Rule("/*", token="ignored")]
+    visitor = Client(JWTMiddleware(app, issuer=issuer.issuer, jwks=issuer.jwks(), rules=rules))
+
+    assert visitor.get("/admin%0A").status_code == 401
+    assert visitor.get("/admin%0A", headers=bearer(issuer.token())).status_code == 403
+    assert re.compile("/admin$").match("/admin\n")  # as pyramid.urldispatch compiles a route
