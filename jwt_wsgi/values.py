@@ -67,6 +67,8 @@ def read_mapping(value: object) -> dict[str, Any]:
         if not all(equals for _, equals, _ in pairs):
             raise ValueError("give name=value pairs, commas between them, or a JSON object")
         value = {name.strip(): text.strip() for name, _, text in pairs}
+        if len(value) < len(pairs):
+            raise ValueError("a name stands there twice; as a JSON object it may have a list")
     if not isinstance(value, Mapping) or not value:
         raise ValueError("give name=value pairs, commas between them, or a JSON object")
     if not all(isinstance(name, str) and name for name in value):

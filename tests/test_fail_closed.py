@@ -71,3 +71,20 @@ def test_a_line_feed_at_the_end_opens_no_door(app: EchoApp, issuer: FakeIssuer) 
     assert visitor.get("/admin%0A").status_code == 401
     assert visitor.get("/admin%0A", headers=bearer(issuer.token())).status_code == 403
     assert re.compile("/admin$").match("/admin\n")  # as pyramid.urldispatch compiles a route
+
+
+# --- Settings that say less than they seem to ---------------------------------------------------
+
+
+def test_a_name_twice_in_text_does_not_start(issuer: FakeIssuer) -> None:
+    """The first of two headers would be neither written nor removed: a client could send it."""
+    with pytest.raises(ConfigurationError, match=r"claim_headers: .*twice"):
+        Settings.of(issuer=issuer.issuer, claim_headers="sub=X-User, sub=X-Login")
+    with pytest.raises(ConfigurationError, match=r"claims: .*twice"):
+        Settings.of(issuer=issuer.issuer, claims="role=admin, role=auditor")
+
+
+# --- Answers ------------------------------------------------------------------------------------
+
+
+# --- Times in milliseconds ----------------------------------------------------------------------
