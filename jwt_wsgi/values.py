@@ -31,6 +31,7 @@ from .rules import Rule
 from .rules import Token
 from .rules import is_plain
 from .terms import Issuer
+from .terms import settled
 
 
 def check_utf8(value: object) -> None:
@@ -256,7 +257,7 @@ def _issuer(value: Any) -> Issuer:
         if "keys" in options or not isinstance(identifier, str):
             raise ValueError('an object needs "issuer", and options of an issuer beside it')
         value = Issuer(identifier)
-        value.options = options  # any names: what is no option is told with its place
+        value.options = settled(options)  # any names: what is no option is told with its place
     if isinstance(value, str):
         value = Issuer(value)
     if not isinstance(value, Issuer):

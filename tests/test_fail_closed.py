@@ -84,6 +84,14 @@ def test_a_name_twice_in_text_does_not_start(issuer: FakeIssuer) -> None:
         Settings.of(issuer=issuer.issuer, claims="role=admin, role=auditor")
 
 
+def test_an_object_for_an_issuer_may_hold_an_iterator(app: EchoApp, issuer: FakeIssuer) -> None:
+    """A mapping is an issuer as much as an Issuer is, and is read as often."""
+    trusted: Any = {"issuer": issuer.issuer, "jwks": issuer.jwks(), "checks": iter([refuse])}
+    visitor = Client(JWTMiddleware(app, issuer=[trusted]))
+
+    assert visitor.get("/", headers=bearer(issuer.token())).status_code == 401
+
+
 # --- Answers ------------------------------------------------------------------------------------
 
 
