@@ -400,7 +400,9 @@ def read_rules(value: Any) -> tuple[Rule, ...]:
 def _rule(raw: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     if isinstance(raw, Rule):
         given = {name: getattr(raw, name) for name in _RULE}
-        raw = {name: v for name, v in given.items() if v not in (None, (), {}, frozenset())}
+        unsaid: dict[str, tuple[object, ...]] = dict.fromkeys(_RULE, (None, (), {}, frozenset()))
+        unsaid["methods"] = (None,)
+        raw = {name: v for name, v in given.items() if v not in unsaid[name]}  # no method: not all
     if not isinstance(raw, Mapping) or "path" not in raw:
         return {"path": "/"}, [("", 'a rule is a Rule, or an object with "path" and more')]
     members: dict[str, Any] = {"path": "/"}

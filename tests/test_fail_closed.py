@@ -92,6 +92,15 @@ def test_an_object_for_an_issuer_may_hold_an_iterator(app: EchoApp, issuer: Fake
     assert visitor.get("/", headers=bearer(issuer.token())).status_code == 401
 
 
+@pytest.mark.parametrize("methods", [(), frozenset(), set(), []], ids=repr)
+def test_a_rule_for_no_method_does_not_start(methods: Any, issuer: FakeIssuer) -> None:
+    """A set that came out empty must not open the path for every method."""
+    rules = [Rule("/docs/*", methods=methods, token="ignored")]
+
+    with pytest.raises(ConfigurationError, match=r"rules\[0\].methods"):
+        Settings.of(issuer=issuer.issuer, rules=rules)
+
+
 # --- Answers ------------------------------------------------------------------------------------
 
 
