@@ -398,7 +398,7 @@ def read_rules(value: Any) -> tuple[Rule, ...]:
 
 
 def _rule(raw: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    if isinstance(raw, Rule):
+    if type(raw) is Rule:  # of a subclass nothing but these members would count
         given = {name: getattr(raw, name) for name in _RULE}
         unsaid: dict[str, tuple[object, ...]] = dict.fromkeys(_RULE, (None, (), {}, frozenset()))
         unsaid["methods"] = (None,)

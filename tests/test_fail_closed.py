@@ -10,6 +10,7 @@ from conftest import bearer
 from werkzeug.test import Client
 
 from jwt_wsgi import ConfigurationError
+from jwt_wsgi import InsufficientScopeError
 from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import Rule
@@ -99,6 +100,19 @@ def test_a_rule_for_no_method_does_not_start(methods: Any, issuer: FakeIssuer) -
 
     with pytest.raises(ConfigurationError, match=r"rules\[0\].methods"):
         Settings.of(issuer=issuer.issuer, rules=rules)
+
+
+class OfficeHours(Rule):
+    """A rule with a condition of its own."""
+
+    def authorize(self, claims: Any, clock: Any = None) -> None:
+        raise InsufficientScopeError
+
+
+def test_a_rule_of_another_class_does_not_start(issuer: FakeIssuer) -> None:
+    """Rules are read anew by their members; what a subclass adds would be lost."""
+    with pytest.raises(ConfigurationError, match=r"rules\[0\]: a rule is a Rule"):
+        Settings.of(issuer=issuer.issuer, rules=[OfficeHours("/*")])
 
 
 # --- Answers ------------------------------------------------------------------------------------
