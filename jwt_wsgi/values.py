@@ -305,14 +305,20 @@ def read_jwks_path(value: object) -> str:
     return path
 
 
+#: What is given for a secret by mistake: PEM, an OpenSSH key, a JWK, the URL of one.
+_PUBLIC: Final = re.compile(rb"\s*(-----BEGIN |ssh-|ecdsa-sha2-|\{|https?://)")
+
+
 def read_secret(value: object) -> bytes:
     text = read_text(value)
-    if not text.startswith("base64:"):
-        return text.encode()
     try:
-        return base64.b64decode(text.removeprefix("base64:"), validate=True)
+        encoded = text.startswith("base64:") and text.removeprefix("base64:")
+        secret = base64.b64decode(encoded, validate=True) if encoded else text.encode()
     except ValueError as error:
         raise ValueError("what follows base64: is no base64") from error
+    if _PUBLIC.match(secret):  # whoever knows it could sign (RFC 8725 section 2.1)
+        raise ValueError("a key file, JSON or a URL is no secret; public_key and jwks take keys")
+    return secret
 
 
 def read_cert(value: object) -> str | tuple[str, str]:

@@ -1,5 +1,6 @@
 """What the operator wrote must count: no way of writing it down may quietly let somebody in."""
 
+import base64
 import re
 from collections.abc import Callable
 from typing import Any
@@ -113,6 +114,27 @@ def test_a_rule_of_another_class_does_not_start(issuer: FakeIssuer) -> None:
     """Rules are read anew by their members; what a subclass adds would be lost."""
     with pytest.raises(ConfigurationError, match=r"rules\[0\]: a rule is a Rule"):
         Settings.of(issuer=issuer.issuer, rules=[OfficeHours("/*")])
+
+
+@pytest.mark.parametrize(
+    "public",
+    [
+        "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE",
+        '{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "Gb9ECWmEzf6FQbrBZ9w7lshQhqow"}]}',
+        "https://issuer.example/.well-known/jwks.json",
+    ],
+    ids=["pem", "ssh", "jwks", "url"],
+)
+@pytest.mark.parametrize("encoded", [False, True], ids=["text", "base64"])
+def test_what_is_public_is_no_secret(public: str, encoded: bool) -> None:
+    """Whoever knows the "secret" signs tokens with HS256 (RFC 8725 section 2.1)."""
+    text = f"base64:{base64.b64encode(public.encode()).decode()}" if encoded else public
+
+    with pytest.raises(ConfigurationError, match="is no secret") as refused:
+        Settings.of(issuer="https://issuer.example", secret=text)
+
+    assert "Gb9E" not in str(refused.value)
 
 
 # --- Answers ------------------------------------------------------------------------------------
