@@ -5,6 +5,7 @@ Each function takes a raw value and returns the checked one; its ValueError says
 
 import base64
 import difflib
+import inspect
 import json
 import math
 import os
@@ -345,12 +346,14 @@ def read_functions(value: object) -> tuple[Callable[..., object], ...]:
     every = tuple(functions)
     if not all(callable(function) for function in every):
         raise ValueError("give a function or a list of functions")
-    return every
+    return tuple(read_function(function) for function in every)
 
 
 def read_function(value: object) -> Callable[..., object]:
     if not callable(value):
         raise ValueError("give a function")  # noqa: TRY004  # every problem is a ValueError
+    if any(map(inspect.iscoroutinefunction, (value, type(value).__call__))):
+        raise ValueError("it is async, and nobody would await it; give a plain function")
     return value
 
 

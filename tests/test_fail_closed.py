@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -135,6 +136,26 @@ def test_what_is_public_is_no_secret(public: str, encoded: bool) -> None:
         Settings.of(issuer="https://issuer.example", secret=text)
 
     assert "Gb9E" not in str(refused.value)
+
+
+async def refuse_later(_claims: Any, _now: float = 0) -> bool:
+    return False
+
+
+class RefuseLater:
+    """Callable, and only its call is asynchronous."""
+
+    async def __call__(self, _claims: Any, _now: float) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("check", [refuse_later, RefuseLater(), partial(refuse_later)])
+def test_a_coroutine_function_is_no_check(check: Any, issuer: FakeIssuer) -> None:
+    """It returns a coroutine, which nobody awaits and which is not False."""
+    with pytest.raises(ConfigurationError, match=r"checks: .*async"):
+        Settings.of(issuer=issuer.issuer, checks=check)
+    with pytest.raises(ConfigurationError, match=r"revoked: .*async"):
+        Settings.of(issuer=issuer.issuer, revoked=check)
 
 
 # --- Answers ------------------------------------------------------------------------------------
