@@ -59,9 +59,10 @@ class TrustedIssuer:
             check(claims, now)
 
     def check_own(self, claims: Mapping[str, Any], now: float) -> None:
-        """Make the user's checks; one that returns False refuses as well."""
+        """Make the user's checks; one that returns False, 0 or something empty refuses as well."""
         for check in self.own_checks:
-            if check(claims, now) is False:
+            verdict = check(claims, now)
+            if verdict is not None and not verdict:
                 raise InvalidTokenError("claim_invalid", "a check of this API's own refused it")
 
 

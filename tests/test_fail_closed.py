@@ -158,6 +158,17 @@ def test_a_coroutine_function_is_no_check(check: Any, issuer: FakeIssuer) -> Non
         Settings.of(issuer=issuer.issuer, revoked=check)
 
 
+@pytest.mark.parametrize("verdict", [False, 0, [], "", {}], ids=repr)
+def test_a_check_refuses_with_whatever_is_false(
+    verdict: object, app: EchoApp, issuer: FakeIssuer
+) -> None:
+    """``claims.get("roles", []) and …`` is an empty list, and no leave to pass."""
+    trusted = {"issuer": issuer.issuer, "jwks": issuer.jwks()}
+    visitor = Client(JWTMiddleware(app, checks=lambda _claims, _now: verdict, **trusted))
+
+    assert visitor.get("/", headers=bearer(issuer.token())).status_code == 401
+
+
 # --- Answers ------------------------------------------------------------------------------------
 
 
