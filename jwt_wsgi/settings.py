@@ -623,7 +623,9 @@ def _from_environment(
 
 def _unknown_variable(variable: str, known: list[str], problems: list[str]) -> None:
     """A near miss is a typing error; anything else may be a newer version's option."""
-    if hint := did_you_mean(variable, known):
+    if variable.removeprefix(PREFIX).lower() in OPTIONS:
+        problems.append(f"{variable}: give it as a keyword; it is a Python object")
+    elif hint := did_you_mean(variable, known):
         problems.append(f"{variable}: no such setting{hint}")
     else:
         logger.warning("%s is set, but there is no such setting", ascii(variable))

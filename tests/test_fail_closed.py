@@ -169,6 +169,15 @@ def test_a_check_refuses_with_whatever_is_false(
     assert visitor.get("/", headers=bearer(issuer.token())).status_code == 401
 
 
+@pytest.mark.parametrize("name", ["CHECKS", "REVOKED", "RESPONDER", "ON_EVENT"])
+def test_a_variable_for_what_is_keyword_only_does_not_start(name: str) -> None:
+    """It is no setting of a newer version: somebody relies on a check that is not made."""
+    environ = {"JWT_WSGI_ISSUER": "https://issuer.example", f"JWT_WSGI_{name}": "shop:check"}
+
+    with pytest.raises(ConfigurationError, match=rf"JWT_WSGI_{name}: .*keyword"):
+        Settings.load({}, environ=environ)
+
+
 # --- Answers ------------------------------------------------------------------------------------
 
 
