@@ -549,6 +549,8 @@ OPTIONS: Final[Mapping[str, Option]] = {
 
 #: What an :class:`~jwt_wsgi.issuer.Issuer` can say for itself.
 ISSUER_OPTIONS: Final = frozenset(IssuerOptions.__optional_keys__)
+#: What an outer instance may have put beside the options of a request.
+_INJECTED: Final = frozenset({"payload", "header", "token", "error"})
 #: Options whose file form would say something else: JWT_WSGI_JWKS_FILE is the option jwks_file.
 _NO_FILE_FORM: Final = frozenset({"jwks", "jwks_file"})
 #: What Kubernetes injects for a Service called jwt-wsgi, and what is read elsewhere.
@@ -632,7 +634,17 @@ def _unknown_variable(variable: str, known: list[str], problems: list[str]) -> N
 
 
 def request_settings(environ: Mapping[str, Any]) -> dict[str, str]:
-    """The options that the server set in a WSGI environ; clients cannot set such names."""
+    """The options that the server set in a WSGI environ; clients cannot set such names.
+
+    Raises :class:`ConfigurationError` for a name that is nearly one of an option.
+    """
+    named = [key.removeprefix(REQUEST_PREFIX) for key in environ if key.startswith(REQUEST_PREFIX)]
+    unknown = [name for name in named if name not in OPTIONS and name not in _INJECTED]
+    hints = [(name, hint) for name in unknown if (hint := did_you_mean(name, OPTIONS))]
+    if hints:
+        raise ConfigurationError(
+            f"{REQUEST_PREFIX}{name}: no such option{hint}" for name, hint in hints
+        )
     return {
         name: str(environ[key])
         for name, option in OPTIONS.items()

@@ -178,6 +178,21 @@ def test_a_variable_for_what_is_keyword_only_does_not_start(name: str) -> None:
         Settings.load({}, environ=environ)
 
 
+def test_a_typing_error_in_a_request_s_settings_does_not_serve(
+    app: EchoApp, issuer: FakeIssuer
+) -> None:
+    """``SetEnv jwt_wsgi.required_scope admin`` would ask for no scope at all."""
+    trusted = {"issuer": issuer.issuer, "jwks": issuer.jwks()}
+    visitor = Client(JWTMiddleware(app, settings_from_request=True, **trusted))
+
+    with pytest.raises(ConfigurationError, match="did you mean required_scopes"):
+        visitor.get(
+            "/",
+            headers=bearer(issuer.token()),
+            environ_overrides={"jwt_wsgi.required_scope": "admin"},
+        )
+
+
 # --- Answers ------------------------------------------------------------------------------------
 
 
