@@ -54,7 +54,8 @@ class Responses:
 
     def answer(self, error: AuthError) -> Answer:
         """The whole answer; a responder replaces the body, never the challenge."""
-        if error.retry_after is not None or self._responder is not None:
+        own = type(error).__module__ != AuthError.__module__  # it may name its caller
+        if own or error.retry_after is not None or self._responder is not None:
             return self._answer(error)
         # All of these come from the code and from settings: there are few.
         same = error.code, error.challenge_error, error.scope, *error.challenge_members.values()

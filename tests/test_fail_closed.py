@@ -11,6 +11,7 @@ from conftest import EchoApp
 from conftest import bearer
 from werkzeug.test import Client
 
+from jwt_wsgi import AuthError
 from jwt_wsgi import ConfigurationError
 from jwt_wsgi import InsufficientScopeError
 from jwt_wsgi import Issuer
@@ -194,6 +195,33 @@ def test_a_typing_error_in_a_request_s_settings_does_not_serve(
 
 
 # --- Answers ------------------------------------------------------------------------------------
+
+
+class BannedError(AuthError):
+    """An error of the user's own, whose words are about one caller."""
+
+    error = "Banned"
+    code = "banned"
+
+    def __init__(self, who: str) -> None:
+        self.details = f"{who} is banned"
+        super().__init__()
+
+
+def test_an_error_of_one_s_own_answers_its_own_caller(app: EchoApp, issuer: FakeIssuer) -> None:
+    """Answers are kept for errors of ours only, whose words are the same for everybody."""
+
+    def ban(claims: Any, _now: float) -> None:
+        raise BannedError(claims["sub"])
+
+    trusted = {"issuer": issuer.issuer, "jwks": issuer.jwks()}
+    visitor = Client(JWTMiddleware(app, checks=ban, **trusted))
+    told = [
+        visitor.get("/", headers=bearer(issuer.token(sub=sub))).json["details"]
+        for sub in ("ada", "bob")
+    ]
+
+    assert told == ["ada is banned", "bob is banned"]
 
 
 # --- Times in milliseconds ----------------------------------------------------------------------
