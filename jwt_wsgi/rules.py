@@ -19,6 +19,9 @@ from . import claims as claims_
 from .errors import InsufficientAuthError
 from .errors import InsufficientScopeError
 
+#: Seconds that a login may lie in the future: the most that ``leeway`` can be.
+_SKEW: Final = 300.0
+
 
 class Token(StrEnum):
     """What a rule asks of a request's token."""
@@ -85,8 +88,8 @@ class Rule:
             missing = "acr is none of acr_values"
         if self.max_age is not None:
             login: Any = claims.get("auth_time")
-            recent = type(login) in (int, float) and login >= now - self.max_age
-            if not recent or login > claims_.MAX_DATE:  # of a wrong type is as good as missing
+            # Of a wrong type, or in milliseconds, it is as good as missing.
+            if type(login) not in (int, float) or not now - self.max_age <= login <= now + _SKEW:
                 missing = "auth_time is missing or too long ago"
         if missing:
             raise InsufficientAuthError(missing, acr_values=self.acr_values, max_age=self.max_age)

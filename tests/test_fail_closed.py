@@ -13,6 +13,7 @@ from werkzeug.test import Client
 
 from jwt_wsgi import AuthError
 from jwt_wsgi import ConfigurationError
+from jwt_wsgi import InsufficientAuthError
 from jwt_wsgi import InsufficientScopeError
 from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
@@ -225,3 +226,13 @@ def test_an_error_of_one_s_own_answers_its_own_caller(app: EchoApp, issuer: Fake
 
 
 # --- Times in milliseconds ----------------------------------------------------------------------
+
+
+def test_a_login_in_the_future_is_not_recent() -> None:
+    """An ``auth_time`` in milliseconds would be recent for ever (RFC 9470)."""
+    now = 1_800_000_000.0
+    rule = Rule("/*", max_age=60)
+
+    with pytest.raises(InsufficientAuthError):
+        rule.authorize({"auth_time": now * 1000}, lambda: now)
+    rule.authorize({"auth_time": now + 10}, lambda: now)  # clocks differ
