@@ -74,7 +74,7 @@ class Entry:
         if self.kind != "subject":
             return True
         issued: Any = claims.get("iat")
-        return not (isinstance(issued, int | float) and issued >= self.not_before)
+        return not (isinstance(issued, int | float) and self.not_before <= issued < _MAX_DATE)
 
     def as_json(self) -> dict[str, Any]:
         """The entry as JSON has it; ``not_before`` for a subject only."""

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -19,6 +20,8 @@ from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import Rule
 from jwt_wsgi import Settings
+from jwt_wsgi.revocation import Revocations
+from jwt_wsgi.store import MemoryStore
 from jwt_wsgi.testing import FakeIssuer
 
 
@@ -236,3 +239,13 @@ def test_a_login_in_the_future_is_not_recent() -> None:
     with pytest.raises(InsufficientAuthError):
         rule.authorize({"auth_time": now * 1000}, lambda: now)
     rule.authorize({"auth_time": now + 10}, lambda: now)  # clocks differ
+
+
+def test_a_token_issued_in_the_far_future_is_revoked_with_its_subject() -> None:
+    """An ``iat`` in milliseconds is later than any revocation."""
+    revocations = Revocations(MemoryStore())
+    revocations.revoke_subject("https://issuer.example", "ada")
+
+    assert revocations.is_revoked(
+        {"iss": "https://issuer.example", "sub": "ada", "iat": time.time() * 1000}
+    )
