@@ -16,13 +16,18 @@ from jwt_wsgi import AuthError
 from jwt_wsgi import ConfigurationError
 from jwt_wsgi import InsufficientAuthError
 from jwt_wsgi import InsufficientScopeError
+from jwt_wsgi import InvalidTokenError
 from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import Rule
 from jwt_wsgi import Settings
+from jwt_wsgi import jose
+from jwt_wsgi.issuer import TrustedIssuer
+from jwt_wsgi.keys import KeySet
 from jwt_wsgi.revocation import Revocations
 from jwt_wsgi.store import MemoryStore
 from jwt_wsgi.testing import FakeIssuer
+from jwt_wsgi.verifier import Verifier
 
 
 def refuse(_claims: Any, _now: float) -> bool:
@@ -249,3 +254,48 @@ def test_a_token_issued_in_the_far_future_is_revoked_with_its_subject() -> None:
     assert revocations.is_revoked(
         {"iss": "https://issuer.example", "sub": "ada", "iat": time.time() * 1000}
     )
+
+
+# --- Guards that no other test would miss -------------------------------------------------------
+
+
+class AnyIssuer(dict[str, TrustedIssuer]):
+    """Issuers that are found by a name that is not quite theirs."""
+
+    def get(self, identifier: str, _default: object = None) -> TrustedIssuer | None:  # type: ignore[override]
+        return super().get(identifier.lower())
+
+
+def test_an_issuer_that_is_called_otherwise_is_not_trusted(issuer: FakeIssuer) -> None:
+    """``iss`` is compared byte for byte, however loosely issuers are looked up."""
+    keys = KeySet.of(issuer.jwks())
+    trusted = TrustedIssuer(issuer.issuer, keys, frozenset({"EdDSA"}), frozenset(), ())
+    verifier = Verifier(AnyIssuer({issuer.issuer: trusted}))
+
+    assert verifier.verify(issuer.token())["iss"] == issuer.issuer
+    with pytest.raises(InvalidTokenError) as refused:
+        verifier.verify(issuer.token(iss=issuer.issuer.upper()))
+    assert refused.value.code == "issuer_not_trusted"
+
+
+def test_remembered_headers_are_bounded(
+    issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An issuer may put into each header what it likes."""
+    monkeypatch.setattr("jwt_wsgi.verifier.MAX_HEADS", 4)
+    keys = KeySet.of(issuer.jwks())
+    trusted = TrustedIssuer(issuer.issuer, keys, frozenset({"EdDSA"}), frozenset(), ())
+    verifier = Verifier({issuer.issuer: trusted})
+
+    for number in range(10):
+        verifier.verify(issuer.token(header={"nonce": number}))
+        assert 1 <= len(verifier.heads) <= 4
+
+
+def test_made_up_kids_fill_no_memory() -> None:
+    """A key without a name is found for every ``kid``, which anybody can make up unverified."""
+    single = KeySet.single(jose.secret_key(b"s" * 32))
+
+    for number in range(10):
+        assert single.find({"alg": "HS256", "kid": f"made up {number}"})
+    assert not single._found
