@@ -1,5 +1,7 @@
 """An issuer we trust: what it is called, where its keys are, and on what terms."""
 
+from collections.abc import Coroutine
+from collections.abc import Generator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +24,10 @@ OTHER_KINDS: Final = frozenset(
     statuslist+jwt passport txntoken+jwt oauth-id-jag+jwt rat+jwt
     """.split()  # noqa: SIM905  # a page of quotes says no more
 )
+
+
+#: What a call of an async function, or of one with ``yield``, returns before it has done anything.
+_NOT_RUN: Final = (Coroutine, Generator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class TrustedIssuer:
         """Make the user's checks; one that returns False, 0 or something empty refuses as well."""
         for check in self.own_checks:
             verdict = check(claims, now)
-            if verdict is not None and not verdict:
+            if verdict is not None and (not verdict or isinstance(verdict, _NOT_RUN)):
                 raise InvalidTokenError("claim_invalid", "a check of this API's own refused it")
 
 

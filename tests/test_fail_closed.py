@@ -168,6 +168,20 @@ def test_a_coroutine_function_is_no_check(check: Any, issuer: FakeIssuer) -> Non
         Settings.of(issuer=issuer.issuer, revoked=check)
 
 
+def refuse_with_yield(_claims: Any, _now: float) -> Any:
+    yield False
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+@pytest.mark.parametrize("check", [refuse_later, refuse_with_yield])
+def test_a_check_that_has_not_run_refuses(check: Any, app: EchoApp, issuer: FakeIssuer) -> None:
+    """Behind a decorator nobody sees at the start what a function will return."""
+    trusted = {"issuer": issuer.issuer, "jwks": issuer.jwks()}
+    visitor = Client(JWTMiddleware(app, checks=lambda *given: check(*given) or None, **trusted))
+
+    assert visitor.get("/", headers=bearer(issuer.token())).status_code == 401
+
+
 @pytest.mark.parametrize("verdict", [False, 0, [], "", {}], ids=repr)
 def test_a_check_refuses_with_whatever_is_false(
     verdict: object, app: EchoApp, issuer: FakeIssuer
