@@ -103,10 +103,14 @@ class _Entry:
 def _keyset_of(verified: Verified) -> KeySet | None:
     """The set that an entry lives and dies with: the one of now, if the key is in it still.
 
-    None, and nothing is remembered, for a key source that has no ``current()`` set.
+    None, and nothing is remembered, for a key source that has no ``current()`` set, or that has
+    ``candidates`` of its own before it: what these refuse must be refused at every use.
     """
-    current = getattr(verified.issuer.keys, "current", None)
-    keyset: KeySet | None = current() if current else None
+    keys: Any = verified.issuer.keys
+    owner = next((cls for cls in type(keys).__mro__ if "candidates" in vars(cls)), object)
+    if "current" not in vars(owner):
+        return None
+    keyset: KeySet | None = keys.current()
     if keyset is None or verified.key not in keyset.find(verified.token.header):
         return None
     return keyset

@@ -1,10 +1,12 @@
 """What the operator wrote must count: no way of writing it down may quietly let somebody in."""
 
 import base64
+import json
 import re
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from jwt_wsgi import Rule
 from jwt_wsgi import Settings
 from jwt_wsgi import jose
 from jwt_wsgi.issuer import TrustedIssuer
+from jwt_wsgi.key_file import FileKeys
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.revocation import Revocations
 from jwt_wsgi.store import MemoryStore
@@ -215,6 +218,50 @@ def test_a_typing_error_in_a_request_s_settings_does_not_serve(
             headers=bearer(issuer.token()),
             environ_overrides={"jwt_wsgi.required_scope": "admin"},
         )
+
+
+# --- Key sources of one's own -------------------------------------------------------------------
+
+
+class Blocking:
+    """A key source around another: passes on what it does not do itself."""
+
+    def __init__(self, issuer: FakeIssuer) -> None:
+        self.inner, self.blocked = KeySet.of(issuer.jwks()), False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def candidates(self, header: Any) -> Any:
+        return () if self.blocked else self.inner.candidates(header)
+
+
+class BlockingFile(FileKeys):
+    """The same by inheritance."""
+
+    blocked = False
+
+    def candidates(self, header: Any) -> Any:
+        return () if self.blocked else super().candidates(header)
+
+
+@pytest.mark.parametrize("inherits", [False, True])
+def test_what_a_key_source_refuses_is_refused_at_every_use(
+    inherits: bool,
+    app: EchoApp,
+    issuer: FakeIssuer,
+    tmp_path: Path,
+) -> None:
+    """A remembered token must not pass by the ``candidates`` that somebody put before a set."""
+    file = tmp_path / "jwks.json"
+    file.write_text(json.dumps(issuer.jwks()))
+    keys: Any = BlockingFile(str(file), emit=print) if inherits else Blocking(issuer)
+    visitor = Client(JWTMiddleware(app, issuer=Issuer(issuer.issuer, keys=keys)))
+    token = bearer(issuer.token())
+
+    assert visitor.get("/", headers=token).status_code == 200
+    keys.blocked = True
+    assert visitor.get("/", headers=token).status_code == 401
 
 
 # --- Answers ------------------------------------------------------------------------------------
