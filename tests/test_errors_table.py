@@ -119,7 +119,8 @@ def test_every_error_has_a_row() -> None:
     """A new reason to refuse needs its documented answer."""
     rows = {type(row[0]) for row in ROWS}
 
-    assert rows == subclasses(errors.AuthError) - {errors.AuthError}
+    ours = {cls for cls in subclasses(errors.AuthError) if cls.__module__ == errors.__name__}
+    assert rows == ours - {errors.AuthError}
 
 
 def test_what_a_client_reads_may_stand_in_a_challenge() -> None:
