@@ -429,6 +429,8 @@ def test_the_index_finds_what_reading_the_list_finds(
     def fits(rule: Rule) -> bool:
         pattern = rule.path.encode().decode("latin-1")
         at = f"{path}/".startswith(pattern[:-1]) if pattern.endswith("/*") else path == pattern
+        if rule.token is Token.REQUIRED:  # it is for its path with and without a final slash
+            at = at or path.removesuffix("/") == pattern.removesuffix("/")
         methods = rule.methods
         return at and (
             methods is None or bool({method, "GET" if method == "HEAD" else ""} & {*methods})
