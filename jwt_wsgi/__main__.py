@@ -1,13 +1,19 @@
 """The command line: ``python -m jwt_wsgi`` or ``jwt-wsgi``. Each command is a module's function.
 
-Exit codes: 0 fine, 1 refused, 2 usage.
+Exit codes: 0 fine, 1 refused or failed, 2 usage or a wrong configuration.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 
+from . import doctor
+from . import explain
+from . import key_listing
+from . import minting
 from . import revoke
+from . import terminal
 
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
@@ -16,8 +22,7 @@ EXIT_USAGE = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
-    code: int = options.run(options)
-    return code
+    return terminal.guarded(partial(options.run, options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,7 +48,8 @@ def _parser() -> argparse.ArgumentParser:
         " minute; exit code 1 if a claim does not hold",
     )
     demo.set_defaults(run=_demo)
-    revoke.add_command(commands)
+    for command in (explain, doctor, key_listing, minting, revoke):
+        command.add_command(commands)
     return parser
 
 

@@ -47,6 +47,16 @@ TOWER = [
     "demo",
     "outage",
     "revoke",
+    "terminal",
+    "key_report",
+    "key_listing",
+    "remedies",
+    "refusals",
+    "walk",
+    "explain",
+    "live_check",
+    "doctor",
+    "minting",
     "__main__",
 ]
 #: Modules that never see a request.

@@ -1,0 +1,283 @@
+"""The straight line of one request, walked step by step, and where it ended.
+
+The verdict is that of a real :class:`~jwt_wsgi.middleware.JWTMiddleware`; a witness in the place
+of its verifier only notes how far the token came.
+"""
+
+import time
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Final
+from typing import cast
+from urllib.parse import unquote_to_bytes
+
+from . import assembly
+from . import jose
+from .bearer import environ_key
+from .claims import Claims
+from .errors import AuthError
+from .errors import InvalidTokenError
+from .errors import printable
+from .issuer import TrustedIssuer
+from .middleware import JWTMiddleware
+from .refusals import Case
+from .refusals import facts
+from .refusals import moment
+from .remedies import remedy
+from .rules import Rule
+from .rules import Rules
+from .rules import Token
+from .settings import Settings
+from .terminal import FAIL
+from .terminal import NONE
+from .terminal import OK
+from .terminal import Line
+from .verifier import Verifier
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
+    from _typeshed.wsgi import WSGIEnvironment
+
+#: The straight line: each step, and what is asked there.
+STEPS: Final[Mapping[str, str]] = {
+    "rule": "which token does the request need?",
+    "credentials": "is there one, and is it a bearer token?",
+    "form": "is it a signed JWT?",
+    "issuer": "is its iss trusted?",
+    "header": "are its alg and typ accepted?",
+    "claims": "is it for us, and in its time?",
+    "key": "is its key there?",
+    "signature": "did that key sign it?",
+    "binding": "may it be used as a plain bearer token?",
+    "checks": "do the app's own checks accept it?",
+    "revocation": "is it revoked?",
+    "access": "does it permit this request?",
+}
+#: Where the verifier's own part of the line ends for a code.
+_ENDS_AT: Final = {
+    "token_malformed": "form",
+    "issuer_not_trusted": "issuer",
+    "algorithm_not_allowed": "header",
+    "token_type_not_allowed": "header",
+    "key_not_found": "key",
+    "keys_unavailable": "key",
+    "signature_invalid": "signature",
+    "token_bound": "binding",
+}
+#: Where the part after it ends; any other code there is an own check's.
+_ADMITS_AT: Final = {"token_revoked": "revocation", "revocation_unavailable": "revocation"}
+_VERIFIED: Final = "signature"
+
+
+class _Witness:
+    """The real verifier, and how far a token came in it."""
+
+    def __init__(self, verifier: Verifier) -> None:
+        self._verifier, self.issuers = verifier, verifier.issuers
+        self.was_asked = False
+        self._ends: Callable[[str], str] = lambda _code: "credentials"
+
+    def verify(self, token: str) -> Claims:
+        """As :meth:`Verifier.verify`."""
+        self.was_asked = True
+        self._ends = lambda code: _ENDS_AT.get(code, "claims")
+        verified = self._verifier.authenticate(token)
+        self._ends = lambda code: _ADMITS_AT.get(code, "checks")
+        claims = verified.own_claims()
+        self._verifier.admit(verified.issuer, claims)
+        self._ends = lambda _code: "access"
+        return claims
+
+    def ended_at(self, code: str) -> str:
+        return self._ends(code)
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The verdict on one request. ``error`` None: it passes. ``step``: where the line ended."""
+
+    method: str
+    path: str
+    rule: Rule
+    step: str
+    case: Case | None
+    lines: tuple[Line, ...]
+    unavailable_status: int = 503
+
+    @property
+    def status(self) -> int:
+        """Of the answer; 200 stands for the app's."""
+        if self.error is None:
+            return 200
+        is_our_trouble = self.error.retry_after is not None
+        return self.unavailable_status if is_our_trouble else self.error.status
+
+    @property
+    def error(self) -> AuthError | None:
+        """Why it is refused, if it is."""
+        return self.case.error if self.case else None
+
+    @property
+    def verified(self) -> bool:
+        """Whether the signature is good: then what the token says is the issuer's word."""
+        names = list(STEPS)
+        return names.index(self.step) > names.index(_VERIFIED)
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines."""
+        told = {"accepted": self.error is None, "method": self.method, "path": self.path}
+        if self.case is not None:
+            told |= {
+                "code": self.case.error.code,
+                "status": self.status,
+                "error": self.case.error.error,
+                "details": self.case.error.details,
+                "facts": facts(self.case),
+                "remedy": remedy(self.case.error.code),
+            }
+        steps = [
+            {"outcome": line.outcome, "step": line.name, "says": line.says} for line in self.lines
+        ]
+        return {**told, "step": self.step, "signature_verified": self.verified, "steps": steps}
+
+
+def walk(settings: Settings, text: str, *, method: str = "GET", path: str = "/") -> Walk:
+    """Walk the straight line with these credentials; ``text``: a token, with or without Bearer."""
+    middleware = JWTMiddleware(_no_app, settings)
+    bare = cast("Verifier", assembly.verifier(replace(settings, token_cache_size=0), _ignore))
+    witness = _Witness(bare)
+    middleware.verifier = cast("Verifier", witness)
+    environ, sent = _environ(settings, text, method, path)
+    rule = _rule(settings, method, environ["PATH_INFO"])
+    try:
+        middleware.authenticate(environ, rule)
+    except AuthError as error:
+        case = _case(settings, witness, rule, sent, error)
+    else:
+        case = None
+    step = witness.ended_at(case.error.code if case else "")
+    lines = tuple(_lines(step, _says(settings, witness, rule, sent), case))
+    return Walk(method, path, rule, step, case, lines, settings.unavailable_status)
+
+
+def _rule(settings: Settings, method: str, path: str) -> Rule:
+    """The rule of the request; our own metadata (RFC 9728) is there for everybody."""
+    metadata = assembly.metadata(settings)
+    if metadata is not None and path in metadata.paths:
+        return Rule(path, token=Token.IGNORED)
+    return Rules(settings.request_rules).find(method, path)
+
+
+def _no_app(_environ: "WSGIEnvironment", _start: "StartResponse") -> Iterable[bytes]:
+    return []
+
+
+def _ignore(_event: object) -> None:
+    pass
+
+
+def _environ(settings: Settings, text: str, method: str, path: str) -> tuple[dict[str, Any], str]:
+    """Return the request as a server would hand it over, and the credentials in it."""
+    sent = credentials(text)
+    name, value = carried(settings.token_from[0], sent)
+    decoded = unquote_to_bytes(path.partition("?")[0]).decode("latin-1")  # PEP 3333
+    environ = {"REQUEST_METHOD": method, "PATH_INFO": decoded, environ_key(name): value}
+    return {**environ, "wsgi.url_scheme": "https", "HTTP_SEC_FETCH_SITE": "same-origin"}, sent
+
+
+def credentials(text: str) -> str:
+    """What was pasted, as an Authorization header has it: with its scheme, Bearer by default."""
+    words = text.strip().removeprefix("Authorization:").strip()
+    first, *rest = words.split() or [""]
+    has_scheme = first.lower() == "bearer" or (rest and "." not in first)
+    return words if has_scheme or not words else f"Bearer {words}"
+
+
+def carried(spec: str, sent: str) -> tuple[str, str]:
+    """The header that carries credentials in a place of ``token_from``: its name and value."""
+    kind, _, name = spec.partition(":")
+    bare = sent.partition(" ")[2] if sent.lower().startswith("bearer ") else sent
+    if kind == "cookie":
+        return "Cookie", f"{name}={bare}"
+    return (name, bare) if name else ("Authorization", sent)
+
+
+def _parsed(sent: str) -> jose.UnverifiedToken | None:
+    try:
+        return jose.parse(sent.partition(" ")[2])
+    except InvalidTokenError:
+        return None
+
+
+def _trusted(witness: _Witness, token: jose.UnverifiedToken | None) -> TrustedIssuer | None:
+    iss = token.claims.get("iss") if token else None
+    return witness.issuers.get(iss) if isinstance(iss, str) else None
+
+
+def _case(settings: Settings, witness: _Witness, rule: Rule, sent: str, error: AuthError) -> Case:
+    token = _parsed(sent)
+    trusted = _trusted(witness, token)
+    named = [
+        issuer for issuer in settings.issuers if trusted and issuer.identifier == trusted.identifier
+    ]
+    own = settings.for_issuer(named[0]) if named else settings
+    return Case(error, own, rule, sent, token, trusted, time.time())
+
+
+# --- What is told ------------------------------------------------------------------------------
+
+
+def _lines(step: str, says: Mapping[str, str], case: Case | None) -> Iterable[Line]:
+    """Good up to ``step``, which is the last one unless the token was refused before."""
+    names = list(STEPS)
+    reached = names.index(step)
+    for position, name in enumerate(names):
+        if case is not None and position == reached:
+            yield Line(FAIL, name, ": ".join([case.error.code, *facts(case)][:2]))
+        elif position <= reached:
+            yield Line(OK, name, says.get(name, ""))
+        else:
+            yield Line(NONE, name, STEPS[name])
+
+
+def _says(settings: Settings, witness: _Witness, rule: Rule, sent: str) -> dict[str, str]:
+    """What a step that was passed is told with; escaped, for it may not be verified."""
+    place = f"{settings.token_from[0]}, {len(sent.rpartition(' ')[2])} characters"
+    said = {"rule": _needs(rule), "credentials": place if witness.was_asked else "none is needed"}
+    token = _parsed(sent)
+    trusted = _trusted(witness, token)
+    if token is None or trusted is None:
+        return said
+    header, claims = token.header, token.claims
+    shown = {name: printable(header[name]) for name in ("alg", "kid", "typ") if name in header}
+    expires = claims.get("exp")
+    return said | {
+        "form": "a compact JWS; nothing in it is verified before its signature is",
+        "issuer": f"iss {printable(trusted.identifier, 200)} is trusted",
+        "header": ", ".join(f"{name} {value}" for name, value in shown.items()),
+        "claims": moment("exp", expires, time.time()),
+        "key": "found",
+        "signature": "good: from here on the token is the issuer's word",
+        "binding": "a plain bearer token" if "cnf" not in claims else "accepted, though bound",
+        "checks": "accepted" if trusted.own_checks else "none are configured",
+        "revocation": "not revoked" if settings.store or settings.revoked else "not configured",
+        "access": "permitted",
+    }
+
+
+def _needs(rule: Rule) -> str:
+    """A rule in words."""
+    told = {
+        Token.REQUIRED: "a token is required",
+        Token.OPTIONAL: "a token is optional",
+        Token.REPORT: "a token is looked at, and everything passes",
+        Token.IGNORED: "no token is looked at",
+    }[Token(rule.token)]
+    if rule.scope:
+        told += f", with the scopes {' '.join(rule.scope)}"
+    return f"{told} (rule {rule.path})"

@@ -1,0 +1,430 @@
+"""`jwt-wsgi explain`: every reason to refuse, at its step, without ever printing the token."""
+
+import io
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import EchoApp
+from test_contrib_redis import Server
+from werkzeug.test import Client
+
+from jwt_wsgi import JWTMiddleware
+from jwt_wsgi import errors
+from jwt_wsgi.__main__ import main
+from jwt_wsgi.contrib.redis import RedisStore
+from jwt_wsgi.errors import AuthError
+from jwt_wsgi.remedies import REFUSAL_REMEDIES
+from jwt_wsgi.revocation import Revocations
+from jwt_wsgi.settings import Settings
+from jwt_wsgi.testing import FakeIssuer
+from jwt_wsgi.walk import STEPS
+from jwt_wsgi.walk import walk
+
+Explain = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def explain(
+    issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Explain:
+    """Run the command on a token and with variables; returns the exit code and the JSON."""
+
+    def run(text: str, *arguments: str, **variables: str) -> tuple[int, dict[str, Any]]:
+        own = {"ISSUER": issuer.issuer, "JWKS": json.dumps(issuer.jwks()), "AUDIENCE": "api"}
+        for name, value in (own | variables).items():
+            if value:
+                monkeypatch.setenv(f"JWT_WSGI_{name}", value)
+        for flag in ([], ["--json"]):
+            monkeypatch.setattr("sys.stdin", io.StringIO(text))
+            code = main(["explain", *arguments, *flag])
+            said = capsys.readouterr()
+            assert said.err == ""
+            assert "\x1b" not in said.out
+            assert_no_token(text, said.out)
+        return code, json.loads(said.out)
+
+    return run
+
+
+def assert_no_token(text: str, said: str) -> None:
+    """No part of the token stands there, not even the beginning of one."""
+    for part in "".join(text.split()[-1:]).split("."):
+        assert part[:24] not in said or len(part) < 24
+
+
+def cut(token: str) -> str:
+    return token.rpartition(".")[0]
+
+
+def tampered(token: str) -> str:
+    head, _, signature = token.rpartition(".")
+    return f"{head}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}"
+
+
+RULES = json.dumps(
+    [
+        {"path": "/public", "token": "ignored"},
+        {"path": "/optional", "token": "optional"},
+        {"path": "/report", "token": "report"},
+        {"path": "/write", "methods": ["POST"], "scopes": ["write"]},
+        {"path": "/any", "any_scope": ["a", "b"]},
+        {"path": "/admin", "claims": {"role": ["admin"]}},
+        {"path": "/acr", "acr_values": ["gold"]},
+        {"path": "/recent", "max_age": 60},
+    ]
+)
+
+Make = Callable[[FakeIssuer], str]
+
+CASES = [
+    pytest.param(
+        "token_missing", lambda _: "", {}, [], "credentials", False, "", id="nothing"
+    ),
+    pytest.param(
+        "header_malformed", lambda _: "Basic Zm9vOmJhcg==", {}, [],
+        "credentials", False, "the scheme is Basic", id="another scheme",
+    ),
+    pytest.param(
+        "header_malformed", lambda i: '"' + i.token(aud="api") + '"', {}, [],
+        "credentials", False, "quotes", id="quotes",
+    ),
+    pytest.param(
+        "header_malformed", lambda i: i.token(aud="api").replace(".", ".\n"), {}, [],
+        "credentials", False, "3 pieces after Bearer", id="wrapped",
+    ),
+    pytest.param(
+        "token_malformed", lambda i: cut(i.token()), {}, [], "form", False, "cut when", id="cut"
+    ),
+    pytest.param(
+        "token_malformed", lambda _: "c2VjcmV0LW9wYXF1ZS10b2tlbi1vZi10aGUtaXNzdWVy", {}, [],
+        "form", False, "an opaque token", id="opaque",
+    ),
+    pytest.param(
+        "token_malformed", lambda _: "e30.e30.e30.e30.e30", {}, [], "form", False, "JWE", id="JWE"
+    ),
+    pytest.param(
+        "token_malformed", lambda i: i.token(x="x" * 400), {"MAX_TOKEN_SIZE": "300"}, [],
+        "credentials", False, "longer than 300", id="too long",
+    ),
+    pytest.param(
+        "issuer_not_trusted", lambda i: i.token(iss="https://issuer.example/"), {}, [],
+        "issuer", False, "differs in its final slash only", id="slash",
+    ),
+    pytest.param(
+        "issuer_not_trusted", lambda i: i.token(iss="https://Issuer.example"), {}, [],
+        "issuer", False, "upper and lower case", id="case",
+    ),
+    pytest.param(
+        "issuer_not_trusted", lambda i: i.token(iss="https://issuer.exomple"), {}, [],
+        "issuer", False, "differs from character 18 on", id="near",
+    ),
+    pytest.param(
+        "issuer_not_trusted", lambda i: i.token(iss=None), {}, [],
+        "issuer", False, "the token's iss is missing", id="no iss",
+    ),
+    pytest.param(
+        "algorithm_not_allowed", lambda i: i.token(header={"alg": "none"}), {}, [],
+        "header", False, "alg is 'none'", id="none",
+    ),
+    pytest.param(
+        "token_type_not_allowed", lambda i: i.token(header={"typ": "logout+jwt"}), {}, [],
+        "header", False, "typ is 'logout+jwt'", id="logout token",
+    ),
+    pytest.param(
+        "token_expired", lambda i: i.token(exp=time.time() - 200), {}, [],
+        "claims", False, "exp is 3 min 20 s ago", id="expired",
+    ),
+    pytest.param(
+        "token_expired", lambda i: i.token(exp=1, iat=10**400), {}, [],
+        "claims", False, "iat is no date", id="an absurd date",
+    ),
+    pytest.param(
+        "token_not_yet_valid", lambda i: i.token(nbf=time.time() + 3601), {}, [],
+        "claims", False, "nbf is in 1 h", id="nbf",
+    ),
+    pytest.param(
+        "token_too_old", lambda i: i.token(iat=time.time() - 700), {"MAX_TOKEN_AGE": "5m"}, [],
+        "claims", False, "iat is 11 min 40 s ago", id="old",
+    ),
+    pytest.param(
+        "audience_mismatch", lambda i: i.token(aud=["other\x1b[2J"]), {}, [],
+        "claims", False, "ours: 'api'", id="audience",
+    ),
+    pytest.param(
+        "audience_mismatch", lambda i: i.token(aud="other"), {"AUDIENCE": ""}, [],
+        "claims", False, "no audience is configured", id="no audience",
+    ),
+    pytest.param(
+        "claim_missing", lambda i: i.token(aud="api", organisation="x"),
+        {"REQUIRED_CLAIMS": "organization"}, [],
+        "claims", False, "the token has 'organisation'", id="missing",
+    ),
+    pytest.param(
+        "claim_invalid", lambda i: i.token(aud="api", org="evil"), {"CLAIMS": "org=acme"}, [],
+        "claims", False, "org is 'evil'; accepted: 'acme'", id="invalid",
+    ),
+    pytest.param(
+        "claim_invalid", lambda i: i.token(aud="api", sub="a\nb"), {"CLAIM_HEADERS": "sub=X-U"}, [],
+        "access", True, "control characters", id="no header",
+    ),
+    pytest.param(
+        "key_not_found", lambda i: i.token(aud="api", header={"kid": "key-9"}), {}, [],
+        "key", False, "published: 'key-1'", id="kid",
+    ),
+    pytest.param(
+        "signature_invalid", lambda i: tampered(i.token(aud="api")), {}, [],
+        "signature", False, "1 keys tried", id="tampered",
+    ),
+    pytest.param(
+        "signature_invalid", lambda i: i.wrong_key()(aud="api"), {}, [],
+        "signature", False, "such a key is there for EdDSA", id="another key",
+    ),
+    pytest.param(
+        "token_bound", lambda i: i.token(aud="api", cnf={"jkt": "abc"}), {}, [],
+        "binding", True, "cnf has 'jkt'", id="bound",
+    ),
+    pytest.param(
+        "revocation_unavailable", lambda i: i.token(aud="api", jti="a"),
+        {"STORE": "redis://127.0.0.1:1"}, [], "revocation", True, "ConnectionError", id="no store",
+    ),
+    pytest.param(
+        "keys_unavailable", lambda i: i.token(aud="api"),
+        {"JWKS": "", "JWKS_URI": "http://127.0.0.1:1/jwks"}, [],
+        "key", False, "connect", id="no keys",
+    ),
+    pytest.param(
+        "insufficient_scope", lambda i: i.token(aud="api", scope="read"), {"RULES": RULES},
+        ["--path", "/write?x=1", "--method", "post"],
+        "access", True, "the token has: 'read'", id="scope",
+    ),
+    pytest.param(
+        "insufficient_scope", lambda i: i.token(aud="api"), {"RULES": RULES}, ["--path", "/any"],
+        "access", True, "the rule needs one of: a b", id="any scope",
+    ),
+    pytest.param(
+        "insufficient_scope", lambda i: i.token(aud="api", role="user"), {"RULES": RULES},
+        ["--path", "/admin"], "access", True, "role is 'user'; the rule needs: 'admin'", id="role",
+    ),
+    pytest.param(
+        "insufficient_user_authentication", lambda i: i.token(aud="api", acr="tin"),
+        {"RULES": RULES}, ["--path", "/acr"],
+        "access", True, "acr is 'tin'; the rule needs one of: gold", id="acr",
+    ),
+    pytest.param(
+        "insufficient_user_authentication",
+        lambda i: i.token(aud="api", auth_time=time.time() - 90), {"RULES": RULES},
+        ["--path", "/recent"], "access", True, "auth_time is 1 min 30 s ago", id="login",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "make", "variables", "arguments", "step", "verified", "fact"), CASES
+)
+def test_every_refusal_is_explained(
+    explain: Explain,
+    issuer: FakeIssuer,
+    code: str,
+    make: Make,
+    variables: dict[str, str],
+    arguments: list[str],
+    step: str,
+    verified: bool,
+    fact: str,
+) -> None:
+    """Its code, its step, whether the signature was verified by then, a fact and a remedy."""
+    exit_code, told = explain(make(issuer), *arguments, **variables)
+
+    assert exit_code == 1
+    assert (told["accepted"], told["code"], told["step"]) == (False, code, step)
+    assert told["signature_verified"] is verified
+    assert fact in "; ".join(told["facts"])
+    assert told["remedy"] == REFUSAL_REMEDIES[code]
+    outcomes = [line["outcome"] for line in told["steps"]]
+    at = list(STEPS).index(step)
+    assert outcomes == ["ok"] * at + ["fail"] + ["-"] * (len(STEPS) - at - 1)
+    assert all(part.isascii() and part.isprintable() for part in told["facts"])
+
+
+def test_a_revoked_token(explain: Explain, issuer: FakeIssuer, tmp_path: Path) -> None:
+    """In the store that the variable names, as every process of the app sees it."""
+    server = Server(tmp_path)
+    try:
+        Revocations(RedisStore.from_url(server.url)).revoke_token(issuer.issuer, "a")
+        exit_code, told = explain(issuer.token(aud="api", jti="a"), STORE=server.url)
+        good, _ = explain(issuer.token(aud="api", jti="b"), STORE=server.url)
+    finally:
+        server.kill()
+
+    assert (exit_code, told["code"], told["step"]) == (1, "token_revoked", "revocation")
+    assert told["signature_verified"]
+    assert "jti is 'a'" in told["facts"]
+    assert good == 0
+
+
+def test_no_code_is_without_a_case_and_a_remedy() -> None:
+    """The 14 of the table, and every other class; two tokens at once cannot be given here."""
+    classes = {error.code for error in AuthError.__subclasses__() if hasattr(error, "code")}
+    codes = {*errors.TOKEN_ERRORS, *classes}
+
+    assert set(REFUSAL_REMEDIES) == codes
+    assert {case.values[0] for case in CASES} | {"token_revoked"} == codes - {"tokens_multiple"}
+
+
+@pytest.mark.parametrize(
+    "spell",
+    ["{}", "Bearer {}", "  bearer   {}\n", "Authorization: Bearer {}\r\n"],
+    ids=["bare", "scheme", "spaces", "whole header"],
+)
+def test_a_good_token_however_it_was_pasted(
+    explain: Explain, issuer: FakeIssuer, spell: str
+) -> None:
+    """Every step is good, and so is the exit code."""
+    exit_code, told = explain(spell.format(issuer.token(aud="api")))
+
+    assert (exit_code, told["accepted"], told["step"]) == (0, True, "access")
+    assert told["signature_verified"]
+    assert {line["outcome"] for line in told["steps"]} == {"ok"}
+
+
+@pytest.mark.parametrize("place", ["header:X-Token", "cookie:token"])
+def test_a_token_of_another_place(explain: Explain, issuer: FakeIssuer, place: str) -> None:
+    """Where the app looks for it, there it is put."""
+    exit_code, told = explain(issuer.token(aud="api"), "--method", "POST", TOKEN_FROM=place)
+
+    assert (exit_code, told["accepted"]) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "passes", "step"),
+    [
+        ("/public", True, "credentials"),
+        ("/optional", True, "credentials"),
+        ("/other", False, "credentials"),
+    ],
+)
+def test_the_rule_decides_whether_a_token_is_needed(
+    explain: Explain, path: str, passes: bool, step: str
+) -> None:
+    """Nothing pasted is no token."""
+    exit_code, told = explain("\n", "--path", path, RULES=RULES)
+
+    assert (exit_code == 0, told["accepted"], told["step"]) == (passes, passes, step)
+    assert not told["signature_verified"]
+
+
+def test_our_own_metadata_needs_no_token(explain: Explain) -> None:
+    """As the middleware answers them (RFC 9728), before any rule."""
+    path = "/.well-known/oauth-protected-resource"
+    exit_code, told = explain("", "--path", path, RESOURCE="https://api.example")
+    other, _ = explain("", "--path", "/x", RESOURCE="https://api.example")
+
+    assert (exit_code, told["step"], other) == (0, "credentials", 1)
+
+
+def test_the_status_that_a_gateway_insists_on(explain: Explain, issuer: FakeIssuer) -> None:
+    """unavailable_status is in force."""
+    unreachable = {"JWKS": "", "JWKS_URI": "http://127.0.0.1:1/jwks", "UNAVAILABLE_STATUS": "401"}
+    _, told = explain(issuer.token(aud="api"), **unreachable)
+
+    assert (told["code"], told["status"]) == ("keys_unavailable", 401)
+
+
+def test_a_rule_that_only_reports(
+    issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The token is bad all the same, and the reader is told that the request passes."""
+    monkeypatch.setenv("JWT_WSGI_RULES", RULES)
+    monkeypatch.setenv("JWT_WSGI_JWKS", json.dumps(issuer.jwks()))
+    monkeypatch.setattr("sys.stdin", io.StringIO(issuer.token(exp=1)))
+
+    assert main(["explain", "--issuer", issuer.issuer, "--path", "/report"]) == 1
+    assert "reaches the app all the same" in capsys.readouterr().out
+
+
+def test_a_check_of_the_apps_own(issuer: FakeIssuer) -> None:
+    """It comes after the signature, whatever code it refuses with."""
+
+    def tired(_claims: Any, _now: float) -> None:
+        raise errors.InvalidTokenError("token_expired", "it is late")
+
+    settings = Settings.of(issuer=issuer.issuer, jwks=issuer.jwks(), checks=[tired])
+    found = walk(settings, issuer.token())
+
+    assert (found.step, found.verified) == ("checks", True)
+
+
+@pytest.mark.parametrize(
+    ("code", "make", "variables", "arguments"),
+    [pytest.param(*case.values[:4], id=str(case.id)) for case in CASES],
+)
+def test_the_middleware_says_the_same(
+    explain: Explain,
+    issuer: FakeIssuer,
+    app: EchoApp,
+    code: str,
+    make: Make,
+    variables: dict[str, str],
+    arguments: list[str],
+) -> None:
+    """Status and code of the answer to the very request."""
+    text = make(issuer)
+    _, told = explain(text, *arguments, **variables)
+
+    given = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    bearer = text if text.startswith("Basic") else f"Bearer {text}" if text else ""
+    environ = {"HTTP_AUTHORIZATION": bearer.replace("\n", " ")} if text else {}
+    answer = Client(JWTMiddleware(app)).open(
+        given.get("--path", "/"),
+        method=given.get("--method", "GET").upper(),
+        environ_overrides=environ,
+    )
+    assert answer.status_code == told["status"]
+    assert (answer.get_json() or {}).get("code", code) == code
+
+
+def test_a_token_on_the_command_line(
+    issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is taken, and --help says where it ends up."""
+    monkeypatch.setenv("JWT_WSGI_JWKS", json.dumps(issuer.jwks()))
+    assert main(["explain", "--issuer", issuer.issuer, issuer.token()]) == 0
+    capsys.readouterr()
+
+    with pytest.raises(SystemExit):
+        main(["explain", "--help"])
+    assert "history" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["explain", "keys", "doctor"])
+def test_a_wrong_configuration_is_exit_code_two(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every problem is told, not only the first."""
+    monkeypatch.setenv("JWT_WSGI_LEEWAY", "soon")
+    monkeypatch.setenv("JWT_WSGI_AUDIENC", "x")
+
+    assert main([command]) == 2
+    said = capsys.readouterr()
+    for name in ("JWT_WSGI_LEEWAY", "JWT_WSGI_AUDIENC:", "issuer: missing"):
+        assert name in said.out + said.err
+
+
+def test_settings_that_only_requests_bring(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There is no issuer to explain with; the remedy is the flag."""
+    monkeypatch.setenv("JWT_WSGI_SETTINGS_FROM_REQUEST", "true")
+
+    assert main(["explain", "x"]) == 2
+    assert "give --issuer" in capsys.readouterr().err
+
+
+def test_a_path_is_a_path(capsys: pytest.CaptureFixture[str]) -> None:
+    """A URL is none."""
+    assert main(["explain", "x", "--issuer", "https://i.example", "--path", "https://x/"]) == 2
+    assert "--path" in capsys.readouterr().err
