@@ -8,12 +8,12 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from . import doctor
-from . import explain
-from . import key_listing
-from . import minting
-from . import revoke
-from . import terminal
+from .cli import doctor
+from .cli import explain
+from .cli import keys
+from .cli import mint
+from .cli import revoke
+from .cli import terminal
 
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         " minute; exit code 1 if a claim does not hold",
     )
     demo.set_defaults(run=_demo)
-    for command in (explain, doctor, key_listing, minting, revoke):
+    for command in (explain, doctor, keys, mint, revoke):
         command.add_command(commands)
     return parser
 

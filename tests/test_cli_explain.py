@@ -15,14 +15,14 @@ from werkzeug.test import Client
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import errors
 from jwt_wsgi.__main__ import main
+from jwt_wsgi.cli.remedies import REFUSAL_REMEDIES
+from jwt_wsgi.cli.walk import STEPS
+from jwt_wsgi.cli.walk import walk
 from jwt_wsgi.contrib.redis import RedisStore
 from jwt_wsgi.errors import AuthError
-from jwt_wsgi.remedies import REFUSAL_REMEDIES
 from jwt_wsgi.revocation import Revocations
 from jwt_wsgi.settings import Settings
 from jwt_wsgi.testing import FakeIssuer
-from jwt_wsgi.walk import STEPS
-from jwt_wsgi.walk import walk
 
 Explain = Callable[..., tuple[int, dict[str, Any]]]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jwt_wsgi.__main__ import main
-from jwt_wsgi.terminal import guarded
+from jwt_wsgi.cli.terminal import guarded
 from jwt_wsgi.testing import FakeIssuer
 
 COMMAND = [sys.executable, "-W", "error", "-m", "jwt_wsgi"]

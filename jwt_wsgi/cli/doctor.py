@@ -12,12 +12,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
-from . import assembly
-from . import jose
-from .errors import ConfigurationError
-from .errors import RevocationUnavailableError
-from .errors import printable
-from .events import logger
+from jwt_wsgi import assembly
+from jwt_wsgi import jose
+from jwt_wsgi.errors import ConfigurationError
+from jwt_wsgi.errors import RevocationUnavailableError
+from jwt_wsgi.errors import printable
+from jwt_wsgi.events import logger
+from jwt_wsgi.revocation import Revocations
+from jwt_wsgi.settings import Settings
+from jwt_wsgi.store import Store
+from jwt_wsgi.terms import Issuer
+
 from .key_report import Report
 from .key_report import of_url
 from .key_report import report_of
@@ -25,9 +30,6 @@ from .live_check import live_check
 from .refusals import duration
 from .remedies import FETCH_REMEDIES
 from .remedies import remedy
-from .revocation import Revocations
-from .settings import Settings
-from .store import Store
 from .terminal import EXIT_FINE
 from .terminal import EXIT_REFUSED
 from .terminal import EXIT_USAGE
@@ -42,7 +44,6 @@ from .terminal import load_settings
 from .terminal import progress
 from .terminal import show_json
 from .terminal import show_lines
-from .terms import Issuer
 
 _CLOCK_SLACK: Final = 1.0  # a Date has whole seconds (RFC 9110 section 5.6.7)
 

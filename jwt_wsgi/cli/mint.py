@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 from typing import Final
 
-from . import jose
+from jwt_wsgi import jose
+from jwt_wsgi.testing import FakeIssuer
+from jwt_wsgi.values import read_seconds
+
 from .key_report import thumbprint
 from .terminal import EXIT_FINE
 from .terminal import add_json_flag
@@ -17,8 +20,6 @@ from .terminal import complain
 from .terminal import note
 from .terminal import say
 from .terminal import show_json
-from .testing import FakeIssuer
-from .values import read_seconds
 
 _EXAMPLE: Final = """\
 example, a token and an app that accepts it:

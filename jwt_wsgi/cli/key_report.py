@@ -19,19 +19,19 @@ from typing import Final
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from . import assembly
-from . import jose
-from .discovery import Located
-from .discovery import locate
-from .errors import printable
-from .fetch import Fetch
-from .fetch import Fetched
-from .fetch import FetchError
-from .fetch import NotModified
-from .keys import DocumentError
-from .keys import KeySet
-from .settings import Settings
-from .terms import Issuer
+from jwt_wsgi import assembly
+from jwt_wsgi import jose
+from jwt_wsgi.discovery import Located
+from jwt_wsgi.discovery import locate
+from jwt_wsgi.errors import printable
+from jwt_wsgi.fetch import Fetch
+from jwt_wsgi.fetch import Fetched
+from jwt_wsgi.fetch import FetchError
+from jwt_wsgi.fetch import NotModified
+from jwt_wsgi.keys import DocumentError
+from jwt_wsgi.keys import KeySet
+from jwt_wsgi.settings import Settings
+from jwt_wsgi.terms import Issuer
 
 #: What makes up the thumbprint of a public key (RFC 7638 section 3.2, RFC 8037 section 2).
 _THUMBPRINT: Final[Mapping[str, tuple[str, ...]]] = {

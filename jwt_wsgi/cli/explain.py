@@ -5,11 +5,12 @@ import getpass
 import sys
 from typing import Final
 
-from .errors import ConfigurationError
-from .errors import printable
+from jwt_wsgi.errors import ConfigurationError
+from jwt_wsgi.errors import printable
+from jwt_wsgi.rules import Token
+
 from .refusals import facts
 from .remedies import remedy
-from .rules import Token
 from .terminal import EXIT_FINE
 from .terminal import EXIT_REFUSED
 from .terminal import FAIL

@@ -6,18 +6,20 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from . import assembly
-from . import jose
-from .errors import ConfigurationError
-from .errors import printable
-from .fetch import Fetched
-from .fetch import FetchError
+from jwt_wsgi import assembly
+from jwt_wsgi import jose
+from jwt_wsgi.errors import ConfigurationError
+from jwt_wsgi.errors import printable
+from jwt_wsgi.fetch import Fetched
+from jwt_wsgi.fetch import FetchError
+from jwt_wsgi.settings import PREFIX
+from jwt_wsgi.settings import Settings
+from jwt_wsgi.terms import Issuer
+
 from .key_report import Report
 from .key_report import of_file
 from .key_report import of_url
 from .key_report import report_of
-from .settings import PREFIX
-from .settings import Settings
 from .terminal import EXIT_FINE
 from .terminal import EXIT_REFUSED
 from .terminal import FAIL
@@ -30,7 +32,6 @@ from .terminal import progress
 from .terminal import say
 from .terminal import show_json
 from .terminal import show_table
-from .terms import Issuer
 
 #: Settings that go with a URL nobody has configured; its headers and certificates do not.
 _FETCHING: Final = ("JWKS_VERIFY", "JWKS_TIMEOUT", "JWKS_MAX_BYTES", "JWKS_MAX_KEYS", "ALLOW_HTTP")

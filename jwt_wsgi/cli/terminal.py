@@ -13,8 +13,8 @@ from typing import Final
 from typing import NamedTuple
 from typing import TextIO
 
-from .errors import ConfigurationError
-from .settings import Settings
+from jwt_wsgi.errors import ConfigurationError
+from jwt_wsgi.settings import Settings
 
 EXIT_FINE: Final = 0
 EXIT_REFUSED: Final = 1

@@ -16,28 +16,29 @@ from typing import Final
 from typing import cast
 from urllib.parse import unquote_to_bytes
 
-from . import assembly
-from . import jose
-from .bearer import environ_key
-from .claims import Claims
-from .errors import AuthError
-from .errors import InvalidTokenError
-from .errors import printable
-from .issuer import TrustedIssuer
-from .middleware import JWTMiddleware
+from jwt_wsgi import assembly
+from jwt_wsgi import jose
+from jwt_wsgi.bearer import environ_key
+from jwt_wsgi.claims import Claims
+from jwt_wsgi.errors import AuthError
+from jwt_wsgi.errors import InvalidTokenError
+from jwt_wsgi.errors import printable
+from jwt_wsgi.issuer import TrustedIssuer
+from jwt_wsgi.middleware import JWTMiddleware
+from jwt_wsgi.rules import Rule
+from jwt_wsgi.rules import Rules
+from jwt_wsgi.rules import Token
+from jwt_wsgi.settings import Settings
+from jwt_wsgi.verifier import Verifier
+
 from .refusals import Case
 from .refusals import facts
 from .refusals import moment
 from .remedies import remedy
-from .rules import Rule
-from .rules import Rules
-from .rules import Token
-from .settings import Settings
 from .terminal import FAIL
 from .terminal import NONE
 from .terminal import OK
 from .terminal import Line
-from .verifier import Verifier
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -153,13 +154,11 @@ def walk(settings: Settings, text: str, *, method: str = "GET", path: str = "/")
     witness = _Witness(bare)
     middleware.verifier = cast("Verifier", witness)
     environ, sent = _environ(settings, text, method, path)
-    rule = _rule(settings, method, environ["PATH_INFO"])
+    rule, case = _rule(settings, method, environ["PATH_INFO"]), None
     try:
         middleware.authenticate(environ, rule)
     except AuthError as error:
         case = _case(settings, witness, rule, sent, error)
-    else:
-        case = None
     step = witness.ended_at(case.error.code if case else "")
     lines = tuple(_lines(step, _says(settings, witness, rule, sent), case))
     return Walk(method, path, rule, step, case, lines, settings.unavailable_status)

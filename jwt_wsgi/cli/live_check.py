@@ -14,11 +14,12 @@ from typing import Final
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from .errors import TOKEN_ERRORS
-from .errors import KeysUnavailableError
-from .errors import MalformedHeaderError
-from .errors import MissingTokenError
-from .errors import printable
+from jwt_wsgi.errors import TOKEN_ERRORS
+from jwt_wsgi.errors import KeysUnavailableError
+from jwt_wsgi.errors import MalformedHeaderError
+from jwt_wsgi.errors import MissingTokenError
+from jwt_wsgi.errors import printable
+
 from .terminal import FAIL
 from .terminal import OK
 from .terminal import WARN

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 from typing import Final
 
-from . import claims as claims_
-from . import jose
-from .errors import AuthError
-from .errors import printable
-from .issuer import TrustedIssuer
-from .rules import Rule
-from .settings import Settings
+from jwt_wsgi import claims as claims_
+from jwt_wsgi import jose
+from jwt_wsgi.errors import AuthError
+from jwt_wsgi.errors import printable
+from jwt_wsgi.issuer import TrustedIssuer
+from jwt_wsgi.rules import Rule
+from jwt_wsgi.settings import Settings
 
 _MAX_DATE: Final = 2**53  # as in claims: beyond it no float, either
 
