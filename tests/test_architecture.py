@@ -51,12 +51,17 @@ TOWER = [
 #: What only the commands use, a tower of its own on top of ours; `__main__` calls it.
 CLI = [
     "terminal",
+    "times",
+    "thumbprint",
     "key_report",
     "remedies",
     "refusals",
+    "pasted",
+    "witness",
     "walk",
-    "live_check",
     "explain",
+    "live_check",
+    "checks",
     "doctor",
     "keys",
     "mint",

@@ -16,7 +16,7 @@ from test_keys import certificate
 
 from jwt_wsgi import jose
 from jwt_wsgi.__main__ import main
-from jwt_wsgi.cli.key_report import thumbprint
+from jwt_wsgi.cli.thumbprint import thumbprint
 from jwt_wsgi.testing import FakeIssuer
 
 Keys = Callable[..., tuple[int, Any]]

@@ -40,7 +40,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         description="Walk a token through the configuration of the environment, step by step, as"
         " the middleware would. It never prints the token; what it shows of it is not verified"
         " unless it says so. Exit code 0: accepted, 1: refused, 2: the configuration is wrong.",
-        epilog="example: pbpaste | jwt-wsgi explain --path /orders --method POST",
+        epilog="example: pbpaste | jwt-wsgi explain --path /orders --method POST    (a token, with"
+        " or without Bearer, or all headers of the request, as a browser or curl -v shows them)",
     )
     parser.add_argument(
         "token",

@@ -4,11 +4,7 @@ Each key is judged by :class:`~jwt_wsgi.keys.KeySet` itself, and found by the fu
 it for the middleware: what is told here is what happens there.
 """
 
-import base64
-import hashlib
-import json
 import time
-from binascii import Error as Base64Error
 from collections.abc import Collection
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,12 +29,8 @@ from jwt_wsgi.keys import KeySet
 from jwt_wsgi.settings import Settings
 from jwt_wsgi.terms import Issuer
 
-#: What makes up the thumbprint of a public key (RFC 7638 section 3.2, RFC 8037 section 2).
-_THUMBPRINT: Final[Mapping[str, tuple[str, ...]]] = {
-    "EC": ("crv", "kty", "x", "y"),
-    "OKP": ("crv", "kty", "x"),
-    "RSA": ("e", "kty", "n"),
-}
+from .thumbprint import thumbprint
+
 #: A good key (RFC 8037 appendix A.2): beside it even a set of one bad key can be judged.
 _GOOD: Final = {
     "kty": "OKP",
@@ -234,19 +226,6 @@ def _unfit(keyset: KeySet, jwk: Any, accepted: Collection[str]) -> str:
     named = {"kid": jwk["kid"]} if "kid" in jwk else {}
     fits = any(keyset.find({**named, "alg": alg}) for alg in accepted)
     return "" if fits else _NO_ALGORITHM
-
-
-def thumbprint(jwk: Mapping[str, Any]) -> str:
-    """The SHA-256 thumbprint of RFC 7638, or a certificate's SHA-256; empty if there is neither."""
-    names = _THUMBPRINT.get(jwk["kty"], ()) if isinstance(jwk.get("kty"), str) else ()
-    if names and all(isinstance(jwk.get(name), str) for name in names):
-        text = json.dumps({name: jwk[name] for name in names}, separators=(",", ":"))
-        digest = hashlib.sha256(text.encode()).digest()
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-    try:
-        return "x5c:" + jose.digest(base64.b64decode(jwk["x5c"][0]))
-    except (LookupError, TypeError, Base64Error, ValueError):
-        return ""
 
 
 def shown(url: str) -> str:

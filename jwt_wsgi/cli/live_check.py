@@ -20,11 +20,11 @@ from jwt_wsgi.errors import MalformedHeaderError
 from jwt_wsgi.errors import MissingTokenError
 from jwt_wsgi.errors import printable
 
+from .pasted import carried
 from .terminal import FAIL
 from .terminal import OK
 from .terminal import WARN
 from .terminal import Line
-from .walk import carried
 
 TIMEOUT: Final = 10.0  # seconds, for one step of the connection
 _MAX_BODY: Final = 65536

@@ -13,13 +13,13 @@ from jwt_wsgi import jose
 from jwt_wsgi.testing import FakeIssuer
 from jwt_wsgi.values import read_seconds
 
-from .key_report import thumbprint
 from .terminal import EXIT_FINE
 from .terminal import add_json_flag
 from .terminal import complain
 from .terminal import note
 from .terminal import say
 from .terminal import show_json
+from .thumbprint import thumbprint
 
 _EXAMPLE: Final = """\
 example, a token and an app that accepts it:

@@ -5,7 +5,6 @@ as much as explains its refusal, escaped, and not verified unless its signature 
 """
 
 import difflib
-import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -21,20 +20,23 @@ from jwt_wsgi.issuer import TrustedIssuer
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.settings import Settings
 
-_MAX_DATE: Final = 2**53  # as in claims: beyond it no float, either
+from .times import duration
+from .times import moment
+from .times import utc
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """All there is to explain one refusal from. ``settings`` as they are for the issuer, if known.
 
-    ``sent``: the credentials as they were given. ``now``: seconds since 1970.
+    ``sent``: the credentials as they were given, ``places``: where. ``now``: seconds since 1970.
     """
 
     error: AuthError
     settings: Settings
     rule: Rule
     sent: str
+    places: tuple[str, ...]
     token: jose.UnverifiedToken | None
     issuer: TrustedIssuer | None
     now: float
@@ -54,30 +56,15 @@ def facts(case: Case) -> list[str]:
     return [*_FACTS.get(case.error.code, _nothing)(case), *detail]
 
 
-def duration(seconds: float) -> str:
-    """For people: the two largest units."""
-    left, told = round(abs(seconds)), []
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        if left >= size:
-            told.append(f"{left // size} {unit}")
-            left %= size
-    return " ".join(told[:2]) or "0 s"
+def _missing_token(case: Case) -> Iterator[str]:
+    yield f"looked for at: {', '.join(case.settings.token_from)}"
+    if case.places:  # a cookie, or credentials of another scheme beside it
+        yield f"something is at {case.places[0]}, but not for this request: it is of another scheme"
+        yield "or a cookie that the page of another site may have sent (Sec-Fetch-Site, Origin)"
 
 
-def moment(name: str, value: Any, now: float) -> str:
-    """A NumericDate for people: how long ago or ahead, and when that is."""
-    if not isinstance(value, int | float) or not abs(value) < _MAX_DATE:
-        return f"{name} is no date"
-    told = f"{duration(now - value)} ago" if value <= now else f"in {duration(value - now)}"
-    try:
-        when = _utc(value)
-    except (OverflowError, ValueError, OSError):
-        when = "no date at all; are these milliseconds?"
-    return f"{name} is {told} ({when})"
-
-
-def _utc(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+def _several(case: Case) -> Iterator[str]:
+    yield f"tokens at: {', '.join(case.places)}"
 
 
 def _nothing(_case: Case) -> Iterator[str]:
@@ -146,7 +133,7 @@ def _times(case: Case) -> Iterator[str]:
     for name in _TIMES[case.error.code]:
         if case.claim(name) is not None:
             yield moment(name, case.claim(name), case.now)
-    yield f"our clock says {_utc(case.now)}, the leeway is {duration(case.settings.leeway)}"
+    yield f"our clock says {utc(case.now)}, the leeway is {duration(case.settings.leeway)}"
     if case.error.code == "token_too_old":
         yield f"max_token_age is {duration(case.settings.max_token_age or 0)}"
 
@@ -237,6 +224,8 @@ def _shown(value: object) -> str:
 
 
 _FACTS: Final[Mapping[str, Callable[[Case], Iterator[str]]]] = {
+    "token_missing": _missing_token,
+    "tokens_multiple": _several,
     "header_malformed": _malformed_header,
     "token_malformed": _malformed,
     "issuer_not_trusted": _issuer,

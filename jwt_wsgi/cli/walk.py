@@ -5,7 +5,6 @@ of its verifier only notes how far the token came.
 """
 
 import time
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +13,9 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 from typing import cast
-from urllib.parse import unquote_to_bytes
 
 from jwt_wsgi import assembly
 from jwt_wsgi import jose
-from jwt_wsgi.bearer import environ_key
-from jwt_wsgi.claims import Claims
 from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import InvalidTokenError
 from jwt_wsgi.errors import printable
@@ -31,14 +27,17 @@ from jwt_wsgi.rules import Token
 from jwt_wsgi.settings import Settings
 from jwt_wsgi.verifier import Verifier
 
+from .pasted import Pasted
+from .pasted import pasted
 from .refusals import Case
 from .refusals import facts
-from .refusals import moment
 from .remedies import remedy
 from .terminal import FAIL
 from .terminal import NONE
 from .terminal import OK
 from .terminal import Line
+from .times import moment
+from .witness import Witness
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -59,43 +58,7 @@ STEPS: Final[Mapping[str, str]] = {
     "revocation": "is it revoked?",
     "access": "does it permit this request?",
 }
-#: Where the verifier's own part of the line ends for a code.
-_ENDS_AT: Final = {
-    "token_malformed": "form",
-    "issuer_not_trusted": "issuer",
-    "algorithm_not_allowed": "header",
-    "token_type_not_allowed": "header",
-    "key_not_found": "key",
-    "keys_unavailable": "key",
-    "signature_invalid": "signature",
-    "token_bound": "binding",
-}
-#: Where the part after it ends; any other code there is an own check's.
-_ADMITS_AT: Final = {"token_revoked": "revocation", "revocation_unavailable": "revocation"}
 _VERIFIED: Final = "signature"
-
-
-class _Witness:
-    """The real verifier, and how far a token came in it."""
-
-    def __init__(self, verifier: Verifier) -> None:
-        self._verifier, self.issuers = verifier, verifier.issuers
-        self.was_asked = False
-        self._ends: Callable[[str], str] = lambda _code: "credentials"
-
-    def verify(self, token: str) -> Claims:
-        """As :meth:`Verifier.verify`."""
-        self.was_asked = True
-        self._ends = lambda code: _ENDS_AT.get(code, "claims")
-        verified = self._verifier.authenticate(token)
-        self._ends = lambda code: _ADMITS_AT.get(code, "checks")
-        claims = verified.own_claims()
-        self._verifier.admit(verified.issuer, claims)
-        self._ends = lambda _code: "access"
-        return claims
-
-    def ended_at(self, code: str) -> str:
-        return self._ends(code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,19 +111,19 @@ class Walk:
 
 
 def walk(settings: Settings, text: str, *, method: str = "GET", path: str = "/") -> Walk:
-    """Walk the straight line with these credentials; ``text``: a token, with or without Bearer."""
+    """Walk the straight line with what was pasted: a token, or the lines of headers."""
     middleware = JWTMiddleware(_no_app, settings)
     bare = cast("Verifier", assembly.verifier(replace(settings, token_cache_size=0), _ignore))
-    witness = _Witness(bare)
+    witness = Witness(bare)
     middleware.verifier = cast("Verifier", witness)
-    environ, sent = _environ(settings, text, method, path)
-    rule, case = _rule(settings, method, environ["PATH_INFO"]), None
+    request = pasted(settings, text, method, path)
+    rule, case = _rule(settings, method, request.environ["PATH_INFO"]), None
     try:
-        middleware.authenticate(environ, rule)
+        middleware.authenticate(request.environ, rule)
     except AuthError as error:
-        case = _case(settings, witness, rule, sent, error)
+        case = _case(settings, witness, rule, request.of(witness.token), error)
     step = witness.ended_at(case.error.code if case else "")
-    lines = tuple(_lines(step, _says(settings, witness, rule, sent), case))
+    lines = tuple(_lines(step, _says(settings, witness, rule, request.of(witness.token)), case))
     return Walk(method, path, rule, step, case, lines, settings.unavailable_status)
 
 
@@ -180,32 +143,6 @@ def _ignore(_event: object) -> None:
     pass
 
 
-def _environ(settings: Settings, text: str, method: str, path: str) -> tuple[dict[str, Any], str]:
-    """Return the request as a server would hand it over, and the credentials in it."""
-    sent = credentials(text)
-    name, value = carried(settings.token_from[0], sent)
-    decoded = unquote_to_bytes(path.partition("?")[0]).decode("latin-1")  # PEP 3333
-    environ = {"REQUEST_METHOD": method, "PATH_INFO": decoded, environ_key(name): value}
-    return {**environ, "wsgi.url_scheme": "https", "HTTP_SEC_FETCH_SITE": "same-origin"}, sent
-
-
-def credentials(text: str) -> str:
-    """What was pasted, as an Authorization header has it: with its scheme, Bearer by default."""
-    words = text.strip().removeprefix("Authorization:").strip()
-    first, *rest = words.split() or [""]
-    has_scheme = first.lower() == "bearer" or (rest and "." not in first)
-    return words if has_scheme or not words else f"Bearer {words}"
-
-
-def carried(spec: str, sent: str) -> tuple[str, str]:
-    """The header that carries credentials in a place of ``token_from``: its name and value."""
-    kind, _, name = spec.partition(":")
-    bare = sent.partition(" ")[2] if sent.lower().startswith("bearer ") else sent
-    if kind == "cookie":
-        return "Cookie", f"{name}={bare}"
-    return (name, bare) if name else ("Authorization", sent)
-
-
 def _parsed(sent: str) -> jose.UnverifiedToken | None:
     try:
         return jose.parse(sent.partition(" ")[2])
@@ -213,19 +150,21 @@ def _parsed(sent: str) -> jose.UnverifiedToken | None:
         return None
 
 
-def _trusted(witness: _Witness, token: jose.UnverifiedToken | None) -> TrustedIssuer | None:
+def _trusted(witness: Witness, token: jose.UnverifiedToken | None) -> TrustedIssuer | None:
     iss = token.claims.get("iss") if token else None
     return witness.issuers.get(iss) if isinstance(iss, str) else None
 
 
-def _case(settings: Settings, witness: _Witness, rule: Rule, sent: str, error: AuthError) -> Case:
-    token = _parsed(sent)
+def _case(
+    settings: Settings, witness: Witness, rule: Rule, request: Pasted, error: AuthError
+) -> Case:
+    token = _parsed(request.sent)
     trusted = _trusted(witness, token)
     named = [
         issuer for issuer in settings.issuers if trusted and issuer.identifier == trusted.identifier
     ]
     own = settings.for_issuer(named[0]) if named else settings
-    return Case(error, own, rule, sent, token, trusted, time.time())
+    return Case(error, own, rule, request.sent, request.places, token, trusted, time.time())
 
 
 # --- What is told ------------------------------------------------------------------------------
@@ -244,11 +183,14 @@ def _lines(step: str, says: Mapping[str, str], case: Case | None) -> Iterable[Li
             yield Line(NONE, name, STEPS[name])
 
 
-def _says(settings: Settings, witness: _Witness, rule: Rule, sent: str) -> dict[str, str]:
+def _says(settings: Settings, witness: Witness, rule: Rule, request: Pasted) -> dict[str, str]:
     """What a step that was passed is told with; escaped, for it may not be verified."""
-    place = f"{settings.token_from[0]}, {len(sent.rpartition(' ')[2])} characters"
-    said = {"rule": _needs(rule), "credentials": place if witness.was_asked else "none is needed"}
-    token = _parsed(sent)
+    size = len(request.sent.rpartition(" ")[2])
+    place = (
+        f"{request.places[0]}, {size} characters" if witness.token is not None else "none is needed"
+    )
+    said = {"rule": _needs(rule), "credentials": place}
+    token = _parsed(request.sent)
     trusted = _trusted(witness, token)
     if token is None or trusted is None:
         return said
