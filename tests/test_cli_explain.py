@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +16,15 @@ from werkzeug.test import Client
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import errors
 from jwt_wsgi.__main__ import main
+from jwt_wsgi.cli.remedies import FETCH_REMEDIES
 from jwt_wsgi.cli.remedies import REFUSAL_REMEDIES
 from jwt_wsgi.cli.walk import STEPS
 from jwt_wsgi.cli.walk import walk
 from jwt_wsgi.contrib.redis import RedisStore
 from jwt_wsgi.errors import AuthError
+from jwt_wsgi.events import Event
+from jwt_wsgi.events import Refused
+from jwt_wsgi.fetch import FetchError
 from jwt_wsgi.revocation import Revocations
 from jwt_wsgi.settings import Settings
 from jwt_wsgi.testing import FakeIssuer
@@ -52,7 +57,7 @@ def explain(
 
 def assert_no_token(text: str, said: str) -> None:
     """No part of the token stands there, not even the beginning of one."""
-    for part in "".join(text.split()[-1:]).split("."):
+    for part in re.split(r"[\s.=]", text):
         assert part[:24] not in said or len(part) < 24
 
 
@@ -83,6 +88,31 @@ Make = Callable[[FakeIssuer], str]
 CASES = [
     pytest.param(
         "token_missing", lambda _: "", {}, [], "credentials", False, "", id="nothing"
+    ),
+    pytest.param(
+        "token_missing", lambda _: "Host: api.example", {"TOKEN_FROM": "header,cookie:t"}, [],
+        "credentials", False, "looked for at: header, cookie:t", id="headers without",
+    ),
+    pytest.param(
+        "token_missing", lambda i: f"Cookie: t={i.token(aud='api')}\nHost: api.example",
+        {"TOKEN_FROM": "cookie:t"}, ["--method", "POST"],
+        "credentials", False, "the page of another site", id="cookie of another site",
+    ),
+    pytest.param(
+        "tokens_multiple", lambda i: "> Authorization: Bearer {0}\n> Cookie: t={0}\n".format(
+            i.token(aud="api")
+        ), {"TOKEN_FROM": "header,cookie:t"}, [],
+        "credentials", False, "tokens at: header, cookie:t", id="two places",
+    ),
+    pytest.param(
+        "tokens_multiple", lambda i: f"Cookie: t={i.token(aud='api')}\nCookie: a=b; t=c",
+        {"TOKEN_FROM": "cookie:t"}, [],
+        "credentials", False, "tokens at: cookie:t, cookie:t", id="two cookies",
+    ),
+    pytest.param(
+        "token_expired", lambda i: f"Authorization: Basic Zm9v\nCookie: t={i.token(exp=1)}",
+        {"TOKEN_FROM": "header,cookie:t"}, [],
+        "claims", False, "exp is", id="a cookie beside another scheme",
     ),
     pytest.param(
         "header_malformed", lambda _: "Basic Zm9vOmJhcg==", {}, [],
@@ -257,22 +287,35 @@ def test_a_revoked_token(explain: Explain, issuer: FakeIssuer, tmp_path: Path) -
         Revocations(RedisStore.from_url(server.url)).revoke_token(issuer.issuer, "a")
         exit_code, told = explain(issuer.token(aud="api", jti="a"), STORE=server.url)
         good, _ = explain(issuer.token(aud="api", jti="b"), STORE=server.url)
+        answer = answer_of(issuer.token(aud="api", jti="a"))
     finally:
         server.kill()
 
     assert (exit_code, told["code"], told["step"]) == (1, "token_revoked", "revocation")
+    assert answer == (told["status"], "token_revoked")
     assert told["signature_verified"]
     assert "jti is 'a'" in told["facts"]
     assert good == 0
 
 
 def test_no_code_is_without_a_case_and_a_remedy() -> None:
-    """The 14 of the table, and every other class; two tokens at once cannot be given here."""
+    """The 14 of the table, and every other class."""
     classes = {error.code for error in AuthError.__subclasses__() if hasattr(error, "code")}
     codes = {*errors.TOKEN_ERRORS, *classes}
 
+    assert len(codes) == len(errors.TOKEN_ERRORS) + len(AuthError.__subclasses__()) - 1
     assert set(REFUSAL_REMEDIES) == codes
-    assert {case.values[0] for case in CASES} | {"token_revoked"} == codes - {"tokens_multiple"}
+    assert {case.values[0] for case in CASES} | {"token_revoked"} == codes
+
+
+def test_no_failure_of_a_fetch_is_without_a_remedy() -> None:
+    """Each kind that FetchError names, and what can be wrong with a document or a file."""
+    kinds = re.search(r"a bounded label: ([a-z_,\s]+)\.", FetchError.__doc__ or "")
+    assert kinds is not None
+
+    assert set(FETCH_REMEDIES) == {*kinds[1].replace(",", "").split()} | {
+        "discovery", "document", "file"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -358,6 +401,31 @@ def test_a_check_of_the_apps_own(issuer: FakeIssuer) -> None:
     assert (found.step, found.verified) == ("checks", True)
 
 
+def environ_of(text: str) -> dict[str, str]:
+    """What a server would make of the request that brings what is pasted."""
+    scheme = "" if text.startswith("Basic") else "Bearer "
+    bare = {"HTTP_AUTHORIZATION": scheme + text.replace("\n", " ")} if text else {}
+    lines = re.findall(r"^(?:> )?([A-Z][a-z]+): (.*)$", text, re.MULTILINE)
+    found: dict[str, list[str]] = {}
+    for name, value in lines:
+        found.setdefault(f"HTTP_{name.upper()}", []).append(value)
+    return {key: "; ".join(values) for key, values in found.items()} if lines else bare
+
+
+def answer_of(text: str, path: str = "/", method: str = "GET") -> tuple[int, str]:
+    """Status and code of a real middleware's answer to the request."""
+    refused: list[Refused] = []
+
+    def note(event: Event) -> None:
+        refused.extend([event] if isinstance(event, Refused) else [])
+
+    guarded = JWTMiddleware(EchoApp(), on_event=note)
+    answer = Client(guarded, use_cookies=False).open(
+        path, method=method, environ_overrides=environ_of(text)
+    )
+    return answer.status_code, "".join(event.code for event in refused)
+
+
 @pytest.mark.parametrize(
     ("code", "make", "variables", "arguments"),
     [pytest.param(*case.values[:4], id=str(case.id)) for case in CASES],
@@ -365,7 +433,6 @@ def test_a_check_of_the_apps_own(issuer: FakeIssuer) -> None:
 def test_the_middleware_says_the_same(
     explain: Explain,
     issuer: FakeIssuer,
-    app: EchoApp,
     code: str,
     make: Make,
     variables: dict[str, str],
@@ -374,17 +441,34 @@ def test_the_middleware_says_the_same(
     """Status and code of the answer to the very request."""
     text = make(issuer)
     _, told = explain(text, *arguments, **variables)
-
     given = dict(zip(arguments[::2], arguments[1::2], strict=True))
-    bearer = text if text.startswith("Basic") else f"Bearer {text}" if text else ""
-    environ = {"HTTP_AUTHORIZATION": bearer.replace("\n", " ")} if text else {}
-    answer = Client(JWTMiddleware(app)).open(
-        given.get("--path", "/"),
-        method=given.get("--method", "GET").upper(),
-        environ_overrides=environ,
-    )
-    assert answer.status_code == told["status"]
-    assert (answer.get_json() or {}).get("code", code) == code
+    path, method = given.get("--path", "/"), given.get("--method", "GET").upper()
+
+    assert answer_of(text, path, method) == (told["status"], code)
+
+
+@pytest.mark.parametrize(
+    ("text", "method", "token_from", "accepted"),
+    [
+        ("> GET /x HTTP/1.1\n> Authorization: Bearer {}\n> \n", "GET", "header", True),
+        ("authorization: bearer {}\r\nhost: api.example\r\n", "GET", "header", True),
+        ("X-Token: {}", "GET", "header:X-Token", True),
+        ("Authorization: Bearer {}", "GET", "header:X-Token", False),
+        ("Cookie: a=b; t={}", "GET", "cookie:t", True),
+        ("Cookie: t={}\nSec-Fetch-Site: same-origin", "POST", "cookie:t", True),
+        ("Cookie: t={}\nSec-Fetch-Site: cross-site", "POST", "cookie:t", False),
+        ("Authorization: Basic Zm9v\nCookie: t={}", "GET", "header,cookie:t", True),
+    ],
+)
+def test_headers_stand_in_the_request_as_they_were_pasted(
+    explain: Explain, issuer: FakeIssuer, text: str, method: str, token_from: str, accepted: bool
+) -> None:
+    """A whole request from a browser or from curl -v, whatever the app looks for."""
+    pasted = text.format(issuer.token(aud="api"))
+    exit_code, told = explain(pasted, "--method", method, TOKEN_FROM=token_from)
+
+    assert (exit_code, told["accepted"]) == (int(not accepted), accepted)
+    assert told["steps"][1]["outcome"] == ("ok" if accepted else "fail")
 
 
 def test_a_token_on_the_command_line(

@@ -16,6 +16,8 @@ from jwt_wsgi.settings import Settings
 
 #: field-name ":" OWS field-value (RFC 9112 section 5); curl puts "> " before it.
 _HEADER: Final = re.compile(r"(?:> )?([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)")
+#: request-line (RFC 9112 section 3); what it asks for is said by flags.
+_REQUEST_LINE: Final = re.compile(r"(?:> )?[A-Z]+ \S+ HTTP/[0-9.]+")
 
 
 class Pasted(NamedTuple):
@@ -58,7 +60,8 @@ def pasted(settings: Settings, text: str, method: str, path: str) -> Pasted:
 
 def _headers(text: str) -> dict[str, str]:
     """Headers by their key in an environ; empty if there is a line that is none."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.strip("> \t\r\n").splitlines() if line.strip()]
+    lines = lines[1:] if lines and _REQUEST_LINE.fullmatch(lines[0]) else lines
     matches = [match for line in lines if (match := _HEADER.fullmatch(line))]
     found: dict[str, str] = {}
     for match in matches if len(matches) == len(lines) else ():

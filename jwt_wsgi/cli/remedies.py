@@ -61,6 +61,7 @@ FETCH_REMEDIES: Final[Mapping[str, str]] = {
     "redirect": "Redirects are not followed: set JWT_WSGI_JWKS_URI to where the keys are.",
     "too_big": "Is it a JWKS at all? JWT_WSGI_JWKS_MAX_BYTES is the limit.",
     "encoding": "Have the server answer uncompressed where nothing else is asked for.",
+    "broken": "It does not speak HTTP to the end: look at its address and at proxies in between.",
     "url": "Mend the URL; http off loopback needs JWT_WSGI_ALLOW_HTTP=true.",
     "discovery": "Set JWT_WSGI_JWKS_URI to where the keys are, if you know it.",
     "document": "Have the issuer publish a public signature key (jwt-wsgi keys lists them all).",

@@ -25,7 +25,6 @@ from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Rules
 from jwt_wsgi.rules import Token
 from jwt_wsgi.settings import Settings
-from jwt_wsgi.verifier import Verifier
 
 from .pasted import Pasted
 from .pasted import pasted
@@ -42,6 +41,8 @@ from .witness import Witness
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
     from _typeshed.wsgi import WSGIEnvironment
+
+    from jwt_wsgi.verifier import Verifier
 
 #: The straight line: each step, and what is asked there.
 STEPS: Final[Mapping[str, str]] = {
@@ -185,10 +186,9 @@ def _lines(step: str, says: Mapping[str, str], case: Case | None) -> Iterable[Li
 
 def _says(settings: Settings, witness: Witness, rule: Rule, request: Pasted) -> dict[str, str]:
     """What a step that was passed is told with; escaped, for it may not be verified."""
-    size = len(request.sent.rpartition(" ")[2])
-    place = (
-        f"{request.places[0]}, {size} characters" if witness.token is not None else "none is needed"
-    )
+    place = "none is needed"
+    if witness.token is not None:
+        place = f"{request.places[0]}, {len(witness.token)} characters"
     said = {"rule": _needs(rule), "credentials": place}
     token = _parsed(request.sent)
     trusted = _trusted(witness, token)

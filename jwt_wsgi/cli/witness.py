@@ -1,10 +1,13 @@
 """Stands in the place of a middleware's verifier, and notes how far a token came in it."""
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 from typing import Final
 
-from jwt_wsgi.claims import Claims
-from jwt_wsgi.verifier import Verifier
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jwt_wsgi.claims import Claims
+    from jwt_wsgi.verifier import Verifier
 
 #: Where the verifier's own part of the line ends for a code.
 _ENDS_AT: Final = {
@@ -24,13 +27,13 @@ _ADMITS_AT: Final = {"token_revoked": "revocation", "revocation_unavailable": "r
 class Witness:
     """The real verifier, and how far a token came in it."""
 
-    def __init__(self, verifier: Verifier) -> None:
+    def __init__(self, verifier: "Verifier") -> None:
         self._verifier, self.issuers = verifier, verifier.issuers
         #: What it was asked for, None if it was not.
         self.token: str | None = None
         self._ends: Callable[[str], str] = lambda _code: "credentials"
 
-    def verify(self, token: str) -> Claims:
+    def verify(self, token: str) -> "Claims":
         """As :meth:`Verifier.verify`."""
         self.token = token
         self._ends = lambda code: _ENDS_AT.get(code, "claims")
