@@ -21,8 +21,12 @@ EXIT_USAGE = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    return terminal.guarded(partial(_run, arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
-    return terminal.guarded(partial(options.run, options))
+    return int(options.run(options))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -48,7 +48,8 @@ def explain(
             code = main(["explain", *arguments, *flag])
             said = capsys.readouterr()
             assert said.err == ""
-            assert "\x1b" not in said.out
+            assert said.out.isascii()
+            assert all(line.isprintable() for line in said.out.split("\n"))
             assert_no_token(text, said.out)
         return code, json.loads(said.out)
 
@@ -296,6 +297,56 @@ def test_a_revoked_token(explain: Explain, issuer: FakeIssuer, tmp_path: Path) -
     assert told["signature_verified"]
     assert "jti is 'a'" in told["facts"]
     assert good == 0
+
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202e\ud800\r\n\x9b\"'<script>\0" + "x" * 5000
+
+
+@pytest.mark.parametrize(
+    ("header", "claims", "variables"),
+    [
+        ({"kid": HOSTILE[:200]}, {}, {}),
+        ({"typ": HOSTILE}, {}, {}),
+        ({"alg": HOSTILE}, {}, {}),
+        ({}, {"iss": HOSTILE}, {}),
+        ({}, {"iss": f"https://issuer.example{HOSTILE}"}, {}),
+        ({}, {"aud": HOSTILE}, {}),
+        ({}, {"aud": [HOSTILE, {HOSTILE: [HOSTILE]}, 5]}, {}),
+        ({}, {"exp": HOSTILE}, {}),
+        ({}, {"exp": -(2.0**52)}, {}),
+        ({}, {"nbf": 10**400}, {}),
+        ({}, {"cnf": {HOSTILE: HOSTILE}}, {}),
+        ({}, {"org": HOSTILE}, {"CLAIMS": "org=acme"}),
+        ({}, {f"acme{HOSTILE}"[:64]: 1}, {"REQUIRED_CLAIMS": "acme"}),
+        ({}, {"scope": HOSTILE}, {"REQUIRED_SCOPES": "read"}),
+        ({}, {"sub": HOSTILE}, {"CLAIM_HEADERS": "sub=X-U"}),
+    ],
+)
+def test_a_terminal_obeys_no_token(
+    explain: Explain,
+    issuer: FakeIssuer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    header: dict[str, Any],
+    claims: dict[str, Any],
+    variables: dict[str, str],
+) -> None:
+    """Whatever it holds is one escaped line of a bounded length."""
+    token = issuer.token(header=header, **{"aud": "api", **claims})
+    exit_code, _ = explain(token, **variables)
+    monkeypatch.setattr("sys.stdin", io.StringIO(token))
+    main(["explain", "--path", "/\x1b[2J"])
+    lines = capsys.readouterr().out.splitlines()
+
+    assert exit_code == 1
+    assert all(line.isascii() and line.isprintable() for line in lines)
+    assert max(map(len, lines)) < 700
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "Basic \x1b[2J", "\x1b: \x1b", "\0" * 99, ". . ."])
+def test_a_terminal_obeys_nothing_that_is_pasted(explain: Explain, text: str) -> None:
+    """Nor what is no token at all."""
+    assert explain(text)[0] == 1
 
 
 def test_no_code_is_without_a_case_and_a_remedy() -> None:

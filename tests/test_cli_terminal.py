@@ -3,15 +3,16 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from jwt_wsgi.__main__ import main
-from jwt_wsgi.cli.terminal import guarded
 from jwt_wsgi.testing import FakeIssuer
 
 COMMAND = [sys.executable, "-W", "error", "-m", "jwt_wsgi"]
@@ -89,18 +90,61 @@ def test_who_waits_is_told_what_for() -> None:
     assert f"asking '{url}' ..." in seen
 
 
-def test_a_reader_that_has_seen_enough(issuer: FakeIssuer) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["keys"], 1), (["doctor", "--json"], 1), (["--help"], 0)]
+)
+def test_a_reader_that_has_seen_enough(issuer: FakeIssuer, arguments: list[str], code: int) -> None:
     """No traceback."""
     running = subprocess.Popen(
-        [*COMMAND, "keys"], env=environment(issuer), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+        [*COMMAND, *arguments],
+        env=environment(issuer), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
     assert running.stdout is not None
     assert running.stderr is not None
     running.stdout.close()
 
     assert running.stderr.read() == b""
     running.stderr.close()
-    assert running.wait(20) == 1
+    assert running.wait(20) == code
+
+
+def test_input_without_an_end(issuer: FakeIssuer) -> None:
+    """A million characters are looked at, and refused in no time."""
+    with Path("/dev/zero").open("rb") as endless:
+        done = subprocess.run(
+            [*COMMAND, "explain"], stdin=endless, env=environment(issuer), text=True,
+            capture_output=True, timeout=30, check=False,
+        )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert len(done.stdout) < 2000
+    assert "token_malformed: 1000000 characters" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["explain", "doctor"])
+def test_ctrl_c(command: str) -> None:
+    """Exit code 130 and no traceback, at the prompt and while an issuer is waited for."""
+    with FakeIssuer().serve() as issuer, issuer.slow(20):
+        environ = {**os.environ, "JWT_WSGI_ISSUER": issuer.issuer, "TERM": "dumb"}
+        parent, child = pty.openpty()
+        running = subprocess.Popen(
+            [*COMMAND, command],
+            stdin=child, stdout=child, stderr=child, env=environ, start_new_session=True,
+        )  # fmt: skip
+        os.close(child)
+        seen = b""
+        while b"token (not shown)" not in seen and b"asking " not in seen:
+            seen += os.read(parent, 65536)
+        began = time.monotonic()
+        running.send_signal(signal.SIGINT)
+        code = running.wait(20)
+        with suppress(OSError):
+            seen += os.read(parent, 65536)
+        os.close(parent)
+
+    assert code == 130
+    assert time.monotonic() - began < 5
+    assert b"Traceback" not in seen
 
 
 def test_a_token_that_the_terminal_may_have_cut(
@@ -114,6 +158,21 @@ def test_a_token_that_the_terminal_may_have_cut(
     assert "a terminal cuts lines at 4095 characters" in capsys.readouterr().err
 
 
+def test_nothing_is_typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-D is no token."""
+
+    def end(_prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("getpass.getpass", end)
+
+    assert main(["explain", "--issuer", "https://i.example"]) == 1
+    assert "token_missing" in capsys.readouterr().out
+
+
 def test_input_that_is_no_text(issuer: FakeIssuer) -> None:
     """Bytes of a picture are no token, and no traceback."""
     done = subprocess.run(
@@ -122,15 +181,6 @@ def test_input_that_is_no_text(issuer: FakeIssuer) -> None:
     )  # fmt: skip
 
     assert (done.returncode, done.stderr) == (1, b"")
-
-
-def test_who_stops_it_sees_no_traceback() -> None:
-    """Ctrl-C is exit code 130, as shells have it."""
-
-    def run() -> int:
-        raise KeyboardInterrupt
-
-    assert guarded(run) == 130
 
 
 def test_a_terminal_without_signs(issuer: FakeIssuer) -> None:

@@ -29,6 +29,7 @@ from .walk import Walk
 from .walk import walk
 
 _STANDARD_INPUT: Final = "-"
+_MOST: Final = 1_000_000  # characters; no server takes headers of that size
 _TERMINAL_LINE: Final = 4095  # characters; a terminal cuts what is longer
 
 
@@ -80,10 +81,13 @@ def _read() -> str:
     """Standard input; from a terminal without echo, so that the token stays off the screen."""
     if not sys.stdin.isatty():
         try:
-            return sys.stdin.read(2_000_000)
+            return sys.stdin.read(_MOST)
         except UnicodeDecodeError:
             return "\ufffd"
-    text = getpass.getpass("token (not shown): ")
+    try:
+        text = getpass.getpass("token (not shown): ")
+    except EOFError:
+        return ""
     if len(text) >= _TERMINAL_LINE:
         note(f"note: a terminal cuts lines at {_TERMINAL_LINE} characters; pipe the token instead")
     return text

@@ -70,7 +70,8 @@ def judge(answer: Answer, header: str) -> Line:
     """What an answer says of the way that ``header`` took."""
     ours = {*TOKEN_ERRORS, KeysUnavailableError.code}
     if answer.code in ours or ("invalid_token" in answer.challenge and not answer.error):
-        return Line(OK, "app", f"{header} arrives: refused with {answer.code or 'invalid_token'}")
+        code = answer.code if answer.code in ours else "invalid_token"
+        return Line(OK, "app", f"{header} arrives: refused with {code}")
     if answer.status < 400:  # noqa: PLR2004
         return _not_refused(answer)
     if answer.error == MalformedHeaderError.error:

@@ -76,7 +76,10 @@ def load_settings(options: argparse.Namespace) -> Settings:
 def guarded(run: Callable[[], int]) -> int:
     """Run a command; a reader that has seen enough and Ctrl-C are no tracebacks."""
     try:
-        return run()
+        try:
+            return run()
+        finally:
+            sys.stdout.flush()  # now, and not when Python ends, which would tell of it
     except BrokenPipeError:
         # https://docs.python.org/3/library/signal.html#note-on-sigpipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
