@@ -183,4 +183,5 @@ def _clock(report: Report, leeway: float) -> Iterator[Line]:
         )
         yield Line(FAIL, "clock", f"{told}, more than the leeway of {duration(leeway)}", remedy)
     else:
-        yield Line(OK, "clock", told)
+        same = "the same as the issuer's, to the second"
+        yield Line(OK, "clock", same if abs(off) <= _CLOCK_SLACK else told)

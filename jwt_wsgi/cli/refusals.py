@@ -24,6 +24,8 @@ from .times import duration
 from .times import moment
 from .times import utc
 
+IN_THE_LOG: Final = "in the log: "
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -52,7 +54,7 @@ class Case:
 
 def facts(case: Case) -> list[str]:
     """What explains it, most telling first, and last what our log says of it."""
-    detail = [f"in the log: {case.error.detail}"] if case.error.detail else []
+    detail = [IN_THE_LOG + case.error.detail] if case.error.detail else []
     return [*_FACTS.get(case.error.code, _nothing)(case), *detail]
 
 

@@ -28,6 +28,7 @@ from jwt_wsgi.settings import Settings
 
 from .pasted import Pasted
 from .pasted import pasted
+from .refusals import IN_THE_LOG
 from .refusals import Case
 from .refusals import facts
 from .remedies import remedy
@@ -177,7 +178,8 @@ def _lines(step: str, says: Mapping[str, str], case: Case | None) -> Iterable[Li
     reached = names.index(step)
     for position, name in enumerate(names):
         if case is not None and position == reached:
-            yield Line(FAIL, name, ": ".join([case.error.code, *facts(case)][:2]))
+            why = [fact.removeprefix(IN_THE_LOG) for fact in facts(case)[:1]]
+            yield Line(FAIL, name, ": ".join([case.error.code, *why]))
         elif position <= reached:
             yield Line(OK, name, says.get(name, ""))
         else:
@@ -189,7 +191,8 @@ def _says(settings: Settings, witness: Witness, rule: Rule, request: Pasted) -> 
     place = "none is needed"
     if witness.token is not None:
         place = f"{request.places[0]}, {len(witness.token)} characters"
-    said = {"rule": _needs(rule), "credentials": place}
+    form = "a compact JWS; nothing in it is verified before its signature is"
+    said = {"rule": _needs(rule), "credentials": place, "form": form}
     token = _parsed(request.sent)
     trusted = _trusted(witness, token)
     if token is None or trusted is None:
@@ -198,7 +201,6 @@ def _says(settings: Settings, witness: Witness, rule: Rule, request: Pasted) -> 
     shown = {name: printable(header[name]) for name in ("alg", "kid", "typ") if name in header}
     expires = claims.get("exp")
     return said | {
-        "form": "a compact JWS; nothing in it is verified before its signature is",
         "issuer": f"iss {printable(trusted.identifier, 200)} is trusted",
         "header": ", ".join(f"{name} {value}" for name, value in shown.items()),
         "claims": moment("exp", expires, time.time()),
@@ -219,6 +221,8 @@ def _needs(rule: Rule) -> str:
         Token.REPORT: "a token is looked at, and everything passes",
         Token.IGNORED: "no token is looked at",
     }[Token(rule.token)]
-    if rule.scope:
-        told += f", with the scopes {' '.join(rule.scope)}"
+    if rule.scopes:
+        told += f", with the scopes {' '.join(sorted(rule.scopes))}"
+    if rule.any_scope:
+        told += f", with one of the scopes {' '.join(sorted(rule.any_scope))}"
     return f"{told} (rule {rule.path})"
