@@ -151,6 +151,18 @@ def test_a_slash_too_many_or_too_few(
     assert f"Set JWT_WSGI_ISSUER={named.format(url)!r}:" in told["issuer"][0][1]
 
 
+def test_what_is_meant_for_the_keys_goes_nowhere_else(doctor: Doctor, issuer: FakeIssuer) -> None:
+    """The issuer is asked how it is spelt, without the headers for the host of its keys."""
+    jwks = says("200 OK", json.dumps(issuer.jwks()).encode())
+    with fault_server(jwks) as keys, fault_server(says("404 No")) as named:
+        url = named.url.removesuffix("/jwks")
+        doctor(ISSUER=url, JWKS_URI=keys.url, JWKS_HEADERS="X-Key=hush")
+
+    assert "hush" in str(keys.heads)
+    assert named.heads
+    assert "hush" not in str(named.heads)
+
+
 def test_a_certificate_that_nobody_vouches_for(doctor: Doctor, tmp_path: Path) -> None:
     """OpenSSL's own words, and the variable for a CA of one's own, which mends it."""
     ca, context = certificates(tmp_path)
@@ -338,6 +350,11 @@ def test_an_app_that_lets_everything_through(
     ("answer", "outcome", "words"),
     [
         (Answer(401, "", "", 'Bearer realm="x", error="invalid_token"', ""), "ok", "arrives"),
+        (
+            Answer(401, "", "\x1b[2J", 'Bearer error="invalid_token"', ""),
+            "ok",
+            "arrives: refused with invalid_token",
+        ),
         (Answer(401, "", "", 'Bearer realm="x"', ""), "fail", "does not arrive"),
         (Answer(401, "", "", "Basic", ""), "fail", "not the middleware's"),
         (Answer(503, "Keys unavailable", "keys_unavailable", "", ""), "ok", "keys_unavailable"),

@@ -506,6 +506,8 @@ def test_the_middleware_says_the_same(
         ("X-Token: {}", "GET", "header:X-Token", True),
         ("Authorization: Bearer {}", "GET", "header:X-Token", False),
         ("Cookie: a=b; t={}", "GET", "cookie:t", True),
+        ("Cookie: a=b\nCookie: t={}", "GET", "cookie:t", True),
+        ("Authorization: Bearer {}\nAuthorization: Bearer x", "GET", "header", False),
         ("Cookie: t={}\nSec-Fetch-Site: same-origin", "POST", "cookie:t", True),
         ("Cookie: t={}\nSec-Fetch-Site: cross-site", "POST", "cookie:t", False),
         ("Authorization: Basic Zm9v\nCookie: t={}", "GET", "header,cookie:t", True),

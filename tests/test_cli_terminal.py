@@ -90,14 +90,13 @@ def test_who_waits_is_told_what_for() -> None:
     assert f"asking '{url}' ..." in seen
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"), [(["keys"], 1), (["doctor", "--json"], 1), (["--help"], 0)]
-)
-def test_a_reader_that_has_seen_enough(issuer: FakeIssuer, arguments: list[str], code: int) -> None:
+@pytest.mark.parametrize("arguments", [["keys"], ["doctor", "--json"], ["--help"]])
+def test_a_reader_that_has_seen_enough(issuer: FakeIssuer, arguments: list[str]) -> None:
     """No traceback."""
     running = subprocess.Popen(
         [*COMMAND, *arguments],
-        env=environment(issuer), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=environment(issuer, PYTHONUNBUFFERED=""),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert running.stdout is not None
     assert running.stderr is not None
@@ -105,7 +104,7 @@ def test_a_reader_that_has_seen_enough(issuer: FakeIssuer, arguments: list[str],
 
     assert running.stderr.read() == b""
     running.stderr.close()
-    assert running.wait(20) == code
+    assert running.wait(20) == 1
 
 
 def test_input_without_an_end(issuer: FakeIssuer) -> None:
@@ -128,7 +127,7 @@ def test_ctrl_c(command: str) -> None:
         environ = {**os.environ, "JWT_WSGI_ISSUER": issuer.issuer, "TERM": "dumb"}
         parent, child = pty.openpty()
         running = subprocess.Popen(
-            [*COMMAND, command],
+            [sys.executable, "-m", "jwt_wsgi", command],  # a socket is left open, which -W tells
             stdin=child, stdout=child, stderr=child, env=environ, start_new_session=True,
         )  # fmt: skip
         os.close(child)
