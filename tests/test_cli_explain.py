@@ -85,6 +85,7 @@ RULES = json.dumps(
 )
 
 Make = Callable[[FakeIssuer], str]
+SIGNS = FakeIssuer().jwks()["keys"][0]
 
 CASES = [
     pytest.param(
@@ -178,6 +179,10 @@ CASES = [
         "claims", False, "nbf is in 1 h", id="nbf",
     ),
     pytest.param(
+        "token_not_yet_valid", lambda i: i.token(aud="api", nbf=1_800_000_000_000), {}, [],
+        "claims", False, "are these milliseconds?", id="milliseconds",
+    ),
+    pytest.param(
         "token_too_old", lambda i: i.token(iat=time.time() - 700), {"MAX_TOKEN_AGE": "5m"}, [],
         "claims", False, "iat is 11 min 40 s ago", id="old",
     ),
@@ -205,6 +210,11 @@ CASES = [
     pytest.param(
         "key_not_found", lambda i: i.token(aud="api", header={"kid": "key-9"}), {}, [],
         "key", False, "published: 'key-1'", id="kid",
+    ),
+    pytest.param(
+        "key_not_found", lambda i: i.token(aud="api", header={"kid": "enc"}),
+        {"JWKS": json.dumps({"keys": [SIGNS, {**SIGNS, "kid": "enc", "use": "enc"}]})}, [],
+        "key", False, "skipped: 'enc', its use is not sig", id="skipped",
     ),
     pytest.param(
         "signature_invalid", lambda i: tampered(i.token(aud="api")), {}, [],

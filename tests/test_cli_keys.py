@@ -140,6 +140,25 @@ def test_sets_that_are_no_document_any_more(keys: Keys, issuer: FakeIssuer) -> N
     assert report["keys"][0]["crv"] == "Ed25519"
 
 
+def test_a_file_that_is_configured(keys: Keys, issuer: FakeIssuer, tmp_path: Path) -> None:
+    """By its path."""
+    file = tmp_path / "jwks.json"
+    file.write_text(json.dumps(issuer.jwks()))
+    code, report = keys(ISSUER=issuer.issuer, JWKS_FILE=str(file))
+
+    assert (code, report["source"], report["keys"][0]["kid"]) == (0, str(file), "key-1")
+
+
+def test_a_file_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The app would not start with it."""
+    monkeypatch.setenv("JWT_WSGI_JWKS_FILE", str(tmp_path))
+
+    assert main(["keys", "--issuer", "https://i.example"]) == 2
+    assert str(tmp_path) in capsys.readouterr().err
+
+
 def test_one_pem(keys: Keys, issuer: FakeIssuer) -> None:
     """A key for tokens of any kid."""
     pem = (

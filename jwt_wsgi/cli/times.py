@@ -1,6 +1,7 @@
 """Times and durations for people."""
 
-import time
+from datetime import UTC
+from datetime import datetime
 from typing import Any
 
 from jwt_wsgi.claims import MAX_DATE
@@ -23,11 +24,11 @@ def moment(name: str, value: Any, now: float) -> str:
     told = f"{duration(now - value)} ago" if value <= now else f"in {duration(value - now)}"
     try:
         when = utc(value)
-    except (OverflowError, ValueError, OSError):
+    except (OverflowError, ValueError):
         when = "no date at all; are these milliseconds?"
     return f"{name} is {told} ({when})"
 
 
 def utc(seconds: float) -> str:
-    """ISO 8601."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    """ISO 8601. Raises ValueError or OverflowError beyond the year 9999."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
