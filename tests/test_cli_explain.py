@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -575,3 +576,75 @@ def test_a_path_is_a_path(capsys: pytest.CaptureFixture[str]) -> None:
     """A URL is none."""
     assert main(["explain", "x", "--issuer", "https://i.example", "--path", "https://x/"]) == 2
     assert "--path" in capsys.readouterr().err
+
+
+APP = """
+from werkzeug.middleware.proxy_fix import ProxyFix
+from jwt_wsgi import JWTMiddleware
+
+def bare(environ, start_response):
+    return []
+
+def tired(claims, now):
+    return claims["sub"] != "tired"
+
+guarded = JWTMiddleware(bare, issuer="https://issuer.example", jwks={jwks}, checks=[tired])
+behind = ProxyFix(guarded)
+
+class Flask:
+    wsgi_app = guarded
+
+def factory():
+    return Flask()
+
+def broken():
+    raise LookupError("no such \x1b[2J")
+"""
+
+
+@pytest.mark.parametrize("name", ["guarded", "behind", "factory()"])
+def test_the_settings_of_an_app(
+    issuer: FakeIssuer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    """What it gives by keyword, its own checks too, through the layers around it."""
+    (tmp_path / "of_an_app.py").write_text(APP.replace("{jwks}", repr(issuer.jwks())))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    told = []
+    for sub in ("ada", "tired"):
+        monkeypatch.setattr("sys.stdin", io.StringIO(issuer.token(sub=sub)))
+        code = main(["explain", "--app", f"of_an_app:{name}", "--json"])
+        told.append((code, json.loads(capsys.readouterr().out)["step"]))
+
+    assert told == [(0, "access"), (1, "checks")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["of_an_app:bare"], "there is no JWTMiddleware in it"),
+        (["of_an_app:nothing"], "it cannot be imported"),
+        (["no_such_module:app"], "it cannot be imported"),
+        (["of_an_app:broken()"], "no such \\x1b[2J"),
+        (["of_an_app:guarded", "--issuer", "https://i.example"], "give no others"),
+    ],
+)
+def test_an_app_without_settings(
+    issuer: FakeIssuer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    why: str,
+) -> None:
+    """Exit code 2, whatever the app raises."""
+    (tmp_path / "of_an_app.py").write_text(APP.replace("{jwks}", repr(issuer.jwks())))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+
+    assert main(["explain", "x", "--app", *arguments]) == 2
+    assert why in capsys.readouterr().err

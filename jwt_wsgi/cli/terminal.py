@@ -8,12 +8,17 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from typing import Final
 from typing import NamedTuple
 from typing import TextIO
 
+from werkzeug.utils import import_string
+
 from jwt_wsgi.errors import ConfigurationError
+from jwt_wsgi.errors import printable
+from jwt_wsgi.middleware import JWTMiddleware
 from jwt_wsgi.settings import Settings
 
 EXIT_FINE: Final = 0
@@ -29,6 +34,7 @@ NONE: Final = "-"
 
 _COLOURS: Final = {OK: "32", WARN: "33", FAIL: "1;31", NONE: "2"}  # ECMA-48 section 8.3.117
 _NAME_WIDTH: Final = 13
+_MOST_LAYERS: Final = 32  # of WSGI middleware around ours
 
 
 class Line(NamedTuple):
@@ -45,7 +51,12 @@ def add_settings_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "settings",
         "JWT_WSGI_ISSUER and so on are read as the middleware reads them; what an app gives it by"
-        " keyword is not known here. These come before the environment:",
+        " keyword is known with --app only. The others come before the environment:",
+    )
+    group.add_argument(
+        "--app",
+        metavar="MODULE:APP",
+        help="import the app and take the settings of its JWTMiddleware (MODULE:factory() calls)",
     )
     group.add_argument("--issuer", metavar="URL", help="trust this issuer")
     group.add_argument("--audience", metavar="AUD", help="accepted aud; several with commas")
@@ -67,10 +78,34 @@ def load_settings(options: argparse.Namespace) -> Settings:
         "audience": options.audience,
         "jwks_uri": options.jwks_uri,
     }
-    settings = Settings.load(flags)
+    if options.app and any(flags.values()):
+        raise ConfigurationError(["--app: its settings are taken as they are; give no others"])
+    settings = app_settings(options.app) if options.app else Settings.load(flags)
     if not settings.issuers:
         raise ConfigurationError(["issuer: each request brings it here; give --issuer"])
     return replace(settings, settings_from_request=False)
+
+
+def app_settings(spec: str) -> Settings:
+    """Return the settings of the JWTMiddleware in an app, which is imported as gunicorn would.
+
+    Raises :class:`ConfigurationError`, whatever the app raises.
+    """
+    name = spec.removesuffix("()")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = import_string(name)
+        found = found() if name != spec else found
+    except ConfigurationError:
+        raise
+    except Exception as error:  # the app's own, of whatever kind
+        told = f"{printable(spec, 200)}: it cannot be imported: {printable(str(error), 200)}"
+        raise ConfigurationError([f"--app: {told} ({type(error).__name__})"]) from error
+    for _ in range(_MOST_LAYERS):
+        if isinstance(found, JWTMiddleware):
+            return found.settings
+        found = getattr(found, "wsgi_app", None) or getattr(found, "app", None)
+    raise ConfigurationError([f"--app: {printable(spec, 200)}: there is no JWTMiddleware in it"])
 
 
 def guarded(run: Callable[[], int]) -> int:
