@@ -1,13 +1,19 @@
 """The command line: ``python -m jwt_wsgi`` or ``jwt-wsgi``. Each command is a module's function.
 
-Exit codes: 0 fine, 1 refused, 2 usage.
+Exit codes: 0 fine, 1 refused or failed, 2 usage or a wrong configuration.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 
-from . import revoke
+from .cli import doctor
+from .cli import explain
+from .cli import keys
+from .cli import mint
+from .cli import revoke
+from .cli import terminal
 
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
@@ -15,9 +21,12 @@ EXIT_USAGE = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    return terminal.guarded(partial(_run, arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
-    code: int = options.run(options)
-    return code
+    return int(options.run(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         " minute; exit code 1 if a claim does not hold",
     )
     demo.set_defaults(run=_demo)
-    revoke.add_command(commands)
+    for command in (explain, doctor, keys, mint, revoke):
+        command.add_command(commands)
     return parser
 
 

@@ -79,6 +79,17 @@ def trusted(settings: Settings, issuer: Issuer, *, emit: Emit) -> TrustedIssuer:
     )
 
 
+def fetcher(own: Settings) -> HTTPFetch:
+    """How the documents of an issuer are fetched; ``own``: the settings as they are for it."""
+    return HTTPFetch(
+        max_bytes=own.jwks_max_bytes,
+        verify=own.jwks_verify or True,
+        cert=own.jwks_cert,
+        headers=own.jwks_headers or {},
+        allow_http=own.allow_http,
+    )
+
+
 def metadata(settings: Settings) -> Metadata | None:
     """The RFC 9728 document, if there is a resource; an issuer that a function names is not in it.
 
@@ -105,13 +116,7 @@ def _keys(own: Settings, identifier: str, emit: Emit) -> KeySource:
     return RemoteKeys(
         identifier,
         jwks_uri=own.jwks_uri,
-        fetch=HTTPFetch(
-            max_bytes=own.jwks_max_bytes,
-            verify=own.jwks_verify or True,
-            cert=own.jwks_cert,
-            headers=own.jwks_headers or {},
-            allow_http=own.allow_http,
-        ),
+        fetch=fetcher(own),
         policy=own.policy,
         emit=emit,
         leeway=own.leeway,

@@ -34,6 +34,7 @@ from typing import Unpack
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric import ed448
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -43,13 +44,14 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from joserfc import jwk
 
 from . import current
+from . import jose
 from .claims import Claims
 from .injection import Injection
-from .jose import ALGORITHMS
 from .middleware import JWTMiddleware
 from .settings import Options
 from .terms import Issuer
 from .terms import IssuerOptions
+from .values import read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,9 +72,9 @@ _CURVES: Final = {
 class _SigningKey:
     """A private key and how it signs; the counterpart of one row of ``jose.ALGORITHMS``."""
 
-    def __init__(self, algorithm: str, kid: str) -> None:
+    def __init__(self, algorithm: str, kid: str, private: object = None) -> None:
         self.algorithm, self.kid = algorithm, kid
-        self.private: Any = _generate(algorithm)
+        self.private: Any = _generate(algorithm) if private is None else private
 
     def sign(self, data: bytes) -> bytes:
         """Sign ``data`` as RFC 7518 section 3 and RFC 8037 say."""
@@ -112,6 +114,28 @@ def _generate(algorithm: str) -> object:
     return rsa.generate_private_key(65537, 2048)
 
 
+def _read_private(text: str, algorithm: str) -> object:
+    if algorithm.startswith("HS"):
+        secret = read_secret(text)
+        if len(secret) < jose.SECRET_SIZES[algorithm]:
+            raise ValueError(f"{algorithm} needs {jose.SECRET_SIZES[algorithm]} bytes at least")
+        return secret
+    try:
+        if text.lstrip().startswith("{"):
+            private: Any = jwk.import_key(json.loads(text)).private_key
+        else:
+            private = serialization.load_pem_private_key(text.encode(), None)
+        key = jose.import_jwk(_SigningKey(algorithm, "", private).jwk())
+    except Exception as error:
+        raise ValueError(
+            f"it is no private key for {algorithm} ({type(error).__name__})"
+        ) from error
+    row = jose.ALGORITHMS[algorithm]
+    if (key.kty, key.crv) != (row.kty, row.crv):
+        raise ValueError(f"it is no key for {algorithm}, but {key.kty} {key.crv}".rstrip())
+    return private
+
+
 class FakeIssuer:
     """An issuer of tokens for tests. Nothing needs to be said; everything can be.
 
@@ -123,8 +147,8 @@ class FakeIssuer:
     def __init__(
         self, issuer: str | None = None, *, algorithm: str = "EdDSA", **claims: object
     ) -> None:
-        if algorithm not in ALGORITHMS:
-            raise ValueError(f"algorithm: {algorithm!r}: give one of {', '.join(ALGORITHMS)}")
+        if algorithm not in jose.ALGORITHMS:
+            raise ValueError(f"algorithm: {algorithm!r}: give one of {', '.join(jose.ALGORITHMS)}")
         self._named = issuer
         self._claims = claims
         self.algorithm = algorithm
@@ -171,6 +195,24 @@ class FakeIssuer:
         self._number += 1
         key = _SigningKey(self.algorithm, f"key-{self._number}")
         self._keys = [key, *self._keys] if keep else [key]
+
+    def load_key(self, text: str) -> None:
+        """Sign with this key from now on, and publish no other: a private PEM or JWK, or a secret.
+
+        Raises :class:`ValueError` if it is none, or none for the algorithm.
+        """
+        self._number += 1
+        private = _read_private(text, self.algorithm)
+        self._keys = [_SigningKey(self.algorithm, f"key-{self._number}", private)]
+
+    @property
+    def private_key(self) -> str:
+        """The key that signs now, as :meth:`load_key` takes it: PEM (PKCS 8), or the secret."""
+        if self.algorithm.startswith("HS"):
+            return self.secret
+        form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        private = self._keys[0].private
+        return bytes(private.private_bytes(*form, serialization.NoEncryption())).decode()
 
     def jwks(self) -> dict[str, Any]:
         """The public keys, the current one first (RFC 7517 section 5)."""

@@ -46,8 +46,26 @@ TOWER = [
     "pytest_plugin",
     "demo",
     "outage",
-    "revoke",
     "__main__",
+]
+#: What only the commands use, a tower of its own on top of ours; `__main__` calls it.
+CLI = [
+    "terminal",
+    "times",
+    "thumbprint",
+    "key_report",
+    "remedies",
+    "refusals",
+    "pasted",
+    "witness",
+    "walk",
+    "explain",
+    "live_check",
+    "checks",
+    "doctor",
+    "keys",
+    "mint",
+    "revoke",
 ]
 #: Modules that never see a request.
 CORE = TOWER[: TOWER.index("bearer")]
@@ -122,16 +140,31 @@ def test_every_module_has_its_place_in_the_tower() -> None:
     modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "wsgi"}
     contrib = {path.stem for path in (PACKAGE / "contrib").glob("*.py")} - {"__init__"}
 
+    commands = {path.stem for path in (PACKAGE / "cli").glob("*.py")} - {"__init__"}
+
     assert modules == set(TOWER)
     assert contrib == CONTRIB.keys()
+    assert commands == set(CLI)
 
 
 @pytest.mark.parametrize("module", TOWER)
 def test_a_module_imports_only_from_above(module: str) -> None:
     """The tower has one direction."""
     own = {name.lstrip(".") for name in imports_of(module) if name.startswith(".")}
+    own -= {"cli"} if module == "__main__" else set()
 
     assert own <= set(TOWER[: TOWER.index(module)])
+
+
+@pytest.mark.parametrize("module", CLI)
+def test_a_command_imports_only_from_above(module: str) -> None:
+    """Of its own folder what stands before it, else the tower."""
+    found = imports_of(f"cli/{module}")
+    siblings = {name.lstrip(".") for name in found if name.startswith(".")}
+    own = {name.removeprefix("jwt_wsgi.") for name in found if name.startswith("jwt_wsgi.")}
+
+    assert siblings <= set(CLI[: CLI.index(module)])
+    assert own <= set(TOWER[: TOWER.index("demo")])
 
 
 @pytest.mark.parametrize("module", CONTRIB)
@@ -147,12 +180,13 @@ def test_contrib_knows_its_own_framework_only(module: str) -> None:
     assert "authlib.jose" not in found  # it warns, and goes away
 
 
-@pytest.mark.parametrize("module", TOWER)
+@pytest.mark.parametrize("module", [*TOWER, *(f"cli/{name}" for name in CLI)])
 def test_the_tower_does_without_contrib(module: str) -> None:
-    """A framework or a client library is imported by its users only."""
+    """A framework or a client library is imported by its users only, the commands by one module."""
     found = imports_of(module)
 
     assert not {name for name in found if "contrib" in name.split(".")}
+    assert module == "__main__" or not {name for name in found if "cli" in name.split(".")}
     assert not {name for name in found if name.partition(".")[0] in EXTRAS}
 
 
@@ -192,7 +226,7 @@ def test_no_framework_needs_to_be_installed() -> None:
     assert run.returncode == 0, run.stderr
 
 
-@pytest.mark.parametrize("module", TOWER)
+@pytest.mark.parametrize("module", [*TOWER, *(f"cli/{name}" for name in CLI)])
 def test_one_module_each_knows_a_library(module: str) -> None:
     """joserfc and cryptography are jose's, requests and urllib3 fetch's, authlib.jose nobody's.
 

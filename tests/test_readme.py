@@ -151,7 +151,7 @@ def test_the_table_of_the_test_kit_says_what_works() -> None:
 
 def test_the_curls_answer_as_shown() -> None:
     """The two of the first screen, against the demo's app under gunicorn."""
-    (shown,) = blocks("console")
+    shown = blocks("console")[0]
     commands = re.findall(r"^\$ (curl .*)\n(.*)$", shown, re.MULTILINE)
     with FakeIssuer().serve() as issuer:
         env = {"JWT_WSGI_APP": "jwt_wsgi.demo:echo", "JWT_WSGI_ISSUER": issuer.issuer}
@@ -172,6 +172,24 @@ def test_the_curls_answer_as_shown() -> None:
     assert (told["message"], told["user"]["sub"]) == ("Access granted", "demo")
     assert start.startswith('{"message": "Access granted", "user": {')
     assert end == "}}"
+
+
+def test_the_commands_say_what_is_shown(tmp_path: Path) -> None:
+    """As a reader would type them; … stands for whatever comes there."""
+    (shown,) = [code for mark, _, code in BLOCKS if mark == "command-line"]
+    command = tmp_path / "jwt-wsgi"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m jwt_wsgi "$@"\n')
+    command.chmod(0o755)
+    typed = "\n".join(re.findall(r"^\$ (.*)$", shown, re.MULTILINE))
+    ran = subprocess.run(
+        ["sh", "-c", typed], cwd=tmp_path, text=True, timeout=30, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    said = re.sub(r"^\$ .*\n", "", shown, flags=re.MULTILINE)
+
+    assert ran.returncode == 1
+    assert re.fullmatch(re.escape(said).replace("…", ".*?"), ran.stdout, re.DOTALL), ran.stdout
 
 
 def test_the_gunicorn_lines_serve(tmp_path: Path) -> None:

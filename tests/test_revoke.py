@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from jwt_wsgi.__main__ import main
+from jwt_wsgi.cli.revoke import date
+from jwt_wsgi.cli.revoke import named_store
+from jwt_wsgi.cli.revoke import told
 from jwt_wsgi.contrib.redis import RedisStore
 from jwt_wsgi.revocation import Entry
-from jwt_wsgi.revoke import date
-from jwt_wsgi.revoke import named_store
-from jwt_wsgi.revoke import told
 
 STORE = ["--store", "redis://127.0.0.1:1"]
 

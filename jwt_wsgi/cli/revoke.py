@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 from typing import Final
 
-from .errors import printable
-from .revocation import CLAIMS
-from .revocation import LIFETIME
-from .revocation import Entry
-from .revocation import Revocations
-from .store import Store
-from .store import store_of
-from .values import read_seconds
+from jwt_wsgi.errors import printable
+from jwt_wsgi.revocation import CLAIMS
+from jwt_wsgi.revocation import LIFETIME
+from jwt_wsgi.revocation import Entry
+from jwt_wsgi.revocation import Revocations
+from jwt_wsgi.store import Store
+from jwt_wsgi.store import store_of
+from jwt_wsgi.values import read_seconds
 
 EXIT_REFUSED: Final = 1
 EXIT_USAGE: Final = 2

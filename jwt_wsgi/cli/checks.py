@@ -1,0 +1,187 @@
+"""What ``jwt-wsgi doctor`` looks at: one line a check, with its remedy."""
+
+import ssl
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from jwt_wsgi import assembly
+from jwt_wsgi import jose
+from jwt_wsgi.errors import RevocationUnavailableError
+from jwt_wsgi.errors import printable
+from jwt_wsgi.revocation import Revocations
+from jwt_wsgi.settings import Settings
+from jwt_wsgi.store import Store
+from jwt_wsgi.terms import Issuer
+
+from .key_report import Report
+from .key_report import of_url
+from .key_report import report_of
+from .live_check import live_check
+from .remedies import FETCH_REMEDIES
+from .remedies import remedy
+from .terminal import FAIL
+from .terminal import NONE
+from .terminal import OK
+from .terminal import WARN
+from .terminal import Line
+from .terminal import progress
+from .times import duration
+
+_CLOCK_SLACK: Final = 1.0  # a Date has whole seconds (RFC 9110 section 5.6.7)
+
+
+def examine(
+    settings: Settings, unknown: list[str], url: str | None, *, quiet: bool
+) -> Iterator[Line]:
+    """Make every check, one after the other; ``quiet``: tell no progress."""
+    issuers = ", ".join(printable(issuer.identifier, 200) for issuer in settings.issuers)
+    yield Line(OK, "settings", f"they load; issuer {issuers}")
+    yield from (_unknown(message) for message in unknown)
+    if settings.store is not None:
+        yield _store(settings.store)
+    for issuer in settings.issuers:
+        if len(settings.issuers) > 1:
+            yield Line(NONE, "issuer", printable(issuer.identifier, 200))
+        yield _audience(settings, issuer)
+        progress(f"asking {printable(issuer.identifier, 200)} ...", as_json=quiet)
+        yield from _keys(settings, issuer)
+    if url is None:
+        yield Line(
+            NONE,
+            "app",
+            "not asked",
+            "jwt-wsgi doctor --url URL sends it a made-up token and sees whether that"
+            " arrives (mod_wsgi without WSGIPassAuthorization swallows it)",
+        )
+    else:
+        progress("asking the app ...", as_json=quiet)
+        yield live_check(url, settings.token_from[0])
+
+
+def _unknown(message: str) -> Line:
+    return Line(WARN, "settings", message, "Unset it, or look its name up in the README.")
+
+
+def _store(store: Store) -> Line:
+    """Ask it what it is asked for a token, with the middleware's own time-out."""
+    try:
+        Revocations(store).is_revoked({"iss": "https://doctor.invalid", "jti": "doctor"})
+    except RevocationUnavailableError as error:
+        return Line(FAIL, "store", f"it does not answer ({error.detail})", remedy(error.code))
+    return Line(OK, "store", "it answers")
+
+
+def _audience(settings: Settings, issuer: Issuer) -> Line:
+    accepted = settings.for_issuer(issuer).accepted_audience
+    if not accepted:
+        return Line(
+            WARN,
+            "audience",
+            "not set: a token with aud is refused, one without is accepted, whatever API of"
+            f" {printable(issuer.identifier, 200)} it was made for",
+            "Set JWT_WSGI_AUDIENCE to the value this API is known by at the issuer.",
+        )
+    if "*" in accepted:
+        told = "*: a token that was made for another API is accepted here, too"
+        return Line(WARN, "audience", told, "Set JWT_WSGI_AUDIENCE to this API's own value.")
+    return Line(OK, "audience", ", ".join(printable(value, 200) for value in accepted[:10]))
+
+
+def _keys(settings: Settings, issuer: Issuer) -> Iterator[Line]:
+    report = report_of(settings, issuer)
+    named = _metadata_issuer(report)
+    if named is not None and named != report.issuer:
+        yield _other_issuer(report.issuer, named)
+    elif report.problem:
+        yield Line(
+            FAIL, "keys", f"{report.source}: {_why(report)}", FETCH_REMEDIES.get(report.kind, "")
+        )
+    else:
+        by = f" (found by {report.found_by})" if report.found_by else ""
+        yield Line(OK, "keys", f"{len(report.used)} usable, from {report.source}{by}")
+    if report.found_by == "jwks_uri":
+        yield from _slash(settings, issuer)
+    yield from _skipped(report)
+    yield from _clock(report, settings.for_issuer(issuer).leeway)
+
+
+def _slash(settings: Settings, issuer: Issuer) -> Iterator[Line]:
+    """Where nothing is discovered, a wrong slash shows in every token only; so look here.
+
+    Whatever was meant for the host of ``jwks_uri``, a secret header perhaps, is not sent.
+    """
+    own, name = settings.for_issuer(issuer), issuer.identifier
+    bare = replace(assembly.fetcher(own), headers={}, cert=None)
+    named = _metadata_issuer(of_url(name, own, bare, None, ()))
+    if named is not None and named != name and named.rstrip("/") == name.rstrip("/"):
+        yield _other_issuer(name, named)
+
+
+def _why(report: Report) -> str:
+    """The problem, with OpenSSL's own words for it where they are (they name no secret)."""
+    error: BaseException | None = report.cause
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__context__
+    verdict = f" ({printable(error.verify_message, 120)[1:-1]})" if error is not None else ""
+    return report.problem + verdict
+
+
+def _metadata_issuer(report: Report) -> str | None:
+    """Return what the last metadata document that was read calls itself."""
+    for body in reversed([*report.documents.values()]):
+        try:
+            metadata = jose.json_object(body)
+        except ValueError:
+            continue
+        if "keys" not in metadata and isinstance(metadata.get("issuer"), str):
+            return str(metadata["issuer"])
+    return None
+
+
+def _other_issuer(configured: str, named: str) -> Line:
+    ours, theirs = printable(configured, 200), printable(named, 200)
+    if configured.rstrip("/") == named.rstrip("/"):
+        return Line(
+            FAIL,
+            "issuer",
+            f"slash mismatch: configured is {ours}, its metadata says {theirs}",
+            f"Set JWT_WSGI_ISSUER={theirs}: tokens carry it like that, byte for byte.",
+        )
+    return Line(
+        FAIL,
+        "issuer",
+        f"the metadata at {ours} is that of {theirs}",
+        "Set JWT_WSGI_ISSUER to that if you trust who it is, or JWT_WSGI_JWKS_URI to skip"
+        " discovery.",
+    )
+
+
+def _skipped(report: Report) -> Iterator[Line]:
+    for row in report.rows:
+        if row.private:
+            yield Line(
+                FAIL,
+                "private key",
+                f"{row.kid or '(without kid)'} is published with its private part: anybody can"
+                " sign as the issuer",
+                "Have the issuer withdraw it and sign with a new key, now; it is not used here.",
+            )
+        elif row.reason:
+            told = f"{row.kid or '(without kid)'} is skipped: {row.reason}"
+            yield Line(WARN, "key", told, "Nothing to do, unless tokens are signed with it.")
+
+
+def _clock(report: Report, leeway: float) -> Iterator[Line]:
+    if report.date is None:
+        return
+    off = report.asked - report.date
+    told = f"{duration(off)} {'ahead of' if off > 0 else 'behind'} the issuer's"
+    if abs(off) > max(leeway, _CLOCK_SLACK):
+        remedy = (
+            "Mend the clock that is wrong (NTP): good tokens are refused, or old ones accepted."
+        )
+        yield Line(FAIL, "clock", f"{told}, more than the leeway of {duration(leeway)}", remedy)
+    else:
+        same = "the same as the issuer's, to the second"
+        yield Line(OK, "clock", same if abs(off) <= _CLOCK_SLACK else told)

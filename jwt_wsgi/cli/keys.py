@@ -1,0 +1,121 @@
+"""``python -m jwt_wsgi keys``: which keys would be used, and why one is skipped."""
+
+import argparse
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from jwt_wsgi import assembly
+from jwt_wsgi import jose
+from jwt_wsgi.errors import ConfigurationError
+from jwt_wsgi.errors import printable
+from jwt_wsgi.fetch import Fetched
+from jwt_wsgi.fetch import FetchError
+from jwt_wsgi.settings import PREFIX
+from jwt_wsgi.settings import Settings
+from jwt_wsgi.terms import Issuer
+
+from .key_report import Report
+from .key_report import of_file
+from .key_report import of_url
+from .key_report import report_of
+from .terminal import EXIT_FINE
+from .terminal import EXIT_REFUSED
+from .terminal import FAIL
+from .terminal import add_json_flag
+from .terminal import add_settings_flags
+from .terminal import complain
+from .terminal import load_settings
+from .terminal import painted
+from .terminal import progress
+from .terminal import say
+from .terminal import show_json
+from .terminal import show_table
+
+#: Settings that go with a URL nobody has configured; its headers and certificates do not.
+_FETCHING: Final = ("JWKS_VERIFY", "JWKS_TIMEOUT", "JWKS_MAX_BYTES", "JWKS_MAX_KEYS", "ALLOW_HTTP")
+
+
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add ``keys`` to the command line."""
+    parser = commands.add_parser(
+        "keys",
+        help="which keys would be used, and why one is skipped",
+        description="List the keys of every configured issuer, or of ISSUER, a JWKS URL or a"
+        " file: which are used and why one is skipped. Exit code 1 if an issuer has no usable key.",
+        epilog="example: jwt-wsgi keys https://issuer.example    (a URL that is not configured"
+        " gets no headers and no client certificate of yours)",
+    )
+    parser.add_argument("source", nargs="?", metavar="ISSUER|URL|FILE")
+    add_settings_flags(parser)
+    add_json_flag(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """List the keys; exit code 0 if every issuer has one to use."""
+    try:
+        reports = list(_reports(options))
+    except ConfigurationError as error:
+        return complain("keys", error.problems, as_json=options.json)
+    if options.json:
+        show_json([report.as_json() for report in reports])
+    else:
+        for report in reports:
+            _show(report)
+    usable = all(report.used and not report.problem for report in reports)
+    return EXIT_FINE if usable else EXIT_REFUSED
+
+
+def _reports(options: argparse.Namespace) -> Iterable[Report]:
+    # os.path: a URL that is too long for a name is no file, and no error either.
+    if options.source is not None and os.path.isfile(options.source):  # noqa: PTH113
+        return [of_file(options.source, Path(options.source), jose.DEFAULT_ALGORITHMS)]
+    if options.source is not None:
+        return [_named(options)]
+    settings = load_settings(options)
+    return [_asked(settings, issuer, options) for issuer in settings.issuers]
+
+
+def _asked(settings: Settings, issuer: Issuer, options: argparse.Namespace) -> Report:
+    progress(f"asking {printable(issuer.identifier, 200)} ...", as_json=options.json)
+    return report_of(settings, issuer)
+
+
+def _named(options: argparse.Namespace) -> Report:
+    """Return what ISSUER or URL has, on the terms it is configured with, if it is."""
+    try:
+        settings = load_settings(options)
+    except ConfigurationError:
+        settings = None
+    for issuer in settings.issuers if settings else ():
+        if issuer.identifier == options.source:
+            return _asked(settings, issuer, options)  # type: ignore[arg-type]  # it has issuers
+    return _stranger(options)
+
+
+def _stranger(options: argparse.Namespace) -> Report:
+    """Look at an address that nobody has configured: a JWKS if it answers with one."""
+    names = {PREFIX + name + end for name in _FETCHING for end in ("", "_FILE")}
+    environ = {name: text for name, text in os.environ.items() if name in names}
+    own = Settings.load({"issuer": "https://issuer.invalid"}, environ=environ)
+    fetch, name = assembly.fetcher(own), options.source
+    progress(f"asking {printable(name, 200)} ...", as_json=options.json)
+    try:
+        answer = fetch(name, etag=None, no_cache=True, timeout=own.jwks_timeout)
+        is_jwks = isinstance(answer, Fetched) and "keys" in jose.json_object(answer.body)
+    except (FetchError, ValueError):
+        is_jwks = False
+    return of_url(name, own, fetch, name if is_jwks else None, jose.DEFAULT_ALGORITHMS)
+
+
+def _show(report: Report) -> None:
+    by = f" (found by {report.found_by})" if report.found_by else ""
+    used = f"{len(report.used)} of {len(report.rows)} keys used"
+    say(f"{printable(report.issuer, 200)}: {used}, from {report.source}{by}")
+    if report.problem:
+        say(f"  {painted('problem', FAIL)}: {report.problem}")
+    if report.rows:
+        heads = ("kid", "kty", "crv", "alg", "use", "thumbprint", "used")
+        show_table(heads, [(*row[:6], row.reason or "yes") for row in report.rows])

@@ -1,0 +1,248 @@
+"""For every reason to refuse: what explains it.
+
+The verdict is the middleware's own; nothing here decides anything. What is told of a token is
+as much as explains its refusal, escaped, and not verified unless its signature was.
+"""
+
+import difflib
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from typing import Final
+
+from jwt_wsgi import claims as claims_
+from jwt_wsgi import jose
+from jwt_wsgi.errors import AuthError
+from jwt_wsgi.errors import printable
+from jwt_wsgi.issuer import TrustedIssuer
+from jwt_wsgi.rules import Rule
+from jwt_wsgi.settings import Settings
+
+from .times import duration
+from .times import moment
+from .times import utc
+
+IN_THE_LOG: Final = "in the log: "
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All there is to explain one refusal from. ``settings`` as they are for the issuer, if known.
+
+    ``sent``: the credentials as they were given, ``places``: where. ``now``: seconds since 1970.
+    """
+
+    error: AuthError
+    settings: Settings
+    rule: Rule
+    sent: str
+    places: tuple[str, ...]
+    token: jose.UnverifiedToken | None
+    issuer: TrustedIssuer | None
+    now: float
+
+    def claim(self, name: str) -> Any:
+        """A claim; None without a token."""
+        return self.token.claims.get(name) if self.token else None
+
+    def header(self, name: str) -> Any:
+        """A member of the JOSE header; None without a token."""
+        return self.token.header.get(name) if self.token else None
+
+
+def facts(case: Case) -> list[str]:
+    """What explains it, most telling first, and last what our log says of it."""
+    detail = [IN_THE_LOG + case.error.detail] if case.error.detail else []
+    return [*_FACTS.get(case.error.code, _nothing)(case), *detail]
+
+
+def _missing_token(case: Case) -> Iterator[str]:
+    yield f"looked for at: {', '.join(case.settings.token_from)}"
+    if case.places:  # a cookie, or credentials of another scheme beside it
+        yield f"something is at {case.places[0]}, but not for this request: it is of another scheme"
+        yield "or a cookie that the page of another site may have sent (Sec-Fetch-Site, Origin)"
+
+
+def _several(case: Case) -> Iterator[str]:
+    yield f"tokens at: {', '.join(case.places)}"
+
+
+def _nothing(_case: Case) -> Iterator[str]:
+    yield from ()
+
+
+_SCHEMES: Final = frozenset(["basic", "digest", "dpop", "negotiate", "jwt", "token", "apikey"])
+
+
+def _malformed_header(case: Case) -> Iterator[str]:
+    scheme, *pieces = case.sent.split()
+    if scheme.lower() in _SCHEMES:
+        yield f"the scheme is {scheme}, which is another one than Bearer"
+    if scheme.lower() == "bearer" and len(pieces) != 1:
+        told = "wrapped when it was copied?" if pieces else "forgotten?"
+        yield f"{len(pieces)} pieces after Bearer; was it {told}"
+    if any(sign in case.sent for sign in "\"'<>{}[]"):
+        yield "it holds quotes or brackets; were they copied along with it?"
+
+
+def _malformed(case: Case) -> Iterator[str]:
+    token = case.sent.split()[-1]
+    parts = token.count(".") + 1
+    kinds = {1: "an opaque token, no JWT?", 2: "was it cut when it was copied?"} | {
+        5: "an encrypted JWT (JWE), which only its recipient can read?"
+    }
+    told = "1 part" if parts == 1 else f"{parts} parts"
+    yield f"{len(token)} characters in {told}" + (f": {kinds[parts]}" if parts in kinds else "")
+
+
+def _issuer(case: Case) -> Iterator[str]:
+    iss = case.claim("iss")
+    yield f"the token's iss is {_shown(iss)}"
+    known = [issuer.identifier for issuer in case.settings.issuers]
+    yield f"configured: {', '.join(printable(name, 200) for name in known[:10])}"
+    near = difflib.get_close_matches(iss[:500], known, n=1) if isinstance(iss, str) else []
+    if near:
+        yield f"nearest: {printable(near[0], 200)}{_difference(str(iss), near[0])}"
+
+
+def _difference(iss: str, near: str) -> str:
+    if iss.rstrip("/") == near.rstrip("/"):
+        return ", which differs in its final slash only"
+    if iss.lower() == near.lower():
+        return ", which differs in upper and lower case only"
+    same = next((i for i, (a, b) in enumerate(zip(iss, near, strict=False)) if a != b), -1)
+    return f", which differs from character {same + 1} on" if same >= 0 else ""
+
+
+def _algorithm(case: Case) -> Iterator[str]:
+    yield f"the token's alg is {_shown(case.header('alg'))}"
+
+
+def _type(case: Case) -> Iterator[str]:
+    yield f"the token's typ is {_shown(case.header('typ'))}"
+
+
+_TIMES: Final = {
+    "token_expired": ("exp", "iat"),
+    "token_not_yet_valid": ("nbf", "iat", "exp"),
+    "token_too_old": ("iat",),
+}
+
+
+def _times(case: Case) -> Iterator[str]:
+    for name in _TIMES[case.error.code]:
+        if case.claim(name) is not None:
+            yield moment(name, case.claim(name), case.now)
+    yield f"our clock says {utc(case.now)}, the leeway is {duration(case.settings.leeway)}"
+    if case.error.code == "token_too_old":
+        yield f"max_token_age is {duration(case.settings.max_token_age or 0)}"
+
+
+def _audience(case: Case) -> Iterator[str]:
+    yield f"the token's aud is {_shown(case.claim('aud'))}"
+    ours = case.settings.accepted_audience
+    yield (
+        f"ours: {', '.join(printable(aud, 200) for aud in ours[:10])}"
+        if ours
+        else ("no audience is configured, so a token for somebody (aud) is not for us")
+    )
+
+
+def _missing(case: Case) -> Iterator[str]:
+    name = case.error.detail.removesuffix(" is missing")
+    names = list(case.token.claims)[:200] if case.token else []
+    if near := difflib.get_close_matches(name, names, n=1):
+        yield f"the token has {printable(near[0])}"
+
+
+def _invalid(case: Case) -> Iterator[str]:
+    for name, accepted in (case.settings.claims or {}).items():
+        found = claims_.find(case.token.claims if case.token else {}, name)
+        if found is not None and not claims_.has_one_of(found, accepted):
+            wanted = ", ".join(printable(value) for value in accepted[:10])
+            yield f"{name} is {_shown(found)}; accepted: {wanted}"
+
+
+def _key(case: Case) -> Iterator[str]:
+    kid, alg = case.header("kid"), case.header("alg")
+    yield f"the token names kid {_shown(kid)}, alg {_shown(alg)}"
+    current = getattr(case.issuer.keys, "current", None) if case.issuer else None
+    keyset = current() if current else None
+    if keyset is None:
+        return
+    yield f"published: {', '.join(map(printable, keyset.kids[:20])) or 'keys without kid only'}"
+    if fits := [name for name in jose.ALGORITHMS if keyset.find(_asked(kid, name))]:
+        yield f"such a key is there for {', '.join(fits)}"
+    for dropped in keyset.unusable()[:5]:
+        yield f"skipped: {dropped.kid}, {dropped.reason}"
+
+
+def _asked(kid: object, alg: str) -> dict[str, Any]:
+    return {"alg": alg} if kid is None else {"alg": alg, "kid": kid}
+
+
+def _bound(case: Case) -> Iterator[str]:
+    cnf = case.claim("cnf")
+    names = ", ".join(printable(name) for name in list(cnf)[:5]) if isinstance(cnf, dict) else "?"
+    yield f"the token's cnf has {names} (jkt: DPoP, x5t#S256: mutual TLS)"
+
+
+def _revoked(case: Case) -> Iterator[str]:
+    for name in ("jti", "sub", "sid"):
+        if case.claim(name) is not None:
+            yield f"{name} is {_shown(case.claim(name))}"
+
+
+def _scope(case: Case) -> Iterator[str]:
+    rule, claims = case.rule, case.token.claims if case.token else {}
+    if rule.scopes:
+        yield f"the rule needs all of: {' '.join(sorted(rule.scopes))}"
+    if rule.any_scope:
+        yield f"the rule needs one of: {' '.join(sorted(rule.any_scope))}"
+    if rule.scopes or rule.any_scope:
+        granted = sorted(claims_.scopes(claims))
+        yield f"the token has: {printable(' '.join(granted), 200) if granted else 'no scope'}"
+    for name, values in rule.claims.items():
+        if not claims_.has_one_of(found := claims_.find(claims, name), values):
+            wanted = ", ".join(printable(value) for value in list(values)[:10])
+            yield f"{name} is {_shown(found)}; the rule needs: {wanted}"
+
+
+def _step_up(case: Case) -> Iterator[str]:
+    if case.rule.acr_values:
+        wanted = " ".join(sorted(case.rule.acr_values))
+        yield f"the token's acr is {_shown(case.claim('acr'))}; the rule needs one of: {wanted}"
+    if case.rule.max_age is not None:
+        login = case.claim("auth_time")
+        told = moment("auth_time", login, case.now)
+        yield "the token has no auth_time" if login is None else told
+        yield f"the rule needs a login of the last {duration(case.rule.max_age)}"
+
+
+def _shown(value: object) -> str:
+    return "missing" if value is None else printable(value, 200)
+
+
+_FACTS: Final[Mapping[str, Callable[[Case], Iterator[str]]]] = {
+    "token_missing": _missing_token,
+    "tokens_multiple": _several,
+    "header_malformed": _malformed_header,
+    "token_malformed": _malformed,
+    "issuer_not_trusted": _issuer,
+    "algorithm_not_allowed": _algorithm,
+    "token_type_not_allowed": _type,
+    "token_expired": _times,
+    "token_not_yet_valid": _times,
+    "token_too_old": _times,
+    "audience_mismatch": _audience,
+    "claim_missing": _missing,
+    "claim_invalid": _invalid,
+    "key_not_found": _key,
+    "signature_invalid": _key,
+    "token_bound": _bound,
+    "token_revoked": _revoked,
+    "insufficient_scope": _scope,
+    "insufficient_user_authentication": _step_up,
+}

@@ -1,0 +1,31 @@
+"""The name of a key that is made of the key itself (RFC 7638)."""
+
+import base64
+import hashlib
+import json
+from binascii import Error as Base64Error
+from collections.abc import Mapping
+from typing import Any
+from typing import Final
+
+from jwt_wsgi import jose
+
+#: What makes up the thumbprint of a public key (RFC 7638 section 3.2, RFC 8037 section 2).
+_THUMBPRINT: Final[Mapping[str, tuple[str, ...]]] = {
+    "EC": ("crv", "kty", "x", "y"),
+    "OKP": ("crv", "kty", "x"),
+    "RSA": ("e", "kty", "n"),
+}
+
+
+def thumbprint(jwk: Mapping[str, Any]) -> str:
+    """The SHA-256 thumbprint of RFC 7638, or a certificate's SHA-256; empty if there is neither."""
+    names = _THUMBPRINT.get(jwk["kty"], ()) if isinstance(jwk.get("kty"), str) else ()
+    if names and all(isinstance(jwk.get(name), str) for name in names):
+        text = json.dumps({name: jwk[name] for name in names}, separators=(",", ":"))
+        digest = hashlib.sha256(text.encode()).digest()
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    try:
+        return "x5c:" + jose.digest(base64.b64decode(jwk["x5c"][0]))
+    except (LookupError, TypeError, Base64Error, ValueError):
+        return ""

@@ -1,0 +1,34 @@
+"""Times and durations for people."""
+
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+
+from jwt_wsgi.claims import MAX_DATE
+
+
+def duration(seconds: float) -> str:
+    """For people: the two largest units."""
+    left, told = round(abs(seconds)), []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        if left >= size:
+            told.append(f"{left // size} {unit}")
+            left %= size
+    return " ".join(told[:2]) or "0 s"
+
+
+def moment(name: str, value: Any, now: float) -> str:
+    """A NumericDate for people: how long ago or ahead, and when that is."""
+    if not isinstance(value, int | float) or not abs(value) < MAX_DATE:
+        return f"{name} is no date"
+    told = f"{duration(now - value)} ago" if value <= now else f"in {duration(value - now)}"
+    try:
+        when = utc(value)
+    except (OverflowError, ValueError):
+        when = "no date at all; are these milliseconds?"
+    return f"{name} is {told} ({when})"
+
+
+def utc(seconds: float) -> str:
+    """ISO 8601. Raises ValueError or OverflowError beyond the year 9999."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

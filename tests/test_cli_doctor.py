@@ -1,0 +1,410 @@
+"""`jwt-wsgi doctor`: what may be wrong with an issuer, the way to it, and the way to the app."""
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import EchoApp
+from fault_issuer import fault_server
+from fault_issuer import says
+from test_contrib_redis import Server
+from test_fetch import certificates
+from werkzeug.serving import make_server
+
+from jwt_wsgi import JWTMiddleware
+from jwt_wsgi.__main__ import main
+from jwt_wsgi.cli.live_check import Answer
+from jwt_wsgi.cli.live_check import judge
+from jwt_wsgi.testing import FakeIssuer
+
+Doctor = Callable[..., tuple[int, dict[str, list[tuple[str, str]]]]]
+
+
+@pytest.fixture
+def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Doctor:
+    """Run the command; returns the exit code and, by name, each check's outcome and words."""
+
+    def run(*arguments: str, **variables: str) -> tuple[int, dict[str, list[tuple[str, str]]]]:
+        for name, value in variables.items():
+            monkeypatch.setenv(f"JWT_WSGI_{name}", value)
+        code = main(["doctor", *arguments, "--json"])
+        told: dict[str, list[tuple[str, str]]] = {}
+        for check in json.loads(capsys.readouterr().out)["checks"]:
+            assert check["remedy"] or check["outcome"] in ("ok", "-") or code == 2, check
+            said = f"{check['says']} -> {check['remedy']}"
+            told.setdefault(check["name"], []).append((check["outcome"], said))
+        return code, told
+
+    return run
+
+
+@contextmanager
+def issuer_of(documents: Callable[[str], dict[str, Any]], **headers: str) -> Iterator[str]:
+    """An issuer that serves just these documents, by path; yields its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            document = documents(url).get(self.path)
+            body = json.dumps(document).encode()
+            self.send_response_only(404 if document is None else 200)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield url
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def serving(jwks: dict[str, Any], issuer: str = "") -> Callable[[str], dict[str, Any]]:
+    """Discovery and this JWKS; ``issuer``: what the metadata says, with the URL at its {}."""
+
+    def documents(url: str) -> dict[str, Any]:
+        named = (issuer or "{}").format(url)
+        metadata = {"issuer": named, "jwks_uri": f"{url}/jwks"}
+        return {"/.well-known/openid-configuration": metadata, "/jwks": jwks}
+
+    return documents
+
+
+def test_nothing_is_wrong(doctor: Doctor) -> None:
+    """Exit code 0, and every check says what it found."""
+    with FakeIssuer().serve() as issuer:
+        code, told = doctor(ISSUER=issuer.issuer, AUDIENCE="api")
+
+    assert code == 0
+    outcomes = {name: [outcome for outcome, _ in lines] for name, lines in told.items()}
+    assert outcomes == {
+        "settings": ["ok"], "audience": ["ok"], "keys": ["ok"], "clock": ["ok"], "app": ["-"]
+    }  # fmt: skip
+    assert "1 usable" in told["keys"][0][1]
+    assert "found by OpenID Connect discovery" in told["keys"][0][1]
+
+
+def test_an_issuer_that_nobody_answers_for(doctor: Doctor) -> None:
+    """Its trouble is named."""
+    code, told = doctor(ISSUER="http://127.0.0.1:1")
+
+    assert (code, told["keys"][0][0]) == (1, "fail")
+    assert "connect" in told["keys"][0][1]
+
+
+def test_an_outage(doctor: Doctor) -> None:
+    """A status that is no answer."""
+    with FakeIssuer().serve() as issuer, issuer.outage():
+        code, told = doctor(ISSUER=issuer.issuer)
+
+    assert code == 1
+    assert "status 500 in discovery" in told["keys"][0][1]
+
+
+def test_an_issuer_that_is_too_slow(doctor: Doctor) -> None:
+    """No longer is waited than the middleware would."""
+    with FakeIssuer().serve() as issuer, issuer.slow(1.0):
+        code, told = doctor(ISSUER=issuer.issuer, JWKS_TIMEOUT="0.2")
+
+    assert code == 1
+    assert "timeout" in told["keys"][0][1]
+
+
+def test_metadata_of_another_issuer(doctor: Doctor, issuer: FakeIssuer) -> None:
+    """Both names are told."""
+    with issuer_of(serving(issuer.jwks(), "https://evil.example")) as url:
+        code, told = doctor(ISSUER=url)
+
+    assert code == 1
+    assert f"the metadata at {url!r} is that of 'https://evil.example'" in told["issuer"][0][1]
+
+
+@pytest.mark.parametrize("jwks_uri", ["", "/jwks"])
+@pytest.mark.parametrize(("configured", "named"), [("", "{}/"), ("/", "{}")])
+def test_a_slash_too_many_or_too_few(
+    doctor: Doctor, issuer: FakeIssuer, configured: str, named: str, jwks_uri: str
+) -> None:
+    """The right spelling is told, whether the keys are discovered or not."""
+    with issuer_of(serving(issuer.jwks(), named)) as url:
+        uri = {"JWKS_URI": url + jwks_uri} if jwks_uri else {}
+        code, told = doctor(ISSUER=url + configured, **uri)
+
+    assert code == 1
+    assert "slash mismatch" in told["issuer"][0][1]
+    assert f"Set JWT_WSGI_ISSUER={named.format(url)!r}:" in told["issuer"][0][1]
+
+
+def test_what_is_meant_for_the_keys_goes_nowhere_else(doctor: Doctor, issuer: FakeIssuer) -> None:
+    """The issuer is asked how it is spelt, without the headers for the host of its keys."""
+    jwks = says("200 OK", json.dumps(issuer.jwks()).encode())
+    with fault_server(jwks) as keys, fault_server(says("404 No")) as named:
+        url = named.url.removesuffix("/jwks")
+        doctor(ISSUER=url, JWKS_URI=keys.url, JWKS_HEADERS="X-Key=hush")
+
+    assert "hush" in str(keys.heads)
+    assert named.heads
+    assert "hush" not in str(named.heads)
+
+
+def test_a_certificate_that_nobody_vouches_for(doctor: Doctor, tmp_path: Path) -> None:
+    """OpenSSL's own words, and the variable for a CA of one's own, which mends it."""
+    ca, context = certificates(tmp_path)
+    with fault_server(says("404 Not Found"), context) as server:
+        url = server.url.removesuffix("/jwks")
+        code, told = doctor(ISSUER=url)
+        _, trusting = doctor(ISSUER=url, JWKS_VERIFY=str(ca))
+
+    assert code == 1
+    said = told["keys"][0][1]
+    assert "tls:" in said
+    assert "certificate" in said
+    assert "JWT_WSGI_JWKS_VERIFY" in said
+    assert "no metadata" in trusting["keys"][0][1]
+
+
+def test_a_private_key_is_published(doctor: Doctor, issuer: FakeIssuer) -> None:
+    """It fails though the other key is good, and the private part is not printed."""
+    private = {**issuer.jwks()["keys"][0], "kid": "leaked", "d": "c2VjcmV0LXBhcnQ"}
+    with issuer_of(serving({"keys": [private, *issuer.jwks()["keys"]]})) as url:
+        code, told = doctor(ISSUER=url)
+
+    assert (code, told["keys"][0][0], told["private key"][0][0]) == (1, "ok", "fail")
+    assert "leaked" in told["private key"][0][1]
+    assert "c2VjcmV0" not in str(told)
+
+
+def test_no_key_is_usable(doctor: Doctor, issuer: FakeIssuer) -> None:
+    """Each key is told with its reason."""
+    encrypts = {**issuer.jwks()["keys"][0], "use": "enc"}
+    with issuer_of(serving({"keys": [encrypts]})) as url:
+        code, told = doctor(ISSUER=url)
+
+    assert code == 1
+    assert "no usable key" in told["keys"][0][1]
+    assert "its use is not sig" in told["key"][0][1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "outcome", "words"),
+    [(-120, "fail", "ahead of"), (120, "fail", "behind"), (-10, "ok", "")],
+)
+def test_clocks_that_differ(
+    doctor: Doctor, issuer: FakeIssuer, seconds: int, outcome: str, words: str
+) -> None:
+    """By more than the leeway of 30 s is too much; the direction is told."""
+    date = formatdate(time.time() + seconds, usegmt=True)
+    with issuer_of(serving(issuer.jwks()), Date=date) as url:
+        code, told = doctor(ISSUER=url)
+
+    assert (code, told["clock"][0][0]) == (int(outcome == "fail"), outcome)
+    assert words in told["clock"][0][1]
+
+
+def test_what_is_unset_or_unknown_is_a_warning(doctor: Doctor, issuer: FakeIssuer) -> None:
+    """No audience, all audiences, and a variable of another version; exit code 0."""
+    jwks = json.dumps(issuer.jwks())
+    code, told = doctor(ISSUER=issuer.issuer, JWKS=jwks, SHINY="1")
+    _, everybody = doctor(AUDIENCE="*")
+
+    assert code == 0
+    assert [outcome for outcome, _ in told["settings"]] == ["ok", "warn"]
+    assert "'JWT_WSGI_SHINY' is set" in told["settings"][1][1]
+    assert told["audience"][0][0] == everybody["audience"][0][0] == "warn"
+    assert "not set" in told["audience"][0][1]
+
+
+def test_a_store_that_does_not_answer(doctor: Doctor, issuer: FakeIssuer) -> None:
+    """Every token would be a 503."""
+    jwks = json.dumps(issuer.jwks())
+    code, told = doctor(ISSUER=issuer.issuer, JWKS=jwks, STORE="redis://127.0.0.1:1")
+
+    assert (code, told["store"][0][0]) == (1, "fail")
+    assert "ConnectionError" in told["store"][0][1]
+
+
+def test_a_store_that_answers(doctor: Doctor, issuer: FakeIssuer, tmp_path: Path) -> None:
+    """It is asked for a token that nobody has."""
+    server = Server(tmp_path)
+    try:
+        jwks = json.dumps(issuer.jwks())
+        code, told = doctor(ISSUER=issuer.issuer, JWKS=jwks, STORE=server.url)
+    finally:
+        server.kill()
+
+    assert (code, told["store"][0][0]) == (0, "ok")
+
+
+def test_several_issuers(doctor: Doctor) -> None:
+    """Each is looked at for itself; one that is down does not hide the other."""
+    with FakeIssuer().serve() as good, FakeIssuer().serve() as bad, bad.outage():
+        urls = [good.issuer, bad.issuer]
+        code, told = doctor(ISSUER=json.dumps([{"issuer": url} for url in urls]))
+
+    assert code == 1
+    assert [outcome for outcome, _ in told["keys"]] == ["ok", "fail"]
+    assert [url in said for url, (_, said) in zip(urls, told["issuer"], strict=True)] == [True] * 2
+
+
+def test_a_configuration_that_does_not_load(doctor: Doctor) -> None:
+    """Exit code 2 and every problem."""
+    code, told = doctor(LEEWAY="soon", ISSUR="x")
+
+    assert code == 2
+    assert [outcome for outcome, _ in told["settings"]] == ["fail"] * 3
+    assert "did you mean JWT_WSGI_ISSUER?" in told["settings"][0][1]
+
+
+# --- The running app ---------------------------------------------------------------------------
+
+
+@contextmanager
+def running(app: Any) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, app, threaded=False)
+    server.log = lambda *_: None  # type: ignore[method-assign]
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/orders?x=1"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def swallowing(app: Any) -> Any:
+    """As mod_wsgi without WSGIPassAuthorization."""
+
+    def wrapped(environ: Any, start_response: Any) -> Any:
+        environ.pop("HTTP_AUTHORIZATION", None)
+        return app(environ, start_response)
+
+    return wrapped
+
+
+def mangling(app: Any) -> Any:
+    def wrapped(environ: Any, start_response: Any) -> Any:
+        environ["HTTP_AUTHORIZATION"] = "Basic Zm9v"
+        return app(environ, start_response)
+
+    return wrapped
+
+
+@pytest.mark.parametrize("details", [True, False])
+@pytest.mark.parametrize(
+    ("between", "outcome", "words"),
+    [
+        pytest.param(lambda app: app, "ok", "refused with issuer_not_trusted", id="through"),
+        pytest.param(swallowing, "fail", "WSGIPassAuthorization On", id="swallowed"),
+        pytest.param(mangling, "fail", "arrives changed", id="changed"),
+    ],
+)
+def test_the_way_to_the_app(
+    doctor: Doctor,
+    app: EchoApp,
+    issuer: FakeIssuer,
+    between: Any,
+    outcome: str,
+    words: str,
+    details: bool,
+) -> None:
+    """A made-up token that is refused as one has come all the way."""
+    guarded = issuer.protect(app, error_details=details)
+    with running(between(guarded)) as url:
+        code, told = doctor("--url", url, ISSUER=issuer.issuer, JWKS=json.dumps(issuer.jwks()))
+
+    assert (code, told["app"][0][0]) == (int(outcome == "fail"), outcome)
+    assert words in told["app"][0][1]
+
+
+@pytest.mark.parametrize("place", ["header:X-Token", "cookie:token"])
+def test_the_way_of_another_header(
+    doctor: Doctor, app: EchoApp, issuer: FakeIssuer, place: str
+) -> None:
+    """The token goes where the app looks for it."""
+    with running(issuer.protect(app, token_from=place)) as url:
+        _, told = doctor(
+            "--url", url, ISSUER=issuer.issuer, JWKS=json.dumps(issuer.jwks()), TOKEN_FROM=place
+        )
+
+    assert told["app"][0][0] == "ok"
+
+
+def test_an_app_that_lets_everything_through(
+    doctor: Doctor, app: EchoApp, issuer: FakeIssuer
+) -> None:
+    """Without the middleware, or on a public path; and the configuration may be elsewhere."""
+    public = JWTMiddleware(app, issuer="https://i.example", public_paths=["/orders"])
+    with running(public) as url:
+        code, told = doctor("--url", url)
+
+    assert (code, told["app"][0][0]) == (2, "fail")
+    assert "a made-up token is let through" in told["app"][0][1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "words"),
+    [
+        (Answer(401, "", "", 'Bearer realm="x", error="invalid_token"', ""), "ok", "arrives"),
+        (
+            Answer(401, "", "\x1b[2J", 'Bearer error="invalid_token"', ""),
+            "ok",
+            "arrives: refused with invalid_token",
+        ),
+        (Answer(401, "", "", 'Bearer realm="x"', ""), "fail", "does not arrive"),
+        (Answer(401, "", "", "Basic", ""), "fail", "not the middleware's"),
+        (Answer(503, "Keys unavailable", "keys_unavailable", "", ""), "ok", "keys_unavailable"),
+        (Answer(502, "", "", "", ""), "fail", "502"),
+        (Answer(301, "", "", "", "https://x/\x1b"), "warn", "a redirect to 'https://x/\\x1b'"),
+    ],
+)
+def test_what_an_answer_means(answer: Answer, outcome: str, words: str) -> None:
+    """With a responder of the app's own the challenge says enough."""
+    line = judge(answer, "Authorization")
+
+    assert line.outcome == outcome
+    assert words in line.says
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "ftp://x/", "http://127.0.0.1:x/", "x"])
+def test_an_app_that_cannot_be_asked(doctor: Doctor, url: str) -> None:
+    """No traceback."""
+    _, told = doctor("--url", url)
+
+    assert told["app"][0][0] == "fail"
+    assert "cannot be asked" in told["app"][0][1]
+
+
+def test_an_app_behind_a_bad_certificate(doctor: Doctor, tmp_path: Path) -> None:
+    """OpenSSL's own words."""
+    _, context = certificates(tmp_path)
+    with fault_server(says("200 OK"), context) as server:
+        _, told = doctor("--url", server.url)
+
+    assert told["app"][0][0] == "fail"
+    assert "certificate" in told["app"][0][1]
+
+
+def test_an_answer_of_any_size_and_kind(doctor: Doctor) -> None:
+    """No more than 64 KiB of it is read, and it need not be JSON."""
+    with fault_server(says("401 No", base64.b64encode(b"x" * 100_000))) as server:
+        _, told = doctor("--url", server.url)
+
+    assert "not the middleware's" in told["app"][0][1]

@@ -1,0 +1,226 @@
+"""`jwt-wsgi keys`: each key with its name and thumbprint, and the reason why one is skipped."""
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from fault_issuer import fault_server
+from fault_issuer import says
+from test_cli_doctor import issuer_of
+from test_cli_doctor import serving
+from test_keys import certificate
+
+from jwt_wsgi import jose
+from jwt_wsgi.__main__ import main
+from jwt_wsgi.cli.thumbprint import thumbprint
+from jwt_wsgi.testing import FakeIssuer
+
+Keys = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Keys:
+    """Run the command; returns the exit code and the first report."""
+
+    def run(*arguments: str, **variables: str) -> tuple[int, Any]:
+        for name, value in variables.items():
+            monkeypatch.setenv(f"JWT_WSGI_{name}", value)
+        code = main(["keys", *arguments, "--json"])
+        return code, json.loads(capsys.readouterr().out)[0]
+
+    return run
+
+
+def test_thumbprints_of_the_rfcs() -> None:
+    """RFC 7638 section 3.1 and RFC 8037 appendix A.3."""
+    rsa = {
+        "kty": "RSA",
+        "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tS"
+        "oc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0"
+        "_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4"
+        "vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+        "e": "AQAB",
+        "alg": "RS256",
+    }
+    okp = {"crv": "Ed25519", "kty": "OKP", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+
+    assert thumbprint(rsa) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+    assert thumbprint(okp) == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+    assert thumbprint({"kty": "oct", "k": "c2VjcmV0"}) == ""
+
+
+def test_every_reason_to_skip_a_key(keys: Keys) -> None:
+    """A document of good and bad members: the good are used, each bad one says why."""
+    good, (rsa,) = FakeIssuer().jwks()["keys"][0], FakeIssuer(algorithm="RS256").jwks()["keys"]
+    bad: dict[str, Any] = {
+        "it is no JSON object": "text",
+        "it holds a private or secret key": {**good, "d": "c2VjcmV0"},
+        "its kty is none that verifies tokens": {"kty": "oct", "kid": "o"},
+        "its use is not sig": {**good, "use": "enc"},
+        "its key_ops do not hold verify": {**good, "key_ops": ["sign"]},
+        "its alg is no signature algorithm of its kty": {**good, "alg": "RSA-OAEP"},
+        "its crv is none that verifies tokens": {**good, "crv": "X25519"},
+        "its kid is no string of 1 to 256 characters": {**good, "kid": 5},
+        "not a usable JWK (ValueError)": {**good, "x": "AA"},
+        "a point of small order": {**good, "x": "A" * 43},
+        "it fits none of the accepted algorithms": rsa,
+    }
+    with issuer_of(serving({"keys": [good, *bad.values()]})) as url:
+        code, report = keys(ISSUER=url, ALGORITHMS="EdDSA")
+
+    assert code == 0
+    assert [row["reason"] for row in report["keys"]] == ["", *bad]
+    assert [row["used"] for row in report["keys"]] == [True] + [False] * len(bad)
+    assert [row["private"] for row in report["keys"]].count(True) == 1
+    assert report["keys"][0] == {
+        "kid": "key-1", "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig",
+        "thumbprint": thumbprint(good), "reason": "", "private": False, "used": True,
+    }  # fmt: skip
+    assert "c2VjcmV0" not in json.dumps(report)
+
+
+def test_a_key_that_has_a_certificate_only(keys: Keys, tmp_path: Path) -> None:
+    """Its digest stands where the thumbprint would."""
+    issuer = FakeIssuer(algorithm="ES256")
+    der = certificate(issuer._keys[0].private)
+    file = tmp_path / "jwks.json"
+    file.write_text(json.dumps({"keys": [{"kty": "EC", "kid": "c", "x5c": [der]}]}))
+
+    code, report = keys(str(file))
+
+    assert code == 0
+    digest = jose.digest(base64.b64decode(der))
+    assert report["keys"][0]["thumbprint"] == f"x5c:{digest}"
+
+
+@pytest.mark.parametrize("end", ["", "/jwks"])
+def test_an_issuer_or_a_url_that_nobody_configured(
+    keys: Keys, issuer: FakeIssuer, end: str
+) -> None:
+    """Both are found out by asking; no header that is meant for the configured one is sent."""
+    with issuer_of(serving(issuer.jwks())) as url:
+        code, report = keys(
+            url + end, ISSUER="https://other.example", JWKS_HEADERS="X-Key=secret-of-other"
+        )
+
+    assert code == 0
+    assert report["found_by"] == ("jwks_uri" if end else "OpenID Connect discovery")
+    assert report["source"] == f"{url}/jwks"
+
+
+def test_headers_go_to_the_configured_issuer_only(keys: Keys) -> None:
+    """A secret header reaches the issuer it was configured for, and no other address."""
+    body = json.dumps(FakeIssuer().jwks()).encode()
+    with fault_server(says("200 OK", body)) as server:
+        ours = {"ISSUER": "https://other.example", "JWKS_URI": server.url}
+        keys(**ours, JWKS_HEADERS="X-Key=secret-of-other")
+        keys(server.url)
+
+    assert "secret-of-other" in server.heads[0]
+    assert len(server.heads) > 1
+    assert not any("secret-of-other" in head for head in server.heads[1:])
+
+
+def test_a_configured_issuer_by_its_name(keys: Keys, issuer: FakeIssuer) -> None:
+    """On its own terms."""
+    code, report = keys(issuer.issuer, ISSUER=issuer.issuer, JWKS=json.dumps(issuer.jwks()))
+
+    assert (code, report["source"]) == (0, "jwks")
+
+
+def test_sets_that_are_no_document_any_more(keys: Keys, issuer: FakeIssuer) -> None:
+    """Inline, one PEM, a shared secret: what is known of them, and nothing of the secret."""
+    inline = {"keys": [*issuer.jwks()["keys"], {**issuer.jwks()["keys"][0], "use": "enc"}]}
+    code, report = keys("--issuer", issuer.issuer, JWKS=json.dumps(inline))
+    assert (code, [row["reason"] for row in report["keys"]]) == (0, ["", "its use is not sig"])
+    assert report["keys"][0]["crv"] == "Ed25519"
+
+
+def test_a_file_that_is_configured(keys: Keys, issuer: FakeIssuer, tmp_path: Path) -> None:
+    """By its path."""
+    file = tmp_path / "jwks.json"
+    file.write_text(json.dumps(issuer.jwks()))
+    code, report = keys(ISSUER=issuer.issuer, JWKS_FILE=str(file))
+
+    assert (code, report["source"], report["keys"][0]["kid"]) == (0, str(file), "key-1")
+
+
+def test_a_file_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The app would not start with it."""
+    monkeypatch.setenv("JWT_WSGI_JWKS_FILE", str(tmp_path))
+
+    assert main(["keys", "--issuer", "https://i.example"]) == 2
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_one_pem(keys: Keys, issuer: FakeIssuer) -> None:
+    """A key for tokens of any kid."""
+    pem = (
+        issuer._keys[0]
+        .private.public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    code, report = keys(ISSUER=issuer.issuer, PUBLIC_KEY=pem.decode())
+
+    assert (code, report["keys"][0]["kid"], report["keys"][0]["kty"]) == (0, "(any)", "OKP")
+
+
+def test_a_shared_secret(keys: Keys, issuer: FakeIssuer) -> None:
+    """That there is one; no digest of it, which would help guessing."""
+    code, report = keys(ISSUER=issuer.issuer, SECRET="x" * 32)
+
+    assert (code, report["keys"][0]["kty"], report["keys"][0]["thumbprint"]) == (0, "oct", "")
+    assert "xxx" not in json.dumps(report)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{", "not strict JSON"),
+        ('{"keys": []}', "no usable key"),
+        ('{"keys": 5}', 'no "keys" list'),
+    ],
+)
+def test_a_file_that_is_no_jwks(keys: Keys, tmp_path: Path, text: str, why: str) -> None:
+    """Exit code 1."""
+    (tmp_path / "jwks.json").write_text(text)
+
+    code, report = keys(str(tmp_path / "jwks.json"))
+
+    assert code == 1
+    assert why in report["problem"]
+
+
+def test_a_url_with_a_secret_in_its_query(keys: Keys) -> None:
+    """It is not printed."""
+    code, report = keys(ISSUER="https://i.example", JWKS_URI="http://127.0.0.1:1/jwks?code=hush")
+
+    assert code == 1
+    assert "hush" not in json.dumps(report)
+
+
+def test_an_issuer_that_cannot_be_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    """The problem is told in words."""
+    assert main(["keys", "--issuer", "http://127.0.0.1:1"]) == 1
+    assert "problem: connect" in capsys.readouterr().out
+
+
+def test_it_is_a_table_for_people(
+    issuer: FakeIssuer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever a kid holds, a terminal is not obeyed."""
+    hostile = {**issuer.jwks()["keys"][0], "kid": "a\x1b[2J\n", "use": "enc"}
+    file = tmp_path / "jwks.json"
+    file.write_text(json.dumps({"keys": [*issuer.jwks()["keys"], hostile]}))
+
+    assert main(["keys", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert "1 of 2 keys used" in said
+    assert "\x1b" not in said
+    assert len(said.splitlines()) == 4

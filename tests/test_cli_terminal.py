@@ -1,0 +1,215 @@
+"""The command line as processes: pipes, a pseudo terminal, colours, and readers that leave."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from jwt_wsgi.__main__ import main
+from jwt_wsgi.testing import FakeIssuer
+
+COMMAND = [sys.executable, "-W", "error", "-m", "jwt_wsgi"]
+
+
+def environment(issuer: FakeIssuer, **more: str) -> dict[str, str]:
+    own = {"JWT_WSGI_ISSUER": issuer.issuer, "JWT_WSGI_JWKS": json.dumps(issuer.jwks())}
+    return {**os.environ, **own, "TERM": "xterm", **more}
+
+
+def under_a_terminal(arguments: list[str], environ: dict[str, str], typed: bytes = b"") -> str:
+    """What a person would see; ``typed`` is what he types when he is asked."""
+    parent, child = pty.openpty()
+    running = subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdin=child, stdout=child, stderr=child, env=environ, start_new_session=True,
+    )  # fmt: skip
+    os.close(child)
+    seen = b""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        try:
+            data = os.read(parent, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        seen += data
+        if typed and b"token (not shown)" in seen:
+            os.write(parent, typed)
+            typed = b""
+    os.close(parent)
+    running.wait(10)
+    return seen.decode()
+
+
+def test_a_token_through_a_pipe(issuer: FakeIssuer) -> None:
+    """Colours are for terminals; exit code 0 for a good token, 1 for a bad one."""
+    for token, code, word in ((issuer.token(), 0, "accepted"), (issuer.token(exp=1), 1, "refused")):
+        done = subprocess.run(
+            [*COMMAND, "explain"], input=token, env=environment(issuer), text=True,
+            capture_output=True, timeout=30, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (code, "")
+        assert word in done.stdout
+        assert "\x1b" not in done.stdout
+
+
+def test_colours_on_a_terminal_only_where_they_are_wanted(issuer: FakeIssuer) -> None:
+    """Not with NO_COLOR, and never in JSON."""
+    environ = environment(issuer)
+
+    assert "\x1b[32mok" in under_a_terminal(["explain", issuer.token()], environ)
+    assert "\x1b" not in under_a_terminal(
+        ["explain", issuer.token()], environment(issuer, NO_COLOR="1")
+    )
+    assert "\x1b" not in under_a_terminal(["explain", "--json", issuer.token()], environ)
+
+
+def test_a_token_that_is_pasted_into_a_terminal_is_not_shown(issuer: FakeIssuer) -> None:
+    """Neither echoed nor printed."""
+    token = issuer.token(sub="ada")
+    seen = under_a_terminal(["explain"], environment(issuer), token.encode() + b"\n")
+
+    assert "accepted" in seen
+    assert not any(part[:24] in seen for part in token.split("."))
+
+
+def test_who_waits_is_told_what_for() -> None:
+    """On a terminal, on standard error."""
+    with FakeIssuer().serve() as issuer:
+        environ = {**os.environ, "JWT_WSGI_ISSUER": issuer.issuer, "TERM": "dumb"}
+        seen, url = under_a_terminal(["keys"], environ), issuer.url
+
+    assert f"asking '{url}' ..." in seen
+
+
+@pytest.mark.parametrize("arguments", [["keys"], ["doctor", "--json"], ["--help"]])
+def test_a_reader_that_has_seen_enough(issuer: FakeIssuer, arguments: list[str]) -> None:
+    """No traceback."""
+    running = subprocess.Popen(
+        [*COMMAND, *arguments],
+        env=environment(issuer, PYTHONUNBUFFERED=""),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert running.stdout is not None
+    assert running.stderr is not None
+    running.stdout.close()
+
+    assert running.stderr.read() == b""
+    running.stderr.close()
+    assert running.wait(20) == 1
+
+
+def test_input_without_an_end(issuer: FakeIssuer) -> None:
+    """A million characters are looked at, and refused in no time."""
+    with Path("/dev/zero").open("rb") as endless:
+        done = subprocess.run(
+            [*COMMAND, "explain"], stdin=endless, env=environment(issuer), text=True,
+            capture_output=True, timeout=30, check=False,
+        )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert len(done.stdout) < 2000
+    assert "token_malformed: 1000000 characters" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["explain", "doctor"])
+def test_ctrl_c(command: str) -> None:
+    """Exit code 130 and no traceback, at the prompt and while an issuer is waited for."""
+    with FakeIssuer().serve() as issuer, issuer.slow(20):
+        environ = {**os.environ, "JWT_WSGI_ISSUER": issuer.issuer, "TERM": "dumb"}
+        parent, child = pty.openpty()
+        running = subprocess.Popen(
+            [sys.executable, "-m", "jwt_wsgi", command],  # a socket is left open, which -W tells
+            stdin=child, stdout=child, stderr=child, env=environ, start_new_session=True,
+        )  # fmt: skip
+        os.close(child)
+        seen = b""
+        while b"token (not shown)" not in seen and b"asking " not in seen:
+            seen += os.read(parent, 65536)
+        began = time.monotonic()
+        running.send_signal(signal.SIGINT)
+        code = running.wait(20)
+        with suppress(OSError):
+            seen += os.read(parent, 65536)
+        os.close(parent)
+
+    assert code == 130
+    assert time.monotonic() - began < 5
+    assert b"Traceback" not in seen
+
+
+def test_a_token_that_the_terminal_may_have_cut(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line of 4095 characters is as long as a terminal lets one be."""
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: "x" * 4095)
+
+    assert main(["explain", "--issuer", "https://i.example"]) == 1
+    assert "a terminal cuts lines at 4095 characters" in capsys.readouterr().err
+
+
+def test_nothing_is_typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-D is no token."""
+
+    def end(_prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("getpass.getpass", end)
+
+    assert main(["explain", "--issuer", "https://i.example"]) == 1
+    assert "token_missing" in capsys.readouterr().out
+
+
+def test_input_that_is_no_text(issuer: FakeIssuer) -> None:
+    """Bytes of a picture are no token, and no traceback."""
+    done = subprocess.run(
+        [*COMMAND, "explain"], input=b"\xff\xfe\x00\x81", env=environment(issuer),
+        capture_output=True, timeout=30, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_a_terminal_without_signs(issuer: FakeIssuer) -> None:
+    """What ASCII cannot say is escaped, not a traceback."""
+    done = subprocess.run(
+        [*COMMAND, "doctor"], env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True, timeout=30, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 2
+    assert b"issuer: missing" in done.stdout
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize("command", ["explain", "doctor", "keys", "mint", "revoke", "demo"])
+def test_every_command_helps(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With an example where it has more than one way."""
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    if command not in ("revoke", "demo"):
+        assert "example" in said
+        assert "jwt-wsgi " + command in said
+        assert "--json" in said
+
+
+def test_the_main_module_has_no_logic_of_its_own() -> None:
+    """Each command is a module's function."""
+    source = Path(main.__code__.co_filename).read_text()
+
+    assert len(source.splitlines()) < 90
