@@ -16,11 +16,8 @@ from tokens import Mint
 from tokens import Published
 
 from jwt_wsgi import JWTMiddleware
-from jwt_wsgi.settings import OPTIONS
 
-#: Whether this checkout remembers verified tokens.
-HAS_CACHE = "token_cache_size" in OPTIONS
-CACHE_OFF = {"token_cache_size": 0} if HAS_CACHE else {}
+CACHE_OFF = {"token_cache_size": 0}
 
 
 def protected(app, mint: Published, **options) -> JWTMiddleware:
@@ -177,6 +174,10 @@ class NodePeer:
     def timed(self, tokens: list[str]) -> float:
         """Seconds of CPU for one of these tokens."""
         return self._ask(tokens)["seconds"] / len(tokens)
+
+    def shares(self, token: str) -> bool:
+        """Whether two requests with the same token get the same object."""
+        return self._ask([token, token])["shared"]
 
 
 @cache

@@ -1,10 +1,14 @@
 """The benchmark's own environment: this checkout and the peers, outside the repository."""
 
 import hashlib
+import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import time
+from importlib import metadata
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -71,3 +75,58 @@ def _node(folder: Path) -> Path | None:
             print("npm could not install Node's peers; left out", file=sys.stderr)
             return None
     return folder
+
+
+def described() -> str:
+    """Which machine, when, and every version there is."""
+    when = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
+    cpus, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
+    machine = f"{when} UTC, {_cpu()}, {cpus} CPUs, load {load:.1f}"
+    names = ("jwt-wsgi", *map(_name, PEERS), *map(_name, WHEELS))
+    told = [_version(name) for name in names] + _node_versions() + _apache_versions()
+    return f"{machine}. Python {platform.python_version()}, {', '.join(filter(None, told))}"
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "?")
+
+
+def _name(requirement: str) -> str:
+    return requirement.partition(">")[0].partition("[")[0]
+
+
+def _version(name: str) -> str:
+    try:
+        return f"{name} {metadata.version(name)}"
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _node_versions() -> list[str]:
+    folder = Path(os.environ.get("BENCH_NODE", "/nowhere")) / "node_modules"
+    names = [peer.rpartition("@")[0] for peer in NODE_PEERS]
+    found = {name: folder / name / "package.json" for name in names}
+    versions = [
+        f"{name} {json.loads(path.read_text())['version']}"
+        for name, path in found.items()
+        if path.exists()
+    ]
+    return [f"Node {_output('node', '--version')}", *versions] if versions else []
+
+
+def _apache_versions() -> list[str]:
+    module = "libapache2-mod-auth-openidc"
+    found = {"Apache": "apache2-bin", "mod_auth_openidc": module, "wrk": "wrk"}
+    return [
+        f"{name} {version}"
+        for name, package in found.items()
+        if (version := _output("dpkg-query", "--show", "--showformat", "${Version}", package))
+    ]
+
+
+def _output(*command: str) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""

@@ -1,16 +1,17 @@
-"""P14 and P16: memory of remembered tokens, memory of a gunicorn worker, and time to import."""
+"""P14 and P16: memory of remembered tokens; memory, imports and start-up of a gunicorn worker."""
 
 import gc
+import random
 import subprocess
 import sys
 import tempfile
 import tracemalloc
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from resource import RUSAGE_CHILDREN
 from resource import getrusage
 
-from candidates import HAS_CACHE
 from candidates import no_app
 from candidates import protected
 from gate import Verify
@@ -27,117 +28,155 @@ from servers import missing_tools
 from servers import processes
 from tokens import Mint
 
-TOKENS = 2000
+MIB = 2**20
+#: What a middleware remembers at default configuration.
+ENTRIES = 4096
+#: The apps of footprint_app.
+WORKERS = ("bare", "ours", "joserfc + requests", "PyJWT + requests", "Flask-JWT-Extended")
 
 
 def remembered(run: Run) -> list[Row]:
     """P14: bytes a remembered token takes, in tokens; and that they do not go on growing."""
-    bounds = (
-        ("after one use", Bound("<=", 0.8, "token")),
-        ("when hot", Bound("<=", 2.2, "token")),
-        ("3 x the entries / 2 x the entries", Bound("<=", 1.05, "")),
-    )
-    if not HAS_CACHE:
-        return [Row("P14", f"memory, {what}", bound, "no cache here") for what, bound in bounds]
-    mint, quick = Mint("RS256"), Mint("EdDSA")  # so many RS256 would take a minute to sign
-    tokens, many = mint.tokens(TOKENS), quick.tokens(12 * 4096)
-    verify, fill = (protected(no_app, each).verifier.verify for each in (mint, quick))
+    rows = []
+    for algorithm in ("RS256", "EdDSA"):
+        once, hot = _a_token(Mint(algorithm))
+        where = f"memory of a remembered token, {algorithm}"
+        rows.append(Row("P14", f"{where}, after one use", Bound("<=", 0.8, "token"), once))
+        rows.append(Row("P14", f"{where}, when hot", Bound("<=", 2.2, "token"), hot))
+    mint = Mint("EdDSA")
+    padding = {"entitlements": [f"urn:example:{n:03d}:{'x' * 40}" for n in range(102)]}
+    return [*rows, *_bounded("1 kB", mint, {}), *_bounded("9 kB", mint, padding)]
+
+
+def _a_token(mint: Mint) -> tuple[Figure, Figure]:
+    """Bytes held for one token, in tokens: used once, and three times."""
+    tokens = mint.tokens(ENTRIES // 2 - 1)
+    verify, size = protected(no_app, mint).verifier.verify, sum(map(len, tokens))
     verify(mint.token(-1))
-    fill(quick.token(-1))
-    size = sum(map(len, tokens))
     tracemalloc.start()
-    once = _grown(verify, tokens) / size
-    hot = once + _grown(verify, tokens * 2) / size
-    two = _grown(fill, many[: 8 * 4096])
-    three = two + _grown(fill, many[8 * 4096 :])
+    before = _held()
+    _use(verify, tokens)
+    once = _held() - before
+    _use(verify, tokens * 2)
+    hot = _held() - before
     tracemalloc.stop()
-    figures = (once, hot, three / two)
+    return exactly(once / size), exactly(hot / size)
+
+
+def _bounded(size: str, mint: Mint, claims: dict) -> list[Row]:
+    """The most that is held while twice as many hot tokens come as may be remembered, and after."""
+    tokens = mint.tokens(4 * ENTRIES, **claims)
+    verify = protected(no_app, mint).verifier.verify
+    verify(mint.token(-1))
+    tracemalloc.start()
+    before, peaks = _held(), []
+    for first in (0, 2 * ENTRIES):
+        tracemalloc.reset_peak()
+        _use(verify, [token for token in tokens[first : first + 2 * ENTRIES] for _ in range(3)])
+        peaks.append(tracemalloc.get_traced_memory()[1] - before)
+    tracemalloc.stop()
+    what = f"memory while {2 * ENTRIES} hot tokens of {size} come"
+    bound = Bound("<=", 1.05, "its first")
     return [
-        Row(
-            "P14",
-            f"memory, {what}",
-            bound,
-            one(f),
-        )
-        for (what, bound), f in zip(bounds, figures, strict=True)
+        Row("P14", f"{what}: MiB", None, exactly(peaks[0] / MIB)),
+        Row("P14", f"{what}, and as many again", bound, exactly(peaks[1] / peaks[0])),
     ]
 
 
-def one(value: float) -> Figure:
+def _use(verify: Verify, tokens: list[str]) -> None:
+    for token in tokens:
+        verify(token)
+
+
+def _held() -> int:
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+
+def exactly(value: float) -> Figure:
+    """A figure that has no spread."""
     return Figure(value, value, value)
 
 
-def _grown(verify: Verify, tokens: list[str]) -> int:
-    """Bytes that are held after these tokens and were not before."""
-    gc.collect()
-    before = tracemalloc.get_traced_memory()[0]
-    for token in tokens:
-        verify(token)
-    gc.collect()
-    return tracemalloc.get_traced_memory()[0] - before
-
-
+_PRIMITIVES = "cryptography.hazmat.primitives.asymmetric"
 _IMPORTS = {
     "nothing": "pass",
-    "cryptography": "from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa",
+    "cryptography": f"from {_PRIMITIVES} import ec, ed25519, padding, rsa",
     "ours": "import jwt_wsgi",
+    "requests + werkzeug": "import requests, werkzeug.wrappers, werkzeug.http",
     "PyJWT + requests": "import jwt, requests; jwt.PyJWKClient",
     "joserfc + requests": "import joserfc.jwk, joserfc.jwt, requests",
-    "flask_jwt_extended": "import flask_jwt_extended",
+    "Flask-JWT-Extended": "import flask_jwt_extended",
+    "DRF + simplejwt": "import rest_framework, rest_framework_simplejwt, jwt, requests",
 }
 
 
-def imports(run: Run) -> list[Row]:
-    """P16: what an import costs, above an interpreter that imports nothing."""
-    timers = {name: lambda _, code=code: _child(code) for name, code in _IMPORTS.items()}
-    times = interleaved(timers, max(9, run.rounds // 2))
-    unit = {
-        "cryptography'": [
-            c - n for c, n in zip(times["cryptography"], times["nothing"], strict=True)
-        ]
-    }
-    times |= unit
-    figures = {n: added(times, n, "nothing", "cryptography'") for n in _IMPORTS}
+def processes_of_a_worker(run: Run) -> list[Row]:
+    """P16: what it costs to have us: time to import, memory of a worker, CPU until it answers."""
+    rows = [_imports(run)]
+    if missing := missing_tools():
+        return [*rows, Row("P16", "a worker", None, f"not installed: {missing}")]
+    mint = Mint("EdDSA")
+    for way, options in {"plain": (), "--preload": ("--preload",)}.items():
+        sizes, starts = _workers(mint, options, 1 if run.quick else 5)
+        bound = Bound("<=", 2, "MiB") if options else None
+        what = f"MiB a gunicorn worker has more than a bare one, {way}"
+        rows.append(Row("P16", what, bound, sizes.pop("ours"), sizes))
+        what = f"CPU of gunicorn until its first answer, that of a bare one = 1, {way}"
+        rows.append(Row("P16", what, None, starts.pop("ours"), starts))
+    return rows
+
+
+def _imports(run: Run) -> Row:
+    """What an import costs, above an interpreter that imports nothing."""
+    timers = {name: partial(_child, code) for name, code in _IMPORTS.items()}
+    times = interleaved(timers, max(5, run.rounds // 3))
+    unit = [c - n for c, n in zip(times["cryptography"], times["nothing"], strict=True)]
+    times |= {"unit": unit}
+    figures = {n: added(times, n, "nothing", "unit") for n in _IMPORTS}
     del figures["nothing"], figures["cryptography"]
-    mine = figures.pop("ours")
-    return [Row("P16", "import, that of cryptography's primitives = 1", None, mine, figures)]
+    what = "CPU to import it, that of cryptography's primitives = 1"
+    return Row("P16", what, None, figures.pop("ours"), figures)
 
 
-def _child(code: str) -> float:
+def _child(code: str, _round: int) -> float:
     before = getrusage(RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
     after = getrusage(RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def workers(run: Run) -> list[Row]:
-    """P16: MiB of its own that a gunicorn worker has more than one with the bare app."""
-    if missing := missing_tools():
-        return [Row("P16", "memory of a worker", None, f"not installed: {missing}")]
-    mint, rows = Mint("EdDSA"), []
-    names = ("bare", "ours", "joserfc + requests", "PyJWT + requests")
-    for way, options in {"plain": (), "--preload": ("--preload",)}.items():
-        sizes = {name: _worker_memory(name, mint, options) for name in names}
-        bare = sizes.pop("bare")
-        grown = {name: one(size - bare) for name, size in sizes.items()}
-        bound = Bound("<=", 2, "MiB") if options else None
-        mine = grown.pop("ours")
-        rows.append(Row("P16", f"MiB a gunicorn worker has more, {way}", bound, mine, grown))
-    return rows
+def _workers(
+    mint: Mint, options: tuple[str, ...], rounds: int
+) -> tuple[dict[str, Figure], dict[str, Figure]]:
+    """MiB of its own that a worker has more than a bare one, and CPU of its start beside it."""
+    sizes: dict[str, list[float]] = {name: [] for name in WORKERS}
+    starts: dict[str, list[float]] = {name: [] for name in WORKERS}
+    for _ in range(rounds):
+        seen = {name: _worker(name, mint, options) for name in random.sample(WORKERS, len(WORKERS))}
+        for name, (size, start) in seen.items():
+            sizes[name].append(size - seen["bare"][0])
+            starts[name].append(start / seen["bare"][1])
+    del sizes["bare"], starts["bare"]
+    return (
+        {name: Figure.of(each) for name, each in sizes.items()},
+        {name: Figure.of(each) for name, each in starts.items()},
+    )
 
 
-def _worker_memory(name: str, mint: Mint, options: tuple[str, ...]) -> float:
-    """MiB that a worker shares with nobody, after some hundred requests."""
+def _worker(name: str, mint: Mint, options: tuple[str, ...]) -> tuple[float, float]:
+    """MiB that a worker shares with nobody, after some thousand requests; CPU until the first."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        (folder / "tokens").write_text("\n".join(mint.tokens(200)))
+        (folder / "tokens").write_text("\n".join(mint.tokens(20)))
         options = ("--workers", "2", *options)
         server = stack.enter_context(gunicorn(name, mint, "sync", *options, app="footprint_app"))
-        burst(server, folder / "tokens", start=0, seconds=1)
-        return max(_private(pid) for pid in _workers(server)) / 2**20
+        start = server.cpu()
+        burst(server, folder / "tokens", seconds=0.5)
+        return max(_private(pid) for pid in _children(server)) / MIB, start
 
 
-def _workers(server: Server) -> list[int]:
+def _children(server: Server) -> list[int]:
     return [pid for pid in processes(server.pid) if pid != server.pid]
 
 

@@ -46,9 +46,33 @@ def joserfc():
     return app
 
 
+def flask_jwt_extended():
+    """With Flask, which it cannot do without."""
+    import flask
+    from cryptography.hazmat.primitives import serialization
+    from flask_jwt_extended import JWTManager
+    from flask_jwt_extended import jwt_required
+    from jwt import PyJWK
+
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    pem = PyJWK(JWK).key.public_bytes(serialization.Encoding.PEM, form).decode()
+    app = flask.Flask("benchmark")
+    app.config |= {"JWT_ALGORITHM": JWK["alg"], "JWT_PUBLIC_KEY": pem}
+    app.config |= {"JWT_DECODE_AUDIENCE": AUDIENCE, "JWT_DECODE_ISSUER": ISSUER}
+    JWTManager(app)
+    app.add_url_rule("/", "guarded", jwt_required()(lambda: "ok"))
+    return app
+
+
 def _token(environ):
     return environ["HTTP_AUTHORIZATION"].partition(" ")[2]
 
 
-_MAKERS = {"bare": lambda: bare, "ours": ours, "PyJWT + requests": pyjwt}
-application = (_MAKERS | {"joserfc + requests": joserfc})[os.environ["BENCH_APP"]]()
+_MAKERS = {
+    "bare": lambda: bare,
+    "ours": ours,
+    "PyJWT + requests": pyjwt,
+    "joserfc + requests": joserfc,
+    "Flask-JWT-Extended": flask_jwt_extended,
+}
+application = _MAKERS[os.environ["BENCH_APP"]]()

@@ -4,6 +4,7 @@ import operator
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from typing import NamedTuple
@@ -19,10 +20,10 @@ class Bound(NamedTuple):
 
     sign: str
     value: float
-    unit: str
+    unit: str = ""
 
     def __str__(self) -> str:
-        return f"{self.sign} {self.value:g} {self.unit}"
+        return f"{self.sign} {self.value:g} {self.unit}".rstrip()
 
 
 class Row(NamedTuple):
@@ -33,6 +34,18 @@ class Row(NamedTuple):
     bound: Bound | None
     ours: Figure | str
     peers: Mapping[str, Figure] = {}
+
+    @classmethod
+    def of(cls, saved: Sequence) -> "Row":
+        """What JSON made of a row."""
+        goal, what, bound, ours, peers = saved
+        return cls(
+            goal,
+            what,
+            Bound(*bound) if bound else None,
+            ours if isinstance(ours, str) else Figure(*ours),
+            {name: Figure(*figure) for name, figure in peers.items()},
+        )
 
     @property
     def met(self) -> str:
@@ -51,14 +64,12 @@ class Row(NamedTuple):
 
 @dataclass
 class Run:
-    """What the goals share: how long to measure, where things are, and what was left out."""
+    """What the goals share: how long to measure, and what was left out."""
 
     rounds: int
     batch: int
-    #: Rounds over HTTP, and seconds of each.
     http_rounds: int
-    http_seconds: int
-    #: Leave out the peers over HTTP that are never the best of anything.
+    #: Leave out what takes long and is never the best of anything.
     quick: bool = False
     notes: list[str] = field(default_factory=list)
 

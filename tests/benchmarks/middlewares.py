@@ -111,12 +111,21 @@ def flask_jwt_extended(mint: Published) -> Pair:
 
 
 def rest_simplejwt(mint: Published) -> Pair:
-    """Django REST + simplejwt, stateless. Django has one configuration a process."""
+    """Django REST + simplejwt, stateless. It has one key a process: that of the last call."""
     from django.conf import settings
     from django.core.wsgi import get_wsgi_application
 
-    if settings.configured:
-        raise ValueError("one key a process")
+    if not settings.configured:
+        _configure_django(settings)
+    app = get_wsgi_application()
+    from rest_framework_simplejwt import state
+    from rest_framework_simplejwt.backends import TokenBackend
+
+    state.token_backend = TokenBackend(mint.algorithm, None, _pem(mint), AUDIENCE, ISSUER)
+    return Pair(_at("/bare", app), _at("/guarded", app))
+
+
+def _configure_django(settings) -> None:
     settings.configure(
         ROOT_URLCONF="middlewares_urls",
         ALLOWED_HOSTS=["*"],
@@ -124,17 +133,8 @@ def rest_simplejwt(mint: Published) -> Pair:
         INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "rest_framework"],
         MIDDLEWARE=[],
         LOGGING_CONFIG=None,
-        SIMPLE_JWT={
-            "ALGORITHM": mint.algorithm,
-            "VERIFYING_KEY": _pem(mint),
-            "AUDIENCE": AUDIENCE,
-            "ISSUER": ISSUER,
-            "USER_ID_CLAIM": "sub",
-            "TOKEN_TYPE_CLAIM": None,
-        },
+        SIMPLE_JWT={"USER_ID_CLAIM": "sub", "TOKEN_TYPE_CLAIM": None},
     )
-    app = get_wsgi_application()
-    return Pair(_at("/bare", app), _at("/guarded", app))
 
 
 def _flask():

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -106,7 +107,11 @@ def gunicorn(
     command += ["--bind", f"127.0.0.1:{port}", "--worker-class", worker, "--log-level", "error"]
     with tempfile.TemporaryDirectory() as scratch:
         # gunicorn keeps its control socket there: not in the home of who runs this.
-        env = {"BENCH_APP": name, "BENCH_JWK": json.dumps(mint.jwk), "XDG_RUNTIME_DIR": scratch}
+        env = {
+            "BENCH_APP": name.partition(" (")[0],
+            "BENCH_JWK": json.dumps(mint.jwk),
+            "XDG_RUNTIME_DIR": scratch,
+        }
         with served(name, [*command, *options], port, env) as server:
             yield server
 
@@ -119,33 +124,32 @@ class Burst(NamedTuple):
     p99: float
 
 
-def burst(server: Server, tokens: Path, *, start: int, seconds: float, **wrk: object) -> Burst:
-    """Ask the server for so long, with the tokens of a file from its line ``start`` on."""
-    with asking(server, tokens, start=start, seconds=seconds, **wrk) as process:
+def burst(server: Server, tokens: Path, *, seconds: float, **wrk: object) -> Burst:
+    """Ask the server for so long; the keywords are those of :func:`asking`."""
+    with asking(server, tokens, **wrk) as process:
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)  # its own durations are whole seconds
         output, errors = process.communicate()
-    if "Non-2xx" in output or process.returncode:
+    told = re.search(r"(\d+) requests in", output)
+    if "Non-2xx" in output or process.returncode or not told:
         raise RuntimeError(f"{server.name}: {output[-400:]} {errors}")
-    answers = int(re.search(r"(\d+) requests in", output)[1])
-    return Burst(answers, _latency(output, "50"), _latency(output, "99"))
+    return Burst(int(told[1]), _latency(output, "50"), _latency(output, "99"))
 
 
 @contextmanager
 def asking(
-    server: Server,
-    tokens: Path,
-    *,
-    start: int,
-    seconds: float,
-    connections: int = 16,
-    path: str = "/",
+    server: Server, tokens: Path, *, start: int = 0, connections: int = 16, path: str = "/"
 ) -> Iterator["subprocess.Popen[str]"]:
-    """Wrk at work: its process."""
-    command = ["taskset", "-c", "1", "wrk", "--latency", "-t1", f"-c{connections}"]
-    command += [f"-d{max(1, round(seconds))}s", "-s", HERE / "wrk.lua", server.url + path, "--"]
+    """Wrk at work, its process, with the tokens of a file, one a line, from ``start`` on."""
+    command = ["taskset", "-c", "1", "wrk", "--latency", "-t1", f"-c{connections}", "-d1m"]
+    command += ["-s", HERE / "wrk.lua", server.url + path, "--", tokens, str(start)]
     with subprocess.Popen(
-        [*command, tokens, str(start)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        yield process
+        try:
+            yield process
+        finally:
+            process.terminate()
 
 
 def _latency(output: str, percent: str) -> float:

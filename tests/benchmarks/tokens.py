@@ -47,8 +47,14 @@ class Mint(Published):
         **claims: object,
     ) -> str:
         """A good token that no other ``number`` makes, unless the claims say otherwise."""
+        named = {"typ": "at+jwt", "kid": KID, **(header or {})}
+        return (sign or self._fake.token)(header=named, **(self.claims(number) | claims))
+
+    def claims(self, number: int = 0) -> dict[str, Any]:
+        """What a good token says."""
         now = int(time.time())
-        usual = {
+        return {
+            "iss": ISSUER,
             "aud": AUDIENCE,
             "iat": now,
             "nbf": now,
@@ -61,8 +67,6 @@ class Mint(Published):
             "groups": ["staff", "emea"],
             "email": "somebody@example.com",
         }
-        named = {"typ": "at+jwt", "kid": KID, **(header or {})}
-        return (sign or self._fake.token)(header=named, **(usual | claims))
 
     def tokens(self, count: int, **claims: object) -> list[str]:
         """So many good tokens, each of them another."""

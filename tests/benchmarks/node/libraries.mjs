@@ -24,17 +24,18 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { name, tokens } = JSON.parse(line);
   const verify = verifiers[name];
   const waits = name === "jose";
-  let refused = 0, why = "";
+  let refused = 0, why = "", last = null, shared = false;
   const before = process.cpuUsage();
   for (const token of tokens) {
     try {
-      if (waits) await verify(token);
-      else verify(token);
+      const payload = waits ? await verify(token) : verify(token);
+      shared = payload === last;
+      last = payload;
     } catch (error) {
       refused += 1;
       why = error.message;
     }
   }
   const spent = process.cpuUsage(before);
-  console.log(JSON.stringify({ refused, why, seconds: (spent.user + spent.system) / 1e6 }));
+  console.log(JSON.stringify({ refused, why, shared, seconds: (spent.user + spent.system) / 1e6 }));
 }
