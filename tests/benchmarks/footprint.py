@@ -20,6 +20,7 @@ from goals import Row
 from goals import Run
 from measure import Figure
 from measure import added
+from measure import exactly
 from measure import interleaved
 from servers import Server
 from servers import burst
@@ -91,11 +92,6 @@ def _use(verify: Verify, tokens: list[str]) -> None:
 def _held() -> int:
     gc.collect()
     return tracemalloc.get_traced_memory()[0]
-
-
-def exactly(value: float) -> Figure:
-    """A figure that has no spread."""
-    return Figure(value, value, value)
 
 
 _PRIMITIVES = "cryptography.hazmat.primitives.asymmetric"

@@ -40,6 +40,11 @@ class Figure(NamedTuple):
         return f"**{short(self.median)}** ({short(self.low)}..{short(self.high)})"
 
 
+def exactly(value: float) -> Figure:
+    """A figure that has no spread."""
+    return Figure(value, value, value)
+
+
 def short(value: float) -> str:
     """Three digits that count, no more: the rest is noise."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.{2 if abs(value) >= 0.2 else 3}f}"
