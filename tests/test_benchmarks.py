@@ -1,6 +1,8 @@
 """The benchmarks' gate: nobody is timed who lets a forgery in. Timing itself is never tested."""
 
 import json
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,3 +79,23 @@ def test_a_candidate_that_refuses_everything_is_not_timed(parts: Parts) -> None:
     mint, notes = parts.tokens.Mint("EdDSA"), []
     assert parts.gate.admitted({"closed": lambda _: json.loads}, mint, notes) == {}
     assert "closed: does not do EdDSA" in notes[0]
+
+
+def test_the_command_prints_a_row_of_the_table_for_every_goal_it_is_asked_for() -> None:
+    """One command; what it prints is rows of figures, whoever is not installed."""
+    command = [sys.executable, BENCHMARKS / "run.py", "--smoke", "P4", "P12", "P13"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rows = [line.split(" | ") for line in told.splitlines() if line.startswith("| P")]
+    assert {row[0] for row in rows} == {"| P4", "| P10", "| P12", "| P13"}
+    assert all(re.fullmatch(r"yes \||\*\*NO\*\* \||shown \|", row[-1]) for row in rows)
+    assert sum(re.match(r"\*\*-?[\d.]+\*\* \(", row[3]) is not None for row in rows) >= 6
+
+
+def test_the_readme_has_the_table_of_the_kept_results(parts: Parts) -> None:
+    """What the README says of performance was measured, and is what results.json keeps."""
+    import report
+
+    readme = report.README.read_text()
+    assert report.MARKS[0] in readme
+    assert report.updated(readme) == readme
+    assert "| the same token again, EdDSA |" in report.summary()

@@ -1,6 +1,6 @@
 """What is kept of a run: results.json, RESULTS.md and the table of the project's README.
 
-``python tests/benchmarks/report.py`` prints that table.
+``python tests/benchmarks/report.py`` writes the two pages anew.
 """
 
 import json
@@ -13,6 +13,7 @@ from measure import short
 
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "results.json", HERE / "RESULTS.md"
+README, MARKS = HERE.parents[1] / "README.md", ("<!-- performance -->\n", "<!-- /performance -->")
 
 
 class Section(NamedTuple):
@@ -38,7 +39,20 @@ def save(name: str, section: Section) -> None:
     """Keep a section in place of the one of its name; the others stay as they are."""
     saved = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     RESULTS.write_text(json.dumps(saved | {name: section}, indent=1, sort_keys=True) + "\n")
+    write()
+
+
+def write() -> None:
+    """The pages that say what is kept."""
     PAGE.write_text(page())
+    README.write_text(updated(README.read_text()))
+
+
+def updated(readme: str) -> str:
+    """The project's README with the table of what is kept between its two marks."""
+    before, _, rest = readme.partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    return f"{before}{MARKS[0]}\n{summary()}\n{MARKS[1]}{after}"
 
 
 def page() -> str:
@@ -96,4 +110,4 @@ def summary() -> str:
 
 
 if __name__ == "__main__":
-    print(summary(), end="")
+    write()
