@@ -1,0 +1,101 @@
+"""The benchmarks' gate: nobody is timed who lets a forgery in. Timing itself is never tested."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import pytest
+
+from jwt_wsgi.errors import InvalidTokenError
+
+BENCHMARKS = Path(__file__).with_name("benchmarks")
+
+
+class Parts(NamedTuple):
+    gate: ModuleType
+    tokens: ModuleType
+    candidates: ModuleType
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
+    """The benchmarks' modules, which are scripts beside each other and no package."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import candidates
+    import gate
+    import tokens
+
+    yield Parts(gate, tokens, candidates)
+    for name in set(sys.modules) - before:
+        if str(BENCHMARKS) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256", "ES256", "EdDSA"])
+def test_our_verifier_passes_the_gate(parts: Parts, algorithm: str) -> None:
+    """We take part in every algorithm of the table, with the cache and without."""
+    mint = parts.tokens.Mint(algorithm)
+    parts.gate.check(parts.candidates.ours(mint), mint)
+    parts.gate.check(parts.candidates.ours_cold(mint), mint)
+
+
+@pytest.mark.parametrize(
+    ("forgery", "code"),
+    [
+        ("bad signature", "signature_invalid"),
+        ("expired", "token_expired"),
+        ("wrong iss", "issuer_not_trusted"),
+        ("wrong aud", "audience_mismatch"),
+    ],
+)
+def test_a_candidate_that_lets_a_forgery_in_is_refused(
+    parts: Parts, forgery: str, code: str
+) -> None:
+    """Whichever of the forgeries it is, the gate names it and the candidate is not timed."""
+    mint, notes = parts.tokens.Mint("EdDSA"), []
+    honest = parts.candidates.ours(mint)
+
+    def careless(token: str) -> object:
+        try:
+            return honest(token)
+        except InvalidTokenError as error:
+            if error.code != code:
+                raise
+            return token
+
+    admitted = parts.gate.admitted({"careless": lambda _: careless}, mint, notes)
+    assert admitted == {}
+    assert notes == [f"careless: REFUSED BY THE GATE, it accepts: {forgery}"]
+
+
+def test_a_candidate_that_refuses_everything_is_not_timed(parts: Parts) -> None:
+    """A refusal of everything is fast, and no verification either."""
+    mint, notes = parts.tokens.Mint("EdDSA"), []
+    assert parts.gate.admitted({"closed": lambda _: json.loads}, mint, notes) == {}
+    assert "closed: does not do EdDSA" in notes[0]
+
+
+def test_the_command_prints_a_row_of_the_table_for_every_goal_it_is_asked_for() -> None:
+    """One command; what it prints is rows of figures, whoever is not installed."""
+    command = [sys.executable, BENCHMARKS / "run.py", "--smoke", "P4", "P12", "P13"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rows = [line.split(" | ") for line in told.splitlines() if line.startswith("| P")]
+    assert {row[0] for row in rows} == {"| P4", "| P10", "| P12", "| P13"}
+    assert all(re.fullmatch(r"yes \||\*\*NO\*\* \||shown \|", row[-1]) for row in rows)
+    assert sum(re.match(r"\*\*-?[\d.]+\*\* \(", row[3]) is not None for row in rows) >= 6
+
+
+def test_the_readme_has_the_table_of_the_kept_results(parts: Parts) -> None:
+    """What the README says of performance was measured, and is what results.json keeps."""
+    import report
+
+    readme = report.README.read_text()
+    assert report.MARKS[0] in readme
+    assert report.updated(readme) == readme
+    assert "| the same token again, EdDSA |" in report.summary()
