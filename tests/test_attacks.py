@@ -906,7 +906,7 @@ def test_a_million_refusals_of_a_day_are_a_few_lines(caplog: pytest.LogCaptureFi
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 10 * len(codes)
     assert_quiet(lines, GOOD)
-    told = sum(int(found[1]) for line in lines if (found := re.search(r"and (\d+) more", line)))
+    told = sum(int(found[1]) for line in lines if (found := re.search(r"; (\d+) more like", line)))
     assert 900_000 * 0.99 < told < 1_000_000
 
 
