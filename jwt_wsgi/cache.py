@@ -6,6 +6,7 @@ What may change from one use to the next (own checks, revocation) is asked at ev
 """
 
 import json
+import sys
 from hashlib import sha256
 from typing import Any
 from typing import Final
@@ -56,16 +57,17 @@ class CachingVerifier:
 
     def _is_good(self, entry: "_Entry") -> bool:
         issuer = entry.issuer
+        keys: Any = issuer.keys  # it has current(), or there would be no entry
         return (
             entry.starts <= self._verifier.clock() < entry.ends
-            and entry.current() is entry.keyset  # asking refreshes the keys when they are due
+            and keys.current() is entry.keyset  # asking refreshes the keys when they are due
             and self.issuers.get(issuer.identifier) is issuer
         )
 
     def _keep(self, name: bytes, entry: "_Entry") -> None:
-        self._bytes += len(entry.payload)
+        self._bytes += entry.size
         if len(self._young) >= self._half or self._bytes > self._half * BYTES_PER_TOKEN:
-            self._young, self._old, self._bytes = {}, self._young, len(entry.payload)
+            self._young, self._old, self._bytes = {}, self._young, entry.size
         self._young[name] = entry
 
 
@@ -73,13 +75,13 @@ class _Entry:
     """One verified token. Its claims are built when it comes again: most tokens come once."""
 
     __slots__ = (
-        "claims", "copied", "current", "ends", "header", "issuer", "keyset", "payload", "starts"
+        "claims", "copied", "ends", "header", "issuer", "keyset", "payload", "size", "starts"
     )  # fmt: skip
 
     def __init__(self, verified: Verified, keyset: KeySet) -> None:
         issuer, token = verified.issuer, verified.token
-        self.issuer, self.header, self.payload = issuer, token.header, token.payload
-        self.keyset, self.current = keyset, issuer.keys.current  # type: ignore[attr-defined]
+        self.issuer, self.header, self.keyset = issuer, token.header, keyset
+        self.payload, self.size = token.payload, len(token.payload)
         self.starts, self.ends = lifetime(
             token.claims, leeway=issuer.leeway, max_age=issuer.max_age
         )
@@ -88,12 +90,13 @@ class _Entry:
 
     def own_claims(self) -> Claims:
         """Claims that no other request has, down to their last list."""
+        payload = self.payload  # before the question: another thread may drop it after it
         if self.claims is None:
-            claims: dict[str, Any] = json.loads(self.payload)
+            claims = {sys.intern(name): value for name, value in json.loads(payload).items()}
             nested = tuple(name for name, value in claims.items() if _is_nested(value))
             if any(_is_nested(member) for name in nested for member in _members(claims[name])):
                 return Claims.of(claims, self.header)  # too deep to copy; built anew each time
-            self.copied, self.claims = nested, claims
+            self.copied, self.claims, self.payload = nested, claims, b""
         own = Claims.of(self.claims, self.header)
         for name in self.copied:
             own[name] = own[name].copy()
