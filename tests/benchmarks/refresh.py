@@ -36,7 +36,8 @@ class Seen(NamedTuple):
 
 @contextmanager
 def ours(issuer: FakeIssuer) -> Iterator[Verify]:
-    options = {"jwks_refresh_after": LIFETIME, "jwks_max_age": 2 * LIFETIME}
+    # As with the defaults (300 s, 600 s, 5 s): a refresh is due long before keys are too old.
+    options = {"jwks_refresh_after": LIFETIME, "jwks_max_age": 4 * LIFETIME}
     options |= {"jwks_timeout": TIMEOUT, "jwks_cooldown": LIFETIME}
     app = JWTMiddleware(no_app, issuer=issuer.issuer, **options, **CACHE_OFF)
     try:
