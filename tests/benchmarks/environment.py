@@ -1,5 +1,7 @@
 """The benchmark's own environment: this checkout and the peers, outside the repository."""
 
+import configparser
+import fcntl
 import hashlib
 import json
 import os
@@ -38,11 +40,13 @@ def prepared(folder: Path) -> tuple[Path, dict[str, str]]:
     """The Python of the environment, installed if need be, and the variables to run it with."""
     python = folder / "venv" / "bin" / "python"
     stamp, wanted = folder / "installed", _fingerprint()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        folder.mkdir(parents=True, exist_ok=True)
-        print(f"installing into {folder} ...", file=sys.stderr)
-        _install(python)
-        stamp.write_text(wanted)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one installation at a time
+        if not stamp.exists() or stamp.read_text() != wanted:
+            print(f"installing into {folder} ...", file=sys.stderr)
+            _install(python)
+            stamp.write_text(wanted)
     env = os.environ | {"PYTHONPATH": str(REPOSITORY), "PYTHONWARNINGS": "ignore"}
     env = {name: value for name, value in env.items() if not name.startswith("JWT_WSGI_")}
     modules = _node(folder / "node")
@@ -50,7 +54,9 @@ def prepared(folder: Path) -> tuple[Path, dict[str, str]]:
 
 
 def _fingerprint() -> str:
-    lists = repr((PEERS, WHEELS, sys.version)) + (REPOSITORY / "setup.cfg").read_text()
+    metadata_ = configparser.ConfigParser()
+    metadata_.read(REPOSITORY / "setup.cfg")
+    lists = repr((PEERS, WHEELS, sys.version, metadata_["options"]["install_requires"]))
     return hashlib.sha256(lists.encode()).hexdigest()
 
 
