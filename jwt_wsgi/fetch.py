@@ -7,6 +7,7 @@
 import io
 import ipaddress
 import math
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -35,6 +36,8 @@ from urllib3.exceptions import NewConnectionError
 from urllib3.exceptions import ReadTimeoutError
 from urllib3.exceptions import SSLError
 from urllib3.poolmanager import PoolManager
+
+from .errors import printable
 
 CONNECT_TIMEOUT: Final = 2.0  # seconds; half a second proved too short across regions
 READ_TIMEOUT: Final = 3.0  # seconds, for one read
@@ -151,6 +154,11 @@ class HTTPFetch:
             if len(body) > self.max_bytes:
                 raise FetchError("too_big", f"more than {self.max_bytes} bytes")
         return Fetched(bytes(body), response.headers.get("ETag"), date)
+
+
+def shown_url(url: str, limit: int = 80) -> str:
+    """The URL for people, escaped; what stands before ``@`` may be a password."""
+    return printable(re.sub(r"//[^/?#]*@", "//...@", url), limit)
 
 
 def check_url(url: str, *, allow_http: bool) -> str | None:

@@ -36,6 +36,7 @@ from .errors import printable
 from .events import Hook
 from .events import logger
 from .fetch import check_url
+from .fetch import shown_url
 from .freshness import Policy
 from .keys import KeySet
 from .metadata import audiences
@@ -401,7 +402,7 @@ class Settings:
 
         Raises :class:`ConfigurationError` with every problem of the issuer's options.
         """
-        settings, problems = self._own(issuer, printable(issuer.identifier), frozenset())
+        settings, problems = self._own(issuer, shown_url(issuer.identifier), frozenset())
         if problems:
             raise ConfigurationError(problems)
         return settings
@@ -442,7 +443,10 @@ class Settings:
         if self.resource and (
             problem := resource_problem(self.resource, allow_http=self.allow_http)
         ):
-            yield ("resource",), f"resource: {printable(self.resource, 80)}: {problem}"
+            yield (
+                ("resource",),
+                f"resource: {shown_url(self.resource)}: {problem}",
+            )
         yield from self._rule_problems()
         taken = {place(spec, 0).key for spec in self.token_from}
         for header in (self.claim_headers or {}).values():
@@ -476,10 +480,13 @@ class Settings:
         discovered = () if given or own_keys else self.issuers
         for issuer in discovered:
             if wrong := self._url_problem(issuer.identifier):
-                told = printable(issuer.identifier, 80)
+                told = shown_url(issuer.identifier)
                 yield ("issuer", *KEY_SLOT), f"issuer: {told}: {wrong}"
         if self.jwks_uri and (wrong := self._url_problem(self.jwks_uri)):
-            yield ("jwks_uri",), f"jwks_uri: {printable(self.jwks_uri, 80)}: {wrong}"
+            yield (
+                ("jwks_uri",),
+                f"jwks_uri: {shown_url(self.jwks_uri)}: {wrong}",
+            )
         for issuer in self.issuers:
             if wrong := shared_issuers.unsafe(
                 issuer.identifier,

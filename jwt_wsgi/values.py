@@ -291,6 +291,8 @@ def read_existing_file(value: object) -> str:
     path = Path(
         read_text(os.fspath(value)) if isinstance(value, str | os.PathLike) else read_text(value)
     )
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ValueError("it is no regular file, and reading it might never end")
     try:
         path.read_bytes()
     except OSError as error:

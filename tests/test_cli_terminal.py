@@ -134,6 +134,8 @@ def test_ctrl_c(command: str) -> None:
         seen = b""
         while b"token (not shown)" not in seen and b"asking " not in seen:
             seen += os.read(parent, 65536)
+        while command == "doctor" and not issuer.requests:
+            time.sleep(0.01)  # an interrupted connect() leaves a socket to -W error
         began = time.monotonic()
         running.send_signal(signal.SIGINT)
         code = running.wait(20)
@@ -213,3 +215,35 @@ def test_the_main_module_has_no_logic_of_its_own() -> None:
     source = Path(main.__code__.co_filename).read_text()
 
     assert len(source.splitlines()) < 90
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+@pytest.mark.parametrize("command", ["explain", "doctor", "keys", "mint"])
+def test_a_stream_that_is_closed(command: str, closed: str, tmp_path: Path) -> None:
+    """Python makes it None; it reads as empty and what is written is gone, without a traceback."""
+    env = {"JWT_WSGI_ISSUER": "http://127.0.0.1:9", "PYTHONPATH": os.pathsep.join(sys.path)}
+    line = f'exec "$0" -m jwt_wsgi {command} {closed}'
+    ran = subprocess.run(
+        ["/bin/sh", "-c", line, sys.executable],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in ran.stdout + ran.stderr
+    assert ran.returncode in (0, 1, 2)
+
+
+def test_a_full_disk() -> None:
+    """One line, exit code 1."""
+    env = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    line = 'exec "$0" -m jwt_wsgi mint > /dev/full'
+    ran = subprocess.run(
+        ["/bin/sh", "-c", line, sys.executable],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1] == "jwt-wsgi: No space left on device"

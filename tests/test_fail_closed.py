@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import time
 from collections.abc import Callable
@@ -360,3 +361,22 @@ def test_made_up_kids_fill_no_memory() -> None:
     for number in range(10):
         assert single.find({"alg": "HS256", "kid": f"made up {number}"})
     assert not single._found
+
+
+@pytest.mark.parametrize("option", ["issuer", "jwks_uri", "resource"])
+def test_a_password_in_a_url_is_not_told(option: str) -> None:
+    """The message that warns of it would be where it ends up."""
+    options: Any = {"issuer": "https://issuer.example", option: "https://ada:hunter2@host.example"}
+    with pytest.raises(ConfigurationError, match="password") as caught:
+        JWTMiddleware(EchoApp(), **options)
+    assert "hunter2" not in str(caught.value)
+    assert "@host.example" in str(caught.value)
+
+
+def test_a_pipe_is_no_file_of_keys(tmp_path: Path) -> None:
+    """Nobody would ever write into it, and the server would never start."""
+    os.mkfifo(tmp_path / "jwks.json")
+    with pytest.raises(ConfigurationError, match="no regular file"):
+        JWTMiddleware(
+            EchoApp(), issuer="https://issuer.example", jwks_file=str(tmp_path / "jwks.json")
+        )

@@ -94,7 +94,7 @@ def _read() -> str:
 
 
 def _show(found: Walk) -> None:
-    say(f"{found.method} {printable(found.path, 200)[1:-1]}")
+    say(f"{printable(found.method)[1:-1]} {printable(found.path, 200)[1:-1]}")
     show_lines(found.lines)
     if found.case is None:
         say(f"\n{painted('accepted', OK)}: the request reaches the app")

@@ -12,6 +12,8 @@ from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.fetch import Fetched
 from jwt_wsgi.fetch import FetchError
+from jwt_wsgi.fetch import check_url
+from jwt_wsgi.fetch import shown_url
 from jwt_wsgi.settings import PREFIX
 from jwt_wsgi.settings import Settings
 from jwt_wsgi.terms import Issuer
@@ -101,6 +103,8 @@ def _stranger(options: argparse.Namespace) -> Report:
     environ = {name: text for name, text in os.environ.items() if name in names}
     own = Settings.load({"issuer": "https://issuer.invalid"}, environ=environ)
     fetch, name = assembly.fetcher(own), options.source
+    if problem := check_url(name, allow_http=own.allow_http):
+        raise ConfigurationError([f"{shown_url(name, 200)}: {problem}"])
     progress(f"asking {printable(name, 200)} ...", as_json=options.json)
     try:
         answer = fetch(name, etag=None, no_cache=True, timeout=own.jwks_timeout)

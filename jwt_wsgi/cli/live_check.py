@@ -8,7 +8,12 @@ import base64
 import http.client
 import json
 import ssl
+from collections.abc import Iterator
 from collections.abc import Mapping
+from contextlib import contextmanager
+from socket import SHUT_RDWR
+from socket import socket
+from threading import Timer
 from typing import Any
 from typing import Final
 from typing import NamedTuple
@@ -105,15 +110,28 @@ def _ask(url: str, headers: Mapping[str, str]) -> Answer:
     connection = kind(parts.hostname, parts.port, timeout=TIMEOUT)
     try:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("GET", target, headers=dict(headers))
-        response = connection.getresponse()
-        body = _object(response.read(_MAX_BODY))
+        connection.connect()
+        with _hung_up_on(connection.sock):
+            connection.request("GET", target, headers=dict(headers))
+            response = connection.getresponse()
+            body = _object(response.read(_MAX_BODY))
         told = {name: str(body.get(name, "")) for name in ("error", "code")}
         challenge = response.headers.get("WWW-Authenticate", "")
         location = response.headers.get("Location", "")
         return Answer(response.status, **told, challenge=challenge, location=location)
     finally:
         connection.close()
+
+
+@contextmanager
+def _hung_up_on(connected: socket) -> Iterator[None]:
+    """An app that sends a byte now and then would otherwise keep us for hours."""
+    timer = Timer(2 * TIMEOUT, connected.shutdown, [SHUT_RDWR])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -109,18 +109,29 @@ def app_settings(spec: str) -> Settings:
 
 
 def guarded(run: Callable[[], int]) -> int:
-    """Run a command; a reader that has seen enough and Ctrl-C are no tracebacks."""
+    """Run a command; a reader that has seen enough, a full disk and Ctrl-C are no tracebacks."""
+    _reopen()
     try:
         try:
             return run()
         finally:
             sys.stdout.flush()  # now, and not when Python ends, which would tell of it
-    except BrokenPipeError:
+    except OSError as error:
         # https://docs.python.org/3/library/signal.html#note-on-sigpipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            note(f"jwt-wsgi: {error.strerror}")
         return EXIT_REFUSED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+
+
+def _reopen() -> None:
+    """A stream that was closed (``>&-``) is None in Python: it reads and writes nothing."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(null, mode, encoding="utf-8", closefd=False))
 
 
 def complain(command: str, problems: Iterable[str], *, as_json: bool = False) -> int:
