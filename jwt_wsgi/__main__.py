@@ -7,6 +7,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
+from importlib.metadata import version
 
 from .cli import doctor
 from .cli import explain
@@ -33,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="jwt-wsgi", description="JWT authentication for any WSGI app, in one line."
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('jwt-wsgi')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     demo = commands.add_parser(
         "demo",
@@ -49,8 +51,9 @@ def _parser() -> argparse.ArgumentParser:
         "--outage",
         action="store_true",
         help="instead, rotate, attack and kill an issuer under load, beside PyJWT: a table in a"
-        " minute; exit code 1 if a claim does not hold",
+        " quarter of a minute; exit code 1 if a claim does not hold",
     )
+    terminal.add_json_flag(demo)
     demo.set_defaults(run=_demo)
     for command in (explain, doctor, keys, mint, revoke):
         command.add_command(commands)
@@ -63,8 +66,8 @@ def _demo(options: argparse.Namespace) -> int:
 
     try:
         if options.outage:
-            return EXIT_REFUSED if outage.run() else 0
-        demo.run(options.app, options.port, options.issuer_port)
+            return EXIT_REFUSED if outage.run(as_json=options.json) else 0
+        demo.run(options.app, options.port, options.issuer_port, as_json=options.json)
     except demo.DemoError as error:
         print(f"jwt-wsgi demo: {error}", file=sys.stderr)
         return EXIT_USAGE

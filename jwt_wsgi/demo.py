@@ -16,6 +16,7 @@ import urllib.request
 from collections import defaultdict
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -23,6 +24,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
+from typing import NamedTuple
 from typing import NoReturn
 
 from authlib.oauth2.rfc6749 import AuthorizationServer
@@ -203,10 +205,11 @@ class _Quiet(WSGIRequestHandler):
         """Say nothing: the terminal is the user's."""
 
 
-def run(app: str, port: int, issuer_port: int) -> None:
+def run(app: str, port: int, issuer_port: int, *, as_json: bool = False) -> None:
     """Serve until SIGINT or SIGTERM. Raises :class:`DemoError` if that cannot be.
 
-    ``app``: ``module:attribute`` of a WSGI app, as in ``JWT_WSGI_APP``.
+    ``app``: ``module:attribute`` of a WSGI app, as in ``JWT_WSGI_APP``. ``as_json``: say what
+    there is as one line of JSON.
     """
     if find_spec("gunicorn") is None:
         raise DemoError("gunicorn is missing; run: pip install 'jwt-wsgi[demo]'")
@@ -225,11 +228,13 @@ def run(app: str, port: int, issuer_port: int) -> None:
             gunicorn = _start_gunicorn(app, port, issuer)
             cleanup.callback(_stop_gunicorn, gunicorn)
             _wait_until_ready(gunicorn, port)
-            print(_lines(f"http://127.0.0.1:{port}", issuer), flush=True)
+            told = _announced(f"http://127.0.0.1:{port}", issuer, as_json=as_json)
+            print(told, flush=True)
             gunicorn.wait()
             raise DemoError("gunicorn has ended; its messages are above")
         except KeyboardInterrupt:
-            print("\nstopped", flush=True)
+            if not as_json:
+                print("\nstopped", flush=True)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -289,37 +294,45 @@ def _stop_server(server: BaseWSGIServer) -> None:
     server.server_close()
 
 
-def _lines(url: str, issuer: str) -> str:
+class Example(NamedTuple):
+    """A request to try: what it is, the status of its answer, and the lines to paste."""
+
+    about: str
+    status: int
+    commands: tuple[str, ...]
+
+
+def _examples(url: str, issuer: str) -> Iterator[Example]:
     token = _fetch_token(issuer)
     tampered = token[:-8] + ("A" * 8 if token[-8:] != "A" * 8 else "B" * 8)
-    ask = (
+    fetch = (
         f"TOKEN=$(curl -s -u {CLIENT}:{SECRET} -d grant_type=client_credentials -d scope=read"
         f" {issuer}/token | {sys.executable} -c"
         """ 'import json, sys; print(json.load(sys.stdin)["access_token"])')"""
     )
-    return f"""
-An app behind jwt_wsgi is at {url}, its authorization server at {issuer}. Ctrl-C ends both.
-Paste these into another terminal.
 
-# No token: 401
-curl -i {url}/orders
+    def ask(credentials: str) -> str:
+        return f'curl -i {url}/orders -H "Authorization: {credentials}"'
 
-# Something that is no bearer token: 401
-curl -i {url}/orders -H "Authorization: Basic ZGVtbzpkZW1v"
+    yield Example("No token: 401", 401, (f"curl -i {url}/orders",))
+    yield Example("Something that is no bearer token: 401", 401, (ask("Basic ZGVtbzpkZW1v"),))
+    yield Example("A token whose signature does not fit: 401", 401, (ask(f"Bearer {tampered}"),))
+    about = "A token of the authorization server: 200, and the app has its payload"
+    yield Example(about, 200, (fetch, ask("Bearer $TOKEN")))
+    about = "The same, with a token for those who are in a hurry"
+    yield Example(about, 200, (ask(f"Bearer {token}"),))
+    yield Example("A public path: 200 without a token", 200, (f"curl -i {url}/public",))
 
-# A token whose signature does not fit: 401
-curl -i {url}/orders -H "Authorization: Bearer {tampered}"
 
-# A token of the authorization server: 200, and the app has its payload
-{ask}
-curl -i {url}/orders -H "Authorization: Bearer $TOKEN"
-
-# The same, with a token for those who are in a hurry
-curl -i {url}/orders -H "Authorization: Bearer {token}"
-
-# A public path: 200 without a token
-curl -i {url}/public
-"""
+def _announced(url: str, issuer: str, *, as_json: bool) -> str:
+    examples = list(_examples(url, issuer))
+    if as_json:
+        requests = [example._asdict() for example in examples]
+        return json.dumps({"app": url, "issuer": issuer, "requests": requests})
+    blocks = ["\n".join([f"# {e.about}", *e.commands]) for e in examples]
+    head = f"An app behind jwt_wsgi is at {url}, its authorization server at {issuer}."
+    told = [f"{head} Ctrl-C ends both.\nPaste these into another terminal.", *blocks]
+    return "\n" + "\n\n".join(told) + "\n"
 
 
 def _fetch_token(issuer: str) -> str:

@@ -5,6 +5,7 @@ and with real sockets. What we claim is checked; what the other does is only tol
 """
 
 import json
+import sys
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 from typing import NamedTuple
+from typing import TextIO
 
 from werkzeug.test import create_environ
 from werkzeug.test import run_wsgi_app
@@ -230,33 +232,65 @@ def _base64url(data: bytes) -> str:
 # --- The table ---------------------------------------------------------------------------------
 
 
+OURS: Final = "jwt_wsgi"
+
+
 def compare(others: dict[str, Contestant]) -> tuple[str, list[str]]:
     """Play everything for us and for the others; the table, and which claims of ours fail."""
-    columns = []
-    for name, contestant in {"jwt_wsgi": ours, **others}.items():
+    columns = _played(others, sys.stdout)
+    rows = [["", *columns, "we claim"], ["---"] * (len(columns) + 2)]
+    rows += [
+        [facts[0].name, *(fact.told for fact in facts), facts[0].claim]
+        for facts in zip(*columns.values(), strict=True)
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows), _failed(columns)
+
+
+def _played(others: dict[str, Contestant], progress_to: TextIO) -> dict[str, list[Fact]]:
+    """The facts of each contestant, scene by scene; ours first."""
+    columns = {}
+    for name, contestant in {OURS: ours, **others}.items():
 
         def progress(title: str, name: str = name) -> None:
-            print(f"  {name}: {title} ...", flush=True)
+            print(f"  {name}: {title} ...", file=progress_to, flush=True)
 
-        columns.append(list(scenes(contestant, progress)))
-    rows = [["", *("jwt_wsgi", *others), "we claim"], ["---"] * (len(columns) + 2)]
-    rows += [[facts[0].name, *(f.told for f in facts), facts[0].claim] for facts in zip(*columns)]  # noqa: B905
-    failed = [
+        columns[name] = list(scenes(contestant, progress))
+    return columns
+
+
+def _failed(columns: dict[str, list[Fact]]) -> list[str]:
+    return [
         f"{fact.name}: {fact.told}, not {fact.claim}"
-        for fact in columns[0]
+        for fact in columns[OURS]
         if not fact.holds(fact.value)
     ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows), failed
 
 
-def run() -> list[str]:
-    """Print the table beside PyJWT; the claims that failed. Raises :class:`DemoError`."""
+def _as_json(columns: dict[str, list[Fact]], seconds: float) -> str:
+    facts = [
+        {"name": row[0].name, "claim": row[0].claim, "holds": row[0].holds(row[0].value)}
+        | {"measured": {name: fact.value for name, fact in zip(columns, row, strict=True)}}
+        for row in zip(*columns.values(), strict=True)
+    ]
+    return json.dumps({"facts": facts, "seconds": round(seconds, 1)})
+
+
+def run(*, as_json: bool = False) -> list[str]:
+    """Print the table beside PyJWT; the claims that failed. Raises :class:`DemoError`.
+
+    ``as_json``: the same as JSON, and what is going on to standard error.
+    """
     if find_spec("jwt") is None:
         raise DemoError("PyJWT is missing; run: pip install 'jwt-wsgi[demo]'")
     began = time.monotonic()
+    peers: dict[str, Contestant] = {f"PyJWT {version('pyjwt')}, PyJWKClient": pyjwt}
     logger.disabled = True  # thousands of refusals are meant
     try:
-        table, failed = compare({f"PyJWT {version('pyjwt')}, PyJWKClient": pyjwt})
+        if as_json:
+            columns = _played(peers, sys.stderr)
+            print(_as_json(columns, time.monotonic() - began))
+            return _failed(columns)
+        table, failed = compare(peers)
     finally:
         logger.disabled = False
     print(f"\n{table}\n")

@@ -47,10 +47,11 @@ from . import current
 from . import jose
 from .claims import Claims
 from .injection import Injection
+from .keys import KeySet
 from .middleware import JWTMiddleware
 from .settings import Options
+from .terms import KEY_SLOT
 from .terms import Issuer
-from .terms import IssuerOptions
 from .values import read_secret
 
 if TYPE_CHECKING:
@@ -221,26 +222,26 @@ class FakeIssuer:
         return {"keys": [key.jwk() for key in self._keys]}
 
     def protect(self, app: "WSGIApplication", **options: Unpack[Options]) -> JWTMiddleware:
-        """Wrap ``app`` so that it trusts this issuer and its keys of now, without any network.
+        """Wrap ``app`` so that it trusts this issuer and its keys, rotated or not; no network.
 
-        An app that a :class:`JWTMiddleware` guards already is guarded as before, by all the
-        middleware's settings; only the issuer is this one. It takes no ``options`` then.
+        An app that a :class:`JWTMiddleware` guards already, around it or as Flask's ``wsgi_app``,
+        is guarded as before, by all the middleware's settings; only the issuer is this one. It
+        takes no ``options`` then.
         """
-        if isinstance(app, JWTMiddleware):
+        if guard := _guard_of(app):
             if options:
                 raise TypeError("the app has settings already; give options to it, or an app bare")
-            issuer = Issuer(self.issuer, **self._trust)
-            return JWTMiddleware(app.app, replace(app.settings, issuer=(issuer,)))
-        wired: Options = {"issuer": self.issuer}
-        wired.update(self._trust)  # type: ignore[typeddict-item]  # keywords of both
+            return JWTMiddleware(guard.app, replace(guard.settings, issuer=(self._trusted(),)))
+        wired: Options = {"issuer": self._trusted(), "algorithms": self.algorithm}
+        if not KEY_SLOT.isdisjoint(options):  # other keys than ours
+            wired["issuer"] = self.issuer
         return JWTMiddleware(app, **(wired | options))
 
-    @property
-    def _trust(self) -> IssuerOptions:
+    def _trusted(self) -> Issuer:
         """What makes somebody accept the tokens."""
         if self.algorithm.startswith("HS"):
-            return {"secret": self.secret, "algorithms": self.algorithm}
-        return {"jwks": self.jwks(), "algorithms": self.algorithm}
+            return Issuer(self.issuer, secret=self.secret, algorithms=self.algorithm)
+        return Issuer(self.issuer, keys=_OwnKeys(self), algorithms=self.algorithm)
 
     @contextmanager
     def serve(self, port: int = 0) -> "Iterator[FakeIssuer]":
@@ -317,6 +318,12 @@ class FakeIssuer:
         }.get(path)
 
 
+def _guard_of(app: "WSGIApplication") -> JWTMiddleware | None:
+    """The middleware around an app, or inside of it, where Flask's users put it."""
+    found: Any = app if isinstance(app, JWTMiddleware) else getattr(app, "wsgi_app", None)
+    return found if isinstance(found, JWTMiddleware) else None
+
+
 def authenticated(
     app: "WSGIApplication",
     payload: Mapping[str, Any] | None,
@@ -335,8 +342,9 @@ def authenticated(
     ``remote_user_claim`` and ``keep_token`` still hold. Tests of who may do what belong to
     :meth:`FakeIssuer.protect`: rules are not asked here.
     """
-    injection = app._injection if isinstance(app, JWTMiddleware) else Injection(claim_headers={})  # noqa: SLF001  # its other half
-    inner = app.app if isinstance(app, JWTMiddleware) else app
+    guard = _guard_of(app)
+    injection = guard._injection if guard else Injection(claim_headers={})  # noqa: SLF001  # its other half
+    inner = guard.app if guard else app
     told = {"alg": "none", "typ": "JWT"} if header is None else header
 
     def let_everybody_in(
@@ -358,6 +366,26 @@ def _part(members: Mapping[str, object]) -> str:
 
 def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class _OwnKeys:
+    """The keys of an issuer as a key source, without any network."""
+
+    def __init__(self, issuer: FakeIssuer) -> None:
+        self._issuer = issuer
+        self._made_of: object = None
+        self._keyset = KeySet([])
+
+    def current(self) -> KeySet:
+        """The set of now; the same object until the issuer rotates."""
+        keys = self._issuer._keys  # noqa: SLF001  # a new list with each rotation
+        if keys is not self._made_of:
+            self._keyset, self._made_of = KeySet.of(self._issuer.jwks()), keys
+        return self._keyset
+
+    def candidates(self, header: Mapping[str, Any]) -> "Iterable[jose.Key]":
+        """As :class:`~jwt_wsgi.keys.KeySource`."""
+        return self.current().candidates(header)
 
 
 class _Server(ThreadingHTTPServer):

@@ -382,8 +382,17 @@ def test_no_failure_of_a_fetch_is_without_a_remedy() -> None:
 
 @pytest.mark.parametrize(
     "spell",
-    ["{}", "Bearer {}", "  bearer   {}\n", "Authorization: Bearer {}\r\n"],
-    ids=["bare", "scheme", "spaces", "whole header"],
+    [
+        "{}",
+        "Bearer {}",
+        "  bearer   {}\n",
+        "Authorization: Bearer {}\r\n",
+        "* To x\n> GET / HTTP/1.1\n> Authorization: Bearer {}\n>\n< HTTP/1.1 401\n<\n{{ [2 b]",
+        ":authority: x\n:method: GET\nauthorization: Bearer {}\nreferer: https://x/",
+        ":authority:\nx\nauthorization:\nBearer {}\nreferer:\nhttps://x/\nhost:\nx",
+        'POST / HTTP/1.1\nHost: x\nAuthorization: Bearer {}\n\n{{"a": 1}}\n',
+    ],
+    ids=["bare", "scheme", "spaces", "header", "curl -v", "HTTP/2", "names above", "a body"],
 )
 def test_a_good_token_however_it_was_pasted(
     explain: Explain, issuer: FakeIssuer, spell: str

@@ -1,5 +1,6 @@
 """`python -m jwt_wsgi demo`: what it prints works when pasted, and it ends cleanly."""
 
+import json
 import os
 import re
 import signal
@@ -33,7 +34,7 @@ def demo(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     try:
         assert running.stdout is not None
         printed = ""
-        while "/public\n" not in printed:
+        while "/public\n" not in printed and '/public"' not in printed:
             line = running.stdout.readline()
             assert line, running.communicate()[1]
             printed += line
@@ -72,6 +73,17 @@ def test_every_printed_line_works_when_pasted() -> None:
     assert '"code": "signature_invalid"' in answers[2]
     for granted in answers[3:5]:
         assert '{"message": "Access granted", "user": {"iss": ' in granted
+
+
+def test_what_there_is_for_machines() -> None:
+    """One line of JSON: where everything is, and requests with the status of their answers."""
+    with demo("--json") as (_, printed):
+        told = json.loads(printed)
+        for request in told["requests"]:
+            *before, last = request["commands"]
+            answer = run("\n".join([*before, last.replace("curl -i", "curl -si")]))
+            assert answer.split()[1] == str(request["status"])
+    assert told["app"].startswith("http://127.0.0.1:")
 
 
 def test_an_app_of_the_users_is_protected() -> None:

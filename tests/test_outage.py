@@ -1,8 +1,11 @@
 """`python -m jwt_wsgi demo --outage`: our claims hold, and the table can say that they do not."""
 
+import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,3 +60,24 @@ def test_without_pyjwt_it_says_what_to_install(
 
     assert main(["demo", "--outage"]) == 2
     assert "pip install 'jwt-wsgi[demo]'" in capsys.readouterr().err
+
+
+def test_the_table_for_machines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One JSON object, and nothing beside it on standard output."""
+
+    def scenes(contestant: object, progress: Callable[[str], None]) -> Iterator[outage.Fact]:
+        progress("a scene")
+        worse = 0 if contestant is outage.ours else 5
+        yield outage.Fact("refused", worse, "0", lambda n: n == 0)
+
+    monkeypatch.setattr(outage, "scenes", scenes)
+
+    assert main(["demo", "--outage", "--json"]) == 0
+    told = capsys.readouterr()
+    (fact,) = json.loads(told.out)["facts"]
+    ours, theirs = fact["measured"].values()
+    assert (fact["name"], fact["claim"], fact["holds"]) == ("refused", "0", True)
+    assert (ours, theirs) == (0, 5)
+    assert "a scene" in told.err

@@ -95,12 +95,12 @@ def test_the_generated_parts_are_up_to_date() -> None:
 
 
 def test_the_first_block_is_an_app_of_one_line() -> None:
-    """It builds, /healthz passes, and everything else needs a token."""
+    """It builds, and nothing is public."""
     namespace: dict[str, Any] = {}
     exec(compile(blocks("python")[0], "README.md", "exec"), namespace)
 
     assert isinstance(namespace["app"], JWTMiddleware)
-    assert namespace["app"].settings.public_paths == ("/healthz",)
+    assert namespace["app"].settings.public_paths == ()
     assert "\napp = JWTMiddleware(app, issuer=" in blocks("python")[0]
 
 
@@ -192,9 +192,29 @@ def test_the_commands_say_what_is_shown(tmp_path: Path) -> None:
     assert re.fullmatch(re.escape(said).replace("…", ".*?"), ran.stdout, re.DOTALL), ran.stdout
 
 
+def test_a_token_of_ones_own(tmp_path: Path) -> None:
+    """As a reader would type it, beside the examples."""
+    (typed,) = [code for mark, _, code in BLOCKS if mark == "own-token"]
+    programs = Path(sys.executable).parent
+    typed = typed.replace("jwt-wsgi mint", f"{sys.executable} -m jwt_wsgi mint")
+    typed = typed.replace(":8000", f":{(port := free_port())}")
+    (tmp_path / "flask_app.py").write_text((ROOT / "examples" / "flask_app.py").read_text())
+    ran = subprocess.run(
+        ["sh", "-c", typed], cwd=tmp_path, text=True, timeout=30, check=False, capture_output=True,
+        env=os.environ | {
+            "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
+            "GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{port}",
+        },
+    )  # fmt: skip
+
+    assert json.loads(ran.stdout)["user"]["aud"] == "api", ran.stderr
+
+
 def test_the_gunicorn_lines_serve(tmp_path: Path) -> None:
     """Both ways to start: an app that wraps itself, and one that is wrapped by name."""
-    lines = [code for code in blocks("sh") if "gunicorn" in code and "pip" not in code]
+    lines = [
+        code for mark, kind, code in BLOCKS if kind == "sh" and not mark and "gunicorn" in code
+    ]
     assert len(lines) == 2
     (tmp_path / "myproject").mkdir()
     (tmp_path / "myproject" / "wsgi.py").write_text("from jwt_wsgi.demo import echo as application")
@@ -284,7 +304,7 @@ def test_the_probes_for_kubernetes() -> None:
 
 def test_the_variables_that_publish_a_resource(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a client is told leads to the issuer."""
-    (line,) = [code for code in blocks("sh") if code.startswith("export")]
+    (line,) = [code for code in blocks("sh") if "JWT_WSGI_RESOURCE" in code]
     for name, value in re.findall(r"(\w+)=(\S+)", line):
         monkeypatch.setenv(name, value)
     client = Client(JWTMiddleware(lambda *_: []))

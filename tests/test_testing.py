@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import flask
 import pytest
 import requests
 from conftest import EchoApp
@@ -264,3 +265,35 @@ def test_the_kit_needs_no_pytest() -> None:
 
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
+
+
+def test_an_app_that_is_guarded_inside_is_not_guarded_twice() -> None:
+    """Flask's users wrap ``wsgi_app``; both helpers find the guard there."""
+    app = flask.Flask("orders")
+    app.add_url_rule("/", "me", lambda: current_payload()["sub"])
+    app.add_url_rule("/healthz", "healthz", lambda: "ok")
+    app.wsgi_app = JWTMiddleware(  # type: ignore[method-assign]
+        app.wsgi_app, issuer="https://real.example", audience="api", public_paths="/healthz"
+    )
+    issuer = FakeIssuer(aud="api")
+    visitor = Client(issuer.protect(app))
+
+    assert visitor.get("/", headers=bearer(issuer.token(sub="ada"))).text == "ada"
+    assert visitor.get("/").status_code == 401
+    assert visitor.get("/healthz").text == "ok"
+    assert Client(authenticated(app, {"sub": "eve"})).get("/").text == "eve"
+
+
+def test_what_is_protected_follows_a_rotation(app: EchoApp) -> None:
+    """As it would over HTTP; a key that was withdrawn is none, remembered token or not."""
+    issuer = FakeIssuer()
+    visitor = Client(issuer.protect(app))
+    old = issuer.token()
+    assert [visitor.get("/", headers=bearer(old)).status_code for _ in range(2)] == [200, 200]
+
+    issuer.rotate()
+    both = [old, issuer.token()]
+    assert [visitor.get("/", headers=bearer(token)).status_code for token in both] == [200, 200]
+    issuer.rotate(keep=False)
+    assert [visitor.get("/", headers=bearer(token)).status_code for token in both] == [401, 401]
+    assert visitor.get("/", headers=bearer(issuer.token())).status_code == 200

@@ -23,7 +23,7 @@ def on_starting(server):
 
 def post_worker_init(worker):
     """Have the keys before the first request; without them the first request tries again."""
-    worker.wsgi.warm_up()
+    worker.wsgi.warm_up()  # Flask: worker.wsgi.wsgi_app.warm_up()
 
 
 def child_exit(server, worker):

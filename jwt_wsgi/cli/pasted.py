@@ -6,6 +6,7 @@ A token goes to the first place that the app looks for one. Lines of headers, as
 
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any
 from typing import Final
 from typing import NamedTuple
@@ -14,10 +15,10 @@ from urllib.parse import unquote_to_bytes
 from jwt_wsgi.bearer import environ_key
 from jwt_wsgi.settings import Settings
 
-#: field-name ":" OWS field-value (RFC 9112 section 5); curl puts "> " before it.
-_HEADER: Final = re.compile(r"(?:> )?([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)")
+#: field-name ":" OWS field-value (RFC 9112 section 5).
+_HEADER: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)")
 #: request-line (RFC 9112 section 3); what it asks for is said by flags.
-_REQUEST_LINE: Final = re.compile(r"(?:> )?[A-Z]+ \S+ HTTP/[0-9.]+")
+_REQUEST_LINE: Final = re.compile(r"[A-Z]+ \S+ HTTP/[0-9.]+")
 
 
 class Pasted(NamedTuple):
@@ -60,7 +61,7 @@ def pasted(settings: Settings, text: str, method: str, path: str) -> Pasted:
 
 def _headers(text: str) -> dict[str, str]:
     """Headers by their key in an environ; empty if there is a line that is none."""
-    lines = [line.strip() for line in text.strip("> \t\r\n").splitlines() if line.strip()]
+    lines = _lines(text)
     lines = lines[1:] if lines and _REQUEST_LINE.fullmatch(lines[0]) else lines
     matches = [match for line in lines if (match := _HEADER.fullmatch(line))]
     found: dict[str, str] = {}
@@ -69,6 +70,26 @@ def _headers(text: str) -> dict[str, str]:
         joint = "; " if key == "HTTP_COOKIE" else ","  # RFC 9113 section 8.2.3, RFC 9110 5.3
         found[key] = f"{found[key]}{joint}{value}" if key in found else value
     return found
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a request: of all that ``curl -v`` says those it sent, and nothing of a body.
+
+    Browsers may put a value below its name, and show HTTP/2's pseudo-headers (``:method``).
+    """
+    lines = [line.strip() for line in text.strip().splitlines()]
+    if any(line.startswith("> ") for line in lines):
+        lines = [line[2:] for line in lines if line.startswith("> ")]
+    if not all(map(_HEADER.fullmatch, filter(None, lines))):
+        lines = list(takewhile(bool, lines))
+    told: list[str] = []
+    for line in filter(None, lines):
+        below = told and told[-1].endswith(":") and ("://" in line or not _HEADER.fullmatch(line))
+        if below and not line.startswith(":"):
+            told[-1] += f" {line}"
+        else:
+            told.append(line)
+    return [line for line in told if not line.startswith(":")]
 
 
 def _credentials(settings: Settings, headers: dict[str, str]) -> Iterator[tuple[str, str]]:
