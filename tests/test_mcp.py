@@ -30,9 +30,11 @@ from servers.authorization_server import USER
 from servers.authorization_server import make_app
 from werkzeug.serving import WSGIRequestHandler
 from werkzeug.serving import make_server
+from werkzeug.test import Client
 
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import Rule
+from jwt_wsgi.testing import FakeIssuer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -296,3 +298,24 @@ def test_a_client_asks_for_the_scope_that_is_missing(issuer: str) -> None:
     assert [part.text for part in result.content] == [f"Hello again, {USER}!"]
     assert talk.seen[0] == ("POST", f"{url}/mcp", 403)
     assert [asked["scope"] for asked in talk.browser.visited] == [["profile"], ["profile greet"]]
+
+
+def test_the_example_in_the_test_kit() -> None:
+    """As its author would test it, without an authorization server."""
+    settings = {
+        "JWT_WSGI_ISSUER": "https://login.example.com",
+        "JWT_WSGI_RESOURCE": "https://api.example.com/mcp",
+    }
+    with patch.dict(os.environ, settings):
+        app: WSGIApplication = runpy.run_path(str(EXAMPLE))["app"]
+    issuer = FakeIssuer(aud="https://api.example.com/mcp")
+    visitor = Client(issuer.protect(app))
+    call: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+    call["params"] = {"name": "greet", "arguments": {"word": "Hello"}}
+    greets = bearer(issuer.token(sub="ada", scope="greet"))
+
+    answer = visitor.post("/mcp", json=call, headers=greets)
+
+    assert answer.json["result"]["content"][0]["text"] == "Hello, ada!"
+    assert visitor.post("/mcp", json=call, headers=bearer(issuer.token())).status_code == 403
+    assert "resource_metadata" in visitor.post("/mcp", json=call).headers["WWW-Authenticate"]
