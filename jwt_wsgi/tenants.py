@@ -154,7 +154,11 @@ class Tenants:
             self._forget(name)
             return None if issuer is None else self._named_by_somebody(issuer)
         if before is not None and issuer.options != before.options:
-            tenant = replace(self._built(issuer), keys=tenant.keys)
+            try:
+                tenant = replace(self._built(issuer), keys=tenant.keys)
+            except KeysUnavailableError:
+                self._forget(name)  # wrong settings are no reason to go on by the old ones
+                raise
             for memory in (self._proven, self._proven_before, self._named):
                 if name in memory:
                     memory[name] = tenant

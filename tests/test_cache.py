@@ -16,6 +16,7 @@ from jwt_wsgi import jose
 from jwt_wsgi.assembly import trusted
 from jwt_wsgi.cache import BYTES_PER_TOKEN
 from jwt_wsgi.cache import CachingVerifier
+from jwt_wsgi.cache import _Entry
 from jwt_wsgi.claims import check_age
 from jwt_wsgi.claims import check_times
 from jwt_wsgi.claims import lifetime
@@ -332,3 +333,27 @@ def test_rules_decide_after_the_hit(app: EchoApp) -> None:
     assert [visitor.get(path, headers=token).status_code for path in ("/", "/admin", "/")] == [
         200, 403, 200,
     ]  # fmt: skip
+
+
+def test_two_threads_may_build_the_claims_at_once() -> None:
+    """The second finds the payload gone right after it saw that there are no claims yet."""
+
+    class Late(_Entry):
+        asked, built = False, None
+
+        @property
+        def claims(self) -> Any:
+            if not self.asked:
+                self.asked = True
+                self.own_claims()  # the other thread, from beginning to end
+                return None
+            return self.built
+
+        @claims.setter
+        def claims(self, value: Any) -> None:
+            self.built = value
+
+    world = World()
+    verified = world.verifier._verifier.authenticate(world.issuer.token(sub="ada"))
+
+    assert Late(verified, KeySet([])).own_claims()["sub"] == "ada"

@@ -406,6 +406,22 @@ def test_other_terms_count_and_the_keys_serve_on(app: Any, *, proven: bool) -> N
     assert answers == [401, 200, 200]
 
 
+def test_other_terms_that_are_wrong_are_a_503_for_everybody(app: Any) -> None:
+    """Nobody goes on by the old ones meanwhile."""
+    now, terms = 1000.0, {"leeway": "5s"}
+
+    def resolve(iss: str) -> Issuer:
+        return Issuer(iss, jwks=JWKS.decode(), **terms)
+
+    middleware = JWTMiddleware(app, issuer=resolve)
+    middleware.verifier.issuers._clock = lambda: now
+    visitor, headers = Client(middleware), bearer(ISSUER.token())
+    assert visitor.get("/", headers=headers).status_code == 200
+
+    now, terms["leeway"] = 1600.0, "soon"
+    assert [visitor.get("/", headers=headers).status_code for _ in range(3)] == [503, 503, 503]
+
+
 def test_other_keys_are_loaded(world: World) -> None:
     """As those of a new tenant: what was held is of another place."""
     world.verify("t")
