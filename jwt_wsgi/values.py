@@ -308,8 +308,8 @@ def read_jwks_path(value: object) -> str:
     return path
 
 
-#: What is given for a secret by mistake: PEM, an OpenSSH key, a JWK, the URL of one.
-_PUBLIC: Final = re.compile(rb"\s*(-----BEGIN |ssh-|ecdsa-sha2-|\{|https?://)")
+#: What is given for a secret by mistake: PEM, an OpenSSH key, the URL of one.
+_PUBLIC: Final = re.compile(rb"\s*(-----BEGIN |ssh-|ecdsa-sha2-|https?://)")
 
 
 def read_secret(value: object) -> bytes:
@@ -319,9 +319,19 @@ def read_secret(value: object) -> bytes:
         secret = base64.b64decode(encoded, validate=True) if encoded else text.encode()
     except ValueError as error:
         raise ValueError("what follows base64: is no base64") from error
-    if _PUBLIC.match(secret):  # whoever knows it could sign (RFC 8725 section 2.1)
+    if _PUBLIC.match(secret) or _is_json_object(
+        secret
+    ):  # whoever knows it could sign (RFC 8725 section 2.1)
         raise ValueError("a key file, JSON or a URL is no secret; public_key and jwks take keys")
     return secret
+
+
+def _is_json_object(data: bytes) -> bool:
+    """A JWK or a JWKS; of random secrets one in 256 begins with ``{``, and is none."""
+    try:
+        return isinstance(json.loads(data), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def read_cert(value: object) -> str | tuple[str, str]:

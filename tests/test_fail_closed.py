@@ -380,3 +380,10 @@ def test_a_pipe_is_no_file_of_keys(tmp_path: Path) -> None:
         JWTMiddleware(
             EchoApp(), issuer="https://issuer.example", jwks_file=str(tmp_path / "jwks.json")
         )
+
+
+def test_a_random_secret_may_begin_with_a_brace() -> None:
+    """One in 256 does."""
+    secret = "base64:" + base64.b64encode(b"{" + bytes(range(31))).decode()
+
+    JWTMiddleware(EchoApp(), issuer="https://issuer.example", secret=secret)
