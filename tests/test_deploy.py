@@ -77,6 +77,7 @@ PidFile {scratch}/pid
 ErrorLog /dev/stderr
 {modules}
 {mod_wsgi}
+WSGISocketPrefix {scratch}/wsgi
 Include {conf}
 """
 
