@@ -96,7 +96,15 @@ def parse(token: str, heads: Mapping[bytes, dict[str, Any]] = _NO_HEADS) -> Unve
     Raises :class:`InvalidTokenError` ``token_malformed`` for anything else, however broken.
     """
     try:
-        return _parse(token, heads)
+        encoded = token.encode("ascii")
+        signed, dot, signature = encoded.rpartition(b".")
+        head, second_dot, payload = signed.partition(b".")
+        if not (dot and second_dot) or b"." in payload:
+            raise _MalformedError("a compact JWS has three parts")
+        header = heads.get(head) or _header(head)
+        json_ = _base64url(payload)
+        claims = _json_object(json_)
+        return UnverifiedToken(header, claims, json_, signed, _base64url(signature), head)
     except Exception as error:  # RecursionError, UnicodeError, ...: a hostile token is no 500
         reason = str(error) if isinstance(error, _MalformedError) else type(error).__name__
         raise InvalidTokenError("token_malformed", reason) from error
@@ -106,7 +114,7 @@ def verify(algorithm: str, key: Key, signed: bytes, signature: bytes) -> bool:
     """Tell whether ``signature`` over ``signed`` is ``key``'s, and the key is of its kind."""
     try:
         row = ALGORITHMS[algorithm]
-        if (key.kty, key.crv) != (row.kty, row.crv):  # whatever a key source yields
+        if key.kty != row.kty or key.crv != row.crv:  # whatever a key source yields
             return False  # RFC 8725 section 3.1
         row.verify(key.public_key, signature, signed)
     except Exception:  # whatever a library says of a hostile signature, it is no
@@ -154,18 +162,6 @@ def import_pem(text: str) -> Key:
 def secret_key(secret: bytes) -> Key:
     """Make a key of a shared secret (RFC 7518 section 3.2)."""
     return Key("oct", "", secret)
-
-
-def _parse(token: str, heads: Mapping[bytes, dict[str, Any]]) -> UnverifiedToken:
-    encoded = token.encode("ascii")
-    signed, dot, signature = encoded.rpartition(b".")
-    header, second_dot, payload = signed.partition(b".")
-    if not (dot and second_dot) or b"." in payload:
-        raise _MalformedError("a compact JWS has three parts")
-    jose_header = heads.get(header) or _header(header)
-    json_ = _base64url(payload)
-    claims = _json_object(json_)
-    return UnverifiedToken(jose_header, claims, json_, signed, _base64url(signature), header)
 
 
 def _header(encoded: bytes) -> dict[str, Any]:
@@ -264,11 +260,11 @@ def _json_object(data: bytes) -> dict[str, Any]:
     return value
 
 
-def _check_depth(value: object, left: int) -> None:
-    if left < 0:
+def _check_depth(value: dict[str, Any] | list[Any], left: int) -> None:
+    if not left:
         raise _MalformedError("JSON is nested too deep")
-    if isinstance(value, dict | list):
-        for member in value.values() if isinstance(value, dict) else value:
+    for member in value.values() if isinstance(value, dict) else value:
+        if isinstance(member, (dict, list)):
             _check_depth(member, left - 1)
 
 

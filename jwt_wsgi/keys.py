@@ -91,11 +91,10 @@ class KeySet:
             raise DocumentError('it has no "keys" list')
         if len(listed) > max_keys:
             raise DocumentError(f"it has {len(listed)} keys, more than {max_keys}")
-        members: dict[_Member, None] = {}
-        dropped = []
+        members, dropped = [], []
         for jwk in listed:
             try:
-                members[_Member.of(jwk)] = None
+                members.append(_Member.of(jwk))
             except _DroppedError as error:
                 dropped.append(error.dropped)
         keyset = cls(members, dropped)
@@ -128,8 +127,10 @@ class KeySet:
         members: Sequence[_Member] = self._members
         if kid is not None and not self._any_kid:
             members = self._by_kid.get(kid, ())
-        fitting = (member.key() for member in members if member.fits(algorithm))
-        keys = tuple(islice(filter(None, fitting), MAX_CANDIDATES))  # a broken key takes no place
+        fitting = dict.fromkeys(member for member in members if member.fits(algorithm))
+        # Neither a broken key nor one that is listed twice takes a place.
+        built = filter(None, (member.key() for member in fitting))
+        keys = tuple(islice(built, MAX_CANDIDATES))
         if keys and not (self._any_kid and kid is not None):  # so it has an entry a key at most
             self._found[kid, header["alg"]] = keys
         return keys
@@ -143,7 +144,7 @@ class KeySet:
     def digest(self) -> str:
         """SHA-256 of the set: equal sets have equal digests, however they are written down."""
         if self._digest is None:
-            texts = sorted(member.canonical for member in self._members)
+            texts = sorted({member.canonical for member in self._members})
             self._digest = jose.digest("\n".join(texts).encode())
         return self._digest
 
@@ -165,10 +166,13 @@ class _DroppedError(Exception):
         super().__init__(reason)
 
 
+_encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
 class _Member:
     """One usable-looking JWK; its key is built at first use, at most once matters."""
 
-    __slots__ = ("_jwk", "_key", "_why", "alg", "canonical", "crv", "kid", "kty")
+    __slots__ = ("_canonical", "_jwk", "_key", "_why", "alg", "crv", "kid", "kty")
 
     def __init__(
         self,
@@ -181,8 +185,7 @@ class _Member:
     ) -> None:
         self.kid, self.kty, self.crv, self.alg = kid, kty, crv, alg
         self._jwk, self._key, self._why = jwk, key, ""
-        # Whoever writes a set in Python may put into it what is no JSON.
-        self.canonical = json.dumps(jwk, sort_keys=True, separators=(",", ":"), default=repr)
+        self._canonical: str | None = None
 
     @classmethod
     def of(cls, jwk: object) -> "_Member":
@@ -224,6 +227,16 @@ class _Member:
 
     def broken(self) -> Dropped | None:
         return None if self.key() else Dropped(_name(self.kid), self._why, private=False)
+
+    @property
+    def canonical(self) -> str:
+        """One text for equal members."""
+        if self._canonical is None:
+            try:
+                self._canonical = _encode(self._jwk)
+            except (TypeError, ValueError):  # a set that is written in Python may be no JSON
+                self._canonical = repr(self._jwk)
+        return self._canonical
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Member) and self.canonical == other.canonical
