@@ -62,6 +62,8 @@ class Rule:
     @property
     def scope(self) -> tuple[str, ...]:
         """Scopes that are enough, for a challenge."""
+        if not (self.scopes or self.any_scope):
+            return ()
         return (*sorted(self.scopes), *list(self.any_scope)[:1])
 
     def authorize(self, claims: Mapping[str, Any], clock: Callable[[], float] = time.time) -> None:
@@ -122,10 +124,16 @@ class Rules:
         exact = [path for path in by_pattern if not path.endswith("/*")]
         #: Path -> every rule that can match it, in their order.
         self._exact = {path: matching(path) for path in (*exact, *map(_twin, exact))}
-        #: The same for all paths below it that have no entry nearer to them.
-        self._below = {path[:-2]: matching(path) for path in by_pattern if path.endswith("/*")}
-        self._deepest = max((len(path.split("/")) for path in self._below), default=0)
+        self._root, self._deepest = _Subtree(), 0
+        for path in by_pattern:
+            if path.endswith("/*"):
+                node, segments = self._root, path[:-2].split("/")
+                for segment in segments:
+                    node = node.below.setdefault(segment, _Subtree())
+                node.rules = matching(path)
+                self._deepest = max(self._deepest, len(segments))
         self._every = _EveryRule("/*", rules=tuple(rules))
+        self._any = bool(rules)
 
     def find(self, method: str, path: str) -> Rule:
         """The first rule that matches, else :data:`REQUIRE_TOKEN`.
@@ -133,6 +141,8 @@ class Rules:
         Where routers differ (``//admin``, ``admin``, ``post``: Werkzeug knows them as ``/admin``
         and ``POST``), nobody can say which rule is meant: the conditions of every rule count.
         """
+        if not self._any:
+            return REQUIRE_TOKEN
         if not (is_plain(path) and method.isupper()):
             return self._every
         matching = self._exact.get(path)
@@ -146,12 +156,20 @@ class Rules:
 
         A path of a hundred thousand segments costs no more than the rules have.
         """
-        parts = path.split("/", self._deepest)[: self._deepest]
-        while parts:
-            if (matching := self._below.get("/".join(parts))) is not None:
-                return matching
-            parts.pop()
-        return ()
+        nearest, below = self._root.rules, self._root.below
+        for segment in path.split("/", self._deepest):
+            if (subtree := below.get(segment)) is None:
+                break
+            nearest, below = subtree.rules or nearest, subtree.below
+        return nearest
+
+
+@dataclass(slots=True)
+class _Subtree:
+    """Paths that begin alike: every rule that can match them, and what lies below, by segment."""
+
+    rules: tuple[Rule, ...] = ()
+    below: "dict[str, _Subtree]" = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
