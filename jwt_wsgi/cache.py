@@ -7,14 +7,17 @@ What may change from one use to the next (own checks, revocation) is asked at ev
 
 import json
 import sys
+from functools import cache
 from hashlib import sha256
 from typing import Any
 from typing import Final
 
 from .claims import Claims
 from .claims import lifetime
+from .issuer import TrustedIssuer
+from .jose import Key
+from .jose import UnverifiedToken
 from .keys import KeySet
-from .verifier import Verified
 from .verifier import Verifier
 
 #: Bytes of payloads that are kept, for each token that may be.
@@ -46,13 +49,12 @@ class CachingVerifier:
             claims = entry.own_claims()
             self._verifier.admit(entry.issuer, claims)
             return claims
-        verified = self._verifier.authenticate(token)
-        keyset = _keyset_of(verified)
-        can_be_shared = verified.token.head in self._verifier.heads
-        if keyset is not None and can_be_shared:
-            self._keep(name, _Entry(verified, keyset))
-        claims = verified.own_claims()
-        self._verifier.admit(verified.issuer, claims)
+        issuer, key, verified = self._verifier.authenticate(token)
+        can_be_shared = verified.head in self._verifier.heads
+        if can_be_shared and (keyset := _keyset_of(issuer, key, verified.header)) is not None:
+            self._keep(name, _Entry(verified, issuer, keyset))
+        claims = Claims.of(verified.claims, verified.header)
+        self._verifier.admit(issuer, claims)
         return claims
 
     def _is_good(self, entry: "_Entry") -> bool:
@@ -78,8 +80,7 @@ class _Entry:
         "claims", "copied", "ends", "header", "issuer", "keyset", "payload", "size", "starts"
     )  # fmt: skip
 
-    def __init__(self, verified: Verified, keyset: KeySet) -> None:
-        issuer, token = verified.issuer, verified.token
+    def __init__(self, token: UnverifiedToken, issuer: TrustedIssuer, keyset: KeySet) -> None:
         self.issuer, self.header, self.keyset = issuer, token.header, keyset
         self.payload, self.size = token.payload, len(token.payload)
         self.starts, self.ends = lifetime(
@@ -103,24 +104,28 @@ class _Entry:
         return own
 
 
-def _keyset_of(verified: Verified) -> KeySet | None:
-    """The set that an entry lives and dies with: the one of now, if the key is in it still.
-
-    None, and nothing is remembered, for a key source that has no ``current()`` set, or that has
-    ``candidates`` of its own before it: what these refuse must be refused at every use.
-    """
-    keys: Any = verified.issuer.keys
-    owner = next((cls for cls in type(keys).__mro__ if "candidates" in vars(cls)), object)
-    if "current" not in vars(owner):
-        return None
-    keyset: KeySet | None = keys.current()
-    if keyset is None or verified.key not in keyset.find(verified.token.header):
+def _keyset_of(issuer: TrustedIssuer, key: Key, header: dict[str, Any]) -> KeySet | None:
+    """The set that an entry lives and dies with: the one of now, if the key is in it still."""
+    keys: Any = issuer.keys
+    keyset: KeySet | None = keys.current() if _has_sets(keys.__class__) else None
+    if keyset is None or key not in keyset.find(header):
         return None
     return keyset
 
 
+@cache
+def _has_sets(source: type) -> bool:
+    """Whether a key source yields what is in its ``current()`` set, and nothing else.
+
+    One that has no such set, or that has ``candidates`` of its own before it, may refuse what it
+    has yielded before: of its tokens nothing is remembered.
+    """
+    owner = next((cls for cls in source.__mro__ if "candidates" in vars(cls)), object)
+    return "current" in vars(owner)
+
+
 def _is_nested(value: object) -> bool:
-    return isinstance(value, list | dict)
+    return isinstance(value, (list, dict))
 
 
 def _members(value: Any) -> Any:

@@ -21,9 +21,7 @@ Check: TypeAlias = Callable[[Mapping[str, Any], float], object]
 
 #: Beyond it a NumericDate is no date (RFC 7519 section 2), and no float either.
 MAX_DATE: Final = 2**53
-
-
-_ABSENT: Final = object()
+_NUMBERS: Final = (int, float)  # by type: a bool is an int, too
 
 
 class Claims(dict[str, Any]):
@@ -68,12 +66,13 @@ def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
 
     Raises ``claim_invalid`` for anything but a finite number: a bool, a string, a list.
     """
-    value: Any = claims.get(name, _ABSENT)
-    if value is _ABSENT:
+    if name not in claims:
         return None
-    if type(value) not in (int, float) or not -MAX_DATE <= value <= MAX_DATE:
+    value: Any = claims[name]
+    if type(value) not in _NUMBERS or not -MAX_DATE <= value <= MAX_DATE:
         raise InvalidTokenError("claim_invalid", f"{name} is no number of seconds")
-    return float(value)
+    number: float = value
+    return number
 
 
 def check_times(leeway: float) -> Check:
@@ -95,11 +94,9 @@ def lifetime(
     claims: Mapping[str, Any], *, leeway: float, max_age: float | None
 ) -> tuple[float, float]:
     """From when until when the two checks of times let these claims pass; they have passed once."""
-    begins, expires = numeric_date(claims, "nbf"), numeric_date(claims, "exp")
-    starts = -math.inf if begins is None else begins
-    ends = math.inf if expires is None else expires
-    if max_age is not None and (issued := numeric_date(claims, "iat")) is not None:
-        starts, ends = max(starts, issued), min(ends, issued + max_age)
+    starts, ends = claims.get("nbf", -math.inf), claims["exp"]
+    if max_age is not None:
+        starts, ends = max(starts, claims["iat"]), min(ends, claims["iat"] + max_age)
     return starts - leeway, ends + leeway
 
 
@@ -121,7 +118,7 @@ def check_age(max_age: float, leeway: float) -> Check:
 def check_strings(claims: Mapping[str, Any], _now: float) -> None:
     """``sub`` and ``jti`` are strings where they stand (RFC 7519 sections 4.1.2 and 4.1.7)."""
     for name in ("sub", "jti"):
-        if name in claims and not isinstance(claims[name], str):
+        if not isinstance(claims.get(name, ""), str):
             raise InvalidTokenError("claim_invalid", f"{name} is no string")
 
 
@@ -159,10 +156,13 @@ def check_audience(audience: Collection[str]) -> Check:
     below = tuple(value.removesuffix("/*") for value in audience if value.endswith("/*"))
 
     def check(claims: Mapping[str, Any], _now: float) -> None:
-        if "aud" not in claims and not audience:
-            return
         values = claims.get("aud", [])
-        values = [values] if isinstance(values, str) else values
+        if isinstance(values, str):
+            if values in exact:
+                return
+            values = [values]
+        elif not audience and "aud" not in claims:
+            return
         if not isinstance(values, list) or not all(map(_is_string, values)):
             raise InvalidTokenError("audience_mismatch", "aud is no string and no list of strings")
         if exact.isdisjoint(values) and not any(_is_below(value, below) for value in values):

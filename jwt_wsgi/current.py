@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from _typeshed.wsgi import WSGIEnvironment
 
+_READY: Final = (list, tuple)
 _NOBODY: Final[list[dict[str, Any] | None]] = [None]
 #: A list of one. Tasks that are started in a request inherit it; it is emptied with the request.
 _current: Final = ContextVar("jwt_wsgi.current", default=_NOBODY)
@@ -53,7 +54,7 @@ def serve(
     lazy = False
     try:
         answer = app(environ, start_response)
-        lazy = not (isinstance(answer, list | tuple) or _is_file(answer, environ))
+        lazy = not (isinstance(answer, _READY) or _is_file(answer, environ))
     finally:
         _current.reset(token)
         if not lazy:

@@ -77,7 +77,9 @@ class AuthError(Exception):
     def __init__(self, detail: str = "") -> None:
         """``detail`` is for the log only; text from a token in it must be escaped."""
         self.detail = detail
-        super().__init__(detail or self.details or self.error)
+
+    def __str__(self) -> str:
+        return self.detail or self.details or self.error
 
     @property
     def token(self) -> dict[str, str]:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 from typing import Final
-from typing import NamedTuple
 from typing import Protocol
+from typing import TypeAlias
 
 from . import jose
 from .claims import Claims
@@ -42,16 +42,8 @@ class Issuers(Protocol):
         """Whether it is one of those, at no cost."""
 
 
-class Verified(NamedTuple):
-    """What need not be done again while the key is there and the time is right."""
-
-    issuer: TrustedIssuer
-    key: jose.Key
-    token: jose.UnverifiedToken
-
-    def own_claims(self) -> Claims:
-        """The claims, for whoever gets them first."""
-        return Claims.of(self.token.claims, self.token.header)
+#: What need not be done again while the key is there and the time is right.
+Verified: TypeAlias = tuple[TrustedIssuer, jose.Key, jose.UnverifiedToken]
 
 
 class Verifier:
@@ -91,9 +83,9 @@ class Verifier:
         Raises :class:`InvalidTokenError` for a bad token and
         :class:`~jwt_wsgi.errors.KeysUnavailableError` if its key cannot be had now.
         """
-        verified = self.authenticate(token)
-        claims = verified.own_claims()
-        self.admit(verified.issuer, claims)
+        issuer, _key, verified = self.authenticate(token)
+        claims = Claims.of(verified.claims, verified.header)
+        self.admit(issuer, claims)
         return claims
 
     def authenticate(self, token: str) -> Verified:
@@ -101,11 +93,22 @@ class Verifier:
         if len(token) > self._max_token_size:
             raise InvalidTokenError("token_malformed", "the token is too long")
         unverified = jose.parse(token, self.heads)
+        header, claims = unverified.header, unverified.claims
         try:
-            return self._authenticate(unverified)
+            issuer = self._issuer_of(claims)
+            issuer.check_header(header)
+            issuer.check_claims(claims, self.clock())  # before keys: costs no fetch, no crypto
+            key = self._check_signature(unverified, issuer)
+            if unverified.head not in self.heads:
+                self._remember_head(unverified)
+            if self._on_verified is not None:
+                self._on_verified(issuer)
+            if "cnf" in claims and not self._accept_bound_tokens:
+                raise InvalidTokenError("token_bound", "it has cnf, came as a plain bearer token")
         except AuthError as error:
-            error.claimed = claimed(unverified.header, unverified.claims)
+            error.claimed = claimed(header, claims)
             raise
+        return issuer, key, unverified
 
     def admit(self, issuer: TrustedIssuer, claims: Claims) -> None:
         """What is asked at every use of a token: the user's checks, and whether it is revoked."""
@@ -118,19 +121,6 @@ class Verifier:
             error.claimed = claimed(claims.header, claims)
             raise
 
-    def _authenticate(self, token: jose.UnverifiedToken) -> Verified:
-        issuer = self._issuer_of(token)
-        issuer.check_header(token.header)
-        issuer.check_claims(token.claims, self.clock())  # before keys: costs no fetch, no crypto
-        key = self._check_signature(token, issuer)
-        if token.head not in self.heads:
-            self._remember_head(token)
-        if self._on_verified is not None:
-            self._on_verified(issuer)
-        if "cnf" in token.claims and not self._accept_bound_tokens:
-            raise InvalidTokenError("token_bound", "it has cnf and came as a plain bearer token")
-        return Verified(issuer, key, token)
-
     def _remember_head(self, token: jose.UnverifiedToken) -> None:
         """Spare the next token of this key the parsing."""
         if _is_ordinary(token):
@@ -138,9 +128,9 @@ class Verifier:
                 self.heads = {}
             self.heads[token.head] = token.header
 
-    def _issuer_of(self, token: jose.UnverifiedToken) -> TrustedIssuer:
+    def _issuer_of(self, claims: Mapping[str, Any]) -> TrustedIssuer:
         """The unverified ``iss`` only selects from the issuers we trust (RFC 8725 section 3.8)."""
-        identifier = token.claims.get("iss")
+        identifier = claims.get("iss")
         if not isinstance(identifier, str):
             raise InvalidTokenError("issuer_not_trusted", "iss is missing or no string")
         issuer = self.issuers.get(identifier)

@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING
 from typing import Final
 
+from jwt_wsgi.claims import Claims
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jwt_wsgi.claims import Claims
     from jwt_wsgi.verifier import Verifier
 
 #: Where the verifier's own part of the line ends for a code.
@@ -37,10 +38,10 @@ class Witness:
         """As :meth:`Verifier.verify`."""
         self.token = token
         self._ends = lambda code: _ENDS_AT.get(code, "claims")
-        verified = self._verifier.authenticate(token)
+        issuer, _key, verified = self._verifier.authenticate(token)
         self._ends = lambda code: _ADMITS_AT.get(code, "checks")
-        claims = verified.own_claims()
-        self._verifier.admit(verified.issuer, claims)
+        claims = Claims.of(verified.claims, verified.header)
+        self._verifier.admit(issuer, claims)
         self._ends = lambda _code: "access"
         return claims
 
