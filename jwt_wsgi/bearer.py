@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Final
 from typing import NamedTuple
+from typing import TypeAlias
 
 from .errors import InvalidTokenError
 from .errors import MalformedHeaderError
@@ -28,16 +29,17 @@ _NOT_SAFE: Final = frozenset(
 )
 
 
-class Place(NamedTuple):
-    """A place where a token may stand: how it is read, and how it is taken out of the environ.
+#: ``read(environ, lenient)`` returns the token or None; ``lenient``: credentials of another
+#: scheme are no token, instead of a malformed one. Raises :class:`MalformedHeaderError`, or
+#: ``token_malformed`` for a token that is too long.
+Read: TypeAlias = "Callable[[WSGIEnvironment, bool], str | None]"
 
-    ``read(environ, lenient)`` returns the token or None; ``lenient``: credentials of another
-    scheme are no token, instead of a malformed one. Raises :class:`MalformedHeaderError`, or
-    ``token_malformed`` for a token that is too long.
-    """
+
+class Place(NamedTuple):
+    """A place where a token may stand: how it is read, and how it is taken out of the environ."""
 
     key: str  # of the environ
-    read: "Callable[[WSGIEnvironment, bool], str | None]"
+    read: Read
     remove: "Callable[[WSGIEnvironment], None]"
 
 
@@ -54,17 +56,19 @@ def environ_key(header: str) -> str:
     return "HTTP_" + header.upper().replace("-", "_")
 
 
-def token_of(environ: "WSGIEnvironment", places: Sequence[Place], *, optional: bool) -> str | None:
-    """The one token of a request, or None. A token in two places is an error, never a choice.
+def reader(places: Sequence[Place]) -> Read:
+    """How the one token of a request is read. One in two places is an error, never a choice.
 
-    Raises :class:`MultipleTokensError` (RFC 6750 section 2), else as :class:`Place`.
+    What it returns raises :class:`MultipleTokensError` (RFC 6750 section 2), else as a place does.
     """
-    if len(places) == 1:
-        return places[0].read(environ, optional)
-    found = [token for place in places if (token := place.read(environ, True)) is not None]
-    if len(found) > 1:
-        raise MultipleTokensError
-    return found[0] if found else None
+
+    def read(environ: "WSGIEnvironment", _lenient: bool) -> str | None:  # noqa: FBT001
+        found = [token for place in places if (token := place.read(environ, True)) is not None]
+        if len(found) > 1:
+            raise MultipleTokensError
+        return found[0] if found else None
+
+    return places[0].read if len(places) == 1 else read
 
 
 def _header(key: str, max_size: int, *, bare: bool) -> Place:
@@ -137,16 +141,11 @@ def is_own_doing(environ: "WSGIEnvironment") -> bool:
 def _checked(token: str, max_size: int) -> str:
     if len(token) > max_size:
         raise _too_long(max_size)
-    if not is_b64token(token):
+    body = token.encode("ascii", "replace").rstrip(b"=")
+    if not body or body.translate(None, _B64TOKEN):  # in time linear and small
         raise MalformedHeaderError("Bearer is not followed by one b64token", bearer=True)
     return token
 
 
 def _too_long(max_size: int) -> InvalidTokenError:
     return InvalidTokenError("token_malformed", f"longer than {max_size} characters")
-
-
-def is_b64token(text: str) -> bool:
-    """Whether ``text`` is one b64token and nothing else, in time linear and small."""
-    body = text.encode("ascii", "replace").rstrip(b"=")
-    return bool(body) and not body.translate(None, _B64TOKEN)

@@ -45,10 +45,17 @@ class CachingVerifier:
         entry = self._young.get(name)
         if entry is None and (entry := self._old.get(name)) is not None:
             self._keep(name, entry)
-        if entry is not None and self._is_good(entry):
-            claims = entry.own_claims()
-            self._verifier.admit(entry.issuer, claims)
-            return claims
+        if entry is not None:
+            issuer = entry.issuer
+            keys: Any = issuer.keys  # it has current(), or there would be no entry
+            if (
+                entry.starts <= self._verifier.clock() < entry.ends
+                and keys.current() is entry.keyset  # asking refreshes the keys when they are due
+                and self.issuers.get(issuer.identifier) is issuer
+            ):
+                claims = entry.own_claims()
+                self._verifier.admit(issuer, claims)
+                return claims
         issuer, key, verified = self._verifier.authenticate(token)
         can_be_shared = verified.head in self._verifier.heads
         if can_be_shared and (keyset := _keyset_of(issuer, key, verified.header)) is not None:
@@ -56,15 +63,6 @@ class CachingVerifier:
         claims = Claims.of(verified.claims, verified.header)
         self._verifier.admit(issuer, claims)
         return claims
-
-    def _is_good(self, entry: "_Entry") -> bool:
-        issuer = entry.issuer
-        keys: Any = issuer.keys  # it has current(), or there would be no entry
-        return (
-            entry.starts <= self._verifier.clock() < entry.ends
-            and keys.current() is entry.keyset  # asking refreshes the keys when they are due
-            and self.issuers.get(issuer.identifier) is issuer
-        )
 
     def _keep(self, name: bytes, entry: "_Entry") -> None:
         self._bytes += entry.size
@@ -98,7 +96,8 @@ class _Entry:
             if any(_is_nested(member) for name in nested for member in _members(claims[name])):
                 return Claims.of(claims, self.header)  # too deep to copy; built anew each time
             self.copied, self.claims, self.payload = nested, claims, b""
-        own = Claims.of(self.claims, self.header)
+        own = Claims(self.claims)
+        own.header = self.header.copy()
         for name in self.copied:
             own[name] = own[name].copy()
         return own

@@ -11,7 +11,7 @@ from . import assembly
 from . import current
 from . import upkeep
 from .bearer import place
-from .bearer import token_of
+from .bearer import reader
 from .errors import AuthError
 from .errors import ConfigurationError
 from .errors import MissingTokenError
@@ -76,6 +76,7 @@ class JWTMiddleware:
         self._emit = fan_out((self._log, *self.settings.on_event))
         self._rules = Rules(self.settings.request_rules)
         self._places = [place(p, self.settings.max_token_size) for p in self.settings.token_from]
+        self._read_token = reader(self._places)
         self._injection = Injection(
             claim_headers=self.settings.claim_headers or {},
             remote_user_claim=self.settings.remote_user_claim,
@@ -121,7 +122,7 @@ class JWTMiddleware:
         if rule.token is Token.IGNORED or (self.settings.skip_preflight and is_preflight(environ)):
             return
         optional = rule.token is Token.OPTIONAL
-        token = token_of(environ, self._places, optional=optional)
+        token = self._read_token(environ, optional)
         if token is None:
             if optional:
                 return

@@ -7,7 +7,7 @@ import pytest
 from jwt_wsgi import InvalidTokenError
 from jwt_wsgi import MalformedHeaderError
 from jwt_wsgi.bearer import place
-from jwt_wsgi.bearer import token_of
+from jwt_wsgi.bearer import reader
 
 GOOD = {
     "Bearer abc": "abc",
@@ -52,7 +52,7 @@ BAD = {
 
 def read(value: str | None, *, lenient: bool = False) -> str | None:
     environ = {} if value is None else {"HTTP_AUTHORIZATION": value}
-    return token_of(environ, [place("header", 100)], optional=lenient)
+    return reader([place("header", 100)])(environ, lenient)
 
 
 @pytest.mark.parametrize(("value", "token"), GOOD.items())

@@ -34,7 +34,7 @@ from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import MalformedHeaderError
 from jwt_wsgi import jose
 from jwt_wsgi.bearer import place
-from jwt_wsgi.bearer import token_of
+from jwt_wsgi.bearer import reader
 from jwt_wsgi.rules import REQUIRE_TOKEN
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Rules
@@ -381,7 +381,7 @@ def test_the_header_is_of_the_language_or_malformed(parts: tuple[str, ...]) -> N
     value = "".join(parts)
     expected = CREDENTIALS.fullmatch(value)
     try:
-        token = token_of({"HTTP_AUTHORIZATION": value}, HEADER_PLACE, optional=False)
+        token = reader(HEADER_PLACE)({"HTTP_AUTHORIZATION": value}, False)
     except MalformedHeaderError:
         assert not expected
     else:
@@ -400,7 +400,7 @@ def test_every_character_of_a_token() -> None:
         ):
             expected = CREDENTIALS.fullmatch(value)
             try:
-                token = token_of({"HTTP_AUTHORIZATION": value}, HEADER_PLACE, optional=False)
+                token = reader(HEADER_PLACE)({"HTTP_AUTHORIZATION": value}, False)
             except MalformedHeaderError:
                 token = None
             assert token == (expected[1] if expected else None), ascii(value)

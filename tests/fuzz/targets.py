@@ -25,7 +25,7 @@ from jwt_wsgi import MalformedHeaderError
 from jwt_wsgi import assembly
 from jwt_wsgi import jose
 from jwt_wsgi.bearer import place
-from jwt_wsgi.bearer import token_of
+from jwt_wsgi.bearer import reader
 from jwt_wsgi.claims import scopes
 from jwt_wsgi.errors import TOKEN_ERRORS
 from jwt_wsgi.keys import DocumentError
@@ -69,7 +69,7 @@ def header(data: bytes) -> None:
     value = data.decode("latin-1")
     expected = CREDENTIALS.fullmatch(value)
     try:
-        token = token_of({"HTTP_AUTHORIZATION": value}, PLACES, optional=False)
+        token = reader(PLACES)({"HTTP_AUTHORIZATION": value}, False)
     except MalformedHeaderError:
         assert not expected, "a header of the grammar is malformed"
     except InvalidTokenError as error:
