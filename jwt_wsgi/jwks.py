@@ -12,6 +12,7 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
@@ -120,12 +121,20 @@ class RemoteKeys:
 
     # -- reading --
 
-    def candidates(self, header: Mapping[str, Any]) -> Iterator[Key]:
+    def candidates(self, header: Mapping[str, Any]) -> Iterable[Key]:
         """Yield the keys that fit, after what fetching the table allows.
 
         A signature that fails under a known kid fetches nothing; a token without kid whose
         candidates all fail goes on as one with an unknown kid.
         """
+        keyset, calm_until = self._calm
+        if keyset is not None and self._clock() < calm_until:
+            found = keyset.find(header)
+            if found and "kid" in header:
+                return found
+        return self._look(header)
+
+    def _look(self, header: Mapping[str, Any]) -> Iterator[Key]:
         arrival = self._clock()
         kid: str | None = header.get("kid")
         tried, calm_until = self._calm
