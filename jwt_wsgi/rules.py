@@ -124,14 +124,10 @@ class Rules:
         exact = [path for path in by_pattern if not path.endswith("/*")]
         #: Path -> every rule that can match it, in their order.
         self._exact = {path: matching(path) for path in (*exact, *map(_twin, exact))}
-        self._root, self._deepest = _Subtree(), 0
-        for path in by_pattern:
-            if path.endswith("/*"):
-                node, segments = self._root, path[:-2].split("/")
-                for segment in segments:
-                    node = node.below.setdefault(segment, _Subtree())
-                node.rules = matching(path)
-                self._deepest = max(self._deepest, len(segments))
+        #: The same for all paths below it that have no entry nearer to them.
+        self._below = {path[:-2]: matching(path) for path in by_pattern if path.endswith("/*")}
+        #: How many segments those paths have, and no other number is looked for; nearest first.
+        self._depths = sorted({path.count("/") + 1 for path in self._below}, reverse=True)
         self._every = _EveryRule("/*", rules=tuple(rules))
         self._any = bool(rules)
 
@@ -156,20 +152,13 @@ class Rules:
 
         A path of a hundred thousand segments costs no more than the rules have.
         """
-        nearest, below = self._root.rules, self._root.below
-        for segment in path.split("/", self._deepest):
-            if (subtree := below.get(segment)) is None:
-                break
-            nearest, below = subtree.rules or nearest, subtree.below
-        return nearest
-
-
-@dataclass(slots=True)
-class _Subtree:
-    """Paths that begin alike: every rule that can match them, and what lies below, by segment."""
-
-    rules: tuple[Rule, ...] = ()
-    below: "dict[str, _Subtree]" = field(default_factory=dict)
+        if not self._depths:
+            return ()
+        segments = path.split("/", self._depths[0])
+        for depth in self._depths:
+            if (matching := self._below.get("/".join(segments[:depth]))) is not None:
+                return matching
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
