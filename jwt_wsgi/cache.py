@@ -6,7 +6,6 @@ What may change from one use to the next (own checks, revocation) is asked at ev
 """
 
 import json
-import sys
 from functools import cache
 from hashlib import sha256
 from typing import Any
@@ -37,6 +36,8 @@ class CachingVerifier:
         self._half = max(1, size // 2)
         self._young: dict[bytes, _Entry] = {}
         self._old: dict[bytes, _Entry] = {}
+        #: Texts in the claims of the young ones. Not sys.intern: early Pythons 3.12 keep its texts.
+        self._texts: dict[str, str] = {}
         self._bytes = 0
 
     def verify(self, token: str) -> Claims:
@@ -53,7 +54,7 @@ class CachingVerifier:
                 and keys.current() is entry.keyset  # asking refreshes the keys when they are due
                 and self.issuers.get(issuer.identifier) is issuer
             ):
-                claims = entry.own_claims()
+                claims = entry.own_claims(self._texts)
                 self._verifier.admit(issuer, claims)
                 return claims
         issuer, key, verified = self._verifier.authenticate(token)
@@ -68,6 +69,7 @@ class CachingVerifier:
         self._bytes += entry.size
         if len(self._young) >= self._half or self._bytes > self._half * BYTES_PER_TOKEN:
             self._young, self._old, self._bytes = {}, self._young, entry.size
+            self._texts = {}
         self._young[name] = entry
 
 
@@ -87,15 +89,15 @@ class _Entry:
         self.claims: dict[str, Any] | None = None
         self.copied: tuple[str, ...] = ()
 
-    def own_claims(self) -> Claims:
-        """Claims that no other request has, down to their last list."""
+    def own_claims(self, texts: dict[str, str]) -> Claims:
+        """Claims that no other request has, down to their last list, but for ``texts``."""
         payload = self.payload  # before the question: another thread may drop it after it
         if self.claims is None:
-            claims = {sys.intern(name): value for name, value in json.loads(payload).items()}
+            claims = json.loads(payload)
             nested = tuple(name for name, value in claims.items() if _is_nested(value))
             if any(_is_nested(member) for name in nested for member in _members(claims[name])):
                 return Claims.of(claims, self.header)  # too deep to copy; built anew each time
-            self.copied, self.claims, self.payload = nested, claims, b""
+            self.copied, self.claims, self.payload = nested, _shared(claims, texts), b""
         own = Claims(self.claims)
         own.header = self.header.copy()
         for name in self.copied:
@@ -121,6 +123,15 @@ def _has_sets(source: type) -> bool:
     """
     owner = next((cls for cls in source.__mro__ if "candidates" in vars(cls)), object)
     return "current" in vars(owner)
+
+
+def _shared(value: Any, texts: dict[str, str]) -> Any:
+    """The same, with the texts that entries have in common kept once: names, ``aud``, roles."""
+    if isinstance(value, str):
+        return texts.setdefault(value, value)
+    if isinstance(value, dict):
+        return {_shared(name, texts): _shared(member, texts) for name, member in value.items()}
+    return [_shared(member, texts) for member in value] if isinstance(value, list) else value
 
 
 def _is_nested(value: object) -> bool:

@@ -278,6 +278,24 @@ def test_a_token_used_once_costs_less_than_itself() -> None:
     assert size + 2 * sys.getsizeof(1.0) < 0.95 * len(token)
 
 
+def test_texts_that_tokens_have_in_common_are_kept_once() -> None:
+    """Names, audience, roles; and not for longer than the tokens that have them."""
+    world = World(size=8)
+    roles = ["customer", "manager"]
+    tokens = [world.issuer.token(jti=f"{n}", client="c" * 20, roles=roles) for n in range(2)]
+    first, second = ([world.verify(token) for _ in range(2)][1] for token in tokens)
+
+    assert first["client"] is second["client"]
+    assert first["roles"] == roles
+    assert first["roles"] is not second["roles"]
+    assert first["roles"][0] is second["roles"][0]
+
+    for number in range(100):
+        for _ in range(2):
+            world.verify(world.issuer.token(jti=f"x{number}"))
+        assert len(world.verifier._texts) <= 4 * len(first)
+
+
 def test_a_nested_header_is_not_shared() -> None:
     """An x5c chain is a list; such tokens are verified each time."""
     world = World()
@@ -345,7 +363,7 @@ def test_two_threads_may_build_the_claims_at_once() -> None:
         def claims(self) -> Any:
             if not self.asked:
                 self.asked = True
-                self.own_claims()  # the other thread, from beginning to end
+                self.own_claims({})  # the other thread, from beginning to end
                 return None
             return self.built
 
@@ -356,4 +374,4 @@ def test_two_threads_may_build_the_claims_at_once() -> None:
     world = World()
     issuer, _, token = world.verifier._verifier.authenticate(world.issuer.token(sub="ada"))
 
-    assert Late(token, issuer, KeySet([])).own_claims()["sub"] == "ada"
+    assert Late(token, issuer, KeySet([])).own_claims({})["sub"] == "ada"
