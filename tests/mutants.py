@@ -276,13 +276,20 @@ MUTANTS = (
         killers("test_jwks", "test_a_bad_signature_under_a_known_kid_fetches_nothing"),
     ),
     Mutant(
+        "a token without kid gives up",
+        "jwks.py",
+        'if found and "kid" in header:',
+        "if found:",
+        killers("test_jwks", "test_a_token_without_kid_finds_a_new_key"),
+    ),
+    Mutant(
         "fetch before claim checks",
         "verifier.py",
-        "        issuer.check_claims(token.claims, self.clock())"
+        "            issuer.check_claims(claims, self.clock())"
         "  # before keys: costs no fetch, no crypto\n"
-        "        key = self._check_signature(token, issuer)\n",
-        "        key = self._check_signature(token, issuer)\n"
-        "        issuer.check_claims(token.claims, self.clock())\n",
+        "            key = self._check_signature(unverified, issuer)\n",
+        "            key = self._check_signature(unverified, issuer)\n"
+        "            issuer.check_claims(claims, self.clock())\n",
         killers("test_middleware", "test_what_needs_no_key_to_be_refused_costs_no_fetch"),
     ),
     Mutant(

@@ -1033,11 +1033,17 @@ def test_a_known_kid_of_another_algorithm_fetches_nothing() -> None:
     assert world.count(lambda: world.ask("a", alg="ES256")) == (401, 0.0, 0)
 
 
-def test_a_bad_signature_under_a_known_kid_fetches_nothing() -> None:
-    """Or whoever can send requests could make us fetch."""
-    world = World().warm(1)
+@pytest.mark.parametrize("issuer_fails", [False, True])
+@pytest.mark.parametrize(("age", "gets"), [(1, 0), (599, 1)], ids=["fresh", "due"])
+def test_a_bad_signature_under_a_known_kid_fetches_nothing(
+    age: float, gets: int, *, issuer_fails: bool
+) -> None:
+    """Or whoever can send requests could make us fetch. What is due comes with any known kid."""
+    world = World().warm(age)
+    if issuer_fails:
+        world.fail()
 
-    assert world.count(lambda: world.ask("a", signer="x")) == (401, 0.0, 0)
+    assert world.count(lambda: world.ask("a", signer="x")) == (401, 0.0, gets)
 
 
 def test_a_token_without_kid_tries_every_key_that_fits() -> None:
