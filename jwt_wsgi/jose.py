@@ -250,8 +250,7 @@ def _json_object(data: bytes) -> dict[str, Any]:
     value, end = _decoder.raw_decode(text)
     if end != len(text) or not isinstance(value, dict):
         raise _MalformedError("not one JSON object")
-    # No more than so many brackets are no deeper; split looks no further than it must.
-    if len(text.split("{", MAX_DEPTH)) + len(text.split("[", MAX_DEPTH)) > MAX_DEPTH:
+    if text.count("{") + text.count("[") > MAX_DEPTH:  # so many brackets may be so deep
         _check_depth(value, MAX_DEPTH)
     if "\\" in text and (
         "\\ud" in text or "\\uD" in text
