@@ -129,7 +129,6 @@ class Rules:
         #: How many segments those paths have, and no other number is looked for; nearest first.
         self._depths = sorted({path.count("/") + 1 for path in self._below}, reverse=True)
         self._every = _EveryRule("/*", rules=tuple(rules))
-        self._any = bool(rules)
 
     def find(self, method: str, path: str) -> Rule:
         """The first rule that matches, else :data:`REQUIRE_TOKEN`.
@@ -137,7 +136,7 @@ class Rules:
         Where routers differ (``//admin``, ``admin``, ``post``: Werkzeug knows them as ``/admin``
         and ``POST``), nobody can say which rule is meant: the conditions of every rule count.
         """
-        if not self._any:
+        if not self._every.rules:
             return REQUIRE_TOKEN
         if not (is_plain(path) and method.isupper()):
             return self._every
