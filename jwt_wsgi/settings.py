@@ -544,7 +544,9 @@ class Settings:
         return self.rules or self._shorthand_rules()
 
     def _shorthand_rules(self) -> tuple[Rule, ...]:
-        public = [Rule(path, token=Token.IGNORED) for path in self.public_paths]
+        public = tuple(Rule(path, token=Token.IGNORED) for path in self.public_paths)
+        if not self.optional and not self.required_scopes:
+            return public  # where no rule matches, a token is required anyway
         token = Token.OPTIONAL if self.optional else Token.REQUIRED
         return (*public, Rule("/*", token=token, scopes=frozenset(self.required_scopes)))
 
