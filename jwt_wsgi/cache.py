@@ -108,7 +108,8 @@ class _Entry:
 def _keyset_of(issuer: TrustedIssuer, key: Key, header: dict[str, Any]) -> KeySet | None:
     """The set that an entry lives and dies with: the one of now, if the key is in it still."""
     keys: Any = issuer.keys
-    keyset: KeySet | None = keys.current() if _has_sets(keys.__class__) else None
+    source: Any = type(keys)  # not keys.__class__, which a proxy may answer for what it wraps
+    keyset: KeySet | None = keys.current() if _has_sets(source) else None
     if keyset is None or key not in keyset.find(header):
         return None
     return keyset

@@ -79,7 +79,7 @@ class AuthError(Exception):
         self.detail = detail
 
     def __str__(self) -> str:
-        return self.detail or self.details or self.error
+        return str(self.detail or self.details or self.error)
 
     @property
     def token(self) -> dict[str, str]:

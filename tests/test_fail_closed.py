@@ -237,6 +237,18 @@ class Blocking:
         return () if self.blocked else self.inner.candidates(header)
 
 
+class BlockingProxy(Blocking):
+    """One that says it is what it wraps, as proxies and mocks do."""
+
+    @property
+    def __class__(self) -> Any:
+        return KeySet
+
+    @__class__.setter
+    def __class__(self, value: Any) -> None:
+        raise TypeError(value)
+
+
 class BlockingFile(FileKeys):
     """The same by inheritance."""
 
@@ -246,9 +258,9 @@ class BlockingFile(FileKeys):
         return () if self.blocked else super().candidates(header)
 
 
-@pytest.mark.parametrize("inherits", [False, True])
+@pytest.mark.parametrize("kind", [Blocking, BlockingProxy, BlockingFile])
 def test_what_a_key_source_refuses_is_refused_at_every_use(
-    inherits: bool,
+    kind: Any,
     app: EchoApp,
     issuer: FakeIssuer,
     tmp_path: Path,
@@ -256,7 +268,7 @@ def test_what_a_key_source_refuses_is_refused_at_every_use(
     """A remembered token must not pass by the ``candidates`` that somebody put before a set."""
     file = tmp_path / "jwks.json"
     file.write_text(json.dumps(issuer.jwks()))
-    keys: Any = BlockingFile(str(file), emit=print) if inherits else Blocking(issuer)
+    keys: Any = kind(str(file), emit=print) if kind is BlockingFile else kind(issuer)
     visitor = Client(JWTMiddleware(app, issuer=Issuer(issuer.issuer, keys=keys)))
     token = bearer(issuer.token())
 
