@@ -152,11 +152,11 @@ class KeySet:
         return kid in self._by_kid
 
     def __len__(self) -> int:
-        return len(self._members)
+        return len(set(self._members))  # the same key twice counts once
 
     def unusable(self) -> tuple[Dropped, ...]:
         """Every member that is not used, those included that only building them shows."""
-        broken = (member.broken() for member in self._members)
+        broken = (member.broken() for member in dict.fromkeys(self._members))
         return (*self.dropped, *(dropped for dropped in broken if dropped))
 
 
@@ -235,7 +235,7 @@ class _Member:
             try:
                 self._canonical = _encode(self._jwk)
             except (TypeError, ValueError):  # a set that is written in Python may be no JSON
-                self._canonical = repr(self._jwk)
+                self._canonical = repr(sorted((self._jwk or {}).items(), key=repr))
         return self._canonical
 
     def __eq__(self, other: object) -> bool:

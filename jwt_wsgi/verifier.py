@@ -104,7 +104,8 @@ class Verifier:
             if self._on_verified is not None:
                 self._on_verified(issuer)
             if "cnf" in claims and not self._accept_bound_tokens:
-                raise InvalidTokenError("token_bound", "it has cnf, came as a plain bearer token")
+                detail = "it has cnf and came as a plain bearer token"
+                raise InvalidTokenError("token_bound", detail)
         except AuthError as error:
             error.claimed = claimed(header, claims)
             raise
@@ -152,6 +153,7 @@ class Verifier:
                 return key
             tried += 1
         if not tried:
+            self.heads.pop(token.head, None)  # it dies with its key
             raise InvalidTokenError("key_not_found", "no key of the issuer fits kid and alg")
         raise InvalidTokenError("signature_invalid", f"{tried} keys tried")
 

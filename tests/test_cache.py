@@ -164,7 +164,9 @@ def test_it_dies_with_its_key() -> None:
 
     world.issuer.rotate(keep=False)
     world.source.keyset = KeySet.of(world.issuer.jwks())
+    assert world.verifier._verifier.heads
     assert world.verify(token) == "key_not_found"
+    assert not world.verifier._verifier.heads
 
 
 def test_a_key_that_goes_while_its_token_is_verified_is_not_remembered() -> None:

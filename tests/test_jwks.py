@@ -1035,7 +1035,7 @@ def test_a_known_kid_of_another_algorithm_fetches_nothing() -> None:
 
 @pytest.mark.parametrize("issuer_fails", [False, True])
 @pytest.mark.parametrize(("age", "gets"), [(1, 0), (599, 1)], ids=["fresh", "due"])
-def test_a_bad_signature_under_a_known_kid_fetches_nothing(
+def test_a_bad_signature_under_a_known_kid_fetches_nothing_more(
     age: float, gets: int, *, issuer_fails: bool
 ) -> None:
     """Or whoever can send requests could make us fetch. What is due comes with any known kid."""

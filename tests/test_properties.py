@@ -349,7 +349,7 @@ def test_bytes_are_json_in_utf_8_or_refused(data: bytes) -> None:
     agree_on_json(data)
 
 
-@pytest.mark.parametrize("depth", [1, 31, 32, 34, 100, 990, 5000, 100_000])
+@pytest.mark.parametrize("depth", [1, 31, 32, 33, 34, 100, 990, 5000, 100_000])
 @pytest.mark.parametrize("brackets", ["[]", '{"a":}'])
 def test_the_depth_of_json_has_one_bound(depth: int, brackets: str) -> None:
     """On this side it is read, on that side refused, however the reader would have failed."""
