@@ -15,5 +15,5 @@ from .keys import KeySource as KeySource
 from .middleware import JWTMiddleware as JWTMiddleware
 from .rules import Rule as Rule
 from .rules import Token as Token
-from .settings import Settings as Settings
-from .terms import Issuer as Issuer
+from .settings.issuer import Issuer as Issuer
+from .settings.table import Settings as Settings

@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Start an authorization server on loopback and, under gunicorn, an app behind"
         " the middleware; print curl lines that show what is let through and what is refused.",
     )
-    demo.add_argument("app", nargs="?", default="jwt_wsgi.demo:echo", metavar="MODULE:APP")
+    demo.add_argument("app", nargs="?", default="jwt_wsgi.cli.demo:echo", metavar="MODULE:APP")
     demo.add_argument("--port", type=int, default=8000, help="of the app (%(default)s)")
     demo.add_argument(
         "--issuer-port", type=int, default=8001, help="of the authorization server (%(default)s)"
@@ -61,8 +61,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from . import demo  # noqa: PLC0415  # its imports are needed by nobody else
-    from . import outage  # noqa: PLC0415
+    from .cli import demo  # noqa: PLC0415  # its imports are needed by nobody else
+    from .cli import outage  # noqa: PLC0415
 
     try:
         if options.outage:

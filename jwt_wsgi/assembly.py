@@ -7,17 +7,17 @@ from . import jose
 from .cache import CachingVerifier
 from .claims import claim_checks
 from .events import Emit
-from .fetch import HTTPFetch
-from .issuer import TrustedIssuer
-from .jwks import RemoteKeys
-from .key_file import FileKeys
+from .key_sources.fetch import HTTPFetch
+from .key_sources.file import FileKeys
+from .key_sources.remote import RemoteKeys
 from .keys import KeySet
 from .keys import KeySource
 from .metadata import Metadata
-from .revocation import checker
-from .settings import Settings
+from .revocation.revocations import checker
+from .settings.issuer import Issuer
+from .settings.table import Settings
 from .tenants import Tenants
-from .terms import Issuer
+from .trusted_issuer import TrustedIssuer
 from .verifier import Verifier
 
 #: RFC 9068 section 2.2: what an access token must have.

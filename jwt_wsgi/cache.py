@@ -13,10 +13,10 @@ from typing import Final
 
 from .claims import Claims
 from .claims import lifetime
-from .issuer import TrustedIssuer
 from .jose import Key
 from .jose import UnverifiedToken
 from .keys import KeySet
+from .trusted_issuer import TrustedIssuer
 from .verifier import Verifier
 
 #: Bytes of payloads that are kept, for each token that may be.

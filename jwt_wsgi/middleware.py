@@ -28,10 +28,10 @@ from .responses import Responses
 from .rules import Rule
 from .rules import Rules
 from .rules import Token
-from .settings import Options
-from .settings import Settings
-from .settings import request_settings
-from .terms import settled
+from .settings.issuer import settled
+from .settings.table import Options
+from .settings.table import Settings
+from .settings.table import request_settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -53,7 +53,7 @@ class JWTMiddleware:
     ``environ["jwt_wsgi.header"]``. Not for ASGI applications, opaque tokens, or logins.
 
     Options are keywords, else ``JWT_WSGI_<NAME>`` in the process environment; they are listed
-    in :class:`~jwt_wsgi.settings.Settings`. A :class:`Settings` may be given instead. Raises
+    in :class:`~jwt_wsgi.settings.table.Settings`. A :class:`Settings` may be given instead. Raises
     :class:`ConfigurationError` that names every wrong setting. Nothing is fetched here.
     """
 

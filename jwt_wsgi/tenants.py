@@ -23,11 +23,11 @@ from .errors import ConfigurationError
 from .errors import KeysUnavailableError
 from .errors import printable
 from .events import logger
-from .issuer import TrustedIssuer
 from .jose import Key
-from .jwks import RemoteKeys
-from .terms import KEY_SLOT
-from .terms import Issuer
+from .key_sources.remote import RemoteKeys
+from .settings.issuer import KEY_SLOT
+from .settings.issuer import Issuer
+from .trusted_issuer import TrustedIssuer
 
 #: Tenants remembered because somebody named them.
 MAX_NAMED: Final = 1024

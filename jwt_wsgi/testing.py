@@ -49,10 +49,10 @@ from .claims import Claims
 from .injection import Injection
 from .keys import KeySet
 from .middleware import JWTMiddleware
-from .settings import Options
-from .terms import KEY_SLOT
-from .terms import Issuer
-from .values import read_secret
+from .settings.issuer import KEY_SLOT
+from .settings.issuer import Issuer
+from .settings.table import Options
+from .settings.values import read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

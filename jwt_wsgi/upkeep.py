@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from .jwks import RemoteKeys
+from .key_sources.remote import RemoteKeys
 from .tenants import Tenants
 from .verifier import Issuers
 

@@ -15,8 +15,8 @@ from . import jose
 from .claims import Claims
 from .errors import AuthError
 from .errors import InvalidTokenError
-from .issuer import TrustedIssuer
-from .revocation import Revoked
+from .revocation.revocations import Revoked
+from .trusted_issuer import TrustedIssuer
 
 #: Headers that are remembered; an issuer has one for each of its keys.
 MAX_HEADS: Final = 512

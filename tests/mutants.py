@@ -44,63 +44,63 @@ MUTANTS = (
     # cooldown, ages, jitter
     Mutant(
         "cooldown from success only",
-        "freshness.py",
+        "key_sources/freshness.py",
         "forced_end=at if flight.forced else facts.forced_end",
         "forced_end=facts.forced_end",
         killers("test_jwks", "test_row_11_the_cooldown_counts_from_failures_too"),
     ),
     Mutant(
         "cooldown removed",
-        "freshness.py",
+        "key_sources/freshness.py",
         "barred=penalised or now - facts.forced_end < policy.cooldown",
         "barred=penalised",
         killers("test_jwks", "test_row_11_cooldown", "test_b4_ten_thousand_random_kids"),
     ),
     Mutant(
         "> on soft",
-        "freshness.py",
+        "key_sources/freshness.py",
         "(now >= snapshot.soft or facts.fails)",
         "(now > snapshot.soft or facts.fails)",
         killers("test_jwks", "test_row_19_failed", "test_row_22_degraded_known"),
     ),
     Mutant(
         "> on hard",
-        "freshness.py",
+        "key_sources/freshness.py",
         "now - snapshot.start >= policy.max_age and",
         "now - snapshot.start > policy.max_age and",
         killers("test_jwks", "test_b11_a_removed_key_dies"),
     ),
     Mutant(
         "> on dead",
-        "freshness.py",
+        "key_sources/freshness.py",
         "if snapshot and now - snapshot.start < policy.dead_after",
         "if snapshot and now - snapshot.start <= policy.dead_after",
         killers("test_jwks", "test_row_25_dead"),
     ),
     Mutant(
         "stale never dead",
-        "freshness.py",
+        "key_sources/freshness.py",
         "return max(self.max_stale, self.max_age)",
         "return math.inf",
         killers("test_jwks", "test_row_25_dead"),
     ),
     Mutant(
         "no jitter",
-        "freshness.py",
+        "key_sources/freshness.py",
         "    soft = flight.start + policy.refresh_after * (0.8 + 0.2 * luck)",
         "    soft = flight.start + policy.refresh_after",
         killers("test_jwks", "test_row_12_fresh_becomes_due"),
     ),
     Mutant(
         "no jitter after a fork",
-        "freshness.py",
+        "key_sources/freshness.py",
         "    soft = snapshot.start + policy.refresh_after * (0.8 + 0.2 * luck)",
         "    soft = snapshot.soft",
         killers("test_jwks", "test_row_26_a_child_draws_a_soft_age_of_its_own"),
     ),
     Mutant(
         "no jitter in the back-off",
-        "freshness.py",
+        "key_sources/freshness.py",
         "backoff(fails, warm=warm) * (0.8 + 0.4 * luck)",
         "backoff(fails, warm=warm) * 1.0",
         killers("test_jwks", "test_row_6_the_issuer_may_ask_for_patience_within_reason"),
@@ -108,35 +108,35 @@ MUTANTS = (
     # the set in hand
     Mutant(
         "failed fetch clears S",
-        "freshness.py",
+        "key_sources/freshness.py",
         "        flight=None,\n        fails=fails,",
         "        snapshot=None,\n        flight=None,\n        fails=fails,",
         killers("test_jwks", "test_row_19_failed"),
     ),
     Mutant(
         "swap before validation",
-        "jwks.py",
+        "key_sources/remote.py",
         'result = FetchError("document", str(error))',
         'result = Loaded(KeySet(()), None, "")',
         killers("test_jwks", "test_a_document_without_keys_replaces_nothing"),
     ),
     Mutant(
         "late failure applied",
-        "freshness.py",
+        "key_sources/freshness.py",
         "    if not in_time:  # it was counted when it was lost\n        return facts\n",
         "",
         killers("test_jwks", "test_row_21_a_late_failure_is_ignored"),
     ),
     Mutant(
         "late older success applied",
-        "freshness.py",
+        "key_sources/freshness.py",
         "if isinstance(result, Loaded) and flight.serial <= facts.accepted:",
         "if isinstance(result, Loaded) and flight.serial < 0:",
         killers("test_jwks", "test_row_21_an_older_result_never_replaces_a_newer_one"),
     ),
     Mutant(
         "penalty not cleared on change",
-        "jwks.py",
+        "key_sources/remote.py",
         "            if facts.generation != before.generation:\n"
         "                self._penalties.clear()\n",
         "",
@@ -144,7 +144,7 @@ MUTANTS = (
     ),
     Mutant(
         "a set that came meanwhile not looked at",
-        "jwks.py",
+        "key_sources/remote.py",
         "                known = known or not kid or kid in snapshot.keyset\n",
         "                pass\n",
         killers("test_jwks", "test_a_flight_that_lands_while_a_request_looks_is_not_repeated"),
@@ -152,14 +152,14 @@ MUTANTS = (
     # who waits, and for how long
     Mutant(
         "lock held across fetch",
-        "jwks.py",
+        "key_sources/remote.py",
         "            result = self._load(flight)\n",
         "            with self._lock():\n                result = self._load(flight)\n",
         killers("test_jwks", "test_row_1_cold_a_request_starts_a_flight_and_waits"),
     ),
     Mutant(
         "hooks called with the lock held",
-        "jwks.py",
+        "key_sources/remote.py",
         "            self._keep(facts)\n        self._count_miss(",
         "            self._keep(facts)\n"
         "            for event in news(self._source, before, facts, now, self.policy):\n"
@@ -169,42 +169,42 @@ MUTANTS = (
     ),
     Mutant(
         "wait counted from arrival",
-        "jwks.py",
+        "key_sources/remote.py",
         "flight.ended.wait(max(0.0, flight.start + patience - began))",
         "flight.ended.wait(patience)",
         killers("test_jwks", "test_row_5_cold_flight_wait_over", "test_row_15_too_late_to_wait"),
     ),
     Mutant(
         "wait without time-out",
-        "jwks.py",
+        "key_sources/remote.py",
         "flight.ended.wait(max(0.0, flight.start + patience - began))",
         "flight.ended.wait(threading.TIMEOUT_MAX)",
         killers("test_jwks", "test_row_10_waits_two_seconds_at_most"),
     ),
     Mutant(
         "waiting on a hopeless flight",
-        "freshness.py",
+        "key_sources/freshness.py",
         "return Then.WAIT if hopeful else Then.UNAVAILABLE",
         "return Then.WAIT",
         killers("test_jwks", "test_row_1_cold_not_hopeful_is_503_at_once"),
     ),
     Mutant(
         "never hopeful again",
-        "freshness.py",
+        "key_sources/freshness.py",
         "return not facts.fails or now - earliest(facts) >= HOPE_AFTER",
         "return not facts.fails",
         killers("test_jwks", "test_row_13u_hopeful_again"),
     ),
     Mutant(
         "idle wait also when fails >= 1",
-        "freshness.py",
+        "key_sources/freshness.py",
         "now - snapshot.start >= policy.max_age and not facts.fails",
         "now - snapshot.start >= policy.max_age",
         killers("test_jwks", "test_row_24_degraded_becomes_due_never_idle"),
     ),
     Mutant(
         "event shared between flights",
-        "jwks.py",
+        "key_sources/remote.py",
         "self._start_thread, self._make_event = start_thread, make_event",
         "one = make_event()\n"
         "        self._start_thread, self._make_event = start_thread, lambda: one",
@@ -212,7 +212,7 @@ MUTANTS = (
     ),
     Mutant(
         "Retry-After slept",
-        "jwks.py",
+        "key_sources/remote.py",
         "        except FetchError as error:\n            result = error\n",
         "        except FetchError as error:\n"
         "            time.sleep(max(0.0, min(error.retry_after or 0.0, MAX_RETRY_AFTER)))\n"
@@ -222,7 +222,7 @@ MUTANTS = (
     # processes and threads
     Mutant(
         "pid check removed",
-        "jwks.py",
+        "key_sources/remote.py",
         "        if pid == self._pid:\n            return self._locks[pid]\n",
         "        if self._pid:  # the hook sets it to 0\n"
         "            return self._locks[self._pid]\n",
@@ -230,7 +230,7 @@ MUTANTS = (
     ),
     Mutant(
         "hook removed",
-        "jwks.py",
+        "key_sources/remote.py",
         "os.register_at_fork(after_in_child=_after_fork)\n",
         "",
         killers(
@@ -240,7 +240,7 @@ MUTANTS = (
     ),
     Mutant(
         "lease removed",
-        "freshness.py",
+        "key_sources/freshness.py",
         "return self.timeout + LEASE_SLACK",
         "return math.inf",
         killers("test_jwks", "test_row_20_a_lost_flight_counts_as_failed_at_its_lease"),
@@ -248,21 +248,21 @@ MUTANTS = (
     # 401 and 503
     Mutant(
         "401 for 503 in an outage",
-        "freshness.py",
+        "key_sources/freshness.py",
         "            (Start.NOTHING, Then.UNAVAILABLE)\n            if early\n",
         "            (Start.NOTHING, Then.ABSENT)\n            if early\n",
         killers("test_jwks", "test_row_23_degraded_unknown"),
     ),
     Mutant(
         "401 for 503 after a failed forced fetch",
-        "jwks.py",
+        "key_sources/remote.py",
         "then = Then.SERVE if self._wait(flight, patience) else Then.UNAVAILABLE",
         "then = Then.SERVE if self._wait(flight, patience) else Then.ABSENT",
         killers("test_jwks", "test_row_19_failed"),
     ),
     Mutant(
         "503 for 401",
-        "freshness.py",
+        "key_sources/freshness.py",
         "return Start.NOTHING, Then.ABSENT\n",
         "return Start.NOTHING, Then.UNAVAILABLE\n",
         killers("test_jwks", "test_row_11_cooldown"),
@@ -270,14 +270,14 @@ MUTANTS = (
     # what a token can make us fetch, and how
     Mutant(
         "fetch on bad signature",
-        "jwks.py",
+        "key_sources/remote.py",
         "                if kid is not None:\n                    return\n",
         "",
         killers("test_jwks", "test_a_bad_signature_under_a_known_kid_fetches_nothing_more"),
     ),
     Mutant(
         "a token without kid gives up",
-        "jwks.py",
+        "key_sources/remote.py",
         'if found and "kid" in header:',
         "if found:",
         killers("test_jwks", "test_a_token_without_kid_finds_a_new_key"),
@@ -294,21 +294,21 @@ MUTANTS = (
     ),
     Mutant(
         "forced fetch conditional",
-        "jwks.py",
+        "key_sources/remote.py",
         "held.uri == located.jwks_uri and _is_routine(flight) and not facts.fails:",
         "held.uri == located.jwks_uri and not facts.fails:",
         killers("test_jwks", "test_row_10_unknown_kid_forces_a_flight"),
     ),
     Mutant(
         "conditional after a failure",
-        "jwks.py",
+        "key_sources/remote.py",
         "held.uri == located.jwks_uri and _is_routine(flight) and not facts.fails:",
         "held.uri == located.jwks_uri and _is_routine(flight):",
         killers("test_jwks_scenes", "test_an_issuer_that_breaks_on_conditions"),
     ),
     Mutant(
         "hooks before the flight",
-        "jwks.py",
+        "key_sources/remote.py",
         "        if flight is not None and not facts.inline:\n            self._launch(flight)\n"
         "        for event in news(self._source, before, facts, now, self.policy):\n"
         "            self._emit(event)\n"
@@ -323,7 +323,7 @@ MUTANTS = (
     ),
     Mutant(
         "forced fetch out of a cache",
-        "jwks.py",
+        "key_sources/remote.py",
         "url, etag=etag, no_cache=not _is_routine(flight), timeout",
         "url, etag=etag, no_cache=False, timeout",
         killers("test_jwks", "test_row_10_unknown_kid_forces_a_flight"),
@@ -331,7 +331,7 @@ MUTANTS = (
     # the cage
     Mutant(
         "redirect allowed",
-        "fetch.py",
+        "key_sources/fetch.py",
         "    def get_redirect_target(self, resp: requests.Response) -> None:\n",
         "    def get(self, url, **options):\n"
         '        return super().get(url, **options | {"allow_redirects": True})\n\n'
@@ -340,7 +340,7 @@ MUTANTS = (
     ),
     Mutant(
         "size check after read",
-        "fetch.py",
+        "key_sources/fetch.py",
         "            body += chunk\n"
         "            if len(body) > self.max_bytes:\n"
         '                raise FetchError("too_big", f"more than {self.max_bytes} bytes")\n',
@@ -351,7 +351,7 @@ MUTANTS = (
     ),
     Mutant(
         "decoded size unchecked",
-        "fetch.py",
+        "key_sources/fetch.py",
         '        if response.headers.get("Content-Encoding", "identity").lower() != "identity":\n'
         '            raise FetchError("encoding", '
         '"the answer is compressed, though we asked for it plain")\n'
@@ -367,7 +367,7 @@ MUTANTS = (
     ),
     Mutant(
         "netrc allowed",
-        "fetch.py",
+        "key_sources/fetch.py",
         "self.auth = _no_auth",
         "self.auth = None",
         killers("test_fetch", "test_nobodys_password_is_sent"),

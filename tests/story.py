@@ -23,10 +23,10 @@ from jwt_wsgi.events import KeyMissed
 from jwt_wsgi.events import LogHook
 from jwt_wsgi.events import fan_out
 from jwt_wsgi.events import logger
-from jwt_wsgi.fetch import Fetched
-from jwt_wsgi.fetch import FetchError
-from jwt_wsgi.jwks import Policy
-from jwt_wsgi.jwks import RemoteKeys
+from jwt_wsgi.key_sources.fetch import Fetched
+from jwt_wsgi.key_sources.fetch import FetchError
+from jwt_wsgi.key_sources.remote import Policy
+from jwt_wsgi.key_sources.remote import RemoteKeys
 from jwt_wsgi.testing import FakeIssuer
 
 ISSUER = "https://login.example.com"

@@ -39,7 +39,7 @@ from jwt_wsgi.events import LogHook
 from jwt_wsgi.events import Refused
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Token
-from jwt_wsgi.terms import Issuer
+from jwt_wsgi.settings.issuer import Issuer
 from jwt_wsgi.testing import FakeIssuer
 
 # --- What a refused request gets -----------------------------------------------------------------

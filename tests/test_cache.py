@@ -21,7 +21,7 @@ from jwt_wsgi.claims import check_age
 from jwt_wsgi.claims import check_times
 from jwt_wsgi.claims import lifetime
 from jwt_wsgi.keys import KeySet
-from jwt_wsgi.settings import Settings
+from jwt_wsgi.settings.table import Settings
 from jwt_wsgi.testing import FakeIssuer
 from jwt_wsgi.verifier import Verifier
 

@@ -10,8 +10,8 @@ from jwt_wsgi import KeysUnavailableError
 from jwt_wsgi.claims import claim_checks
 from jwt_wsgi.claims import find
 from jwt_wsgi.claims import scopes
-from jwt_wsgi.issuer import TrustedIssuer
 from jwt_wsgi.testing import FakeIssuer
+from jwt_wsgi.trusted_issuer import TrustedIssuer
 from jwt_wsgi.verifier import Verifier
 
 NOW = 1_000_000.0

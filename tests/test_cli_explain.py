@@ -21,13 +21,13 @@ from jwt_wsgi.cli.remedies import FETCH_REMEDIES
 from jwt_wsgi.cli.remedies import REFUSAL_REMEDIES
 from jwt_wsgi.cli.walk import STEPS
 from jwt_wsgi.cli.walk import walk
-from jwt_wsgi.contrib.redis import RedisStore
 from jwt_wsgi.errors import AuthError
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import Refused
-from jwt_wsgi.fetch import FetchError
-from jwt_wsgi.revocation import Revocations
-from jwt_wsgi.settings import Settings
+from jwt_wsgi.key_sources.fetch import FetchError
+from jwt_wsgi.revocation.redis import RedisStore
+from jwt_wsgi.revocation.revocations import Revocations
+from jwt_wsgi.settings.table import Settings
 from jwt_wsgi.testing import FakeIssuer
 
 Explain = Callable[..., tuple[int, dict[str, Any]]]

@@ -27,12 +27,12 @@ from test_store import with_serializer
 from werkzeug.test import Client
 
 from jwt_wsgi.__main__ import main
-from jwt_wsgi.contrib.redis import RedisStore
 from jwt_wsgi.errors import RevocationUnavailableError
-from jwt_wsgi.revocation import Entry
-from jwt_wsgi.revocation import Revocations
-from jwt_wsgi.store import REST
-from jwt_wsgi.store import store_of
+from jwt_wsgi.revocation.redis import RedisStore
+from jwt_wsgi.revocation.revocations import Entry
+from jwt_wsgi.revocation.revocations import Revocations
+from jwt_wsgi.revocation.store import REST
+from jwt_wsgi.revocation.store import store_of
 from jwt_wsgi.testing import FakeIssuer
 
 TIMEOUT = 0.25  # of RedisStore.from_url

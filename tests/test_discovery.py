@@ -10,14 +10,14 @@ from test_jwks import URI
 from test_jwks import World
 from test_jwks import document
 
-from jwt_wsgi.discovery import CONVENTION
-from jwt_wsgi.discovery import Located
-from jwt_wsgi.discovery import locate
-from jwt_wsgi.discovery import places
 from jwt_wsgi.events import KeysFound
-from jwt_wsgi.fetch import Fetched
-from jwt_wsgi.fetch import FetchError
-from jwt_wsgi.fetch import NotModified
+from jwt_wsgi.key_sources.discovery import CONVENTION
+from jwt_wsgi.key_sources.discovery import Located
+from jwt_wsgi.key_sources.discovery import locate
+from jwt_wsgi.key_sources.discovery import places
+from jwt_wsgi.key_sources.fetch import Fetched
+from jwt_wsgi.key_sources.fetch import FetchError
+from jwt_wsgi.key_sources.fetch import NotModified
 
 ISSUER = "https://issuer.example"
 OIDC = f"{ISSUER}/.well-known/openid-configuration"
@@ -367,7 +367,7 @@ def test_a_forced_flight_asks_the_convention_past_every_cache() -> None:
 def test_authlib_comes_without_warning_and_without_its_jose() -> None:
     """`authlib.jose` is deprecated and warns; the JOSE library of this project is another."""
     code = (
-        "import sys, jwt_wsgi.discovery;"
+        "import sys, jwt_wsgi.key_sources.discovery;"
         "sys.exit(any(name.startswith('authlib.jose') for name in sys.modules))"
     )
 

@@ -25,12 +25,12 @@ from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import Rule
 from jwt_wsgi import Settings
 from jwt_wsgi import jose
-from jwt_wsgi.issuer import TrustedIssuer
-from jwt_wsgi.key_file import FileKeys
+from jwt_wsgi.key_sources.file import FileKeys
 from jwt_wsgi.keys import KeySet
-from jwt_wsgi.revocation import Revocations
-from jwt_wsgi.store import MemoryStore
+from jwt_wsgi.revocation.revocations import Revocations
+from jwt_wsgi.revocation.store import MemoryStore
 from jwt_wsgi.testing import FakeIssuer
+from jwt_wsgi.trusted_issuer import TrustedIssuer
 from jwt_wsgi.verifier import Verifier
 
 

@@ -23,11 +23,11 @@ from fault_issuer import FaultServer
 from fault_issuer import fault_server
 from fault_issuer import says
 
-from jwt_wsgi.fetch import Fetched
-from jwt_wsgi.fetch import FetchError
-from jwt_wsgi.fetch import HTTPFetch
-from jwt_wsgi.fetch import NotModified
-from jwt_wsgi.fetch import check_url
+from jwt_wsgi.key_sources.fetch import Fetched
+from jwt_wsgi.key_sources.fetch import FetchError
+from jwt_wsgi.key_sources.fetch import HTTPFetch
+from jwt_wsgi.key_sources.fetch import NotModified
+from jwt_wsgi.key_sources.fetch import check_url
 
 TIMEOUT = 0.6
 SLACK = 1.0  # of a slow machine; without the deadline a drip would last for five or ten

@@ -27,17 +27,17 @@ from jwt_wsgi import events
 from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import LogHook
-from jwt_wsgi.fetch import Fetched
-from jwt_wsgi.fetch import FetchError
-from jwt_wsgi.fetch import NotModified
-from jwt_wsgi.freshness import MAX_PENALTIES
-from jwt_wsgi.freshness import Facts
-from jwt_wsgi.freshness import Flight
-from jwt_wsgi.freshness import Loaded
-from jwt_wsgi.freshness import Policy
-from jwt_wsgi.freshness import Snapshot
-from jwt_wsgi.freshness import landed
-from jwt_wsgi.jwks import RemoteKeys
+from jwt_wsgi.key_sources.fetch import Fetched
+from jwt_wsgi.key_sources.fetch import FetchError
+from jwt_wsgi.key_sources.fetch import NotModified
+from jwt_wsgi.key_sources.freshness import MAX_PENALTIES
+from jwt_wsgi.key_sources.freshness import Facts
+from jwt_wsgi.key_sources.freshness import Flight
+from jwt_wsgi.key_sources.freshness import Loaded
+from jwt_wsgi.key_sources.freshness import Policy
+from jwt_wsgi.key_sources.freshness import Snapshot
+from jwt_wsgi.key_sources.freshness import landed
+from jwt_wsgi.key_sources.remote import RemoteKeys
 from jwt_wsgi.keys import KeySet
 
 URI = "https://issuer.example/keys"

@@ -29,9 +29,9 @@ from test_fetch import get
 
 from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.events import LogHook
-from jwt_wsgi.fetch import HTTPFetch
-from jwt_wsgi.freshness import Policy
-from jwt_wsgi.jwks import RemoteKeys
+from jwt_wsgi.key_sources.fetch import HTTPFetch
+from jwt_wsgi.key_sources.freshness import Policy
+from jwt_wsgi.key_sources.remote import RemoteKeys
 from jwt_wsgi.testing import FakeIssuer
 
 ISSUER = FakeIssuer("https://issuer.example")

@@ -23,8 +23,8 @@ HOOKS = {hooks}
 if not HOOKS:  # uWSGI runs none in its workers
     os.register_at_fork = lambda **_: None
 from test_jwks import document
-from jwt_wsgi.fetch import Fetched
-from jwt_wsgi.jwks import RemoteKeys
+from jwt_wsgi.key_sources.fetch import Fetched
+from jwt_wsgi.key_sources.remote import RemoteKeys
 
 gets, go = [], threading.Event()
 
@@ -159,7 +159,7 @@ def quick(url, *, etag, no_cache, timeout):
     time.sleep(0.002)
     return Fetched(document("a"), None, None)
 
-from jwt_wsgi.freshness import Policy
+from jwt_wsgi.key_sources.freshness import Policy
 keys._fetch = quick
 assert ask() == 1
 keys.policy = Policy(refresh_after=0.01, cooldown=0.01, max_age=0.02)
@@ -245,8 +245,8 @@ gevent.joinall(tasks, timeout=20)
 sys.stdout.write(" ".join(str(task.value) for task in tasks))
 """
 OURS = """
-from jwt_wsgi.fetch import HTTPFetch
-from jwt_wsgi.jwks import RemoteKeys
+from jwt_wsgi.key_sources.fetch import HTTPFetch
+from jwt_wsgi.key_sources.remote import RemoteKeys
 
 keys = RemoteKeys({issuer!r}, jwks_uri={uri!r}, fetch=HTTPFetch(), emit=lambda event: None)
 
@@ -254,7 +254,7 @@ def ask():
     return len(list(keys.candidates({{"alg": "EdDSA", "kid": {kid!r}}})))
 """
 NAIVE = """
-from jwt_wsgi.fetch import HTTPFetch
+from jwt_wsgi.key_sources.fetch import HTTPFetch
 
 lock, held = threading.Lock(), []
 

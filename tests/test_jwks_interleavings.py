@@ -18,10 +18,10 @@ from test_jwks import owner
 from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import KeyMissed
-from jwt_wsgi.fetch import Fetched
-from jwt_wsgi.fetch import FetchError
-from jwt_wsgi.freshness import Flight
-from jwt_wsgi.jwks import RemoteKeys
+from jwt_wsgi.key_sources.fetch import Fetched
+from jwt_wsgi.key_sources.fetch import FetchError
+from jwt_wsgi.key_sources.freshness import Flight
+from jwt_wsgi.key_sources.remote import RemoteKeys
 from jwt_wsgi.keys import KeySet
 
 #: The kid each reader asks for: held from the start, published meanwhile, nobody's.

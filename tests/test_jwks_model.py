@@ -21,7 +21,7 @@ from test_jwks import DAY
 from test_jwks import World
 from test_jwks import document
 
-from jwt_wsgi.fetch import FetchError
+from jwt_wsgi.key_sources.fetch import FetchError
 
 #: Not an option of the package: how long these tests run.
 LONG = os.environ.get("JWT_WSGI_TEST_PROFILE") == "long"

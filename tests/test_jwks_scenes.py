@@ -19,13 +19,13 @@ from test_jwks import document
 from test_jwks import drive
 
 from jwt_wsgi import events
-from jwt_wsgi import jwks
 from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import KeyMissed
-from jwt_wsgi.fetch import Fetched
-from jwt_wsgi.fetch import FetchError
-from jwt_wsgi.fetch import NotModified
+from jwt_wsgi.key_sources import remote as jwks
+from jwt_wsgi.key_sources.fetch import Fetched
+from jwt_wsgi.key_sources.fetch import FetchError
+from jwt_wsgi.key_sources.fetch import NotModified
 
 
 def crowd(world: World, kids: list[str], seconds: float = 10.0) -> list[Answer]:

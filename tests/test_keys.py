@@ -23,7 +23,7 @@ from jwt_wsgi import jose
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import KeysChanged
 from jwt_wsgi.events import RefreshFailed
-from jwt_wsgi.key_file import FileKeys
+from jwt_wsgi.key_sources.file import FileKeys
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.testing import FakeIssuer

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from jwt_wsgi import outage
 from jwt_wsgi.__main__ import main
+from jwt_wsgi.cli import outage
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 

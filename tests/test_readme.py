@@ -29,7 +29,7 @@ from werkzeug.test import Client
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi.contrib.prometheus import metrics
 from jwt_wsgi.errors import TOKEN_ERRORS
-from jwt_wsgi.settings import markdown_table
+from jwt_wsgi.settings.table import markdown_table
 from jwt_wsgi.testing import FakeIssuer
 
 ROOT = Path(__file__).parent.parent
@@ -154,7 +154,7 @@ def test_the_curls_answer_as_shown() -> None:
     shown = blocks("console")[0]
     commands = re.findall(r"^\$ (curl .*)\n(.*)$", shown, re.MULTILINE)
     with FakeIssuer().serve() as issuer:
-        env = {"JWT_WSGI_APP": "jwt_wsgi.demo:echo", "JWT_WSGI_ISSUER": issuer.issuer}
+        env = {"JWT_WSGI_APP": "jwt_wsgi.cli.demo:echo", "JWT_WSGI_ISSUER": issuer.issuer}
         with gunicorn("jwt_wsgi.wsgi:application", cwd=ROOT, env=env) as url:
             answers = [
                 subprocess.run(
@@ -217,7 +217,9 @@ def test_the_gunicorn_lines_serve(tmp_path: Path) -> None:
     ]
     assert len(lines) == 2
     (tmp_path / "myproject").mkdir()
-    (tmp_path / "myproject" / "wsgi.py").write_text("from jwt_wsgi.demo import echo as application")
+    (tmp_path / "myproject" / "wsgi.py").write_text(
+        "from jwt_wsgi.cli.demo import echo as application"
+    )
     with FakeIssuer().serve() as issuer:
         for line in lines:
             variables = dict(re.findall(r"(\w+)=(\S+)", line))

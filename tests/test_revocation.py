@@ -19,17 +19,17 @@ from jwt_wsgi.errors import RevocationUnavailableError
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import RevocationFailed
 from jwt_wsgi.events import RevocationRecovered
-from jwt_wsgi.revocation import CLAIMS
-from jwt_wsgi.revocation import LIFETIME
-from jwt_wsgi.revocation import MAX_LEEWAY
-from jwt_wsgi.revocation import PREFIX
-from jwt_wsgi.revocation import Entry
-from jwt_wsgi.revocation import Revocations
-from jwt_wsgi.revocation import checker
-from jwt_wsgi.revocation import guarded
-from jwt_wsgi.store import REST
-from jwt_wsgi.store import MemoryStore
-from jwt_wsgi.store import StoreError
+from jwt_wsgi.revocation.revocations import CLAIMS
+from jwt_wsgi.revocation.revocations import LIFETIME
+from jwt_wsgi.revocation.revocations import MAX_LEEWAY
+from jwt_wsgi.revocation.revocations import PREFIX
+from jwt_wsgi.revocation.revocations import Entry
+from jwt_wsgi.revocation.revocations import Revocations
+from jwt_wsgi.revocation.revocations import checker
+from jwt_wsgi.revocation.revocations import guarded
+from jwt_wsgi.revocation.store import REST
+from jwt_wsgi.revocation.store import MemoryStore
+from jwt_wsgi.revocation.store import StoreError
 
 ISSUER = "https://issuer.example"
 NOW = 1_800_000_000.0

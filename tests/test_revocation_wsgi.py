@@ -11,8 +11,8 @@ from jwt_wsgi import ConfigurationError
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import RevocationFailed
-from jwt_wsgi.revocation import Revocations
-from jwt_wsgi.store import MemoryStore
+from jwt_wsgi.revocation.revocations import Revocations
+from jwt_wsgi.revocation.store import MemoryStore
 from jwt_wsgi.testing import FakeIssuer
 
 Clients = Callable[..., Client]

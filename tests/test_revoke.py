@@ -8,8 +8,8 @@ from jwt_wsgi.__main__ import main
 from jwt_wsgi.cli.revoke import date
 from jwt_wsgi.cli.revoke import named_store
 from jwt_wsgi.cli.revoke import told
-from jwt_wsgi.contrib.redis import RedisStore
-from jwt_wsgi.revocation import Entry
+from jwt_wsgi.revocation.redis import RedisStore
+from jwt_wsgi.revocation.revocations import Entry
 
 STORE = ["--store", "redis://127.0.0.1:1"]
 

@@ -15,10 +15,10 @@ from jwt_wsgi import Issuer
 from jwt_wsgi import Rule
 from jwt_wsgi import Settings
 from jwt_wsgi import assembly
-from jwt_wsgi import settings as module
-from jwt_wsgi.contrib.redis import RedisStore
-from jwt_wsgi.settings import OPTIONS
-from jwt_wsgi.settings import Options
+from jwt_wsgi.revocation.redis import RedisStore
+from jwt_wsgi.settings import table as module
+from jwt_wsgi.settings.table import OPTIONS
+from jwt_wsgi.settings.table import Options
 from jwt_wsgi.testing import FakeIssuer
 
 ISSUER = {"JWT_WSGI_ISSUER": "https://issuer.example"}

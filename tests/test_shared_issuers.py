@@ -9,8 +9,8 @@ from werkzeug.test import Client
 
 from jwt_wsgi import ConfigurationError
 from jwt_wsgi import JWTMiddleware
-from jwt_wsgi.shared_issuers import TABLE
-from jwt_wsgi.shared_issuers import SharedIssuer
+from jwt_wsgi.settings.shared_issuers import TABLE
+from jwt_wsgi.settings.shared_issuers import SharedIssuer
 from jwt_wsgi.testing import FakeIssuer
 
 JWKS = FakeIssuer("https://issuer.example").jwks()

@@ -17,13 +17,13 @@ from cachelib.serializers import RedisSerializer
 from django.core.cache.backends.locmem import LocMemCache
 from redis import Redis
 
-from jwt_wsgi.contrib.redis import RedisStore
-from jwt_wsgi.store import REST
-from jwt_wsgi.store import Breaker
-from jwt_wsgi.store import MemoryStore
-from jwt_wsgi.store import StoreError
-from jwt_wsgi.store import check_store
-from jwt_wsgi.store import store_of
+from jwt_wsgi.revocation.redis import RedisStore
+from jwt_wsgi.revocation.store import REST
+from jwt_wsgi.revocation.store import Breaker
+from jwt_wsgi.revocation.store import MemoryStore
+from jwt_wsgi.revocation.store import StoreError
+from jwt_wsgi.revocation.store import check_store
+from jwt_wsgi.revocation.store import store_of
 
 
 class Clock:
@@ -125,7 +125,7 @@ def test_the_keys_are_found_by_what_they_begin_with() -> None:
 
 FORK = """
 import os, signal, threading
-from jwt_wsgi.store import Breaker, MemoryStore
+from jwt_wsgi.revocation.store import Breaker, MemoryStore
 
 store, breaker = MemoryStore(), Breaker(lambda: 0.0)
 breaker.failed()
@@ -320,7 +320,7 @@ def test_a_wrong_url_is_refused_without_being_told(url: str, why: str) -> None:
 def test_without_redis_py_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an extra, and imported for a URL only."""
     monkeypatch.setitem(sys.modules, "redis", None)
-    monkeypatch.delitem(sys.modules, "jwt_wsgi.contrib.redis")
+    monkeypatch.delitem(sys.modules, "jwt_wsgi.revocation.redis")
 
     with pytest.raises(ValueError, match=r"pip install 'jwt-wsgi\[redis\]'"):
         store_of("redis://127.0.0.1")

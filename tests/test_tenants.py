@@ -19,17 +19,17 @@ from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import KeysUnavailableError
 from jwt_wsgi import tenants as module
-from jwt_wsgi.fetch import Fetched
-from jwt_wsgi.fetch import FetchError
-from jwt_wsgi.issuer import TrustedIssuer
-from jwt_wsgi.jwks import Policy
-from jwt_wsgi.jwks import RemoteKeys
+from jwt_wsgi.key_sources.fetch import Fetched
+from jwt_wsgi.key_sources.fetch import FetchError
+from jwt_wsgi.key_sources.remote import Policy
+from jwt_wsgi.key_sources.remote import RemoteKeys
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.tenants import MAX_IDENTIFIER
 from jwt_wsgi.tenants import MAX_LOADING
 from jwt_wsgi.tenants import MAX_NAMED
 from jwt_wsgi.tenants import Tenants
 from jwt_wsgi.testing import FakeIssuer
+from jwt_wsgi.trusted_issuer import TrustedIssuer
 from jwt_wsgi.verifier import Verifier
 
 ISSUER = FakeIssuer("https://t.example")

@@ -9,10 +9,10 @@ from jwt_wsgi import assembly
 from jwt_wsgi import jose
 from jwt_wsgi.errors import RevocationUnavailableError
 from jwt_wsgi.errors import printable
-from jwt_wsgi.revocation import Revocations
-from jwt_wsgi.settings import Settings
-from jwt_wsgi.store import Store
-from jwt_wsgi.terms import Issuer
+from jwt_wsgi.revocation.revocations import Revocations
+from jwt_wsgi.revocation.store import Store
+from jwt_wsgi.settings.issuer import Issuer
+from jwt_wsgi.settings.table import Settings
 
 from .key_report import Report
 from .key_report import of_url

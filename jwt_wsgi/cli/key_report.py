@@ -17,17 +17,17 @@ from urllib.parse import urlsplit
 
 from jwt_wsgi import assembly
 from jwt_wsgi import jose
-from jwt_wsgi.discovery import Located
-from jwt_wsgi.discovery import locate
 from jwt_wsgi.errors import printable
-from jwt_wsgi.fetch import Fetch
-from jwt_wsgi.fetch import Fetched
-from jwt_wsgi.fetch import FetchError
-from jwt_wsgi.fetch import NotModified
+from jwt_wsgi.key_sources.discovery import Located
+from jwt_wsgi.key_sources.discovery import locate
+from jwt_wsgi.key_sources.fetch import Fetch
+from jwt_wsgi.key_sources.fetch import Fetched
+from jwt_wsgi.key_sources.fetch import FetchError
+from jwt_wsgi.key_sources.fetch import NotModified
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
-from jwt_wsgi.settings import Settings
-from jwt_wsgi.terms import Issuer
+from jwt_wsgi.settings.issuer import Issuer
+from jwt_wsgi.settings.table import Settings
 
 from .thumbprint import thumbprint
 

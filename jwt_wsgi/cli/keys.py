@@ -10,13 +10,13 @@ from jwt_wsgi import assembly
 from jwt_wsgi import jose
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.errors import printable
-from jwt_wsgi.fetch import Fetched
-from jwt_wsgi.fetch import FetchError
-from jwt_wsgi.fetch import check_url
-from jwt_wsgi.fetch import shown_url
-from jwt_wsgi.settings import PREFIX
-from jwt_wsgi.settings import Settings
-from jwt_wsgi.terms import Issuer
+from jwt_wsgi.key_sources.fetch import Fetched
+from jwt_wsgi.key_sources.fetch import FetchError
+from jwt_wsgi.key_sources.fetch import check_url
+from jwt_wsgi.key_sources.fetch import shown_url
+from jwt_wsgi.settings.issuer import Issuer
+from jwt_wsgi.settings.table import PREFIX
+from jwt_wsgi.settings.table import Settings
 
 from .key_report import Report
 from .key_report import of_file

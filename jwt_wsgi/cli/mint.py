@@ -10,8 +10,8 @@ from typing import Any
 from typing import Final
 
 from jwt_wsgi import jose
+from jwt_wsgi.settings.values import read_seconds
 from jwt_wsgi.testing import FakeIssuer
-from jwt_wsgi.values import read_seconds
 
 from .terminal import EXIT_FINE
 from .terminal import add_json_flag

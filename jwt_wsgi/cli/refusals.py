@@ -16,9 +16,9 @@ from jwt_wsgi import claims as claims_
 from jwt_wsgi import jose
 from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import printable
-from jwt_wsgi.issuer import TrustedIssuer
 from jwt_wsgi.rules import Rule
-from jwt_wsgi.settings import Settings
+from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.trusted_issuer import TrustedIssuer
 
 from .times import duration
 from .times import moment

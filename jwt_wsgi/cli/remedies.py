@@ -49,7 +49,7 @@ REFUSAL_REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
-#: For each ``kind`` of a :class:`~jwt_wsgi.fetch.FetchError`, and of a document or file.
+#: For each ``kind`` of a ``FetchError``, and of a document or file.
 FETCH_REMEDIES: Final[Mapping[str, str]] = {
     "dns": "The host has no address here: look at its name, and at this machine's DNS.",
     "connect": "Nobody listens there: look at the address, firewalls and proxies.",

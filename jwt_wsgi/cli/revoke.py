@@ -17,13 +17,13 @@ from typing import Any
 from typing import Final
 
 from jwt_wsgi.errors import printable
-from jwt_wsgi.revocation import CLAIMS
-from jwt_wsgi.revocation import LIFETIME
-from jwt_wsgi.revocation import Entry
-from jwt_wsgi.revocation import Revocations
-from jwt_wsgi.store import Store
-from jwt_wsgi.store import store_of
-from jwt_wsgi.values import read_seconds
+from jwt_wsgi.revocation.revocations import CLAIMS
+from jwt_wsgi.revocation.revocations import LIFETIME
+from jwt_wsgi.revocation.revocations import Entry
+from jwt_wsgi.revocation.revocations import Revocations
+from jwt_wsgi.revocation.store import Store
+from jwt_wsgi.revocation.store import store_of
+from jwt_wsgi.settings.values import read_seconds
 
 EXIT_REFUSED: Final = 1
 EXIT_USAGE: Final = 2

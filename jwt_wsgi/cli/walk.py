@@ -19,12 +19,12 @@ from jwt_wsgi import jose
 from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import InvalidTokenError
 from jwt_wsgi.errors import printable
-from jwt_wsgi.issuer import TrustedIssuer
 from jwt_wsgi.middleware import JWTMiddleware
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Rules
 from jwt_wsgi.rules import Token
-from jwt_wsgi.settings import Settings
+from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.trusted_issuer import TrustedIssuer
 
 from .pasted import Pasted
 from .pasted import pasted

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from jwt_wsgi import outage
-from jwt_wsgi.demo import AUDIENCE
+from jwt_wsgi.cli import outage
+from jwt_wsgi.cli.demo import AUDIENCE
 from jwt_wsgi.testing import FakeIssuer
 
 SCRIPT = Path(__file__).with_name("outage.mjs")

@@ -22,7 +22,7 @@ _FIXED: Final = {"decode_responses": False, "retry_on_timeout": False}
 
 
 class RedisStore:
-    """A :class:`~jwt_wsgi.store.Store`. ``client``: best made by :meth:`from_url`.
+    """A :class:`~jwt_wsgi.revocation.store.Store`. ``client``: best made by :meth:`from_url`.
 
     Raises ValueError for a client without ``socket_timeout``, which would hang with its Redis,
     and for one with ``decode_responses``. A client of your own may retry; then it takes longer.

@@ -37,7 +37,7 @@ from urllib3.exceptions import ReadTimeoutError
 from urllib3.exceptions import SSLError
 from urllib3.poolmanager import PoolManager
 
-from .errors import printable
+from jwt_wsgi.errors import printable
 
 CONNECT_TIMEOUT: Final = 2.0  # seconds; half a second proved too short across regions
 READ_TIMEOUT: Final = 3.0  # seconds, for one read

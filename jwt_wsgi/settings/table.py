@@ -24,33 +24,34 @@ from typing import NamedTuple
 from typing import TypeAlias
 from typing import Unpack
 
-from . import jose
+from jwt_wsgi import jose
+from jwt_wsgi.bearer import environ_key
+from jwt_wsgi.bearer import place
+from jwt_wsgi.claims import Check
+from jwt_wsgi.errors import AuthError
+from jwt_wsgi.errors import ConfigurationError
+from jwt_wsgi.errors import printable
+from jwt_wsgi.events import Hook
+from jwt_wsgi.events import logger
+from jwt_wsgi.key_sources.fetch import check_url
+from jwt_wsgi.key_sources.fetch import shown_url
+from jwt_wsgi.key_sources.freshness import Policy
+from jwt_wsgi.keys import KeySet
+from jwt_wsgi.metadata import audiences
+from jwt_wsgi.metadata import resource_problem
+from jwt_wsgi.revocation.revocations import Revoked
+from jwt_wsgi.revocation.store import Store
+from jwt_wsgi.revocation.store import store_of
+from jwt_wsgi.rules import Rule
+from jwt_wsgi.rules import Token
+from jwt_wsgi.rules import is_plain
+
 from . import shared_issuers
 from . import values
-from .bearer import environ_key
-from .bearer import place
-from .claims import Check
-from .errors import AuthError
-from .errors import ConfigurationError
-from .errors import printable
-from .events import Hook
-from .events import logger
-from .fetch import check_url
-from .fetch import shown_url
-from .freshness import Policy
-from .keys import KeySet
-from .metadata import audiences
-from .metadata import resource_problem
-from .revocation import Revoked
-from .rules import Rule
-from .rules import Token
-from .rules import is_plain
-from .store import Store
-from .store import store_of
-from .terms import KEY_SLOT
-from .terms import Issuer
-from .terms import IssuerOptions
-from .terms import Seconds
+from .issuer import KEY_SLOT
+from .issuer import Issuer
+from .issuer import IssuerOptions
+from .issuer import Seconds
 from .values import SeveralProblemsError
 from .values import did_you_mean
 from .values import rule_as_json
@@ -556,7 +557,7 @@ OPTIONS: Final[Mapping[str, Option]] = {
     setting.name: setting.metadata["option"] for setting in fields(Settings)
 }
 
-#: What an :class:`~jwt_wsgi.issuer.Issuer` can say for itself.
+#: What an :class:`~jwt_wsgi.trusted_issuer.Issuer` can say for itself.
 ISSUER_OPTIONS: Final = frozenset(IssuerOptions.__optional_keys__)
 #: What an outer instance may have put beside the options of a request.
 _INJECTED: Final = frozenset({"payload", "header", "token", "error"})

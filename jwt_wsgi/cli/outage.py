@@ -27,15 +27,16 @@ from typing import TextIO
 from werkzeug.test import create_environ
 from werkzeug.test import run_wsgi_app
 
+from jwt_wsgi.events import logger
+from jwt_wsgi.middleware import JWTMiddleware
+from jwt_wsgi.testing import FakeIssuer
+
 from .demo import AUDIENCE
 from .demo import DemoError
 from .demo import echo
-from .events import logger
-from .middleware import JWTMiddleware
-from .testing import FakeIssuer
 
 if TYPE_CHECKING:
-    from .settings import Options
+    from jwt_wsgi.settings.table import Options
 
 CROWD: Final = 50  # requests at once
 STRANGERS: Final = 10_000

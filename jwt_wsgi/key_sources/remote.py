@@ -19,12 +19,16 @@ from typing import Any
 from typing import Final
 from urllib.parse import urlsplit
 
-from . import events
+from jwt_wsgi import events
+from jwt_wsgi.errors import KeysUnavailableError
+from jwt_wsgi.errors import printable
+from jwt_wsgi.events import Emit
+from jwt_wsgi.jose import Key
+from jwt_wsgi.keys import DocumentError
+from jwt_wsgi.keys import KeySet
+
 from .discovery import Located
 from .discovery import locate
-from .errors import KeysUnavailableError
-from .errors import printable
-from .events import Emit
 from .fetch import Fetch
 from .fetch import Fetched
 from .fetch import FetchError
@@ -51,9 +55,6 @@ from .freshness import overdue
 from .freshness import purged
 from .freshness import state
 from .freshness import usable
-from .jose import Key
-from .keys import DocumentError
-from .keys import KeySet
 
 
 def _boottime() -> float:

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from authlib.oauth2.rfc8414 import get_well_known_url
 
-from . import jose
+from jwt_wsgi import jose
+
 from .fetch import Fetch
 from .fetch import Fetched
 from .fetch import FetchError

@@ -22,17 +22,18 @@ from typing import Any
 from typing import Final
 from urllib.parse import urlsplit
 
-from . import jose
-from .bearer import environ_key
-from .errors import printable
-from .issuer import media_type
-from .keys import DocumentError
-from .keys import KeySet
-from .rules import Rule
-from .rules import Token
-from .rules import is_plain
-from .terms import Issuer
-from .terms import settled
+from jwt_wsgi import jose
+from jwt_wsgi.bearer import environ_key
+from jwt_wsgi.errors import printable
+from jwt_wsgi.keys import DocumentError
+from jwt_wsgi.keys import KeySet
+from jwt_wsgi.rules import Rule
+from jwt_wsgi.rules import Token
+from jwt_wsgi.rules import is_plain
+from jwt_wsgi.trusted_issuer import media_type
+
+from .issuer import Issuer
+from .issuer import settled
 
 
 def check_utf8(value: object) -> None:

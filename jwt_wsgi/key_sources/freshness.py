@@ -14,10 +14,11 @@ from typing import Final
 from typing import NamedTuple
 from typing import Protocol
 
-from . import events
-from .events import Event
+from jwt_wsgi import events
+from jwt_wsgi.events import Event
+from jwt_wsgi.keys import KeySet
+
 from .fetch import FetchError
-from .keys import KeySet
 
 WAIT: Final = 2.0  # seconds that a request waits for an unknown kid, from the flight's start
 HOPE_AFTER: Final = 30.0  # nobody tried for so long: the next flight may be waited for again

@@ -35,8 +35,8 @@ _PICKLING: Final = (
 #: alone and as cachelib's Redis back end marks it.
 _PROBES: Final = (b"{}", b"\x80\x04K\x00.", b"!\x80\x04K\x00.")
 _REMEDY: Final = (
-    "use jwt_wsgi.contrib.redis.RedisStore, or give it a serializer whose methods return the bytes"
-    " they get"
+    "use jwt_wsgi.revocation.redis.RedisStore, or give it a serializer whose methods return the"
+    " bytes they get"
 )
 
 
@@ -185,7 +185,7 @@ def _redis(url: str) -> Store:
             f"give a URL that begins with {', '.join(_SCHEMES)}, or an object with get, set and add"
         )
     try:
-        contrib = import_module(".contrib.redis", __package__)  # redis-py is an extra
+        contrib = import_module(".redis", __package__)  # redis-py is an extra
     except ImportError as error:
         raise ValueError("it needs redis-py: pip install 'jwt-wsgi[redis]'") from error
     try:
@@ -204,7 +204,7 @@ def check_store(store: object) -> str | None:
     """
     missing = [name for name in _METHODS if not callable(getattr(store, name, None))]
     if missing:
-        hint = "; wrap a redis-py client: jwt_wsgi.contrib.redis.RedisStore(client)"
+        hint = "; wrap a redis-py client: jwt_wsgi.revocation.redis.RedisStore(client)"
         return f"it has no {', '.join(missing)}{hint if _is_of(store, ('redis',)) else ''}"
     if _is_of(store, _PICKLING):
         return f"it unpickles what it reads, so who can write to it could run code; {_REMEDY}"

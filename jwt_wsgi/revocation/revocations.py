@@ -23,12 +23,13 @@ from typing import Any
 from typing import Final
 from typing import TypeAlias
 
-from .errors import AuthError
-from .errors import RevocationUnavailableError
-from .events import Emit
-from .events import Event
-from .events import RevocationFailed
-from .events import RevocationRecovered
+from jwt_wsgi.errors import AuthError
+from jwt_wsgi.errors import RevocationUnavailableError
+from jwt_wsgi.events import Emit
+from jwt_wsgi.events import Event
+from jwt_wsgi.events import RevocationFailed
+from jwt_wsgi.events import RevocationRecovered
+
 from .store import REST
 from .store import Breaker
 from .store import Store
@@ -132,7 +133,7 @@ def _ignore(_event: Event) -> None:
 
 
 class Revocations:
-    """Entries in a :class:`~jwt_wsgi.store.Store`, and the question whether one is for a token.
+    """Entries in a :class:`~jwt_wsgi.revocation.store.Store`, and whether one is for a token.
 
     ``fail_open``: where the store cannot be asked, tokens count as not revoked. ``clock`` returns
     seconds since 1970, ``elapsed`` seconds from anywhere. The methods that add an entry return it

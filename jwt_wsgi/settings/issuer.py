@@ -12,8 +12,8 @@ from typing import TypeAlias
 from typing import TypedDict
 from typing import Unpack
 
-from .claims import Check
-from .keys import KeySource
+from jwt_wsgi.claims import Check
+from jwt_wsgi.keys import KeySource
 
 Seconds: TypeAlias = float | str | timedelta
 #: Where the keys of an issuer come from: one of these, else discovery.

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 from typing import Final
 
-from .events import Event
-from .events import KeysChanged
-from .events import RefreshFailed
-from .jose import Key
-from .keys import DocumentError
-from .keys import KeySet
+from jwt_wsgi.events import Event
+from jwt_wsgi.events import KeysChanged
+from jwt_wsgi.events import RefreshFailed
+from jwt_wsgi.jose import Key
+from jwt_wsgi.keys import DocumentError
+from jwt_wsgi.keys import KeySet
 
 
 class FileKeys:

@@ -1,0 +1,1 @@
+"""Revoked tokens, and the store that holds them."""
