@@ -12,6 +12,7 @@ from .errors import MissingTokenError as MissingTokenError
 from .errors import MultipleTokensError as MultipleTokensError
 from .events import Event as Event
 from .keys import KeySource as KeySource
+from .layers import warm_up as warm_up
 from .middleware import JWTMiddleware as JWTMiddleware
 from .rules import Rule as Rule
 from .rules import Token as Token

@@ -1,13 +1,19 @@
 """Django, Django REST framework, and Authlib on Django, against the real ones."""
 
+import json
+import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import django
 import pytest
+import requests
 from conftest import bearer
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application as django_application
@@ -19,8 +25,10 @@ from werkzeug.test import Client
 from jwt_wsgi import ConfigurationError
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi.contrib.authlib import VerifiedTokenValidator
+from jwt_wsgi.contrib.django import TokenUser
 from jwt_wsgi.contrib.django import check_application
 from jwt_wsgi.contrib.django import check_options
+from jwt_wsgi.contrib.django import check_project
 from jwt_wsgi.contrib.django import get_wsgi_application
 from jwt_wsgi.testing import FakeIssuer
 
@@ -206,13 +214,39 @@ def test_a_permission_needs_a_scope() -> None:
 
 def test_a_token_user_is_what_rest_framework_expects() -> None:
     """Throttles count by `pk`; nobody is staff because of a token."""
-    from jwt_wsgi.contrib.drf import TokenUser
-
     user = TokenUser({"sub": "ada"})
 
-    assert (user.pk, str(user)) == ("ada", "ada")
+    assert (user.pk, user.id, user.username, str(user)) == ("ada",) * 4
     assert (user.is_authenticated, user.is_active) == (True, True)
     assert (user.is_anonymous, user.is_staff, user.is_superuser) == (False, False, False)
+
+
+def test_a_token_user_has_no_rights_of_django_s() -> None:
+    """What it may do is what its token says."""
+    user = TokenUser({"sub": "ada"})
+
+    assert not user.has_perm("shop.add_order")
+    assert not user.has_perms(["shop.add_order"])
+    assert not user.has_module_perms("shop")
+    assert user.get_all_permissions() == user.get_group_permissions() == set()
+    assert list(user.groups.all() if hasattr(user.groups, "all") else user.groups) == []
+
+
+def test_an_empty_payload_is_an_anonymous_user() -> None:
+    """One class for both, so that nothing of `django.contrib.auth` has to be installed."""
+    user = TokenUser({})
+
+    assert (user.is_authenticated, user.is_active, user.is_anonymous) == (False, False, True)
+    assert (user.pk, user.get_username()) == (None, "")
+
+
+def test_users_of_two_issuers_are_two() -> None:
+    """`sub` is unique for one issuer only (RFC 7519 section 4.1.2)."""
+    ada = TokenUser({"iss": "https://a.example", "sub": "ada"})
+
+    assert ada == TokenUser({"iss": "https://a.example", "sub": "ada", "jti": "other"})
+    assert ada != TokenUser({"iss": "https://b.example", "sub": "ada"})
+    assert len({ada, TokenUser({"iss": "https://b.example", "sub": "ada"})}) == 2
 
 
 def test_the_setting_feeds_the_middleware(issuer: FakeIssuer) -> None:
@@ -238,7 +272,7 @@ def test_the_setting_feeds_the_middleware(issuer: FakeIssuer) -> None:
             "leeway: 'soon'",
             id="one message for each",
         ),
-        pytest.param(["issuer"], ["jwt_wsgi.E002"], "JWT_WSGI is no dict", id="a list"),
+        pytest.param(["issuer"], ["jwt_wsgi.E002"], "JWT_WSGI is not a dict", id="a list"),
         pytest.param(None, [], "", id="not used"),
     ],
 )
@@ -270,19 +304,24 @@ def __getattr__(name: str) -> Any:
     return APPLICATIONS[name]()
 
 
+GOOD = {"issuer": "https://a.example"}
+
+
 @pytest.mark.parametrize(
-    ("application", "ids"),
+    ("application", "options", "ids"),
     [
-        pytest.param("guarded", [], id="guarded"),
-        pytest.param("layered", [], id="below other middlewares"),
-        pytest.param("plain", ["jwt_wsgi.W001"], id="not guarded"),
-        pytest.param(None, ["jwt_wsgi.W001"], id="not set"),
-        pytest.param("wrong", ["jwt_wsgi.E001"] * 2, id="wrong options in wsgi.py"),
-        pytest.param("nowhere", ["jwt_wsgi.E003"], id="not there"),
+        pytest.param("guarded", GOOD, [], id="guarded"),
+        pytest.param("layered", GOOD, [], id="below other middlewares"),
+        pytest.param("guarded", None, [], id="guarded, from the environment"),
+        pytest.param("plain", GOOD, ["jwt_wsgi.E004"], id="not guarded"),
+        pytest.param(None, GOOD, ["jwt_wsgi.E004"], id="not named"),
+        pytest.param("plain", None, ["jwt_wsgi.W001"], id="not guarded, no options"),
+        pytest.param("wrong", GOOD, ["jwt_wsgi.E001"] * 2, id="wrong options in wsgi.py"),
+        pytest.param("nowhere", GOOD, ["jwt_wsgi.E003"], id="not there"),
     ],
 )
 def test_an_application_that_is_not_guarded_is_reported(
-    issuer: FakeIssuer, application: str | None, ids: list[str]
+    issuer: FakeIssuer, application: str | None, options: Any, ids: list[str]
 ) -> None:
     """With the remedy; what the server alone wraps cannot be seen from here."""
     plain = django_application()
@@ -294,12 +333,46 @@ def test_an_application_that_is_not_guarded_is_reported(
         wrong=broken,
     )
     named = application and f"{__name__}.{application}"
-    with override_settings(WSGI_APPLICATION=named):
+    with override_settings(WSGI_APPLICATION=named, JWT_WSGI=options):
         found = check_application(app_configs=None)
 
     assert [message.id for message in found] == ids
-    if ids == ["jwt_wsgi.W001"]:
+    if ids in (["jwt_wsgi.W001"], ["jwt_wsgi.E004"]):
         assert "get_wsgi_application" in str(found[0].hint)
+
+
+REMOTE_USER = "django.contrib.auth.middleware.PersistentRemoteUserMiddleware"
+
+
+@pytest.mark.parametrize(
+    ("more", "ids"),
+    [
+        pytest.param({}, [], id="as documented"),
+        pytest.param({"ASGI_APPLICATION": "x.asgi.application"}, ["jwt_wsgi.E005"], id="ASGI"),
+        pytest.param({"MIDDLEWARE": []}, ["jwt_wsgi.W002"], id="no middleware"),
+        pytest.param(
+            {"MIDDLEWARE": [REMOTE_USER, "jwt_wsgi.contrib.django.request_user"]},
+            ["jwt_wsgi.W003"],
+            id="a session of two weeks",
+        ),
+        pytest.param({"JWT_WSGI": {"isuer": "x"}}, ["jwt_wsgi.E001"] * 2, id="options first"),
+        pytest.param(
+            {"JWT_WSGI": None, "ASGI_APPLICATION": "x", "MIDDLEWARE": []}, [], id="not used"
+        ),
+    ],
+)
+def test_what_would_let_requests_in_is_reported(
+    issuer: FakeIssuer, more: dict[str, Any], ids: list[str]
+) -> None:
+    """By `manage.py check`, not only with `--deploy`."""
+    guarded = issuer.protect(django_application())
+    APPLICATIONS.update(guarded=lambda: guarded)
+    usual = {"WSGI_APPLICATION": f"{__name__}.guarded", "JWT_WSGI": GOOD}
+    with override_settings(**(usual | more)):
+        found = check_project(app_configs=None)
+
+    assert [message.id for message in found] == ids
+    assert all(message.hint for message in found if message.id != "jwt_wsgi.E001")
 
 
 SETTINGS = """
@@ -315,10 +388,10 @@ JWT_WSGI = {options}
         pytest.param({}, ["check"], 1, "(jwt_wsgi.E001) issuer: missing", id="check"),
         pytest.param(
             {"issuer": "https://a.example"},
-            ["check", "--deploy"],
-            0,
-            "(jwt_wsgi.W001) WSGI_APPLICATION is not wrapped",
-            id="check --deploy",
+            ["check"],
+            1,
+            "(jwt_wsgi.E004) WSGI_APPLICATION is not wrapped",
+            id="check of an application that is not wrapped",
         ),
     ],
 )
@@ -332,3 +405,246 @@ def test_django_admin_runs_the_checks(
     run = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
     assert (run.returncode, told in run.stderr) == (code, True), run.stderr
+
+
+PROJECT = {
+    "project/__init__.py": "",
+    "project/settings.py": """
+SECRET_KEY = "x"
+ALLOWED_HOSTS = ["*"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}}
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "jwt_wsgi.contrib.django.JWTConfig",
+]
+MIDDLEWARE = ["jwt_wsgi.contrib.django.request_user"]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+            ]
+        },
+    }
+]
+ROOT_URLCONF = "project.urls"
+STATIC_URL = "/static/"
+WSGI_APPLICATION = "project.wsgi.application"
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["jwt_wsgi.contrib.drf.JWTAuthentication"],
+    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.UserRateThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"user": "3/day"},
+}
+""",
+    "project/wsgi.py": """
+from jwt_wsgi.contrib.django import get_wsgi_application
+
+application = get_wsgi_application()
+""",
+    "project/asgi.py": """
+from django.core.asgi import get_asgi_application
+
+application = get_asgi_application()
+""",
+    "project/urls.py": """
+from django.contrib.auth.models import Group
+from django.http import HttpResponse
+from django.template import engines
+from django.urls import path
+from rest_framework import permissions
+from rest_framework.generics import ListCreateAPIView
+from rest_framework.serializers import ModelSerializer
+
+
+class GroupSerializer(ModelSerializer):
+    class Meta:
+        model = Group
+        fields = ("name",)
+
+
+class Groups(ListCreateAPIView):
+    queryset = Group.objects.none()
+    serializer_class = GroupSerializer
+    permission_classes = (permissions.DjangoModelPermissions,)
+
+
+class Orders(Groups):
+    permission_classes = (permissions.IsAuthenticatedOrReadOnly,)
+
+
+def me(request):
+    template = engines["django"].from_string(
+        "{{ user.username }} {{ user.is_authenticated }} "
+        "{% if perms.auth.add_group %}may{% endif %}"
+    )
+    return HttpResponse(template.render({}, request))
+
+
+urlpatterns = [
+    path("groups", Groups.as_view()),
+    path("orders", Orders.as_view()),
+    path("me", me),
+    path("open", me),
+]
+""",
+    "test_project.py": """
+import urllib.error
+import urllib.request
+
+from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.test import LiveServerTestCase
+from django.test import SimpleTestCase
+
+from jwt_wsgi.testing import FakeIssuer
+
+ISSUER = FakeIssuer("https://a.example")
+
+
+class InAServer(LiveServerTestCase):
+    static_handler = staticmethod(lambda app: StaticFilesHandler(ISSUER.protect(app)))
+
+    def test_a_request_needs_a_token(self):
+        with self.assertRaises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"{self.live_server_url}/me")
+        caught.exception.close()
+        self.assertEqual(caught.exception.code, 401)
+        headers = {"Authorization": f"Bearer {ISSUER.token(sub='ada')}"}
+        request = urllib.request.Request(f"{self.live_server_url}/me", headers=headers)
+        with urllib.request.urlopen(request) as answer:
+            self.assertEqual(answer.read(), b"ada True ")
+
+
+class WithoutAServer(SimpleTestCase):
+    def test_the_test_client_is_let_through(self):
+        self.assertEqual(self.client.get("/me").content, b" False ")
+        answer = self.client.get("/me", **{"jwt_wsgi.payload": {"sub": "ada"}})
+        self.assertEqual(answer.content, b"ada True ")
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Django project with REST framework, templates and `django.contrib.auth`."""
+    folder = tmp_path_factory.mktemp("django")
+    for name, text in PROJECT.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def run_in(project: Path, issuer: FakeIssuer, *command: str) -> subprocess.CompletedProcess[str]:
+    env = environment_of(project, issuer)
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=project,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def environment_of(project: Path, issuer: FakeIssuer) -> dict[str, str]:
+    (project / "jwks.json").write_text(json.dumps(issuer.jwks()))
+    options = {"issuer": issuer.issuer, "jwks_uri": "https://a.example/keys"}
+    line = f"\nJWT_WSGI = {options!r}\n"
+    (project / "project" / "settings.py").write_text(PROJECT["project/settings.py"] + line)
+    return {
+        "PYTHONPATH": ":".join([str(project), *filter(None, sys.path)]),
+        "DJANGO_SETTINGS_MODULE": "project.settings",
+        "PATH": os.environ["PATH"],
+    }
+
+
+def test_a_project_s_tests_run(project: Path, issuer: FakeIssuer) -> None:
+    """A live server is guarded by one line; the test client needs none."""
+    run = run_in(project, issuer, "-m", "django", "test")
+
+    assert run.returncode == 0, run.stderr
+    assert "Ran 2 tests" in run.stderr
+
+
+IN_THE_PROJECT = """
+import json, sys
+import django
+django.setup()
+from django.core.management import call_command
+call_command("migrate", run_syncdb=True, verbosity=0)
+from django.core.wsgi import get_wsgi_application
+from werkzeug.test import Client
+from jwt_wsgi.testing import FakeIssuer
+
+issuer = FakeIssuer("https://a.example")
+client = Client(issuer.protect(get_wsgi_application(), public_paths=["/open"]))
+
+def ask(method, path, **options):
+    headers = {"Authorization": f"Bearer {issuer.token(sub=options.pop('sub', 'ada'))}"}
+    headers |= options.pop("headers", {})
+    answer = client.open(path, method=method, headers=headers, **options)
+    return [answer.status_code, answer.text, sorted(answer.headers.keys())]
+
+html = {"Accept": "text/html"}
+print(json.dumps({
+    "model permissions": [ask("POST", "/groups", sub="x")[0], ask("GET", "/groups", sub="y")[0]],
+    "browsable": [ask("GET", "/orders", sub="html", headers=html)[0]],
+    "throttle": [ask("GET", "/orders", sub=sub)[0] for sub in ["bob"] * 4 + ["eve"]],
+    "template": ask("GET", "/me"),
+    "public": client.get("/open").text,
+}))
+"""
+
+
+def test_a_project_knows_the_user(project: Path, issuer: FakeIssuer) -> None:
+    """Permissions of Django's are a 403, never a 500; no answer makes a session."""
+    run = run_in(project, issuer, "-c", IN_THE_PROJECT)
+
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout)
+    assert found["model permissions"] == [403, 200]
+    assert found["browsable"] == [200]
+    assert found["throttle"] == [200, 200, 200, 429, 200]
+    assert found["template"][:2] == [200, "ada True "]
+    assert "Set-Cookie" not in found["template"][2]
+    assert found["public"] == " False "
+
+
+def test_an_asgi_server_serves_nothing(project: Path, issuer: FakeIssuer) -> None:
+    """uvicorn runs `asgi.py`, around which there is no guard."""
+    pytest.importorskip("uvicorn")
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "--port", str(port), "project.asgi:application"]
+    env = environment_of(project, issuer)
+    log = project / "uvicorn.log"
+    with (
+        log.open("w") as file,
+        subprocess.Popen(command, cwd=project, env=env, stdout=file, stderr=file) as server,
+    ):
+        try:
+            answer = until_it_answers(f"http://127.0.0.1:{port}/me")
+        finally:
+            server.terminate()
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_guarded")
+    assert log.read_text().count("without passing JWTMiddleware") == 1
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def until_it_answers(url: str) -> requests.Response:
+    for _ in range(150):
+        with suppress(requests.ConnectionError):
+            return requests.get(url, timeout=5)
+        time.sleep(0.1)
+    raise AssertionError(f"{url} does not answer")

@@ -31,6 +31,7 @@ from jwt_wsgi import Rule
 from jwt_wsgi import Settings
 from jwt_wsgi import Token
 from jwt_wsgi import current_payload
+from jwt_wsgi import warm_up
 from jwt_wsgi.testing import FakeIssuer
 from jwt_wsgi.testing import authenticated
 
@@ -51,6 +52,7 @@ def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable
 middleware = JWTMiddleware(app, issuer=ISSUER)
 wsgi: "WSGIApplication" = middleware
 wsgi = JWTMiddleware(JWTMiddleware(app))
+assert_type(warm_up(wsgi, timeout=1), bool)
 
 # Each kind of value an option takes.
 JWTMiddleware(

@@ -1,4 +1,4 @@
-"""Django: a guarded ``wsgi.py``, ``request.jwt`` and system checks.
+"""Django: a guarded ``wsgi.py``, ``request.jwt``, ``request.user`` and system checks.
 
 .. code-block:: python
 
@@ -14,36 +14,58 @@
     JWT_WSGI = {"issuer": "https://my-api.zuplo.com/__zuplo/issuer", "public_paths": ["/healthz"]}
 
 Each of these works without the others. What ``JWT_WSGI`` does not say comes from the environment.
+``request_user`` in ``MIDDLEWARE``, in place of ``request_jwt`` or behind Django's
+``AuthenticationMiddleware``, also sets ``request.user`` to a :class:`TokenUser`, without a session.
 
-================  ===================================================================
+The guard stands around the WSGI application. Django under an ASGI server does not pass through it:
+there ``request_jwt`` and ``request_user`` answer 503, and the checks fail.
+
+================  =================================================================================
 ``jwt_wsgi.E001``  an option is wrong or missing; one message for each
-``jwt_wsgi.E002``  ``JWT_WSGI`` is no dict
-``jwt_wsgi.E003``  ``WSGI_APPLICATION`` cannot be imported (``check --deploy``)
-``jwt_wsgi.W001``  ``WSGI_APPLICATION`` verifies no tokens (``check --deploy``)
-================  ===================================================================
+``jwt_wsgi.E002``  ``JWT_WSGI`` is not a dict
+``jwt_wsgi.E003``  ``WSGI_APPLICATION`` cannot be imported
+``jwt_wsgi.E004``  ``JWT_WSGI`` is set, but ``WSGI_APPLICATION`` verifies no tokens
+``jwt_wsgi.E005``  ``JWT_WSGI`` is set, but the project is served by ASGI, which is not guarded
+``jwt_wsgi.W001``  the app is installed, but ``JWT_WSGI`` is not set and nothing verifies tokens
+``jwt_wsgi.W002``  neither ``request_jwt`` nor ``request_user`` is in ``MIDDLEWARE``
+``jwt_wsgi.W003``  ``RemoteUserMiddleware`` turns a token of minutes into a session of weeks
+================  =================================================================================
 """
 
+import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 from typing import Final
 
 from django.apps import AppConfig
+from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.core import wsgi
 from django.core.exceptions import ImproperlyConfigured
 from django.core.servers.basehttp import get_internal_wsgi_application
+from django.http import HttpResponse
+from django.http import JsonResponse
 
 from jwt_wsgi.errors import ConfigurationError
+from jwt_wsgi.events import logger
+from jwt_wsgi.injection import PAYLOAD
+from jwt_wsgi.layers import guards
 from jwt_wsgi.middleware import JWTMiddleware
 from jwt_wsgi.settings.table import Settings
 
-_NOT_WRAPPED: Final = checks.Warning(
-    "WSGI_APPLICATION is not wrapped in JWTMiddleware: it serves without verifying tokens.",
-    hint="In wsgi.py, take get_wsgi_application from jwt_wsgi.contrib.django, and name its"
-    " application in WSGI_APPLICATION; or, if the server wraps it, silence this check.",
-    id="jwt_wsgi.W001",
+#: Seconds between two log lines about requests that did not pass the guard.
+_QUIET: Final = 60.0
+_HERE: Final = f"{__name__}."
+_REMOTE_USER: Final = (
+    "django.contrib.auth.middleware.RemoteUserMiddleware",
+    "django.contrib.auth.middleware.PersistentRemoteUserMiddleware",
+)
+_WRAP: Final = (
+    "In wsgi.py, take get_wsgi_application from jwt_wsgi.contrib.django, and name its"
+    " application in WSGI_APPLICATION; or, if the server wraps it, silence this check."
 )
 
 
@@ -56,14 +78,160 @@ def get_wsgi_application() -> JWTMiddleware:
     return JWTMiddleware(application, **getattr(settings, "JWT_WSGI", {}))
 
 
+# --- request.jwt and request.user ----------------------------------------------------------------
+
+
+class TokenUser:
+    """The user that a verified token names, with what Django and DRF expect of a user.
+
+    No database is asked and nothing is saved. ``payload`` holds the claims. A token user has no
+    permission and no group of Django's and is never staff: what it may do is what its token says.
+    An empty payload makes an anonymous user.
+    """
+
+    is_staff: Final = False
+    is_superuser: Final = False
+
+    def __init__(self, payload: Mapping[str, Any]) -> None:
+        self.payload = payload
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether there is a token."""
+        return bool(self.payload)
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether there is none."""
+        return not self.payload
+
+    @property
+    def is_active(self) -> bool:
+        """As :attr:`is_authenticated`: an issuer gives no tokens to users that it has disabled."""
+        return bool(self.payload)
+
+    @property
+    def pk(self) -> str | None:
+        """The ``sub``. DRF's throttles count by it. It is unique for one issuer only."""
+        return self.payload.get("sub")
+
+    id = pk
+
+    @property
+    def username(self) -> str:
+        """The ``sub``, or an empty text."""
+        return self.payload.get("sub") or ""
+
+    def get_username(self) -> str:
+        """As :attr:`username`."""
+        return self.username
+
+    @property
+    def groups(self) -> Any:
+        """No groups: an empty manager where ``django.contrib.auth`` is installed, else ``()``."""
+        if not apps.is_installed("django.contrib.auth"):
+            return ()
+        from django.contrib.auth.models import Group  # noqa: PLC0415  # needs the installed app
+        from django.db.models.manager import EmptyManager  # noqa: PLC0415
+
+        return EmptyManager(Group)
+
+    def has_perm(self, perm: str, obj: object = None) -> bool:  # noqa: ARG002  # Django's names
+        """False: see the class."""
+        return False
+
+    def has_perms(self, perm_list: Any, obj: object = None) -> bool:  # noqa: ARG002
+        """Whether no permission is asked for."""
+        return not list(perm_list)
+
+    def has_module_perms(self, app_label: str) -> bool:  # noqa: ARG002
+        """False: see the class."""
+        return False
+
+    def get_user_permissions(self, obj: object = None) -> set[str]:  # noqa: ARG002
+        """No permissions."""
+        return set()
+
+    get_group_permissions = get_all_permissions = get_user_permissions
+
+    def _key(self) -> tuple[object, object]:
+        return self.payload.get("iss"), self.pk
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TokenUser) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __str__(self) -> str:
+        return self.username
+
+
 def request_jwt(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Django middleware: ``request.jwt`` is the verified payload, or None."""
+    """Django middleware: ``request.jwt`` is the verified payload, or None on a public path.
+
+    A request that did not pass the guard is answered 503 and logged as an ERROR: it came through
+    another application, for example ASGI's. Requests of Django's test client are let through.
+    """
 
     def middleware(request: Any) -> Any:
-        request.jwt = request.META.get("jwt_wsgi.payload")
+        if not _passed_the_guard(request):
+            return _refused()
+        request.jwt = request.META.get(PAYLOAD)
         return get_response(request)
 
     return middleware
+
+
+def request_user(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Django middleware: as :func:`request_jwt`, and ``request.user`` is a :class:`TokenUser`.
+
+    Without a token a user that another middleware has set stays, and else is anonymous. No session
+    is read or made.
+    """
+
+    def middleware(request: Any) -> Any:
+        if request.jwt or not hasattr(request, "user"):
+            user = TokenUser(request.jwt or {})
+
+            async def auser() -> TokenUser:
+                return user
+
+            request.user, request.auser = user, auser
+        return get_response(request)
+
+    return request_jwt(middleware)
+
+
+def _passed_the_guard(request: Any) -> bool:
+    """The guard puts its result into each environ, None included. A client cannot set that name.
+
+    Django's test client calls no WSGI application. It marks its requests itself.
+    """
+    return PAYLOAD in request.META or hasattr(request, "_dont_enforce_csrf_checks")
+
+
+_last_line: list[float] = []
+
+
+def _refused() -> HttpResponse:
+    now = time.monotonic()
+    if not _last_line or now - _last_line[0] >= _QUIET:
+        _last_line[:] = [now]
+        logger.error(
+            "a request reached Django without passing JWTMiddleware and was refused with 503: the"
+            " server runs an application that is not guarded (ASGI, or a wsgi.py without"
+            " jwt_wsgi.contrib.django.get_wsgi_application)"
+        )
+    body = {
+        "error": "Not guarded",
+        "details": "The server runs this application without its JWT middleware",
+        "code": "not_guarded",
+    }
+    return JsonResponse(body, status=503, headers={"Cache-Control": "no-store"})
+
+
+# --- The checks ----------------------------------------------------------------------------------
 
 
 class JWTConfig(AppConfig):
@@ -73,9 +241,13 @@ class JWTConfig(AppConfig):
     label = "jwt_wsgi"
 
     def ready(self) -> None:
-        """Register them."""
-        checks.register(check_options, checks.Tags.security)
-        checks.register(check_application, checks.Tags.security, deploy=True)
+        """Register them for ``manage.py check`` and every command that checks first."""
+        checks.register(check_project, checks.Tags.security)
+
+
+def check_project(**_: Any) -> list[checks.CheckMessage]:
+    """Everything that would let requests in without a token, or users of tokens in for weeks."""
+    return [*(check_options() or check_application()), *_check_asgi(), *_check_middleware()]
 
 
 def check_options(**_: Any) -> list[checks.CheckMessage]:
@@ -85,7 +257,7 @@ def check_options(**_: Any) -> list[checks.CheckMessage]:
         return []
     if not isinstance(options, dict):
         hint = 'For example JWT_WSGI = {"issuer": "https://…"}; {}: all from the environment.'
-        return [checks.Error("JWT_WSGI is no dict.", hint=hint, id="jwt_wsgi.E002")]
+        return [checks.Error("JWT_WSGI is not a dict.", hint=hint, id="jwt_wsgi.E002")]
     try:
         Settings.load(options)
     except ConfigurationError as error:
@@ -94,22 +266,58 @@ def check_options(**_: Any) -> list[checks.CheckMessage]:
 
 
 def check_application(**_: Any) -> list[checks.CheckMessage]:
-    """What ``WSGI_APPLICATION`` names verifies tokens; asked by ``check --deploy`` only.
-
-    For it runs wsgi.py, which may warm up or fail, and no ``migrate`` should wait for that.
-    """
+    """What ``WSGI_APPLICATION`` names verifies tokens. Imports it: whether it does shows there."""
     try:
         application = get_internal_wsgi_application()
     except ConfigurationError as error:
         return [checks.Error(problem, id="jwt_wsgi.E001") for problem in error.problems]
     except ImproperlyConfigured as error:
         return [checks.Error(str(error), id="jwt_wsgi.E003")]
-    guarded = any(isinstance(layer, JWTMiddleware) for layer in _layers(application))
-    return [] if guarded else [_NOT_WRAPPED]
+    if guards(application):
+        return []
+    if _is_set():
+        told = (
+            "WSGI_APPLICATION is not wrapped in JWTMiddleware: it serves without verifying tokens."
+        )
+        return [checks.Error(told, hint=_WRAP, id="jwt_wsgi.E004")]
+    told = "JWT_WSGI is not set, and WSGI_APPLICATION verifies no tokens: nothing is guarded."
+    hint = 'Set JWT_WSGI = {"issuer": "https://…"} ({}: all from the environment). ' + _WRAP
+    return [checks.Warning(told, hint=hint, id="jwt_wsgi.W001")]
 
 
-def _layers(application: Any) -> Iterator[Any]:
-    """An application and what it wraps, under the two names that WSGI middlewares use."""
-    while application is not None:
-        yield application
-        application = getattr(application, "app", getattr(application, "application", None))
+def _check_asgi() -> Iterator[checks.CheckMessage]:
+    by = "daphne is in INSTALLED_APPS" if apps.is_installed("daphne") else ""
+    if getattr(settings, "ASGI_APPLICATION", None):
+        by = "ASGI_APPLICATION is set"
+    if by and _is_set():
+        yield checks.Error(
+            f"{by}: an ASGI server (runserver with daphne, uvicorn) serves this project, and"
+            " JWT_WSGI guards its WSGI application only.",
+            hint="Serve the project by WSGI (gunicorn) and remove it. If only other parts are"
+            " served by ASGI, keep jwt_wsgi.contrib.django.request_jwt in MIDDLEWARE, which"
+            " refuses every request that did not pass the guard, and silence this check.",
+            id="jwt_wsgi.E005",
+        )
+
+
+def _check_middleware() -> Iterator[checks.CheckMessage]:
+    if not _is_set():
+        return
+    if not any(name.startswith(_HERE) for name in settings.MIDDLEWARE):
+        yield checks.Warning(
+            "MIDDLEWARE has neither request_jwt nor request_user: request.jwt is not set, and a"
+            " request that did not pass the guard is not noticed.",
+            hint='Add "jwt_wsgi.contrib.django.request_jwt" to MIDDLEWARE, as the first one.',
+            id="jwt_wsgi.W002",
+        )
+    for name in set(_REMOTE_USER).intersection(settings.MIDDLEWARE):
+        yield checks.Warning(
+            f"{name} makes a session cookie of a token: the user stays logged in when the token"
+            " has expired (SESSION_COOKIE_AGE, two weeks), and REMOTE_USER opens the admin.",
+            hint="Use jwt_wsgi.contrib.django.request_user: it sets request.user for one request.",
+            id="jwt_wsgi.W003",
+        )
+
+
+def _is_set() -> bool:
+    return getattr(settings, "JWT_WSGI", None) is not None

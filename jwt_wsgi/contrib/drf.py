@@ -9,42 +9,21 @@
     class Orders(APIView):
         permission_classes = [HasScope("orders:read")]
 
-``request.user`` is a :class:`TokenUser`, ``request.auth`` the verified payload. No user of
-Django's is looked up or made.
+``request.user`` is a :class:`~jwt_wsgi.contrib.django.TokenUser`, ``request.auth`` the verified
+payload. No user is looked up in a database, and none is made.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
-from typing import ClassVar
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 
 from jwt_wsgi.claims import scopes as scopes_of
+from jwt_wsgi.contrib.django import TokenUser
 from jwt_wsgi.errors import InsufficientScopeError
 from jwt_wsgi.errors import MissingTokenError
 from jwt_wsgi.responses import Responses
-
-
-@dataclass(frozen=True)
-class TokenUser:
-    """Who the token speaks of, with what DRF asks of a user; ``payload`` says all the rest."""
-
-    payload: dict[str, Any]
-    is_authenticated: ClassVar[bool] = True
-    is_anonymous: ClassVar[bool] = False
-    is_active: ClassVar[bool] = True
-    is_staff: ClassVar[bool] = False
-    is_superuser: ClassVar[bool] = False
-
-    @property
-    def pk(self) -> str | None:
-        """The ``sub``: what DRF's throttles count by."""
-        return self.payload.get("sub")
-
-    def __str__(self) -> str:
-        return str(self.pk)
 
 
 class JWTAuthentication(BaseAuthentication):

@@ -1,0 +1,74 @@
+"""Finds the middleware in a stack of WSGI middlewares.
+
+An app is often wrapped several times: ProxyFix, Sentry, WhiteNoise and OpenTelemetry outside,
+a framework's object around its ``wsgi_app``, a dispatcher with mounts. Whoever needs the
+:class:`~jwt_wsgi.JWTMiddleware` in such a stack asks here.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Final
+
+from .errors import ConfigurationError
+from .middleware import JWTMiddleware
+
+#: Attributes under which WSGI middlewares, frameworks and servers keep what they wrap.
+_INNER: Final = ("app", "application", "wsgi_app", "wsgi", "__wrapped__")
+#: Layers that are looked at: an object that makes a new layer at each look must not go on forever.
+_MOST_LAYERS: Final = 256
+
+
+def guards(app: object) -> list[JWTMiddleware]:
+    """Every :class:`JWTMiddleware` in ``app`` and in what it wraps, the outermost first.
+
+    Mounts (werkzeug's ``DispatcherMiddleware``) are looked into as well. A layer that keeps what
+    it wraps in a closure or under another name cannot be seen through.
+    """
+    found: list[JWTMiddleware] = []
+    seen: list[object] = []  # by identity: layers need not be hashable
+    waiting = [app]
+    while waiting and len(seen) < _MOST_LAYERS:
+        layer = waiting.pop(0)
+        if any(layer is other for other in seen):
+            continue
+        seen.append(layer)
+        if isinstance(layer, JWTMiddleware):
+            found.append(layer)
+        waiting += _below(layer)
+    return found
+
+
+def warm_up(app: object, timeout: float = 5.0, *, raises: bool = False) -> bool:
+    """Load the keys of every middleware in ``app``, as :meth:`JWTMiddleware.warm_up` does.
+
+    .. code-block:: python
+
+        def post_worker_init(worker):  # gunicorn.conf.py, for any framework
+            jwt_wsgi.warm_up(worker.wsgi)
+
+    ``timeout``: seconds for each middleware. Returns True if all keys are here. Raises
+    :class:`ConfigurationError` if no middleware is found, and with ``raises``
+    :class:`~jwt_wsgi.KeysUnavailableError` instead of returning False.
+    """
+    middlewares = guards(app)
+    if not middlewares:
+        raise ConfigurationError([f"warm_up: there is no JWTMiddleware in {type(app).__name__}"])
+    loaded = [middleware.warm_up(timeout, raises=raises) for middleware in middlewares]
+    return all(loaded)
+
+
+def _below(layer: object) -> Iterator[object]:
+    for name in _INNER:
+        inner = _attribute(layer, name)
+        if inner is not None:
+            yield inner
+    mounts = _attribute(layer, "mounts")
+    if isinstance(mounts, Mapping):
+        yield from mounts.values()
+
+
+def _attribute(layer: object, name: str) -> object:
+    try:
+        return getattr(layer, name, None)
+    except Exception:  # a property of somebody else's object may raise anything
+        return None
