@@ -108,7 +108,7 @@ class JWTMiddleware:
         except AuthError as error:
             error.scope = rule.scope
             if rule.token is not Token.REPORT:
-                return self._refuse(error, environ, start_response)
+                return self.refuse(error, environ, start_response)
             environ[ERROR] = error
             self._tell(Reported, error, environ)
         if not self.settings.forward_token:
@@ -156,9 +156,10 @@ class JWTMiddleware:
         for variant in self._variants.values():
             variant.close()
 
-    def _refuse(
+    def refuse(
         self, error: AuthError, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> list[bytes]:
+        """Answer a request as a refusal, and log it: a WSGI app once ``error`` is bound."""
         if not self._told_preflight and is_preflight(environ):
             self._told_preflight = True
             logger.warning("a CORS preflight was refused; skip_preflight=True lets them through")

@@ -10,12 +10,17 @@ from authlib.integrations.flask_oauth2 import current_token
 from conftest import bearer
 from flask import Flask
 from flask import stream_with_context
+from flask.cli import FlaskGroup
 from werkzeug.test import Client
 from werkzeug.test import TestResponse
 
+from jwt_wsgi import ConfigurationError
+from jwt_wsgi import warm_up
 from jwt_wsgi.contrib.authlib import UNVERIFIED
 from jwt_wsgi.contrib.authlib import VerifiedTokenValidator
+from jwt_wsgi.contrib.flask import JWT
 from jwt_wsgi.contrib.flask import current_payload
+from jwt_wsgi.contrib.flask import require
 from jwt_wsgi.testing import FakeIssuer
 
 require_oauth = ResourceProtector()
@@ -145,3 +150,190 @@ def test_authlib_jose_is_never_imported() -> None:
         "sys.exit('authlib.jose' in sys.modules)"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+# --- The extension -------------------------------------------------------------------------------
+
+
+def shop(**config: Any) -> Flask:
+    """An app as a factory makes it."""
+    app = Flask("shop")
+    app.config.update(config)
+
+    @app.get("/open")
+    @app.get("/any")
+    @require()
+    def anybody() -> dict[str, Any]:
+        return {"sub": current_payload["sub"]}
+
+    @app.get("/orders")
+    @require(scopes=["orders:read", "orders:write"])
+    def orders() -> list[int]:
+        return [1]
+
+    @app.get("/admin")
+    @require(claims={"realm_access.roles": ["admin", "owner"]})
+    def admin() -> str:
+        return "admin"
+
+    return app
+
+
+@pytest.fixture
+def settings_of(issuer: FakeIssuer) -> dict[str, Any]:
+    """What stands in `app.config`."""
+    return {
+        "JWT_WSGI_ISSUER": issuer.issuer,
+        "JWT_WSGI_JWKS": issuer.jwks(),
+        "JWT_WSGI_PUBLIC_PATHS": ["/open"],
+        "JWT_WSGI_REALM": "shop",
+    }
+
+
+def test_the_extension_guards_a_factory_s_app(
+    settings_of: dict[str, Any], issuer: FakeIssuer
+) -> None:
+    """From `app.config`; Flask's own test client stays."""
+    app = shop(**settings_of)
+    JWT().init_app(app)
+    client = app.test_client()
+
+    assert client.get("/any").status_code == 401
+    good = client.get("/any", headers=bearer(issuer.token(sub="ada")))
+    assert (good.status_code, good.json) == (200, {"sub": "ada"})
+
+
+def test_keywords_come_before_the_configuration_and_that_before_the_environment(
+    settings_of: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As keywords come before the environment elsewhere."""
+    monkeypatch.setenv("JWT_WSGI_REALM", "environment")
+    monkeypatch.setenv("JWT_WSGI_LEEWAY", "7")
+    one, two = shop(**settings_of), shop(**settings_of)
+    JWT(one)
+    JWT(two, realm="keyword")
+
+    first, second = (app.extensions["jwt_wsgi"].settings for app in (one, two))
+    assert (first.realm, second.realm) == ("shop", "keyword")
+    assert (first.leeway, second.leeway) == (7, 7)
+
+
+def test_one_extension_serves_several_apps(settings_of: dict[str, Any]) -> None:
+    """Each has settings and keys of its own; twice the same app is a mistake."""
+    jwt = JWT()
+    one, two = shop(**settings_of), shop(**settings_of | {"JWT_WSGI_ISSUER": "https://b.example"})
+    jwt.init_app(one)
+    jwt.init_app(two)
+
+    found = [app.extensions["jwt_wsgi"].settings.issuers[0].identifier for app in (one, two)]
+    assert found == [settings_of["JWT_WSGI_ISSUER"], "https://b.example"]
+    with pytest.raises(RuntimeError, match="guarded already"):
+        jwt.init_app(one)
+
+
+@pytest.mark.parametrize(
+    ("path", "claims", "status"),
+    [
+        ("/any", {}, 200),
+        ("/orders", {"scope": "orders:write orders:read"}, 200),
+        ("/orders", {"scope": "orders:read"}, 403),
+        ("/admin", {"realm_access": {"roles": ["owner"]}}, 200),
+        ("/admin", {"realm_access": {"roles": ["user"]}}, 403),
+        ("/admin", {}, 403),
+    ],
+)
+def test_a_view_asks_for_more(
+    settings_of: dict[str, Any],
+    issuer: FakeIssuer,
+    path: str,
+    claims: dict[str, Any],
+    status: int,
+) -> None:
+    """All scopes, one value of each claim."""
+    app = shop(**settings_of)
+    JWT(app)
+
+    answer = app.test_client().get(path, headers=bearer(issuer.token(sub="ada", **claims)))
+
+    assert answer.status_code == status
+
+
+def test_a_view_answers_as_a_rule_does(
+    settings_of: dict[str, Any], issuer: FakeIssuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The same status, headers and body, and a line in the log."""
+    scopes = ["orders:read", "orders:write"]
+    by_view = shop(**settings_of)
+    JWT(by_view)
+    by_rule = Flask("ruled")
+    del settings_of["JWT_WSGI_PUBLIC_PATHS"]
+    by_rule.config.update(settings_of, JWT_WSGI_RULES=[{"path": "/orders", "scopes": scopes}])
+    JWT(by_rule)
+    poor = bearer(issuer.token(scope="orders:read"))
+
+    one, two = (app.test_client().get("/orders", headers=poor) for app in (by_view, by_rule))
+
+    assert (one.status_code, one.data) == (two.status_code, two.data)
+    assert sorted(one.headers) == sorted(two.headers)
+    assert caplog.text.count("refused 403 insufficient_scope") == 2
+
+
+def test_a_view_on_a_public_path_still_asks(settings_of: dict[str, Any]) -> None:
+    """Nobody has looked at a token there."""
+    app = shop(**settings_of)
+    JWT(app)
+
+    answer = app.test_client().get("/open")
+
+    assert (answer.status_code, answer.json) == (401, {"error": "No token provided"})
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="shop"'
+
+
+def test_without_any_setting_nothing_is_served(caplog: pytest.LogCaptureFixture) -> None:
+    """Commands run; every request is a 503, and nothing is ever ready."""
+    app = shop()
+    JWT(app)
+    client = app.test_client()
+
+    assert "every request is answered 503" in caplog.text
+    for path in ("/any", "/open", "/nowhere"):
+        answer = client.get(path)
+        assert (answer.status_code, (answer.json or {})["code"]) == (503, "not_configured")
+    assert client.head("/any").data == b""
+    assert not app.extensions["jwt_wsgi"].health()["ready"]
+    for load in (app.extensions["jwt_wsgi"].warm_up, lambda: warm_up(app)):
+        with pytest.raises(ConfigurationError):
+            load()
+    command = FlaskGroup(create_app=lambda: app)
+    assert "/orders" in app.test_cli_runner().invoke(command, args=["routes"]).output
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"JWT_WSGI_AUDIENCE": "api"},
+        {"JWT_WSGI_ISSUER": "https://a.example", "JWT_WSGI_LEEWAY": "soon"},
+        {"JWT_WSGI_ISUER": "https://a.example"},
+    ],
+)
+def test_a_wrong_setting_does_not_wait_for_a_request(config: dict[str, Any]) -> None:
+    """Only where nothing at all is set the error is put off."""
+    with pytest.raises(ConfigurationError):
+        JWT(shop(**config))
+
+
+def test_a_wrong_requirement_does_not_wait_for_a_request() -> None:
+    """It fails where it is written."""
+    with pytest.raises(ConfigurationError, match="scope"):
+        require(scopes=["two words"])
+    with pytest.raises(ConfigurationError, match="claim"):
+        require(claims={"role": None})
+
+
+def test_a_view_that_asks_needs_the_extension(issuer: FakeIssuer) -> None:
+    """Forgotten, it serves nothing."""
+    app = shop()
+    app.testing = True
+
+    with pytest.raises(RuntimeError, match="no JWT"):
+        app.test_client().get("/any")

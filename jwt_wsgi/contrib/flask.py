@@ -1,30 +1,200 @@
-"""Flask: the payload of the request, like ``flask.request``.
+"""Flask: an extension, a decorator for views, and the payload of the request.
 
 .. code-block:: python
 
-    from jwt_wsgi.contrib.flask import current_payload
+    from jwt_wsgi.contrib.flask import JWT, current_payload, require
 
-    app.wsgi_app = JWTMiddleware(app.wsgi_app)
+    app = Flask(__name__)
+    app.config["JWT_WSGI_ISSUER"] = "https://login.example.com/"
+    app.config["JWT_WSGI_AUDIENCE"] = "https://api.example.com"
+    JWT(app)
 
-    @app.get("/me")
-    def me():
+    @app.get("/orders")
+    @require(scopes=["orders:read"])
+    def orders():
         return {"sub": current_payload["sub"]}
 
-On public paths, and for anonymous optional requests, it stands for None: ask with
-``if current_payload:``, for a proxy never *is* None. Nor is it a dict to JSON: return
-``dict(current_payload)``. Outside of a request Flask raises its usual RuntimeError; in tests
-without the middleware, give the test client ``environ_base={"jwt_wsgi.payload": {…}}``.
+With a factory: ``jwt = JWT()`` in a module, and ``jwt.init_app(app)`` in the factory. A keyword of
+``JWT()`` comes before ``app.config["JWT_WSGI_<NAME>"]``, which comes before the environment.
+
+``current_payload`` stands for None on public paths and for anonymous optional requests: ask with
+``if current_payload:``, because a proxy never *is* None. As JSON return ``dict(current_payload)``.
+Outside of a request Flask raises its usual RuntimeError. In tests without the middleware, give the
+test client ``environ_base={"jwt_wsgi.payload": {…}}``.
 """
 
+import json
+import os
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Mapping
+from functools import partial
+from functools import wraps
+from typing import TYPE_CHECKING
 from typing import Any
+from typing import Final
+from typing import ParamSpec
+from typing import TypeVar
+from typing import Unpack
 
+from flask import Flask
+from flask import current_app
 from flask import request
 from werkzeug.local import LocalProxy
+from werkzeug.wrappers import Response
+
+from jwt_wsgi.errors import AuthError
+from jwt_wsgi.errors import ConfigurationError
+from jwt_wsgi.errors import MissingTokenError
+from jwt_wsgi.events import logger
+from jwt_wsgi.injection import PAYLOAD
+from jwt_wsgi.middleware import JWTMiddleware
+from jwt_wsgi.rules import Rule
+from jwt_wsgi.settings.table import Options
+from jwt_wsgi.settings.table import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
+    from _typeshed.wsgi import WSGIEnvironment
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+_PREFIX: Final = "JWT_WSGI_"
+_EXTENSION: Final = "jwt_wsgi"
+#: Names of variables that are not options of the middleware.
+_NOT_OPTIONS: Final = frozenset({"JWT_WSGI_APP"})
 
 
 def _payload() -> Any:
-    return request.environ.get("jwt_wsgi.payload")
+    return request.environ.get(PAYLOAD)
 
 
 #: The verified payload, or None.
 current_payload: Any = LocalProxy(_payload)
+
+
+class JWT:
+    """Wraps ``app.wsgi_app`` in a :class:`~jwt_wsgi.JWTMiddleware`; test client and commands stay.
+
+    ``options`` are the keywords of the middleware. One object serves any number of apps.
+    """
+
+    def __init__(self, app: Flask | None = None, **options: Unpack[Options]) -> None:
+        self._options = options
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Guard ``app``, with its ``app.config``. The middleware is ``app.extensions["jwt_wsgi"]``.
+
+        Raises :class:`~jwt_wsgi.ConfigurationError` with every wrong option, and RuntimeError if
+        the app is guarded already. If nothing at all is set (no keyword, no ``JWT_WSGI_*`` in
+        ``app.config`` or in the environment) it logs a WARNING instead, and every request is
+        answered 503 ``not_configured``: so ``flask routes`` runs without an issuer.
+        """
+        if _EXTENSION in app.extensions:
+            raise RuntimeError("JWT: this app is guarded already")
+        options = _from_config(app.config) | self._options
+        if options or _is_set_in(os.environ):
+            guard: JWTMiddleware | _NotConfigured
+            guard = JWTMiddleware(app.wsgi_app, **options)
+        else:
+            guard = _NotConfigured()
+            logger.warning("%s: no JWT_WSGI_* setting; every request is answered 503", app.name)
+        app.extensions[_EXTENSION] = guard
+        app.wsgi_app = guard  # type: ignore[method-assign]
+
+
+def require(
+    *, scopes: Collection[str] = (), claims: Mapping[str, Any] | None = None
+) -> Callable[[Callable[_P, _R]], Callable[_P, _R | Response]]:
+    """Decorate a view: the token must have all ``scopes`` and the expected ``claims``.
+
+    The answers are those of a :class:`~jwt_wsgi.Rule`: 403 with what is missing, and 401 where
+    there is no token (a public path). Without arguments a token is enough. ``claims``: name or
+    dotted path = value, or several of which one must be there. Raises
+    :class:`~jwt_wsgi.ConfigurationError` at once for arguments that no rule can have.
+    """
+    written = {"path": "/*", "scopes": list(scopes), "claims": dict(claims or {})}
+    given = {name: value for name, value in written.items() if value}
+    (rule,) = Settings.of(issuer="https://none.invalid", rules=[given]).rules
+
+    def decorate(view: Callable[_P, _R]) -> Callable[_P, _R | Response]:
+        @wraps(view)
+        def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R | Response:
+            try:
+                _authorize(rule)
+            except AuthError as error:
+                error.scope = rule.scope
+                answer = partial(_guard_of(current_app).refuse, error)
+                return Response.from_app(answer, request.environ)
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def _authorize(rule: Rule) -> None:
+    payload = _payload()
+    if payload is None:
+        raise MissingTokenError
+    rule.authorize(payload)
+
+
+def _guard_of(app: Flask) -> JWTMiddleware:
+    guard = app.extensions.get(_EXTENSION)
+    if not isinstance(guard, JWTMiddleware):
+        raise RuntimeError("require: this app has no JWT(app) with settings")  # noqa: TRY004
+    return guard
+
+
+def _from_config(config: Mapping[str, Any]) -> Options:
+    """Options that an app's configuration holds, under the names that the environment has."""
+    found: Any = {
+        name.removeprefix(_PREFIX).lower(): value
+        for name, value in config.items()
+        if name.startswith(_PREFIX) and name not in _NOT_OPTIONS
+    }
+    options: Options = found
+    return options
+
+
+def _is_set_in(environ: Mapping[str, str]) -> bool:
+    return any(name.startswith(_PREFIX) and name not in _NOT_OPTIONS for name in environ)
+
+
+class _NotConfigured:
+    """Stands where the middleware would: answers every request 503 and is never ready."""
+
+    _BODY: Final = json.dumps(
+        {
+            "error": "Not configured",
+            "details": "This API has no issuer to trust",
+            "code": "not_configured",
+        }
+    ).encode()
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(self._BODY))),
+            ("Cache-Control", "no-store"),
+        ]
+        start_response("503 Service Unavailable", headers)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [self._BODY]
+
+    def warm_up(self, timeout: float = 5.0, *, raises: bool = False) -> bool:  # noqa: ARG002
+        """Raise :class:`ConfigurationError`: there is no issuer."""
+        raise ConfigurationError(['issuer: missing; set app.config["JWT_WSGI_ISSUER"]'])
+
+    def health(self) -> dict[str, Any]:
+        """Never ready."""
+        return {"ready": False, "issuers": {}}
+
+    def close(self) -> None:
+        """Nothing is open."""
