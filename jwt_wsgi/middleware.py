@@ -10,6 +10,7 @@ from typing import Unpack
 from . import assembly
 from . import current
 from . import upkeep
+from .applications import app_problem
 from .bearer import place
 from .bearer import reader
 from .errors import AuthError
@@ -68,6 +69,8 @@ class JWTMiddleware:
         if settings is not None and settings.settings_from_request:
             # Each request's settings are read anew, from keywords first: none of these would count.
             raise ConfigurationError(["settings_from_request: give keywords instead of Settings"])
+        if problem := app_problem(app):
+            raise ConfigurationError([f"app: {problem}"])
         self.app = app
         self._options = settled(options)
         self.settings = settings or Settings.load(self._options)

@@ -42,6 +42,7 @@ TOWER = [
     "assembly",
     "upkeep",
     "current",
+    "applications",
     "middleware",
     "layers",
     "testing",

@@ -603,6 +603,9 @@ behind = ProxyFix(guarded)
 class Flask:
     wsgi_app = guarded
 
+    def __call__(self, environ, start_response):
+        return self.wsgi_app(environ, start_response)
+
 def factory():
     return Flask()
 
@@ -636,8 +639,8 @@ def test_the_settings_of_an_app(
     ("arguments", "why"),
     [
         (["of_an_app:bare"], "there is no JWTMiddleware in it"),
-        (["of_an_app:nothing"], "it cannot be imported"),
-        (["no_such_module:app"], "it cannot be imported"),
+        (["of_an_app:nothing"], "it has no 'nothing'"),
+        (["no_such_module:app"], "there is no module 'no_such_module'"),
         (["of_an_app:broken()"], "no such \\x1b[2J"),
         (["of_an_app:guarded", "--issuer", "https://i.example"], "give no others"),
     ],

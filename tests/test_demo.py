@@ -134,7 +134,7 @@ def test_an_app_that_cannot_be_imported_is_named() -> None:
     )
 
     assert ended.returncode == 2
-    assert "JWT_WSGI_APP: 'no_such_module:app': cannot be imported" in ended.stderr
+    assert "JWT_WSGI_APP: 'no_such_module:app': there is no module 'no_such_module'" in ended.stderr
     assert "gunicorn" in ended.stderr
 
 

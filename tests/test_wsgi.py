@@ -1,11 +1,17 @@
 """gunicorn jwt_wsgi.wsgi:application, without gunicorn."""
 
+import functools
 import importlib
+import re
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import falcon
 import pytest
+from bottle import Bottle
+from flask import Flask
 from werkzeug.test import Client
 
 from jwt_wsgi import ConfigurationError
@@ -19,6 +25,27 @@ def app(environ, start_response):
 
 def factory():
     return app
+
+
+def needs(name, debug=True):
+    assert (name, debug) == ("prod", False)
+    return app
+
+
+def nobody():
+    pass
+
+
+def broken():
+    raise RuntimeError("no database")
+
+
+class shop:
+    app = staticmethod(app)
+
+
+async def asgi(scope, receive, send):
+    pass
 
 
 number = 5
@@ -39,7 +66,15 @@ def load(monkeypatch: pytest.MonkeyPatch, app: str) -> Any:
     return importlib.import_module("jwt_wsgi.wsgi").application
 
 
-@pytest.mark.parametrize("app", ["wrapped_by_name:app", "wrapped_by_name:factory()"])
+@pytest.mark.parametrize(
+    "app",
+    [
+        "wrapped_by_name:app",
+        "wrapped_by_name:factory()",
+        'wrapped_by_name:needs("prod", debug=False)',
+        "wrapped_by_name:shop.app",
+    ],
+)
 def test_an_app_is_wrapped_by_name(monkeypatch: pytest.MonkeyPatch, app: str) -> None:
     """An attribute, or what a factory returns."""
     application = load(monkeypatch, app)
@@ -54,12 +89,84 @@ def test_an_app_is_wrapped_by_name(monkeypatch: pytest.MonkeyPatch, app: str) ->
     [
         ("", "give module:attribute"),
         ("wrapped_by_name", "give module:attribute"),
-        ("no_such_module:app", "cannot be imported"),
-        ("wrapped_by_name:nothing", "cannot be imported"),
-        ("wrapped_by_name:number", "no WSGI application"),
+        ("no_such_module:app", "there is no module 'no_such_module'"),
+        ("wrapped_by_name:nothing", "it has no 'nothing'"),
+        ("wrapped_by_name:number", "an object of int, which cannot be called"),
+        ("wrapped_by_name:factory", "is it a factory that must be called?"),
+        ("wrapped_by_name:needs()", "it cannot be imported: TypeError: "),
+        ("wrapped_by_name:needs(number)", "a call with literals"),
+        ("wrapped_by_name:needs('prod'", "a call with literals"),
+        ("wrapped_by_name:asgi", "it is an ASGI application"),
+        ("wrapped_by_name:broken()", "RuntimeError: 'no database'"),
+        ("wrapped_by_name:nobody()", "it is None"),
     ],
 )
 def test_a_wrong_name_is_told(monkeypatch: pytest.MonkeyPatch, app: str, remedy: str) -> None:
-    """With the variable, its value and the remedy."""
-    with pytest.raises(ConfigurationError, match=f"JWT_WSGI_APP: '{app}': .*{remedy}"):
+    """In one sentence, with the variable, its value and what is wrong with it."""
+    with pytest.raises(ConfigurationError, match=re.escape(remedy)) as caught:
         load(monkeypatch, app)
+
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"JWT_WSGI_APP: {app!a}: ")
+    assert "\n" not in problem
+
+
+async def asgi(scope: Any, receive: Any, send: Any) -> None: ...
+
+
+class AsgiObject:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
+
+
+class AsgiFramework:
+    """Starlette's `__call__` is a coroutine function, others return an awaitable."""
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Any: ...
+
+
+def create_app(config: Any = None) -> Any: ...
+
+
+class WsgiClass:
+    """An instance for each request (PEP 3333)."""
+
+    def __init__(self, environ: Any, start_response: Any) -> None: ...
+
+    def __iter__(self) -> Any: ...
+
+
+@pytest.mark.parametrize(
+    ("app", "problem"),
+    [
+        (None, "it is None, which cannot be called"),
+        ("myproject:app", "it is an object of str, which cannot be called"),
+        (asgi, "it is an ASGI application"),
+        (AsgiObject(), "it is an ASGI application"),
+        (AsgiFramework(), "as an ASGI application does"),
+        (create_app, "'create_app' takes other arguments; is it a factory"),
+        (lambda: None, "is it a factory"),
+    ],
+)
+def test_what_is_no_wsgi_application_does_not_start(app: Any, problem: str) -> None:
+    """It says what was given; without this every request would be a 500."""
+    with pytest.raises(ConfigurationError, match=f"^app: .*{re.escape(problem)}"):
+        JWTMiddleware(app, issuer="https://a.example")
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        WsgiClass,
+        pytest.param(lambda environ, start_response: [], id="function"),
+        pytest.param(lambda *args: [], id="any arguments"),
+        functools.partial(lambda prefix, environ, start_response: [], "/api"),
+        Flask(__name__),
+        Flask(__name__).wsgi_app,
+        Bottle(),
+        falcon.App(),
+        mock.Mock(),
+    ],
+)
+def test_whatever_takes_two_arguments_is_wrapped(app: Any) -> None:
+    """A class, a partial, frameworks' objects and their methods."""
+    JWTMiddleware(app, issuer="https://a.example")

@@ -14,11 +14,10 @@ from typing import Final
 from typing import NamedTuple
 from typing import TextIO
 
-from werkzeug.utils import import_string
-
+from jwt_wsgi.applications import load_app
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.errors import printable
-from jwt_wsgi.middleware import JWTMiddleware
+from jwt_wsgi.layers import guards
 from jwt_wsgi.settings.table import Settings
 
 EXIT_FINE: Final = 0
@@ -34,7 +33,6 @@ NONE: Final = "-"
 
 _COLOURS: Final = {OK: "32", WARN: "33", FAIL: "1;31", NONE: "2"}  # ECMA-48 section 8.3.117
 _NAME_WIDTH: Final = 13
-_MOST_LAYERS: Final = 32  # of WSGI middleware around ours
 
 
 class Line(NamedTuple):
@@ -87,25 +85,17 @@ def load_settings(options: argparse.Namespace) -> Settings:
 
 
 def app_settings(spec: str) -> Settings:
-    """Return the settings of the JWTMiddleware in an app, which is imported as gunicorn would.
+    """Return the settings of the first JWTMiddleware in an app, which is imported as gunicorn does.
 
     Raises :class:`ConfigurationError`, whatever the app raises.
     """
-    name = spec.removesuffix("()")
     sys.path.insert(0, str(Path.cwd()))
-    try:
-        found = import_string(name)
-        found = found() if name != spec else found
-    except ConfigurationError:
-        raise
-    except Exception as error:  # the app's own, of whatever kind
-        told = f"{printable(spec, 200)}: it cannot be imported: {printable(str(error), 200)}"
-        raise ConfigurationError([f"--app: {told} ({type(error).__name__})"]) from error
-    for _ in range(_MOST_LAYERS):
-        if isinstance(found, JWTMiddleware):
-            return found.settings
-        found = getattr(found, "wsgi_app", None) or getattr(found, "app", None)
-    raise ConfigurationError([f"--app: {printable(spec, 200)}: there is no JWTMiddleware in it"])
+    found = guards(load_app(spec, "--app"))
+    if not found:
+        raise ConfigurationError(
+            [f"--app: {printable(spec, 200)}: there is no JWTMiddleware in it"]
+        )
+    return found[0].settings
 
 
 def guarded(run: Callable[[], int]) -> int:
