@@ -18,6 +18,7 @@ from typing import Any
 
 import jwt as pyjwt
 import pytest
+from conftest import IN_A_DAY
 from conftest import EchoApp
 from hypothesis import given
 from hypothesis import settings
@@ -242,7 +243,7 @@ def test_no_splicing_of_an_accepted_token_passes(
     assert bool(code_of(MIDDLEWARE[algorithm], spliced)) is (spliced != token)
 
 
-TOKENS = {name: issuer.token() for name, issuer in ISSUERS.items()}
+TOKENS = {name: issuer.token(exp=IN_A_DAY) for name, issuer in ISSUERS.items()}
 
 
 # --- Base64url and JSON ---------------------------------------------------------------------

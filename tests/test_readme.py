@@ -242,7 +242,7 @@ def test_the_setup_lines_are_those_that_are_run() -> None:
 
     assert (venv, demo_venv) == ("python3 -m venv .venv",) * 2
     assert install.replace("test", "demo") == demo_install
-    assert tests == ".venv/bin/pytest -n 2 --dist loadfile"
+    assert tests == ".venv/bin/pytest -n 2 --dist loadfile --cov"
     assert demo == ".venv/bin/python -m jwt_wsgi demo"
     assert "README.md" in (ROOT / ".ci" / "run").read_text()
 

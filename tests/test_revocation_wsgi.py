@@ -48,6 +48,35 @@ def test_a_revoked_token_is_401_on_its_next_request(
         assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
 
 
+@pytest.mark.parametrize("before", [0, 2], ids=["at its first use", "later"])
+@pytest.mark.parametrize(
+    ("option", "code"), [("revoked", "token_revoked"), ("checks", "claim_invalid")]
+)
+def test_the_log_says_whose_token_was_refused_after_its_signature(
+    client: Clients,
+    issuer: FakeIssuer,
+    caplog: pytest.LogCaptureFixture,
+    option: str,
+    code: str,
+    before: int,
+) -> None:
+    """The whole line: issuer, algorithm and key, as in that of any other refusal."""
+    uses: list[object] = []
+
+    def decide(*given: object) -> bool:
+        uses.append(given)
+        refused = len(uses) > before
+        return refused if option == "revoked" else not refused
+
+    it, header = client(**{option: decide}), bearer(issuer.token())
+    statuses = [it.get("/", headers=header).status_code for _ in range(before + 1)]
+
+    assert statuses == [200] * before + [401]
+    (line,) = [record.getMessage() for record in caplog.records if code in record.getMessage()]
+    assert line.startswith(f"refused 401 {code} ")
+    assert line.endswith(" iss='https://issuer.example' alg='EdDSA' kid='key-1'")
+
+
 class Broken(MemoryStore):
     def get(self, key: str, /) -> bytes | None:
         raise TimeoutError
