@@ -58,6 +58,17 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
+@pytest.fixture(params=[True, False], ids=["cache", "no cache"])
+def with_and_without_a_cache(
+    request: pytest.FixtureRequest,
+    _no_settings_from_outside: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Run the test twice: verified tokens are remembered, and ``token_cache_size=0``."""
+    if not request.param:
+        monkeypatch.setenv("JWT_WSGI_TOKEN_CACHE_SIZE", "0")
+
+
 @pytest.fixture(scope="session")
 def issuer() -> FakeIssuer:
     """An issuer with EdDSA keys."""

@@ -566,6 +566,7 @@ def assert_quiet(lines: Iterable[str], header: str) -> None:
         assert not any(word in line for word in secret)
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")  # no guard of ours: T12
 @pytest.mark.parametrize("attack", ATTACKS, ids=[attack.id for attack in ATTACKS])
 def test_an_attack_is_refused(
@@ -622,6 +623,7 @@ def rsa(alg: str) -> str:
     return token({"alg": alg, "kid": "RSA without alg"}, sign=forge.signer(alg))
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize("made", ACCEPTED.values(), ids=ACCEPTED)
 def test_what_is_odd_but_good_is_accepted(
     made: Callable[[], str], published: FakeIssuer, app: EchoApp
@@ -643,6 +645,7 @@ def test_a_scheme_of_any_case_and_some_spaces_is_bearer(
     assert knock(door(app, published), f"{scheme} {GOOD}").status == 200
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize("iat", ['"x"', "true", "null", "NaN", "1e400", "[1]", "1" + "0" * 400])
 def test_iat_of_any_type_is_no_500(iat: str, published: FakeIssuer, app: EchoApp) -> None:
     """T25: it is not looked at, unless its JSON is none."""
@@ -669,6 +672,7 @@ def test_checks_cannot_be_forgotten(app: EchoApp) -> None:
             JWTMiddleware(app, issuer=forge.ISSUER, **{name: False})  # type: ignore[call-overload]
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 def test_the_only_key_is_not_the_key_of_any_kid(app: EchoApp, issuer: FakeIssuer) -> None:
     """T22: one key in the set, a good signature, and a kid that is not its."""
     middleware = issuer.protect(validator(app))
@@ -690,6 +694,7 @@ def test_nothing_that_a_header_names_is_fetched(app: EchoApp) -> None:
         assert evil.heads == []
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 def test_the_keys_of_an_issuer_are_its_own(app: EchoApp) -> None:
     """T30: two instances in one process share no key, even under one kid."""
     one, other = FakeIssuer("https://a.example"), FakeIssuer("https://b.example")
@@ -707,6 +712,7 @@ def test_the_keys_of_an_issuer_are_its_own(app: EchoApp) -> None:
         )
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 def test_a_verdict_belongs_to_the_whole_token(published: FakeIssuer, app: EchoApp) -> None:
     """T35: after a good token, the same header and claims under another signature are refused."""
     middleware = door(app, published)
@@ -727,6 +733,7 @@ FORGED = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize("options", [{"public_paths": "/*"}, {"optional": True}, {}], ids=repr)
 def test_no_header_becomes_a_result(
     options: dict[str, Any], published: FakeIssuer, app: EchoApp
@@ -742,6 +749,7 @@ def test_no_header_becomes_a_result(
     assert {"jwt_wsgi.token", "jwt_wsgi.error"}.isdisjoint(got.environ)
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 def test_an_inner_instance_does_not_believe_an_outer_one(app: EchoApp) -> None:
     """T39: what is good for the outer issuer is no token of the inner one's."""
     outer, inner = FakeIssuer("https://outer.example"), FakeIssuer("https://inner.example")
@@ -960,6 +968,7 @@ def test_a_flood_of_unknown_kids_fetches_once_and_delays_nobody(app: EchoApp) ->
         assert time.perf_counter() - began < 10
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 def test_an_outage_takes_nothing_from_those_who_are_known(app: EchoApp) -> None:
     """T59: held keys stay; what cannot be known is 503, with no challenge, and never passes."""
     with Published().serve() as published, published.outage():
@@ -977,6 +986,7 @@ def test_an_outage_takes_nothing_from_those_who_are_known(app: EchoApp) -> None:
             assert knock(middleware, f"Bearer {GOOD}").status == 200
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 def test_a_new_key_serves_at_once(app: EchoApp) -> None:
     """T62: the first token of a rotated issuer is worth a fetch."""
     with FakeIssuer().serve() as issuer:
@@ -1004,6 +1014,7 @@ def test_the_issuer_gets_nothing_of_the_client_s(app: EchoApp) -> None:
 # --- Rules, several issuers, claim headers, cookies ----------------------------------------------
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 def test_several_issuers_share_nothing(app: EchoApp) -> None:
     """T30, T02: the unverified iss chooses keys and algorithms, and only that issuer's."""
     one, other = FakeIssuer("https://a.example"), FakeIssuer("https://b.example")
@@ -1038,6 +1049,7 @@ INJECTING: dict[str, Any] = {
 }
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize("path", ["/public/x", "/optional/x", "/report/x"])
 def test_no_header_becomes_a_claim(path: str, published: FakeIssuer, app: EchoApp) -> None:
     """T39: a claim header, in whatever spelling reaches us, and REMOTE_USER are ours alone."""
@@ -1051,6 +1063,7 @@ def test_no_header_becomes_a_claim(path: str, published: FakeIssuer, app: EchoAp
         assert got.environ["jwt_wsgi.payload"] is None
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize("sub", ["root\r\nX-Admin: 1", "a\nb", "\0", "a\x1b[2J", "\u2028", "\x85"])
 def test_no_claim_becomes_another_header(sub: str, published: FakeIssuer, app: EchoApp) -> None:
     """T39: control characters of a claim are refused, and nothing of it is in the environ."""
@@ -1061,6 +1074,7 @@ def test_no_claim_becomes_another_header(sub: str, published: FakeIssuer, app: E
     assert {"HTTP_X_USER", "HTTP_X_ROLES", "REMOTE_USER", "AUTH_TYPE"}.isdisjoint(got.environ)
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize("scope", ["", "readwrite", "xread", 5, ["x"], {"read": 1}, None, ...])
 def test_any_scope_is_one_of_them_by_word(scope: Any, published: FakeIssuer, app: EchoApp) -> None:
     """T33: of the scopes named, never a part of one."""
@@ -1087,6 +1101,7 @@ COOKIE = {"HTTP_COOKIE": f"session={GOOD}"}
 POST = COOKIE | {"REQUEST_METHOD": "POST", "HTTP_HOST": "api.example"}
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize(
     ("environ", "code"),
     [

@@ -15,6 +15,9 @@ from jwt_wsgi.revocation.revocations import Revocations
 from jwt_wsgi.revocation.store import MemoryStore
 from jwt_wsgi.testing import FakeIssuer
 
+#: What is revoked is refused at every use, whether or not its signature is remembered.
+pytestmark = pytest.mark.usefixtures("with_and_without_a_cache")
+
 Clients = Callable[..., Client]
 NAMES: dict[str, Any] = {"jti": "token-1", "sub": "ada", "sid": "session-1", "iat": 1}
 
