@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("jwt_wsgi", "tests", "pyproject.toml")
-TIME_LIMIT = 20.0  # seconds for the tests of one mutant
+TIME_LIMIT = 60.0  # seconds for the tests of one mutant
 GREEN, RED = 0, 1  # exit codes of pytest; others mean that it could not do its work
 
 
@@ -502,7 +502,7 @@ MUTANTS = (
         "trusted_issuer.py",
         " oauth-id-jag+jwt rat+jwt",
         " oauth-id-jag+jwt",
-        killers("test_attacks", "test_an_attack_is_refused"),
+        killers("test_middleware", "test_no_other_kind_of_jwt_is_an_access_token"),
     ),
     Mutant(
         "a token may be one character too long",

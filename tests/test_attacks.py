@@ -350,22 +350,6 @@ STRUCTURE_AND_HEADER = [
           lambda typ: token({"typ": typ})),
 ]  # fmt: skip
 
-#: Every ``typ`` that is registered for a JWT that is no access token, spelled out.
-OTHER_KINDS = named(
-    "dpop+jwt", "logout+jwt", "secevent+jwt", "token-introspection+jwt", "oauth-authz-req+jwt",
-    "entity-statement+jwt", "trust-mark+jwt", "resolve-response+jwt", "trust-mark-delegation+jwt",
-    "trust-mark-status-response+jwt", "explicit-registration-response+jwt", "jwk-set+jwt",
-    "oauth-client-attestation+jwt", "oauth-client-attestation-pop+jwt", "client-authentication+jwt",
-    "kb+jwt", "dc+sd-jwt", "vc+sd-jwt", "vc+jwt", "vp+jwt", "openid4vci-proof+jwt",
-    "key-attestation+jwt", "statuslist+jwt", "passport", "txntoken+jwt", "oauth-id-jag+jwt",
-    "rat+jwt",
-)  # fmt: skip
-KINDS_OF_JWT = rows(
-    "T24 kind", "token_type_not_allowed", "RFC 8725 3.11", OTHER_KINDS,
-    lambda typ: token({"typ": typ}),
-)  # fmt: skip
-
-
 NO_DATE = {
     "a string": '"x"', "digits": f'"{LATER}"', "empty": '""', "true": "true", "false": "false",
     "null": "null", "a list": f"[{LATER}]", "an object": "{}", "beyond 2^53": "9007199254740994",
@@ -489,7 +473,7 @@ HTTP = [
              "RFC 9110 5.4") for size in (16_500, 10_000_000)),
     Attack("T38 empty header", "", "no token", "RFC 6750 3"),
 ]  # fmt: skip
-ATTACKS = SIGNATURE_AND_ALGORITHM + STRUCTURE_AND_HEADER + KINDS_OF_JWT + CLAIMS + HTTP
+ATTACKS = SIGNATURE_AND_ALGORITHM + STRUCTURE_AND_HEADER + CLAIMS + HTTP
 
 
 # --- The whole call ------------------------------------------------------------------------------

@@ -263,6 +263,28 @@ def test_the_terms_of_a_token(
     assert (answer.json["code"] if answer.json else None) == code
 
 
+#: Every ``typ`` that is registered for a JWT that is no access token.
+OTHER_KINDS = """
+    dpop+jwt logout+jwt secevent+jwt token-introspection+jwt oauth-authz-req+jwt
+    entity-statement+jwt trust-mark+jwt resolve-response+jwt trust-mark-delegation+jwt
+    trust-mark-status-response+jwt explicit-registration-response+jwt jwk-set+jwt
+    oauth-client-attestation+jwt oauth-client-attestation-pop+jwt client-authentication+jwt
+    kb+jwt dc+sd-jwt vc+sd-jwt vc+jwt vp+jwt openid4vci-proof+jwt key-attestation+jwt
+    statuslist+jwt passport txntoken+jwt oauth-id-jag+jwt rat+jwt
+"""
+
+
+@pytest.mark.parametrize("typ", OTHER_KINDS.split())
+def test_no_other_kind_of_jwt_is_an_access_token(
+    client: Make, issuer: FakeIssuer, typ: str
+) -> None:
+    """RFC 8725 section 3.11: a proof or a logout token of the same issuer opens no door."""
+    visitor = client()
+    for spelling in (typ, f"application/{typ}", typ.upper()):
+        answer = visitor.get("/", headers=bearer(issuer.token(header={"typ": spelling})))
+        assert (answer.status_code, answer.json["code"]) == (401, "token_type_not_allowed")
+
+
 def test_leeway_is_for_both_ends(client: Make, issuer: FakeIssuer) -> None:
     """A clock off by less than the leeway logs nobody out."""
     import time
