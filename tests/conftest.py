@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from typing import Any
 
+import hypothesis
 import pytest
 from werkzeug.test import Client
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
     from _typeshed.wsgi import WSGIEnvironment
 
+
+# In CI the same examples in every run: a failure can be repeated, and no luck decides.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, database=None)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 #: Seconds that pass between the import of a test file and its first test, at least.
 AGE_OF_IMPORTS = 3600.0

@@ -552,7 +552,13 @@ def assert_quiet(lines: Iterable[str], header: str) -> None:
 
 @pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")  # no guard of ours: T12
-@pytest.mark.parametrize("attack", ATTACKS, ids=[attack.id for attack in ATTACKS])
+@pytest.mark.parametrize(
+    "attack",
+    [
+        pytest.param(attack, marks=[pytest.mark.slow] * ("10000000" in attack.id), id=attack.id)
+        for attack in ATTACKS
+    ],
+)
 def test_an_attack_is_refused(
     attack: Attack, published: FakeIssuer, app: EchoApp, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -771,6 +777,7 @@ def test_headers_and_odd_paths_open_nothing(
     assert_refused(knock(middleware, **environ), "no token", app)
 
 
+@pytest.mark.slow
 def test_script_name_from_a_client_opens_nothing_behind_gunicorn(
     tmp_path: Path, issuer: FakeIssuer
 ) -> None:
@@ -881,6 +888,7 @@ def test_a_realm_that_would_need_escaping_never_starts(
         door(app, published, realm=realm)
 
 
+@pytest.mark.slow
 def test_twenty_thousand_refusals_are_a_few_lines(
     published: FakeIssuer, app: EchoApp, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -900,6 +908,7 @@ def test_twenty_thousand_refusals_are_a_few_lines(
     assert_quiet(lines, GOOD)
 
 
+@pytest.mark.slow
 def test_a_million_refusals_of_a_day_are_a_few_lines(caplog: pytest.LogCaptureFixture) -> None:
     """T43: at most one a code and minute, however many; told with their number."""
     caplog.set_level(logging.WARNING, "jwt_wsgi")
@@ -919,6 +928,7 @@ def test_a_million_refusals_of_a_day_are_a_few_lines(caplog: pytest.LogCaptureFi
     assert 900_000 * 0.99 < told < 1_000_000
 
 
+@pytest.mark.slow
 def test_optional_lets_no_bad_token_pass(published: FakeIssuer, app: EchoApp) -> None:
     """T47: every attack with a token is refused the same; credentials of others are none."""
     doors: dict[str, JWTMiddleware] = {}
@@ -1068,6 +1078,7 @@ def test_any_scope_is_one_of_them_by_word(scope: Any, published: FakeIssuer, app
     assert (got.status, got.body["code"], app.environ) == (403, "insufficient_scope", None)
 
 
+@pytest.mark.slow
 def test_report_only_lets_pass_but_believes_nothing(published: FakeIssuer, app: EchoApp) -> None:
     """T47: whatever the attack, the app finds no payload, no user, and the error."""
     middleware = door(app, published, **INJECTING)

@@ -49,6 +49,7 @@ def under_a_terminal(arguments: list[str], environ: dict[str, str], typed: bytes
     return seen.decode()
 
 
+@pytest.mark.slow
 def test_a_token_through_a_pipe(issuer: FakeIssuer) -> None:
     """Colours are for terminals; exit code 0 for a good token, 1 for a bad one."""
     for token, code, word in ((issuer.token(), 0, "accepted"), (issuer.token(exp=1), 1, "refused")):
@@ -61,6 +62,7 @@ def test_a_token_through_a_pipe(issuer: FakeIssuer) -> None:
         assert "\x1b" not in done.stdout
 
 
+@pytest.mark.slow
 def test_colours_on_a_terminal_only_where_they_are_wanted(issuer: FakeIssuer) -> None:
     """Not with NO_COLOR, and never in JSON."""
     environ = environment(issuer)
@@ -72,6 +74,7 @@ def test_colours_on_a_terminal_only_where_they_are_wanted(issuer: FakeIssuer) ->
     assert "\x1b" not in under_a_terminal(["explain", "--json", issuer.token()], environ)
 
 
+@pytest.mark.slow
 def test_a_token_that_is_pasted_into_a_terminal_is_not_shown(issuer: FakeIssuer) -> None:
     """Neither echoed nor printed."""
     token = issuer.token(sub="ada")
@@ -90,6 +93,7 @@ def test_who_waits_is_told_what_for() -> None:
     assert f"asking '{url}' ..." in seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["keys"], ["doctor", "--json"], ["--help"]])
 def test_a_reader_that_has_seen_enough(issuer: FakeIssuer, arguments: list[str]) -> None:
     """No traceback."""
@@ -107,6 +111,7 @@ def test_a_reader_that_has_seen_enough(issuer: FakeIssuer, arguments: list[str])
     assert running.wait(20) == 1
 
 
+@pytest.mark.slow
 def test_input_without_an_end(issuer: FakeIssuer) -> None:
     """A million characters are looked at, and refused in no time."""
     with Path("/dev/zero").open("rb") as endless:
@@ -125,6 +130,7 @@ def interruptible() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["explain", "doctor"])
 def test_ctrl_c(command: str) -> None:
     """Exit code 130 and no traceback, at the prompt and while the command waits for an issuer."""
@@ -224,6 +230,7 @@ def test_the_main_module_has_no_logic_of_its_own() -> None:
     assert len(source.splitlines()) < 90
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
 @pytest.mark.parametrize("command", ["explain", "doctor", "keys", "mint"])
 def test_a_stream_that_is_closed(command: str, closed: str, tmp_path: Path) -> None:

@@ -317,6 +317,7 @@ JWT_WSGI = {options}
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "arguments", "code", "told"),
     [

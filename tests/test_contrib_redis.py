@@ -239,6 +239,7 @@ def test_connections_that_redis_closed_are_no_failure(
     assert [worker.ask(claims)[0] for _ in range(16)] == [False] * 16
 
 
+@pytest.mark.slow
 def test_a_redis_that_never_answers(redis: RedisServer, claims: dict[str, Any]) -> None:
     """It costs one time-out in each rest, with a connection that is there and with a new one."""
     warm, cold = Worker(redis), Worker(redis)
@@ -348,6 +349,7 @@ def test_the_command_without_its_redis(capsys: pytest.CaptureFixture[str]) -> No
     assert "hunter2" not in said.err
 
 
+@pytest.mark.slow
 def test_the_line_of_the_readme(redis: RedisServer) -> None:
     """It revokes what it says, where a middleware with this store sees it."""
     readme = (Path(__file__).parent.parent / "README.md").read_text()

@@ -256,6 +256,7 @@ def _damaged(document: bytes, chance: random.Random) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.slow
 def test_no_document_raises_anything_else() -> None:
     """D10: a set with a usable key, or the one error; whatever was damaged where."""
     chance = random.Random(10)

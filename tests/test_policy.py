@@ -19,6 +19,8 @@ from servers.running import gunicorn
 
 from jwt_wsgi.testing import FakeIssuer
 
+pytestmark = pytest.mark.slow
+
 APPS = Path(__file__).parent / "servers" / "apps"
 FRAMEWORKS = ("told_flask", "told_django", "told_pyramid")
 API = "https://api.example"
