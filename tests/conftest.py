@@ -1,11 +1,14 @@
 """The few fixtures that many tests share."""
 
 import os
+import time
 from collections.abc import Callable
+from collections.abc import Generator
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from typing import Any
 
+import hypothesis
 import pytest
 from werkzeug.test import Client
 
@@ -17,11 +20,59 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 
+# In CI the same examples in every run: a failure can be repeated, and no luck decides.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, database=None)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
+
+#: Seconds that pass between the import of a test file and its first test, at least.
+AGE_OF_IMPORTS = 3600.0
+#: ``exp`` of tokens that a test file makes at its import.
+IN_A_DAY = int(time.time()) + 86_400
+
+
+class _LaggingClock:
+    """``time.time``, behind by ``AGE_OF_IMPORTS`` until the tests are collected."""
+
+    def __init__(self, real: Callable[[], float]) -> None:
+        self.real, self.behind = real, AGE_OF_IMPORTS
+
+    def __call__(self) -> float:
+        return self.real() - self.behind
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Import every test file an hour before its tests run, as a slow machine does.
+
+    A token that a test file makes at its import must live for longer than the whole run takes.
+    With this clock a token that lives for five minutes fails its tests on every machine.
+    """
+    clock = _LaggingClock(time.time)
+    time.time = clock
+    try:
+        return (yield)
+    finally:
+        time.time = clock.real
+        clock.behind = 0.0  # for those that kept the clock itself
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the developer has set for a server of his own is no part of a test."""
     for name in [name for name in os.environ if name.startswith("JWT_WSGI_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(params=[True, False], ids=["cache", "no cache"])
+def with_and_without_a_cache(
+    request: pytest.FixtureRequest,
+    _no_settings_from_outside: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Run the test twice: verified tokens are remembered, and ``token_cache_size=0``."""
+    if not request.param:
+        monkeypatch.setenv("JWT_WSGI_TOKEN_CACHE_SIZE", "0")
 
 
 @pytest.fixture(scope="session")

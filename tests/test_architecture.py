@@ -216,6 +216,7 @@ for line in sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 def test_no_framework_needs_to_be_installed() -> None:
     """The package imports without any, and each module of contrib with its own alone."""
     usual = {"drf": "rest_framework django"}  # DRF stands on Django

@@ -24,6 +24,7 @@ from wsgiref.validate import validator
 
 import forge
 import pytest
+from conftest import IN_A_DAY
 from conftest import EchoApp
 from fault_issuer import fault_server
 from fault_issuer import says
@@ -433,7 +434,7 @@ CLAIMS = [
           lambda cnf: token(payload={"cnf": cnf})),
 ]  # fmt: skip
 
-GOOD = token(payload={"exp": time.time() + 3600})
+GOOD = token(payload={"exp": IN_A_DAY})
 JOINED = {
     "comma": f"{GOOD},Bearer {GOOD}", "comma and space": f"{GOOD}, Bearer {GOOD}",
     "two tokens": f"{GOOD} {GOOD}", "comma, token": f"{GOOD},{GOOD}", "semicolon": f"{GOOD};",
@@ -549,8 +550,15 @@ def assert_quiet(lines: Iterable[str], header: str) -> None:
         assert not any(word in line for word in secret)
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")  # no guard of ours: T12
-@pytest.mark.parametrize("attack", ATTACKS, ids=[attack.id for attack in ATTACKS])
+@pytest.mark.parametrize(
+    "attack",
+    [
+        pytest.param(attack, marks=[pytest.mark.slow] * ("10000000" in attack.id), id=attack.id)
+        for attack in ATTACKS
+    ],
+)
 def test_an_attack_is_refused(
     attack: Attack, published: FakeIssuer, app: EchoApp, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -605,6 +613,7 @@ def rsa(alg: str) -> str:
     return token({"alg": alg, "kid": "RSA without alg"}, sign=forge.signer(alg))
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize("made", ACCEPTED.values(), ids=ACCEPTED)
 def test_what_is_odd_but_good_is_accepted(
     made: Callable[[], str], published: FakeIssuer, app: EchoApp
@@ -626,6 +635,7 @@ def test_a_scheme_of_any_case_and_some_spaces_is_bearer(
     assert knock(door(app, published), f"{scheme} {GOOD}").status == 200
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize("iat", ['"x"', "true", "null", "NaN", "1e400", "[1]", "1" + "0" * 400])
 def test_iat_of_any_type_is_no_500(iat: str, published: FakeIssuer, app: EchoApp) -> None:
     """T25: it is not looked at, unless its JSON is none."""
@@ -652,6 +662,7 @@ def test_checks_cannot_be_forgotten(app: EchoApp) -> None:
             JWTMiddleware(app, issuer=forge.ISSUER, **{name: False})  # type: ignore[call-overload]
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 def test_the_only_key_is_not_the_key_of_any_kid(app: EchoApp, issuer: FakeIssuer) -> None:
     """T22: one key in the set, a good signature, and a kid that is not its."""
     middleware = issuer.protect(validator(app))
@@ -673,6 +684,7 @@ def test_nothing_that_a_header_names_is_fetched(app: EchoApp) -> None:
         assert evil.heads == []
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 def test_the_keys_of_an_issuer_are_its_own(app: EchoApp) -> None:
     """T30: two instances in one process share no key, even under one kid."""
     one, other = FakeIssuer("https://a.example"), FakeIssuer("https://b.example")
@@ -690,6 +702,7 @@ def test_the_keys_of_an_issuer_are_its_own(app: EchoApp) -> None:
         )
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 def test_a_verdict_belongs_to_the_whole_token(published: FakeIssuer, app: EchoApp) -> None:
     """T35: after a good token, the same header and claims under another signature are refused."""
     middleware = door(app, published)
@@ -710,6 +723,7 @@ FORGED = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize("options", [{"public_paths": "/*"}, {"optional": True}, {}], ids=repr)
 def test_no_header_becomes_a_result(
     options: dict[str, Any], published: FakeIssuer, app: EchoApp
@@ -725,6 +739,7 @@ def test_no_header_becomes_a_result(
     assert {"jwt_wsgi.token", "jwt_wsgi.error"}.isdisjoint(got.environ)
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 def test_an_inner_instance_does_not_believe_an_outer_one(app: EchoApp) -> None:
     """T39: what is good for the outer issuer is no token of the inner one's."""
     outer, inner = FakeIssuer("https://outer.example"), FakeIssuer("https://inner.example")
@@ -762,6 +777,7 @@ def test_headers_and_odd_paths_open_nothing(
     assert_refused(knock(middleware, **environ), "no token", app)
 
 
+@pytest.mark.slow
 def test_script_name_from_a_client_opens_nothing_behind_gunicorn(
     tmp_path: Path, issuer: FakeIssuer
 ) -> None:
@@ -872,6 +888,7 @@ def test_a_realm_that_would_need_escaping_never_starts(
         door(app, published, realm=realm)
 
 
+@pytest.mark.slow
 def test_twenty_thousand_refusals_are_a_few_lines(
     published: FakeIssuer, app: EchoApp, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -891,6 +908,7 @@ def test_twenty_thousand_refusals_are_a_few_lines(
     assert_quiet(lines, GOOD)
 
 
+@pytest.mark.slow
 def test_a_million_refusals_of_a_day_are_a_few_lines(caplog: pytest.LogCaptureFixture) -> None:
     """T43: at most one a code and minute, however many; told with their number."""
     caplog.set_level(logging.WARNING, "jwt_wsgi")
@@ -910,6 +928,7 @@ def test_a_million_refusals_of_a_day_are_a_few_lines(caplog: pytest.LogCaptureFi
     assert 900_000 * 0.99 < told < 1_000_000
 
 
+@pytest.mark.slow
 def test_optional_lets_no_bad_token_pass(published: FakeIssuer, app: EchoApp) -> None:
     """T47: every attack with a token is refused the same; credentials of others are none."""
     doors: dict[str, JWTMiddleware] = {}
@@ -943,6 +962,7 @@ def test_a_flood_of_unknown_kids_fetches_once_and_delays_nobody(app: EchoApp) ->
         assert time.perf_counter() - began < 10
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 def test_an_outage_takes_nothing_from_those_who_are_known(app: EchoApp) -> None:
     """T59: held keys stay; what cannot be known is 503, with no challenge, and never passes."""
     with Published().serve() as published, published.outage():
@@ -960,6 +980,7 @@ def test_an_outage_takes_nothing_from_those_who_are_known(app: EchoApp) -> None:
             assert knock(middleware, f"Bearer {GOOD}").status == 200
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 def test_a_new_key_serves_at_once(app: EchoApp) -> None:
     """T62: the first token of a rotated issuer is worth a fetch."""
     with FakeIssuer().serve() as issuer:
@@ -987,6 +1008,7 @@ def test_the_issuer_gets_nothing_of_the_client_s(app: EchoApp) -> None:
 # --- Rules, several issuers, claim headers, cookies ----------------------------------------------
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 def test_several_issuers_share_nothing(app: EchoApp) -> None:
     """T30, T02: the unverified iss chooses keys and algorithms, and only that issuer's."""
     one, other = FakeIssuer("https://a.example"), FakeIssuer("https://b.example")
@@ -1021,6 +1043,7 @@ INJECTING: dict[str, Any] = {
 }
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize("path", ["/public/x", "/optional/x", "/report/x"])
 def test_no_header_becomes_a_claim(path: str, published: FakeIssuer, app: EchoApp) -> None:
     """T39: a claim header, in whatever spelling reaches us, and REMOTE_USER are ours alone."""
@@ -1034,6 +1057,7 @@ def test_no_header_becomes_a_claim(path: str, published: FakeIssuer, app: EchoAp
         assert got.environ["jwt_wsgi.payload"] is None
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize("sub", ["root\r\nX-Admin: 1", "a\nb", "\0", "a\x1b[2J", "\u2028", "\x85"])
 def test_no_claim_becomes_another_header(sub: str, published: FakeIssuer, app: EchoApp) -> None:
     """T39: control characters of a claim are refused, and nothing of it is in the environ."""
@@ -1044,6 +1068,7 @@ def test_no_claim_becomes_another_header(sub: str, published: FakeIssuer, app: E
     assert {"HTTP_X_USER", "HTTP_X_ROLES", "REMOTE_USER", "AUTH_TYPE"}.isdisjoint(got.environ)
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize("scope", ["", "readwrite", "xread", 5, ["x"], {"read": 1}, None, ...])
 def test_any_scope_is_one_of_them_by_word(scope: Any, published: FakeIssuer, app: EchoApp) -> None:
     """T33: of the scopes named, never a part of one."""
@@ -1053,6 +1078,7 @@ def test_any_scope_is_one_of_them_by_word(scope: Any, published: FakeIssuer, app
     assert (got.status, got.body["code"], app.environ) == (403, "insufficient_scope", None)
 
 
+@pytest.mark.slow
 def test_report_only_lets_pass_but_believes_nothing(published: FakeIssuer, app: EchoApp) -> None:
     """T47: whatever the attack, the app finds no payload, no user, and the error."""
     middleware = door(app, published, **INJECTING)
@@ -1070,6 +1096,7 @@ COOKIE = {"HTTP_COOKIE": f"session={GOOD}"}
 POST = COOKIE | {"REQUEST_METHOD": "POST", "HTTP_HOST": "api.example"}
 
 
+@pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize(
     ("environ", "code"),
     [

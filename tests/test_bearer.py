@@ -83,6 +83,17 @@ def test_lenient_takes_other_schemes_for_no_token() -> None:
         read("Bearer a b", lenient=True)
 
 
+def test_a_header_may_have_64_characters_beside_the_token() -> None:
+    """Of a header of exactly that size nothing is cut; one space more is too long."""
+    token = "a" * 99 + "b"  # 100 characters are allowed
+    spaces = " " * (64 - len("Bearer"))
+
+    assert read(f"Bearer{spaces}{token}") == token
+    with pytest.raises(InvalidTokenError) as caught:
+        read(f"Bearer {spaces}{token}")
+    assert caught.value.code == "token_malformed"
+
+
 def test_a_token_over_the_limit_is_not_looked_at() -> None:
     """The limit is exact, and megabytes cost nothing."""
     assert read("Bearer " + "a" * 100) == "a" * 100

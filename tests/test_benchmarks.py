@@ -81,6 +81,7 @@ def test_a_candidate_that_refuses_everything_is_not_timed(parts: Parts) -> None:
     assert "closed: does not do EdDSA" in notes[0]
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_row_of_the_table_for_every_goal_it_is_asked_for() -> None:
     """One command; what it prints is rows of figures, whoever is not installed."""
     command = [sys.executable, BENCHMARKS / "run.py", "--smoke", "P4", "P12", "P13"]

@@ -119,6 +119,38 @@ def test_the_app_may_change_what_it_gets(claims: dict[str, Any]) -> None:
     assert world.signatures == 1
 
 
+@pytest.mark.parametrize(
+    "claim",
+    [
+        ["a"],
+        {"name": "a"},
+        [["a"]],
+        [{"name": "a"}],
+        {"roles": ["a"]},
+        {"city": {"name": "a"}},
+        {"api": {"roles": ["a"]}, "name": "a"},
+        [[["a"]]],
+    ],
+    ids=json.dumps,
+)
+def test_a_nested_claim_is_the_apps_own_whatever_its_shape(claim: Any) -> None:
+    """What one request changes in it, however deep, no later request with that token sees."""
+
+    def spoil(value: Any) -> None:
+        for member in list(value.values()) if isinstance(value, dict) else value:
+            if isinstance(member, dict | list):
+                spoil(member)
+        value.clear()
+
+    world = World()
+    token = world.issuer.token(nested=claim)
+    for _ in range(4):
+        mine = world.verify(token)["nested"]
+        assert mine == claim
+        spoil(mine)
+    assert world.signatures == 1
+
+
 def test_it_ends_the_moment_it_expires() -> None:
     """Leeway included, to the second that the check itself has."""
     world = World()

@@ -17,7 +17,7 @@ import pytest
 from conftest import EchoApp
 from fault_issuer import fault_server
 from fault_issuer import says
-from test_contrib_redis import Server
+from servers.redis_server import redis_server
 from test_fetch import certificates
 from werkzeug.serving import make_server
 
@@ -242,12 +242,9 @@ def test_a_store_that_does_not_answer(doctor: Doctor, issuer: FakeIssuer) -> Non
 
 def test_a_store_that_answers(doctor: Doctor, issuer: FakeIssuer, tmp_path: Path) -> None:
     """It is asked for a token that nobody has."""
-    server = Server(tmp_path)
-    try:
+    with redis_server(tmp_path) as server:
         jwks = json.dumps(issuer.jwks())
         code, told = doctor(ISSUER=issuer.issuer, JWKS=jwks, STORE=server.url)
-    finally:
-        server.kill()
 
     assert (code, told["store"][0][0]) == (0, "ok")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import EchoApp
-from test_contrib_redis import Server
+from servers.redis_server import redis_server
 from werkzeug.test import Client
 
 from jwt_wsgi import JWTMiddleware
@@ -294,14 +294,11 @@ def test_every_refusal_is_explained(
 
 def test_a_revoked_token(explain: Explain, issuer: FakeIssuer, tmp_path: Path) -> None:
     """In the store that the variable names, as every process of the app sees it."""
-    server = Server(tmp_path)
-    try:
+    with redis_server(tmp_path) as server:
         Revocations(RedisStore.from_url(server.url)).revoke_token(issuer.issuer, "a")
         exit_code, told = explain(issuer.token(aud="api", jti="a"), STORE=server.url)
         good, _ = explain(issuer.token(aud="api", jti="b"), STORE=server.url)
         answer = answer_of(issuer.token(aud="api", jti="a"))
-    finally:
-        server.kill()
 
     assert (exit_code, told["code"], told["step"]) == (1, "token_revoked", "revocation")
     assert answer == (told["status"], "token_revoked")

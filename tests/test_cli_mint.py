@@ -65,6 +65,7 @@ def test_how_long_it_is_good(said: str, seconds: int, capsys: pytest.CaptureFixt
     assert claims["exp"] - claims["iat"] == (seconds if seconds > 0 else 300)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "RS256", "HS512"])
 def test_a_key_is_kept_and_used_again(
     algorithm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -24,6 +24,8 @@ from servers.running import running
 
 from jwt_wsgi.testing import FakeIssuer
 
+pytestmark = pytest.mark.slow
+
 APPS = Path(__file__).parent / "servers" / "apps"
 PROGRAMS = Path(sys.executable).parent
 #: path -> what is set there besides the issuer

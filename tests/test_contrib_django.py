@@ -286,6 +286,14 @@ def test_wrong_options_are_reported(options: Any, ids: list[str], told: str) -> 
     assert all(message.is_serious() for message in found)
 
 
+def test_without_the_setting_the_options_are_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project may guard its application elsewhere, with options that Django does not see."""
+    assert not hasattr(settings, "JWT_WSGI")
+    monkeypatch.setenv("JWT_WSGI_LEEWAY", "soon")
+
+    assert check_options(app_configs=None) == []
+
+
 def broken() -> Any:
     raise ConfigurationError(["a: b", "c: d"])
 
@@ -382,6 +390,7 @@ JWT_WSGI = {options}
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "arguments", "code", "told"),
     [

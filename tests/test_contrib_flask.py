@@ -143,6 +143,7 @@ def test_without_the_middleware_everything_is_refused(issuer: FakeIssuer) -> Non
     assert get(Client(app), issuer, "/one", scope="a").status_code == 401
 
 
+@pytest.mark.slow
 def test_authlib_jose_is_never_imported() -> None:
     """It warns at import, and goes away in Authlib 2."""
     code = (

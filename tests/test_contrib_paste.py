@@ -145,6 +145,7 @@ def path_of(folder: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, sys.path)])}
 
 
+@pytest.mark.slow
 def test_pserve_serves_it(folder: Path, served: FakeIssuer) -> None:
     """waitress, as Pyramid's projects have it."""
     port = free_port()
@@ -155,6 +156,7 @@ def test_pserve_serves_it(folder: Path, served: FakeIssuer) -> None:
         assert statuses(url, served) == EXPECTED
 
 
+@pytest.mark.slow
 def test_gunicorn_serves_it(folder: Path, served: FakeIssuer) -> None:
     """`gunicorn --paste`."""
     write(folder, served.issuer)
@@ -163,6 +165,7 @@ def test_gunicorn_serves_it(folder: Path, served: FakeIssuer) -> None:
         assert statuses(url, served) == EXPECTED
 
 
+@pytest.mark.slow
 def test_a_wrong_option_never_starts_serving(folder: Path) -> None:
     """The server ends, and says which."""
     write(folder, "", 0)

@@ -120,6 +120,7 @@ def test_one_hook_serves_several_middlewares(registry: CollectorRegistry) -> Non
         metrics(registry)
 
 
+@pytest.mark.slow
 def test_all_workers_of_gunicorn_are_on_one_page(tmp_path: Path) -> None:
     """With the configuration in examples/: whoever answers, the page has the numbers of all."""
     port, shared = free_port(), tmp_path / "metrics"

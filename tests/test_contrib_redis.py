@@ -3,14 +3,12 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,8 @@ from cachelib import RedisCache
 from conftest import EchoApp
 from conftest import bearer
 from redis import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
+from servers.redis_server import RedisServer
+from servers.redis_server import redis_server
 from servers.running import free_port
 from test_store import Clock
 from test_store import PassThrough
@@ -40,59 +39,14 @@ TIMEOUT = 0.25  # of RedisStore.from_url
 SLACK = 1.0
 
 
-class Server:
-    """A redis-server without persistence: what it has is gone when it ends."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._folder = folder
-        self.start()
-
-    def start(self) -> None:
-        program = shutil.which("redis-server") or "redis-server"
-        command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
-        command += ["--appendonly", "no", "--dir", str(self._folder), "--daemonize", "no"]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        until = time.monotonic() + 10
-        with Redis.from_url(self.url, socket_timeout=5.0) as client:
-            while True:
-                try:
-                    client.ping()
-                except RedisConnectionError:
-                    if self._process.poll() is not None or time.monotonic() > until:
-                        raise
-                    time.sleep(0.01)
-                else:
-                    return
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    @contextmanager
-    def silent(self) -> Iterator[None]:
-        """It accepts connections, and never answers."""
-        self._process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self._process.send_signal(signal.SIGCONT)
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    if not (shutil.which("redis-server") or os.environ.get("CI")):
-        pytest.skip("apt-get install redis-server")
-    server = Server(tmp_path_factory.mktemp("redis"))
-    try:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
         yield server
-    finally:
-        server.kill()
 
 
 @pytest.fixture
-def redis(server: Server) -> Server:
+def redis(server: RedisServer) -> RedisServer:
     """The server, with nothing in it."""
     with Redis.from_url(server.url) as client:
         client.flushall()
@@ -102,7 +56,7 @@ def redis(server: Server) -> Server:
 class Worker:
     """A process of a server, as far as Redis can tell: connections and a breaker of its own."""
 
-    def __init__(self, redis: Server, **options: Any) -> None:
+    def __init__(self, redis: RedisServer, **options: Any) -> None:
         self.elapsed = Clock()
         self.revocations = Revocations(store_of(redis.url), elapsed=self.elapsed, **options)
 
@@ -138,7 +92,9 @@ def claims(issuer: FakeIssuer) -> dict[str, Any]:
         pytest.param(lambda r, c: r.revoke_session(c["iss"], c["sid"]), id="sid"),
     ],
 )
-def test_what_one_revokes_all_refuse(redis: Server, claims: dict[str, Any], revoke: Any) -> None:
+def test_what_one_revokes_all_refuse(
+    redis: RedisServer, claims: dict[str, Any], revoke: Any
+) -> None:
     """At once, without a word between them."""
     one, other = Worker(redis), Worker(redis)
     assert not one.ask(claims)[0]
@@ -152,7 +108,7 @@ def test_what_one_revokes_all_refuse(redis: Server, claims: dict[str, Any], revo
     assert not other.ask(newer)[0]
 
 
-def test_what_stands_in_redis(redis: Server) -> None:
+def test_what_stands_in_redis(redis: RedisServer) -> None:
     """JSON, for as long as the entry says; and add is one command with its time."""
     entry = Revocations(store_of(redis.url)).revoke_session("https://i", "s", lifetime=100.5)
     with Redis.from_url(redis.url) as client:
@@ -161,7 +117,7 @@ def test_what_stands_in_redis(redis: Server) -> None:
         assert 95 < client.ttl(entry.key) <= 101
 
 
-def test_the_methods_of_the_store(redis: Server) -> None:
+def test_the_methods_of_the_store(redis: RedisServer) -> None:
     """As the protocol says: bytes, None for what is not there, whole seconds, atomic add."""
     store = RedisStore.from_url(redis.url)
     binary = bytes(range(256))
@@ -180,7 +136,7 @@ def test_the_methods_of_the_store(redis: Server) -> None:
         assert client.ttl("c") == 2
 
 
-def test_of_many_that_add_at_once_one_wins(redis: Server) -> None:
+def test_of_many_that_add_at_once_one_wins(redis: RedisServer) -> None:
     """Each over a connection of its own."""
     store = RedisStore.from_url(redis.url)
     with ThreadPoolExecutor(8) as pool:
@@ -191,7 +147,7 @@ def test_of_many_that_add_at_once_one_wins(redis: Server) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # from Python 3.12 on
 def test_a_connection_serves_a_worker_and_not_its_parent(
-    redis: Server, claims: dict[str, Any]
+    redis: RedisServer, claims: dict[str, Any]
 ) -> None:
     """gunicorn --preload: what was connected before the fork is not shared after it."""
     worker = Worker(redis)
@@ -209,7 +165,7 @@ def test_a_connection_serves_a_worker_and_not_its_parent(
     assert mine == [False] * 20
 
 
-def test_cachelib_over_the_same_redis(redis: Server, claims: dict[str, Any]) -> None:
+def test_cachelib_over_the_same_redis(redis: RedisServer, claims: dict[str, Any]) -> None:
     """With a serializer that passes bytes through it reads what ours writes, and writes it."""
     with Redis.from_url(redis.url) as client:
         cache = store_of(with_serializer(RedisCache(client), PassThrough()))
@@ -233,7 +189,7 @@ def test_a_client_that_would_hang_or_decode_is_refused(options: Any, why: str) -
         RedisStore(Redis(**options))
 
 
-def test_a_url_cannot_make_text_of_bytes(redis: Server) -> None:
+def test_a_url_cannot_make_text_of_bytes(redis: RedisServer) -> None:
     """Nor have a request wait for several attempts."""
     store = RedisStore.from_url(redis.url + "?decode_responses=True&retry_on_timeout=yes")
     store.set("a", b"1", None)
@@ -248,7 +204,7 @@ def test_a_url_cannot_make_text_of_bytes(redis: Server) -> None:
 # --- In trouble --------------------------------------------------------------------------------
 
 
-def test_redis_killed_and_started_again(redis: Server, claims: dict[str, Any]) -> None:
+def test_redis_killed_and_started_again(redis: RedisServer, claims: dict[str, Any]) -> None:
     """503, or let pass by option; and all is well by itself when it is back."""
     closed, opened = Worker(redis), Worker(redis, fail_open=True)
     closed.revocations.revoke_token(claims["iss"], "token-1")
@@ -271,7 +227,7 @@ def test_redis_killed_and_started_again(redis: Server, claims: dict[str, Any]) -
 
 
 def test_connections_that_redis_closed_are_no_failure(
-    redis: Server, claims: dict[str, Any]
+    redis: RedisServer, claims: dict[str, Any]
 ) -> None:
     """It closes idle ones by its own `timeout`, and all of them when it restarts."""
     worker = Worker(redis)
@@ -283,7 +239,8 @@ def test_connections_that_redis_closed_are_no_failure(
     assert [worker.ask(claims)[0] for _ in range(16)] == [False] * 16
 
 
-def test_a_redis_that_never_answers(redis: Server, claims: dict[str, Any]) -> None:
+@pytest.mark.slow
+def test_a_redis_that_never_answers(redis: RedisServer, claims: dict[str, Any]) -> None:
     """It costs one time-out in each rest, with a connection that is there and with a new one."""
     warm, cold = Worker(redis), Worker(redis)
     warm.ask(claims)
@@ -301,7 +258,7 @@ def test_a_redis_that_never_answers(redis: Server, claims: dict[str, Any]) -> No
     assert warm.ask(claims)[0] is False
 
 
-def test_a_crowd_at_a_redis_that_never_answers(redis: Server, claims: dict[str, Any]) -> None:
+def test_a_crowd_at_a_redis_that_never_answers(redis: RedisServer, claims: dict[str, Any]) -> None:
     """Nobody waits longer than the time-out, and after it one of them at a time."""
     worker = Worker(redis)
     worker.ask(claims)
@@ -320,7 +277,7 @@ def test_a_crowd_at_a_redis_that_never_answers(redis: Server, claims: dict[str, 
 
 
 def test_the_command_revokes_and_lists(
-    redis: Server, claims: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    redis: RedisServer, claims: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What it adds is refused by every worker, and told."""
     worker = Worker(redis)
@@ -349,7 +306,7 @@ def test_the_command_revokes_and_lists(
 
 
 def test_the_command_for_machines(
-    redis: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """JSON, the store from the environment, times of every form."""
     monkeypatch.setenv("JWT_WSGI_STORE", redis.url)
@@ -368,7 +325,7 @@ def test_the_command_for_machines(
 
 
 def test_the_command_says_what_cannot_be_read(
-    redis: Server, capsys: pytest.CaptureFixture[str]
+    redis: RedisServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Such an entry refuses its token with 503: exit code 1 sends somebody to look."""
     store = RedisStore.from_url(redis.url)
@@ -392,7 +349,8 @@ def test_the_command_without_its_redis(capsys: pytest.CaptureFixture[str]) -> No
     assert "hunter2" not in said.err
 
 
-def test_the_line_of_the_readme(redis: Server) -> None:
+@pytest.mark.slow
+def test_the_line_of_the_readme(redis: RedisServer) -> None:
     """It revokes what it says, where a middleware with this store sees it."""
     readme = (Path(__file__).parent.parent / "README.md").read_text()
     (line,) = re.findall(r"^jwt-wsgi (revoke .*)$", readme, re.MULTILINE)

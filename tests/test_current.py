@@ -280,6 +280,7 @@ UWSGI = (
 WAITRESS = ("waitress-serve", "--listen=127.0.0.1:{port}", "files:app")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "sendfile"),
     [

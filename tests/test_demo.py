@@ -16,6 +16,8 @@ from servers.running import free_port
 
 from jwt_wsgi.__main__ import main
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 

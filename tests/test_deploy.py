@@ -21,6 +21,8 @@ from servers.running import running
 
 from jwt_wsgi.testing import FakeIssuer
 
+pytestmark = pytest.mark.slow
+
 DEPLOY = Path(__file__).parent.parent / "examples" / "deploy"
 PROGRAMS = Path(sys.executable).parent
 AUDIENCE = "https://api.example.com"

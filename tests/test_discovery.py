@@ -364,6 +364,7 @@ def test_a_forced_flight_asks_the_convention_past_every_cache() -> None:
     assert web.no_cache[-1]
 
 
+@pytest.mark.slow
 def test_authlib_comes_without_warning_and_without_its_jose() -> None:
     """`authlib.jose` is deprecated and warns; the JOSE library of this project is another."""
     code = (

@@ -124,6 +124,7 @@ def test_what_a_stranger_wrote_is_escaped_and_cut(value: Any, text: str | None) 
     assert text is None or shown == text
 
 
+@pytest.mark.slow
 def test_a_million_refusals_are_a_few_lines(caplog: pytest.LogCaptureFixture) -> None:
     """One WARNING a code and minute, with the count of the silent ones."""
     now = 0.0

@@ -22,6 +22,8 @@ from servers.running import gunicorn
 
 from jwt_wsgi.testing import FakeIssuer
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 AUDIENCE = "https://api.example"
 

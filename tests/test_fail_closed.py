@@ -277,6 +277,37 @@ def test_what_a_key_source_refuses_is_refused_at_every_use(
     assert visitor.get("/", headers=token).status_code == 401
 
 
+class Revocable:
+    """A key source without sets, which may refuse a key that it has yielded before."""
+
+    def __init__(self, issuer: FakeIssuer) -> None:
+        self.keyset, self.blocked = KeySet.of(issuer.jwks()), False
+
+    def candidates(self, header: Any) -> Any:
+        return () if self.blocked else self.keyset.candidates(header)
+
+
+class RevocableWithASet(Revocable):
+    """A subclass that adds ``current()``: what it inherits still decides."""
+
+    def current(self) -> KeySet:
+        return self.keyset
+
+
+@pytest.mark.parametrize("kind", [Revocable, RevocableWithASet])
+def test_a_set_beside_candidates_of_another_class_lets_nothing_be_remembered(
+    kind: Any, app: EchoApp, issuer: FakeIssuer
+) -> None:
+    """Only a class that has both itself says that its set is all that it yields."""
+    keys = kind(issuer)
+    visitor = Client(JWTMiddleware(app, issuer=Issuer(issuer.issuer, keys=keys)))
+    token = bearer(issuer.token())
+
+    assert [visitor.get("/", headers=token).status_code for _ in range(2)] == [200, 200]
+    keys.blocked = True
+    assert visitor.get("/", headers=token).status_code == 401
+
+
 # --- Answers ------------------------------------------------------------------------------------
 
 
@@ -364,6 +395,51 @@ def test_remembered_headers_are_bounded(
     for number in range(10):
         verifier.verify(issuer.token(header={"nonce": number}))
         assert 1 <= len(verifier.heads) <= 4
+
+
+def test_several_headers_are_remembered_and_none_that_is_long(issuer: FakeIssuer) -> None:
+    """An issuer has one header for each of its keys; a long one would only take memory."""
+    keys = KeySet.of(issuer.jwks())
+    trusted = TrustedIssuer(issuer.issuer, keys, frozenset({"EdDSA"}), frozenset(), ())
+    verifier = Verifier({issuer.issuer: trusted})
+    for number in range(512):
+        verifier.verify(issuer.token(header={"nonce": number}))
+        assert len(verifier.heads) == number + 1
+    verifier.verify(issuer.token(header={"nonce": "one more"}))
+    assert len(verifier.heads) <= 512
+
+    verifier.heads.clear()
+    lengths = []
+    for size in range(600, 900):
+        token = issuer.token(header={"nonce": "x" * size})
+        verifier.verify(token)
+        lengths.append(len(token.partition(".")[0]))
+    assert min(lengths) < 1024 < max(lengths)
+    kept = {len(head) for head in verifier.heads}
+    assert kept == {length for length in lengths if length <= 1024}
+
+
+@pytest.mark.parametrize("token_cache_size", [0, 10])
+def test_the_verifier_itself_has_the_limit_of_a_token_exactly(
+    token_cache_size: int, issuer: FakeIssuer
+) -> None:
+    """A queue or a WebSocket hands tokens to it that no HTTP server has bounded."""
+    token = issuer.token(filling="x" * 500)
+    for spare, code in ((0, None), (1, None), (-1, "token_malformed")):
+        verifier = JWTMiddleware(
+            EchoApp(),
+            issuer=issuer.issuer,
+            jwks=issuer.jwks(),
+            max_token_size=len(token) + spare,
+            token_cache_size=token_cache_size,
+        ).verifier
+        for _ in range(3):
+            try:
+                verifier.verify(token)
+            except InvalidTokenError as error:
+                assert error.code == code
+            else:
+                assert code is None
 
 
 def test_made_up_kids_fill_no_memory() -> None:

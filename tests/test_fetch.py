@@ -128,6 +128,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "kind"), FAULTS.values(), ids=FAULTS)
 def test_a_fault_is_a_failure_within_the_deadline(answer: Any, kind: str) -> None:
     """Whatever the server does, and with a label that is bounded."""

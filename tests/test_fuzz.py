@@ -25,6 +25,7 @@ def test_what_was_found_stays_mended(name: str, data: bytes) -> None:
     TARGETS[name].run(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_targets_hold_for_their_seeds(name: str, caplog: pytest.LogCaptureFixture) -> None:
     """And for each seed with any one byte cut away: what a run starts from is in order."""

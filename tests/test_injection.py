@@ -207,6 +207,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 SPOOFS = ("X-User: root", "X_User: root", "x-user: root", "Remote-User: root", "REMOTE_USER: root")
 
 
+@pytest.mark.slow
 def test_the_framework_knows_the_user(url: str) -> None:
     """Django's RemoteUserMiddleware logs him in, Flask and Pyramid name him; no token is left."""
     told = ask(url, f"Authorization: Bearer {ISSUER.token(sub='ada')}", *SPOOFS)
@@ -216,6 +217,7 @@ def test_the_framework_knows_the_user(url: str) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoof", SPOOFS)
 def test_nobody_is_somebody_by_a_header(url: str, spoof: str) -> None:
     """However it is spelled."""

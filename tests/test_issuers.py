@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import IN_A_DAY
 from conftest import EchoApp
 from conftest import bearer
 from werkzeug.test import Client
@@ -17,10 +18,10 @@ from jwt_wsgi.keys import KeySet
 from jwt_wsgi.testing import FakeIssuer
 from jwt_wsgi.verifier import Verifier
 
-A = FakeIssuer("https://a.example")
-B = FakeIssuer("https://b.example", algorithm="ES256")
-SHARED = FakeIssuer("https://s.example", algorithm="HS256")
-SAME = FakeIssuer("https://same.example")  # EdDSA and key-1, as A
+A = FakeIssuer("https://a.example", exp=IN_A_DAY)
+B = FakeIssuer("https://b.example", algorithm="ES256", exp=IN_A_DAY)
+SHARED = FakeIssuer("https://s.example", algorithm="HS256", exp=IN_A_DAY)
+SAME = FakeIssuer("https://same.example", exp=IN_A_DAY)  # EdDSA and key-1, as A
 
 
 def code(options: Any, token: str) -> str | None:
@@ -41,7 +42,7 @@ def listed(**more: Any) -> dict[str, Any]:
     } | more
 
 
-IMPOSTOR = FakeIssuer(A.issuer, algorithm="HS256")
+IMPOSTOR = FakeIssuer(A.issuer, algorithm="HS256", exp=IN_A_DAY)
 #: token -> its code. Terms go with the issuer.
 PAIRED = {
     "A": (A.token(aud="for-a"), None),

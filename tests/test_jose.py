@@ -248,6 +248,7 @@ def test_eddsa_signatures_are_not_malleable() -> None:
     assert not jose.verify("EdDSA", key, b"x", signature + b"\0")
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_malformed_or_parsed(text: str) -> None:

@@ -1405,6 +1405,7 @@ def test_b1_one_fetch_at_a_time_three_with_two_stuck() -> None:
     assert most_in_window(world, 60) <= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("window", "bound"), [(60, 4), (HOUR, 137), (DAY, 3242)])
 def test_b2_healthy_any_traffic(window: float, bound: int) -> None:
     """Time bounds the load on the issuer, traffic does not."""
@@ -1415,6 +1416,7 @@ def test_b2_healthy_any_traffic(window: float, bound: int) -> None:
     assert most_in_window(world, window) <= bound
 
 
+@pytest.mark.slow
 def test_b3_healthy_known_kids_only() -> None:
     """A day of it is at most 361 GETs, and about 320 with the usual luck."""
     world = World().warm()
@@ -1444,6 +1446,7 @@ def test_b5_one_wrong_kid_for_ever() -> None:
     assert sum(g.no_cache for g in world.gets) <= 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("window", "bound", "warm"),
     [
@@ -1495,6 +1498,7 @@ def test_b8_no_request_waits_longer(trouble: str, age: float | None, kid: str, m
     assert not world.keys.health()["inline"]
 
 
+@pytest.mark.slow
 def test_b9_share_of_thread_time() -> None:
     """A flood of unknown kids against a slow issuer holds a thread 6.3 % of the time."""
     world = World().warm(1)
@@ -1529,6 +1533,7 @@ def test_b9_an_outage_holds_threads_once() -> None:
     assert {a.status for a in held} == {503}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("warm", "most"), [(False, 36.0), (True, 72.0)])
 @pytest.mark.parametrize("down", [1.0, 700.0, 5000.0])
 def test_b10_recovery(most: float, down: float, *, warm: bool) -> None:
@@ -1592,6 +1597,7 @@ def test_b12_a_new_key_used_at_once() -> None:
     assert max(failed) - used <= 35
 
 
+@pytest.mark.slow
 def test_b13_a_fleet_is_so_many_times_one() -> None:
     """Workers that started together do not stay together."""
     fleet = [World() for _ in range(40)]
@@ -1637,6 +1643,7 @@ def test_b14_threads() -> None:
     assert threading.active_count() == before
 
 
+@pytest.mark.slow
 def test_b15_memory_is_bounded() -> None:
     """Any number of wrong kids leaves 256 of them behind."""
     world = World().warm(1)
@@ -1668,6 +1675,7 @@ def test_b16_requests_do_not_count() -> None:
     assert fetched[0] <= 1 + 120 / 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["error", "stall", "delay"])
 def test_b17_log_lines_of_an_outage(trouble: str, caplog: pytest.LogCaptureFixture) -> None:
     """A day of it, strangers included, is at most 150 lines."""
@@ -1700,6 +1708,7 @@ def test_b18_no_401_for_a_key_that_was_published() -> None:
     assert {a.status for (a,) in seen} == {200}
 
 
+@pytest.mark.slow
 def test_b19_no_503_for_a_known_kid_before_max_stale() -> None:
     """A day's outage, strangers and all: nobody with a known kid sees it."""
     world = World().warm()

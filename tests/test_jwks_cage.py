@@ -127,6 +127,7 @@ def troubled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Troubl
         yield Warm(url, verify=str(trusted), allow_http=True), ports, monkeypatch.setenv
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", TROUBLES.values(), ids=TROUBLES)
 def test_held_keys_survive(answer: Any, caplog: pytest.LogCaptureFixture) -> None:
     """D and O2: known kids are served before, during and after; the operator reads one line."""
@@ -160,6 +161,7 @@ def test_held_keys_survive(answer: Any, caplog: pytest.LogCaptureFixture) -> Non
         assert warm.keys.state == "FRESH"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", TROUBLES.values(), ids=TROUBLES)
 def test_an_unknown_kid_is_told_503_in_time(answer: Any) -> None:
     """K14: it cannot be known whether its key exists, and nobody waits beyond the deadline."""
@@ -258,6 +260,7 @@ def _child(code: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_resolver_that_hangs() -> None:
     """E5: the lease ends the flight; at most two threads hang, and it recovers by itself."""
     said = _child("""
@@ -302,6 +305,7 @@ def test_a_resolver_that_hangs() -> None:
     assert said.startswith("longest wait 0.")
 
 
+@pytest.mark.slow
 def test_no_file_descriptor_and_no_thread_left() -> None:
     """E7: a process at its limits serves those whose keys it holds, and recovers."""
     _child("""

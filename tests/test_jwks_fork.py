@@ -13,6 +13,8 @@ import pytest
 
 from jwt_wsgi.testing import FakeIssuer
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parent
 
 #: What every script begins with: a source, an issuer that counts, and one way to ask.

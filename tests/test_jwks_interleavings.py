@@ -262,6 +262,7 @@ def check_recovery(stage: Stage) -> None:
     assert stage.keys._facts.fails == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fates", [(True, True), (True, False), (False, True), (False, False)])
 @pytest.mark.parametrize("age", [None, 301.0, 601.0], ids=["cold", "due", "idle"])
 def test_every_order(age: float | None, fates: tuple[bool, bool]) -> None:

@@ -39,6 +39,7 @@ def part(value: object) -> str:
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
+@pytest.mark.slow
 def test_c10_import_and_construction_touch_nothing() -> None:
     """No thread, no socket, no name looked up, with a hundred of them."""
     code = """

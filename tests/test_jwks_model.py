@@ -10,6 +10,7 @@ import math
 import os
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -374,7 +375,7 @@ class Histories(RuleBasedStateMachine):
         assert len(world.keys._penalties) <= 256
 
 
-TestHistories = Histories.TestCase
+TestHistories = pytest.mark.slow(Histories.TestCase)
 TestHistories.settings = settings(
     max_examples=2000 if LONG else 200,
     stateful_step_count=200 if LONG else 100,

@@ -138,6 +138,20 @@ def test_a_bad_member_spoils_nothing_and_is_never_used(member: Any) -> None:
         assert len(keyset.find({"alg": alg})) == (alg == "ES256")
 
 
+_P448 = 2**448 - 2**224 - 1
+
+
+@pytest.mark.parametrize("sign", [0, 1])
+@pytest.mark.parametrize("y", [0, 1, _P448 - 1, _P448, _P448 + 1], ids=range(5))
+def test_a_point_of_ed448_of_small_order_is_no_key(y: int, sign: int) -> None:
+    """RFC 8725 section 3.4: anybody can make a signature that such a point verifies."""
+    member = {"kty": "OKP", "crv": "Ed448", "kid": "weak", "x": raw(y | sign << 455, 57)}
+    keyset = KeySet.of({"keys": [member, GOOD]})
+
+    assert keyset.find({"alg": "Ed448", "kid": "weak"}) == ()
+    assert [dropped.reason for dropped in keyset.unusable()] == ["a point of small order"]
+
+
 @pytest.mark.parametrize("member", BAD.values(), ids=BAD)
 def test_only_bad_members_are_no_set(member: Any) -> None:
     """Then the keys in hand stay."""
@@ -193,6 +207,16 @@ def test_secrets_are_told_apart() -> None:
     assert [dropped.private for dropped in keyset.dropped] == [True] * 4 + [False]
 
 
+@pytest.mark.parametrize("member", ["d", "p", "q", "dp", "dq", "qi", "oth", "k"])
+def test_each_member_of_a_private_key_is_noticed_alone(member: str) -> None:
+    """RFC 7518 section 6: whoever reads one prime of an RSA key can sign with it."""
+    leaked = RSA | {"kid": "leaked", member: "AAAA"}
+    keyset = KeySet.of({"keys": [leaked, GOOD]})
+
+    assert [(dropped.kid, dropped.private) for dropped in keyset.dropped] == [("'leaked'", True)]
+    assert keyset.find({"alg": "RS256", "kid": "leaked"}) == ()
+
+
 @pytest.mark.parametrize(
     "document",
     [
@@ -232,6 +256,7 @@ def _damaged(document: bytes, chance: random.Random) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.slow
 def test_no_document_raises_anything_else() -> None:
     """D10: a set with a usable key, or the one error; whatever was damaged where."""
     chance = random.Random(10)
@@ -271,6 +296,32 @@ def test_a_key_may_carry_only_its_certificate(private: Any, algorithm: str) -> N
     """x5c serves where the key's own members are missing."""
     kty = jose.ALGORITHMS[algorithm].kty
     keyset = KeySet.of({"keys": [{"kty": kty, "kid": "a", "x5c": [certificate(private)]}]})
+
+    (key,) = keyset.find({"alg": algorithm, "kid": "a"})
+    assert key.public_key == private.public_key()
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "members"),
+    [
+        ("RS256", ("e",)),
+        ("RS256", ("n",)),
+        ("ES256", ("crv",)),
+        ("ES256", ("crv", "x")),
+        ("ES256", ("x", "y")),
+        ("EdDSA", ("crv",)),
+        ("EdDSA", ("x",)),
+    ],
+)
+def test_a_certificate_completes_a_key_that_has_some_of_its_members(
+    algorithm: str, members: tuple[str, ...]
+) -> None:
+    """An issuer may publish ``e`` beside ``x5c`` and leave ``n`` to the certificate."""
+    issuer = FakeIssuer(algorithm=algorithm)
+    private = issuer._keys[0].private
+    jwk = issuer.jwks()["keys"][0]
+    partial = {name: jwk[name] for name in ("kty", *members)}
+    keyset = KeySet.of({"keys": [partial | {"kid": "a", "x5c": [certificate(private)]}]})
 
     (key,) = keyset.find({"alg": algorithm, "kid": "a"})
     assert key.public_key == private.public_key()
@@ -405,6 +456,28 @@ def test_a_thousand_keys_are_built_when_asked_for() -> None:
     assert sum(member._key is not None for member in keyset._members) == 1
     assert keyset.find({"alg": "ES256", "kid": "999"})
     assert sum(member._key is not None for member in keyset._members) == 2
+
+
+def test_a_key_is_imported_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it is looked up, and also when it turns out to be broken."""
+    imported: list[Any] = []
+    import_jwk = jose.import_jwk
+
+    def counting(member: Any) -> Any:
+        imported.append(member["kid"])
+        return import_jwk(member)
+
+    monkeypatch.setattr(jose, "import_jwk", counting)
+    broken = GOOD | {"kid": "broken", "x": GOOD["y"], "y": GOOD["y"]}
+    keyset = KeySet.of({"keys": [GOOD, broken, ED | {"kid": "ed"}, RSA | {"kid": "rsa"}]})
+    for _ in range(3):
+        for alg in ("ES256", "EdDSA", "RS256"):
+            keyset.find({"alg": alg})
+            for kid in ("good", "broken", "ed", "rsa"):
+                keyset.find({"alg": alg, "kid": kid})
+        assert len(keyset.unusable()) == 1
+
+    assert sorted(imported) == ["broken", "ed", "good", "rsa"]
 
 
 def test_giant_numbers_cost_no_time() -> None:

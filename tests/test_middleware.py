@@ -179,6 +179,26 @@ def test_a_preflight_passes_only_if_asked_for_and_whole(
     assert sum("skip_preflight" in record.message for record in caplog.records) == 1
 
 
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("GET", PREFLIGHT),
+        ("POST", PREFLIGHT),
+        ("OPTIONS", {"Origin": "https://spa.example"}),
+        ("OPTIONS", {"Access-Control-Request-Method": "POST"}),
+        ("OPTIONS", {}),
+    ],
+    ids=["GET", "POST", "no method", "no origin", "neither"],
+)
+def test_what_lacks_one_sign_of_a_preflight_needs_a_token(
+    app: EchoApp, client: Make, method: str, headers: dict[str, str]
+) -> None:
+    """Fetch standard section 3.2.2: OPTIONS with an Origin and the method that is asked for."""
+    answer = client(skip_preflight=True).open("/", method=method, headers=headers)
+
+    assert (answer.status_code, app.environ) == (401, None)
+
+
 def test_a_script_of_an_allowed_origin_can_read_our_answers(client: Make) -> None:
     """cors_origins: our own 401 carries what a browser needs; the app's answers are untouched."""
     visitor = client(cors_origins="https://spa.example")
@@ -243,6 +263,28 @@ def test_the_terms_of_a_token(
     assert (answer.json["code"] if answer.json else None) == code
 
 
+#: Every ``typ`` that is registered for a JWT that is no access token.
+OTHER_KINDS = """
+    dpop+jwt logout+jwt secevent+jwt token-introspection+jwt oauth-authz-req+jwt
+    entity-statement+jwt trust-mark+jwt resolve-response+jwt trust-mark-delegation+jwt
+    trust-mark-status-response+jwt explicit-registration-response+jwt jwk-set+jwt
+    oauth-client-attestation+jwt oauth-client-attestation-pop+jwt client-authentication+jwt
+    kb+jwt dc+sd-jwt vc+sd-jwt vc+jwt vp+jwt openid4vci-proof+jwt key-attestation+jwt
+    statuslist+jwt passport txntoken+jwt oauth-id-jag+jwt rat+jwt
+"""
+
+
+@pytest.mark.parametrize("typ", OTHER_KINDS.split())
+def test_no_other_kind_of_jwt_is_an_access_token(
+    client: Make, issuer: FakeIssuer, typ: str
+) -> None:
+    """RFC 8725 section 3.11: a proof or a logout token of the same issuer opens no door."""
+    visitor = client()
+    for spelling in (typ, f"application/{typ}", typ.upper()):
+        answer = visitor.get("/", headers=bearer(issuer.token(header={"typ": spelling})))
+        assert (answer.status_code, answer.json["code"]) == (401, "token_type_not_allowed")
+
+
 def test_leeway_is_for_both_ends(client: Make, issuer: FakeIssuer) -> None:
     """A clock off by less than the leeway logs nobody out."""
     import time
@@ -292,6 +334,15 @@ def test_realm_and_details_are_settings(client: Make, issuer: FakeIssuer) -> Non
     assert answer.json == {"error": "Invalid token", "code": "token_expired"}
 
 
+def test_a_responder_writes_the_body_of_a_refusal(client: Make, issuer: FakeIssuer) -> None:
+    """It is an option of the middleware, and the challenge stays ours."""
+    visitor = client(responder=lambda error, *_: ("text/plain", f"no: {error.code}".encode()))
+    answer = visitor.get("/", headers=bearer(issuer.token(exp=1)))
+
+    assert (answer.text, answer.headers["Content-Type"]) == ("no: token_expired", "text/plain")
+    assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+
+
 def test_hooks_hear_what_happens(client: Make, issuer: FakeIssuer) -> None:
     """on_event gets Accepted and Refused; a hook that raises breaks nothing."""
     heard: list[Event] = []
@@ -322,6 +373,19 @@ def test_a_refusal_is_one_line_with_what_finds_it_again(
     assert "request='r-0'" in lines[0].message
     assert token not in caplog.text
     assert "s3cret" not in caplog.text
+
+
+def test_a_refusal_without_a_request_id_is_found_by_its_trace(client: Make) -> None:
+    """W3C Trace Context names each request; an X-Request-ID, where there is one, comes first."""
+    heard: list[Event] = []
+    visitor = client(on_event=heard.append)
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    visitor.get("/", headers={"traceparent": trace})
+    visitor.get("/", headers={"traceparent": trace, "X-Request-ID": "r-1"})
+    visitor.get("/")
+
+    asked = [event.request_id for event in heard if isinstance(event, Refused)]
+    assert asked == [repr(trace), "'r-1'", ""]
 
 
 def test_a_slash_only_mismatch_is_explained_in_the_log(
@@ -380,6 +444,23 @@ def test_settings_from_the_server_make_their_own_verifier(app: EchoApp, issuer: 
     assert visitor.get("/", environ_overrides=server).status_code == 401
     with pytest.raises(ConfigurationError, match="issuer: missing"):
         visitor.get("/", headers=good)
+
+
+def test_close_ends_the_fetches_for_the_settings_of_requests_too(app: EchoApp) -> None:
+    """Each of them has keys of its own; what is held goes on serving."""
+    with FakeIssuer().serve() as issuer:
+        middleware = JWTMiddleware(app, settings_from_request=True)
+        server = {"jwt_wsgi.issuer": issuer.issuer}
+        visitor, held = Client(middleware), bearer(issuer.token())
+        assert visitor.get("/", headers=held, environ_overrides=server).status_code == 200
+        asked = len(issuer.requests)
+        middleware.close()
+        issuer.rotate()
+
+        new = bearer(issuer.token())
+        assert visitor.get("/", headers=new, environ_overrides=server).status_code in (401, 503)
+        assert visitor.get("/", headers=held, environ_overrides=server).status_code == 200
+        assert len(issuer.requests) == asked
 
 
 def test_settings_from_requests_are_bounded(app: EchoApp, issuer: FakeIssuer) -> None:

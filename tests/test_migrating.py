@@ -208,6 +208,7 @@ for headers in page["requests"]:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_django_rest_framework(when: str) -> None:
     """In a process of its own, for Django's settings are made once."""
@@ -265,6 +266,7 @@ for name in ("ada", "gone", "nobody"):
 """
 
 
+@pytest.mark.slow
 def test_users_of_django() -> None:
     """The class of the page finds who is there and active, and nobody else."""
     told = subprocess.run(

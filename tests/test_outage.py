@@ -13,6 +13,8 @@ import pytest
 from jwt_wsgi.__main__ import main
 from jwt_wsgi.cli import outage
 
+pytestmark = pytest.mark.slow
+
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from jwt_wsgi.testing import FakeIssuer
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 
 TRY = """

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import pytest
+from conftest import IN_A_DAY
 from conftest import EchoApp
 from conftest import bearer
 from werkzeug.test import Client
@@ -15,7 +16,7 @@ from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import Settings
 from jwt_wsgi.testing import FakeIssuer
 
-ISSUER = FakeIssuer()
+ISSUER = FakeIssuer(exp=IN_A_DAY)
 TOKEN = ISSUER.token(sub="ada")
 
 
@@ -110,6 +111,30 @@ def test_a_cookie_counts_for_its_own_origin(
 
     assert answer.status_code == (200 if counts else 401)
     assert (app.environ is not None) is counts
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method", "X-Method", "Upgrade"],
+)
+def test_a_get_that_asks_for_something_else_needs_a_page_of_our_own(
+    app: EchoApp, header: str
+) -> None:
+    """A router that obeys the header would run a POST for a page of another site."""
+    foreign = COOKIE | {header: "POST", "Origin": "https://evil.example"}
+
+    assert client(app, "cookie:session").get("/", headers=foreign).status_code == 401
+    assert app.environ is None
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "TRACE"])
+def test_a_cookie_counts_for_every_safe_method(app: EchoApp, method: str) -> None:
+    """RFC 9110 section 9.2.1 names four; none of them changes anything, so any page may ask."""
+    answer = client(app, "cookie:session").open(
+        "/", method=method, headers=COOKIE | {"Sec-Fetch-Site": "cross-site"}
+    )
+
+    assert answer.status_code == 200
 
 
 def test_a_request_without_a_host_has_no_origin(app: EchoApp) -> None:
@@ -216,6 +241,15 @@ def test_a_token_that_is_not_forwarded(
     names = ("HTTP_AUTHORIZATION", "HTTP_X_TOKEN", "HTTP_COOKIE")
     assert {name: app.environ[name] for name in names if name in app.environ} == left
     assert TOKEN not in str({k: v for k, v in app.environ.items() if k.startswith("HTTP_")})
+
+
+def test_a_bare_token_is_not_forwarded(app: EchoApp) -> None:
+    """A header of its own may hold the token alone, and the app must not find it there."""
+    visitor = client(app, "header:X-Token", forward_token=False)
+
+    assert visitor.get("/", headers={"X-Token": TOKEN}).status_code == 200
+    assert app.environ is not None
+    assert "HTTP_X_TOKEN" not in app.environ
 
 
 @pytest.mark.parametrize("odd", [f"Bearer\t{TOKEN}", f" Bearer {TOKEN}", f"Bearer,{TOKEN}"])

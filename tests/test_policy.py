@@ -19,6 +19,8 @@ from servers.running import gunicorn
 
 from jwt_wsgi.testing import FakeIssuer
 
+pytestmark = pytest.mark.slow
+
 APPS = Path(__file__).parent / "servers" / "apps"
 FRAMEWORKS = ("told_flask", "told_django", "told_pyramid")
 API = "https://api.example"
@@ -67,8 +69,9 @@ def issuers() -> Iterator[Issuers]:
 
 
 @contextmanager
-def running(framework: str, who: Issuers) -> Iterator[str]:
+def running(framework: str, who: Issuers, token_cache_size: int = 4096) -> Iterator[str]:
     env = {
+        "JWT_WSGI_TOKEN_CACHE_SIZE": str(token_cache_size),
         "JWT_WSGI_ISSUER": who.as_json(),
         "JWT_WSGI_RULES": json.dumps(RULES),
         "JWT_WSGI_CLAIM_HEADERS": "sub=X-User",
@@ -181,11 +184,12 @@ def who() -> Iterator[Issuers]:
         yield served
 
 
+@pytest.mark.parametrize("token_cache_size", [4096, 0])
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_the_policy(framework: str, who: Issuers) -> None:
-    """Every request gets its answer, whatever framework stands behind."""
-    with running(framework, who) as url:
-        for row in rows(who):
+def test_the_policy(framework: str, token_cache_size: int, who: Issuers) -> None:
+    """Every request gets its answer, whatever framework stands behind, twice."""
+    with running(framework, who, token_cache_size) as url:
+        for row in rows(who) * 2:
             answer = ask(url, row)
             assert (answer.status, answer.told) == (row.status, row.told), row[:3]
 

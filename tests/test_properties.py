@@ -18,6 +18,7 @@ from typing import Any
 
 import jwt as pyjwt
 import pytest
+from conftest import IN_A_DAY
 from conftest import EchoApp
 from hypothesis import given
 from hypothesis import settings
@@ -153,6 +154,7 @@ def secret_of(issuer: FakeIssuer) -> bytes:
 UNKNOWN_TO_PYJWT = {"Ed25519", "Ed448"}
 
 
+@pytest.mark.slow
 def test_what_we_accept_others_accept() -> None:
     """PyJWT and joserfc, given the key and the terms, read the same claims."""
     accepted: Counter[str] = Counter()
@@ -206,6 +208,7 @@ def rearranged(token: str, other: str) -> Iterator[str]:
             yield ".".join(chosen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_no_mutation_of_an_accepted_token_passes(algorithm: str) -> None:
     """Each position of a good token, changed in every way: 401, never a 500, never let in."""
@@ -228,6 +231,7 @@ EDITS = st.lists(
 )
 
 
+@pytest.mark.slow
 @MANY
 @given(algorithm=st.sampled_from(ALGORITHMS), edits=EDITS)
 def test_no_splicing_of_an_accepted_token_passes(
@@ -242,7 +246,7 @@ def test_no_splicing_of_an_accepted_token_passes(
     assert bool(code_of(MIDDLEWARE[algorithm], spliced)) is (spliced != token)
 
 
-TOKENS = {name: issuer.token() for name, issuer in ISSUERS.items()}
+TOKENS = {name: issuer.token(exp=IN_A_DAY) for name, issuer in ISSUERS.items()}
 
 
 # --- Base64url and JSON ---------------------------------------------------------------------
@@ -265,6 +269,7 @@ def ours(segment: bytes) -> bytes | None:
         return None
 
 
+@pytest.mark.slow
 def test_every_short_segment_is_canonical_or_refused() -> None:
     """All strings of two bytes, alone and after others, and all of eight of the worst ones."""
     pairs = [bytes(pair) for pair in itertools.product(range(256), repeat=2)]
@@ -275,6 +280,7 @@ def test_every_short_segment_is_canonical_or_refused() -> None:
         assert ours(segment) == canonical(segment), segment
 
 
+@pytest.mark.slow
 @MANY
 @given(st.binary(max_size=24) | st.text(ALPHABET + "+/= \n.", max_size=24).map(str.encode))
 def test_base64url_is_canonical_or_refused(segment: bytes) -> None:
@@ -333,6 +339,7 @@ def agree_on_json(data: bytes) -> None:
         assert repr(jose.json_object(data)) == repr(expected) == repr(json.loads(data))
 
 
+@pytest.mark.slow
 @MANY
 @given(TEXTS)
 def test_json_is_what_the_strict_reader_reads(text: str) -> None:
@@ -374,6 +381,7 @@ BODIES = st.text("a=", max_size=4) | st.text("Z9-._~+/=", max_size=9) | st.text(
 TAILS = st.sampled_from(["", "=", "==", " ", "\n", "\r\n", ",", "\x00", "\u212a", " x"])
 
 
+@pytest.mark.slow
 @MANY
 @given(parts=st.tuples(SCHEMES, SPACES, BODIES, TAILS))
 def test_the_header_is_of_the_language_or_malformed(parts: tuple[str, ...]) -> None:
@@ -457,6 +465,7 @@ def calm(path: str) -> bool:
     )
 
 
+@pytest.mark.slow
 @MANY
 @given(listed=st.lists(RULES, max_size=20), method=METHODS, path=PATHS)
 def test_the_index_of_rules_finds_the_first_match(

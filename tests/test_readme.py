@@ -149,6 +149,7 @@ def test_the_table_of_the_test_kit_says_what_works() -> None:
     assert issuer.kid == "key-3"  # it was rotated twice
 
 
+@pytest.mark.slow
 def test_the_curls_answer_as_shown() -> None:
     """The two of the first screen, against the demo's app under gunicorn."""
     shown = blocks("console")[0]
@@ -174,6 +175,7 @@ def test_the_curls_answer_as_shown() -> None:
     assert end == "}}"
 
 
+@pytest.mark.slow
 def test_the_commands_say_what_is_shown(tmp_path: Path) -> None:
     """As a reader would type them; … stands for whatever comes there."""
     (shown,) = [code for mark, _, code in BLOCKS if mark == "command-line"]
@@ -192,6 +194,7 @@ def test_the_commands_say_what_is_shown(tmp_path: Path) -> None:
     assert re.fullmatch(re.escape(said).replace("…", ".*?"), ran.stdout, re.DOTALL), ran.stdout
 
 
+@pytest.mark.slow
 def test_a_token_of_ones_own(tmp_path: Path) -> None:
     """As a reader would type it, beside the examples."""
     (typed,) = [code for mark, _, code in BLOCKS if mark == "own-token"]
@@ -210,6 +213,7 @@ def test_a_token_of_ones_own(tmp_path: Path) -> None:
     assert json.loads(ran.stdout)["user"]["aud"] == "api", ran.stderr
 
 
+@pytest.mark.slow
 def test_the_gunicorn_lines_serve(tmp_path: Path) -> None:
     """Both ways to start: an app that wraps itself, and one that is wrapped by name."""
     lines = [
@@ -242,11 +246,12 @@ def test_the_setup_lines_are_those_that_are_run() -> None:
 
     assert (venv, demo_venv) == ("python3 -m venv .venv",) * 2
     assert install.replace("test", "demo") == demo_install
-    assert tests == ".venv/bin/pytest -n 2 --dist loadfile"
+    assert tests == ".venv/bin/pytest -n 2 --dist loadfile --cov"
     assert demo == ".venv/bin/python -m jwt_wsgi demo"
     assert "README.md" in (ROOT / ".ci" / "run").read_text()
 
 
+@pytest.mark.slow
 def test_the_demo_line_runs_from_a_clone(tmp_path: Path) -> None:
     """On a machine with nothing but Python: environment, installation, and a demo that answers."""
     (line,) = [code.strip() for mark, _, code in BLOCKS if mark == "demo-command"]
@@ -280,6 +285,7 @@ def test_the_demo_line_runs_from_a_clone(tmp_path: Path) -> None:
     assert out.strip() == "stopped"
 
 
+@pytest.mark.slow
 def test_the_probes_for_kubernetes() -> None:
     """Unready without keys, ready with them, and still ready when the issuer is gone."""
     (code,) = [code for name, _, code in BLOCKS if name == "readiness"]

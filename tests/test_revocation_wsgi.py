@@ -15,6 +15,9 @@ from jwt_wsgi.revocation.revocations import Revocations
 from jwt_wsgi.revocation.store import MemoryStore
 from jwt_wsgi.testing import FakeIssuer
 
+#: What is revoked is refused at every use, whether or not its signature is remembered.
+pytestmark = pytest.mark.usefixtures("with_and_without_a_cache")
+
 Clients = Callable[..., Client]
 NAMES: dict[str, Any] = {"jti": "token-1", "sub": "ada", "sid": "session-1", "iat": 1}
 
@@ -46,6 +49,35 @@ def test_a_revoked_token_is_401_on_its_next_request(
             "code": "token_revoked",
         }
         assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize("before", [0, 2], ids=["at its first use", "later"])
+@pytest.mark.parametrize(
+    ("option", "code"), [("revoked", "token_revoked"), ("checks", "claim_invalid")]
+)
+def test_the_log_says_whose_token_was_refused_after_its_signature(
+    client: Clients,
+    issuer: FakeIssuer,
+    caplog: pytest.LogCaptureFixture,
+    option: str,
+    code: str,
+    before: int,
+) -> None:
+    """The whole line: issuer, algorithm and key, as in that of any other refusal."""
+    uses: list[object] = []
+
+    def decide(*given: object) -> bool:
+        uses.append(given)
+        refused = len(uses) > before
+        return refused if option == "revoked" else not refused
+
+    it, header = client(**{option: decide}), bearer(issuer.token())
+    statuses = [it.get("/", headers=header).status_code for _ in range(before + 1)]
+
+    assert statuses == [200] * before + [401]
+    (line,) = [record.getMessage() for record in caplog.records if code in record.getMessage()]
+    assert line.startswith(f"refused 401 {code} ")
+    assert line.endswith(" iss='https://issuer.example' alg='EdDSA' kid='key-1'")
 
 
 class Broken(MemoryStore):

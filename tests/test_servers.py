@@ -30,6 +30,8 @@ from servers.running import running
 
 from jwt_wsgi.testing import FakeIssuer
 
+pytestmark = pytest.mark.slow
+
 README = Path(__file__).parent.parent / "README.md"
 APPS = Path(__file__).parent / "servers" / "apps"
 PROGRAMS = Path(sys.executable).parent

@@ -110,6 +110,35 @@ def test_each_claim_of_a_row_makes_it_safe(row: SharedIssuer, issuer: str) -> No
         assert start(issuer, claims={name: "ours"})
 
 
+#: The claims as their issuers spell them, copied from their documents and not from the table.
+NAMES = {
+    "https://dev.zuplo.com/v1/client-auth/auth_o8PUdhKxSTOiB794GWPwLQCD": "account sub",
+    "https://token.actions.githubusercontent.com": (
+        "repository_owner_id repository_id enterprise_id repository_owner repository enterprise sub"
+    ),
+    "https://gitlab.com": "namespace_id project_id namespace_path project_path sub",
+    "https://accounts.google.com": (
+        "azp sub email hd google.organization_number google.compute_engine.project_id"
+    ),
+    "https://agent.buildkite.com": "organization_id organization_slug",
+    "https://app.terraform.io": (
+        "terraform_organization_id terraform_project_id terraform_workspace_id"
+        " terraform_organization_name sub"
+    ),
+    "https://oidc.codefresh.io": "account_id pipeline_id sub",
+    "https://api.pulumi.com/oidc/v2": "https://pulumi.com/org_id https://pulumi.com/org",
+}
+
+
+@pytest.mark.parametrize(
+    ("issuer", "name"),
+    [(issuer, name) for issuer, names in NAMES.items() for name in names.split()],
+)
+def test_a_claim_that_the_issuer_documents_pins_it(issuer: str, name: str) -> None:
+    """A misspelt name in the table would refuse the right setting at start."""
+    assert start(issuer, claims={name: "ours"})
+
+
 @callers_choose_the_audience
 def test_only_expected_values_pin_somebody(row: SharedIssuer, issuer: str) -> None:
     """Not that a claim is there, and neither a scope nor a kind of token."""

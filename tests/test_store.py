@@ -149,6 +149,7 @@ raise SystemExit(status)
 """
 
 
+@pytest.mark.slow
 def test_a_fork_leaves_no_lock_behind() -> None:
     """Another thread holds it in the moment of the fork; the child has its own."""
     # In a process of its own: from Python 3.12 on, to fork beside threads is a warning.

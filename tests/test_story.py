@@ -1,5 +1,6 @@
 """The log of a noisy day is the one that the README shows, line by line."""
 
+import pytest
 import story
 
 #: What must be in it, in this order; the README has the whole.
@@ -22,6 +23,7 @@ TOLD = [
 ]
 
 
+@pytest.mark.slow
 def test_ten_minutes_of_a_noisy_day_are_a_page() -> None:
     """Three hundred requests, a rotation, an attack, an outage: fifteen lines, the same always."""
     lines = story.tell(story.Day())

@@ -238,6 +238,7 @@ def test_it(jwt_issuer):
 """
 
 
+@pytest.mark.slow
 def test_the_plugin_is_there_for_those_who_ask(tmp_path: Path) -> None:
     """One line in the conftest.py of a suite."""
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["jwt_wsgi.pytest_plugin"]')
@@ -259,6 +260,7 @@ def test_the_plugin_loads_itself_into_nobodys_suite(request: pytest.FixtureReque
     assert not request.config.pluginmanager.has_plugin("jwt_wsgi.pytest_plugin")
 
 
+@pytest.mark.slow
 def test_the_kit_needs_no_pytest() -> None:
     """It is for unittest, too."""
     code = "import sys, jwt_wsgi.testing; print([m for m in sys.modules if 'pytest' in m])"

@@ -12,6 +12,8 @@ import pytest
 
 import jwt_wsgi
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 API = Path(__file__).with_name("typing_api.py")
 PROGRAMS = Path(sys.executable).parent

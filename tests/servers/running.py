@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from contextlib import suppress
 from http.client import HTTPConnection
 from http.client import HTTPException
+from itertools import cycle
 from pathlib import Path
 from time import monotonic
 from time import sleep
@@ -24,10 +25,20 @@ class ServerDied(Exception):  # noqa: N818
     """It ended, or never answered; the message is what it said."""
 
 
+#: Ports that the kernel gives to nobody by itself. A worker of pytest-xdist has a thousand of its
+#: own, and begins somewhere among them, because other test runs may be on this machine.
+_ports = cycle(
+    10_000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 20 * 1000 + number % 1000
+    for number in range(os.getpid(), os.getpid() + 1000)
+)
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port where nothing listens, and where nothing will by chance until the caller does."""
+    for port in _ports:
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("unreachable")
 
 
 def as_user(command: list[str]) -> list[str]:
