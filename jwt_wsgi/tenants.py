@@ -90,6 +90,9 @@ class _Recent(Generic[_Value]):
         self.young.pop(name, None)
         self.old.pop(name, None)
 
+    def all(self) -> Iterable[_Value]:
+        return {**self.old, **self.young}.values()
+
 
 class Tenants:
     """Finds the issuer of a token through ``resolve``, and remembers it with its keys.
@@ -166,8 +169,11 @@ class Tenants:
             self._proven.put(name, held)
 
     def close(self) -> None:
-        """Load no first keys any more."""
+        """Load no first keys any more, and refresh none of a tenant that was only named."""
         self._closed = True
+        for tenant in self._named.all():
+            if isinstance(tenant.trusted.keys, _FirstKeys):
+                tenant.trusted.keys.source.close()
 
     def __iter__(self) -> Iterator[str]:
         """Nothing: tenants are too many to read, and some must not learn of the others."""
@@ -178,8 +184,7 @@ class Tenants:
 
     def values(self) -> Iterable[TrustedIssuer]:
         """The verified tenants in memory."""
-        tenants = {**self._proven.old, **self._proven.young}
-        return [tenant.trusted for tenant in tenants.values()]
+        return [tenant.trusted for tenant in self._proven.all()]
 
     def _held(self, name: str) -> _Tenant | None:
         return self._proven.get(name) or self._named.get(name)
@@ -287,6 +292,8 @@ class Tenants:
         finally:
             if found is mine:
                 loading.pop(name, None)
+            if self._closed:
+                first.close()
 
     def _note_load(self, name: str, loads: dict[str, float]) -> None:
         """Remember the load, so that a tenant that is pushed out and named again has to wait."""

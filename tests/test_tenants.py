@@ -761,6 +761,39 @@ def test_wrong_settings_of_a_tenant_are_our_trouble(
     assert "short" not in caplog.text.replace("too short", "")
 
 
+NO_URLS = ["testing@secure.istio.io", "accounts.google.com", "kubernetes/serviceaccount"]
+
+
+@pytest.mark.parametrize("iss", NO_URLS)
+def test_an_iss_without_a_scheme_needs_keys_of_its_own(
+    app: Any, iss: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing could be fetched by it. The function is asked, and the log has the remedy."""
+    issuer = FakeIssuer(iss)
+    token = bearer(issuer.token(azp="me"))
+
+    bare = client(app, lambda iss: Issuer(iss, claims={"azp": "me"})).get("/", headers=token)
+    assert (bare.status_code, bare.headers["Retry-After"]) == (503, "60")
+    assert f"settings of tenant '{iss}' are wrong" in caplog.text
+    assert "say where its keys are (jwks_uri, jwks, ...)" in caplog.text
+
+    with_keys = client(app, lambda iss: Issuer(iss, jwks=issuer.jwks(), claims={"azp": "me"}))
+    assert with_keys.get("/", headers=token).status_code == 200
+
+
+def test_the_log_says_why_an_iss_is_not_in_normal_form(
+    app: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The operator of a real issuer finds out what is wrong with it."""
+    caplog.set_level("INFO")
+    issuer = FakeIssuer("https://Login.example.com/")
+    answer = client(app, lambda iss: Issuer(iss, jwks=issuer.jwks())).get(
+        "/", headers=bearer(issuer.token())
+    )
+    assert (answer.status_code, answer.json["code"]) == (401, "issuer_not_trusted")
+    assert "an issuer's URL has a scheme and a host in lower case" in caplog.text
+
+
 def test_an_auth_error_of_the_function_is_the_answer(app: Any) -> None:
     """A data base that is down is a 503 that the function raises."""
 
@@ -808,6 +841,30 @@ def test_operators_see_the_verified_tenants(app: Any) -> None:
         assert visitor.get("/", headers=bearer(served.token())).status_code == 200
         assert visitor.get("/", headers=bearer(late.token())).status_code == 503
         assert late.requests == []
+
+
+@pytest.mark.parametrize("pushed_out", [False, True])
+def test_after_close_nothing_is_refreshed_either(world: World, *, pushed_out: bool) -> None:
+    """Neither for a tenant that was only named, nor for one that was loading."""
+    world.forge("named")
+    world.gate.clear()
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(world.verify, "loading")
+        while not world.fetches["https://loading"]:
+            time.sleep(0.001)
+        if pushed_out:
+            world.push_out()
+        world.tenants.close()
+        world.gate.set()
+        loading.result()
+    before = world.fetches.copy()
+
+    world.now += 100
+    for name in ("named", "loading"):
+        with pytest.raises((InvalidTokenError, KeysUnavailableError)):
+            world.verifier.verify(ISSUER.token(iss=f"https://{name}", header={"kid": "unknown"}))
+
+    assert world.fetches == before
 
 
 def test_a_function_that_raises_is_503_and_told(app: Any, caplog: pytest.LogCaptureFixture) -> None:
