@@ -137,7 +137,7 @@ class Tenants:
         """
         now, held = self._clock(), self._held(identifier)
         if held is None:
-            refused = not _may_be_asked(identifier) or self._is_refused(identifier)
+            refused = self._is_refused(identifier) or not _may_be_asked(identifier)
             return None if refused else self._ask(identifier, None)
         if now < held.until:
             return held.trusted

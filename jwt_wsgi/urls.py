@@ -27,9 +27,9 @@ _NEVER_ENCODED: Final = frozenset(
     f"%{ord(char):02X}" for char in f"{ascii_letters}{digits}-._~/\\%?#;"
 )
 _NOT_NORMAL: Final = (
-    "an issuer's URL has a scheme and a host in lower case, and no query, fragment, user-info,"
-    " backslash, semicolon, empty segment or dot segment, also not percent-encoded (RFC 8414"
-    " section 2)"
+    "an issuer's URL has a scheme and a host in lower case, no query, fragment, user-info,"
+    " backslash, semicolon, empty segment or dot segment, also not percent-encoded, and nothing"
+    " else that two programs may read differently (RFC 8414 section 2)"
 )
 
 

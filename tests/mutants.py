@@ -297,7 +297,7 @@ MUTANTS = (
     Mutant(
         "a refusal is not remembered",
         "tenants.py",
-        "not _may_be_asked(identifier) or self._is_refused(identifier)",
+        "self._is_refused(identifier) or not _may_be_asked(identifier)",
         "not _may_be_asked(identifier)",
         killers(
             "test_tenants",
