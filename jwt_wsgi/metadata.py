@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from urllib.parse import unquote_to_bytes
 from urllib.parse import urlsplit
 
-from .key_sources.fetch import check_url
+from .urls import check_url
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse

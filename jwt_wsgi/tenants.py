@@ -1,10 +1,11 @@
-"""Issuers that a function of yours names: a bounded memory that strangers cannot thrash.
+"""Issuers that a function names: a bounded memory that strangers cannot exhaust.
 
-Anybody can put the name of a valid tenant into a token. So what strangers named is kept apart:
-it pushes out its like only, never a tenant one of whose tokens has verified. A tenant that comes
-back too soon, or while many others load their first keys, is answered 503 and not fetched for.
-The function is asked again now and then: who is no tenant any more is refused, and who has other
-terms gets these. While it fails, everybody in memory stays what he was.
+Anybody can write the ``iss`` of a real tenant into a token. So there are two memories: tenants
+that were only named push out each other, never a tenant one of whose tokens has verified. A few
+tenants load their first keys at a time; the others are answered 503 and load later.
+
+The function is asked again after ``max_age``. If it says no, the tenant is refused; if it returns
+other terms or other keys, these count. While it fails, the tenants in memory stay as they are.
 """
 
 import os
@@ -13,37 +14,84 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from dataclasses import dataclass
 from dataclasses import replace
 from typing import Any
 from typing import Final
-from typing import NamedTuple
+from typing import Generic
+from typing import TypeVar
 
 from .errors import AuthError
 from .errors import ConfigurationError
+from .errors import InvalidTokenError
 from .errors import KeysUnavailableError
-from .errors import printable
 from .events import logger
 from .jose import Key
 from .key_sources.remote import RemoteKeys
+from .revocation.store import ProcessLock
 from .settings.issuer import KEY_SLOT
 from .settings.issuer import Issuer
 from .trusted_issuer import TrustedIssuer
+from .urls import check_issuer
+from .urls import shown_url
 
-#: Tenants remembered because somebody named them.
+#: Tenants remembered because a token named them, and names that are remembered as refused.
 MAX_NAMED: Final = 1024
+#: Seconds for which a name that the function has refused is not asked for again.
+REFUSED_FOR: Final = 5.0
 #: Tenants that load their first keys at the same time.
 MAX_LOADING: Final = 4
-#: First loads that are remembered, whatever became of the tenant.
+#: First loads that are remembered, also of tenants that are no longer in memory.
 MAX_LOADS: Final = 16384
 #: Characters of an ``iss`` that is asked for.
 MAX_IDENTIFIER: Final = 1024
+#: Stands in ``until`` before an answer is held, and when another one has replaced it.
+NOT_HELD: Final = float("-inf")
 
 
-class _Said(NamedTuple):
-    """What the function said of a tenant, and when it is asked again."""
+@dataclass(slots=True, eq=False)
+class _Tenant:
+    """The function's answer, what was made of it, and when the function is asked again."""
 
     issuer: Issuer
-    until: float
+    trusted: TrustedIssuer
+    until: float = NOT_HELD
+
+
+_Value = TypeVar("_Value")
+
+
+class _Recent(Generic[_Value]):
+    """Values by name: the newest ``half`` of them, and at most as many older ones.
+
+    Reading takes no lock. Writers hold the lock of :class:`Tenants`.
+    """
+
+    def __init__(self, half: int) -> None:
+        self._half = half
+        self.young: dict[str, _Value] = {}
+        self.old: dict[str, _Value] = {}
+
+    def get(self, name: str) -> _Value | None:
+        return self.young.get(name) or self.old.get(name)
+
+    def put(self, name: str, value: _Value) -> None:
+        """Keep the value as the newest. When there are too many, all the older ones go."""
+        if name not in self.young and len(self.young) >= self._half:
+            self.old, self.young = self.young, {}
+        self.young[name] = value
+        self.old.pop(name, None)
+
+    def swap(self, name: str, value: _Value) -> None:
+        """Put the value where the one of its name is."""
+        (self.young if name in self.young else self.old)[name] = value
+
+    def pop(self, name: str) -> None:
+        self.young.pop(name, None)
+        self.old.pop(name, None)
+
+    def all(self) -> Iterable[_Value]:
+        return {**self.old, **self.young}.values()
 
 
 class Tenants:
@@ -52,8 +100,10 @@ class Tenants:
     ``resolve(iss)`` returns an :class:`Issuer`, or None for one that is not trusted; ``build``
     makes it ready. ``cooldown``: seconds between first loads of a tenant's keys. ``max_age``:
     seconds after which the function is asked again. ``most``: verified tenants that are kept for
-    sure; up to as many again may be. Reading takes no lock, and neither does writing: single
-    operations of a dict are enough here.
+    sure; up to as many again may be.
+
+    Reading takes no lock. Writing takes one for a few lines, never while ``resolve`` or ``build``
+    runs. An answer replaces only what was held when the question was put.
     """
 
     def __init__(
@@ -67,66 +117,104 @@ class Tenants:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolve, self._build = resolve, build
-        self._cooldown, self._max_age, self._most, self._clock = cooldown, max_age, most, clock
+        self._cooldown, self._max_age, self._clock = cooldown, max_age, clock
         self._closed = False
-        self._named: dict[str, TrustedIssuer] = {}
-        self._proven: dict[str, TrustedIssuer] = {}
-        self._proven_before: dict[str, TrustedIssuer] = {}
-        self._said: dict[str, _Said] = {}
-        #: By process, for a fork's child has none of its parent's: who loads first keys now,
-        #: in their order, and when each did last.
-        self._states: dict[int, tuple[dict[str, list[RemoteKeys]], dict[str, float]]] = {}
+        self._lock = ProcessLock()
+        self._proven: _Recent[_Tenant] = _Recent(most)
+        self._named: _Recent[_Tenant] = _Recent(MAX_NAMED // 2)
+        #: Until when the function is not asked for a name that it has refused.
+        self._refused: _Recent[float] = _Recent(MAX_NAMED // 2)
+        #: By process, since a forked child has none of its parent's threads: the tenants that
+        #: load their first keys now, in their order, and when each tenant did so last.
+        self._loads: dict[int, tuple[dict[str, list[RemoteKeys]], dict[str, float]]] = {}
 
     def get(self, identifier: str, /) -> TrustedIssuer | None:
-        """As :class:`~jwt_wsgi.verifier.Issuers`. A tenant whose settings are wrong is a 503."""
-        tenant = self._remembered(identifier) or self._named.get(identifier)
-        if tenant is None:
-            issuer = self._ask(identifier)
-            return None if issuer is None else self._named_by_somebody(issuer)
-        said = self._said.get(identifier)
-        if said is not None and self._clock() < said.until:
-            return tenant
-        return self._confirmed(tenant, said)
+        """As :class:`~jwt_wsgi.verifier.Issuers`.
 
-    def proven(self, tenant: TrustedIssuer) -> None:
-        """A token of this tenant has verified: no stranger pushes it out any more."""
-        identifier = tenant.identifier
-        if identifier in self._proven:
+        Raises :class:`InvalidTokenError` for an ``iss`` that looks like a URL and is not in
+        normal form, and :class:`KeysUnavailableError` if the function fails or the settings of
+        the tenant are wrong.
+        """
+        now, held = self._clock(), self._held(identifier)
+        if held is None:
+            refused = self._is_refused(identifier) or not _may_be_asked(identifier)
+            return None if refused else self._ask(identifier, None)
+        if now < held.until:
+            return held.trusted
+        with self._lock():
+            if now < held.until or self._held(identifier) is not held:
+                return held.trusted  # another request asks, or has asked
+            held.until = now + self._cooldown  # so long all are served if the function fails
+        return self._ask(identifier, held)
+
+    def proven(self, trusted: TrustedIssuer) -> None:
+        """A token of this tenant has verified: no stranger pushes it out any more.
+
+        Only the very object that is held counts: what the function has replaced while a request
+        was in flight does not come back. What strangers have pushed out meanwhile does.
+        """
+        name, keys = trusted.identifier, trusted.keys
+        held = self._proven.young.get(name)
+        if held is not None and held.trusted is trusted and not isinstance(keys, _FirstKeys):
             return
-        if isinstance(tenant.keys, _FirstLoad):
-            tenant = replace(tenant, keys=tenant.keys.source)
-        full = self._proven
-        if len(full) >= self._most:  # in this order: no reader and no other writer loses it
-            gone = self._proven_before.keys() - full.keys()
-            self._proven_before = full
-            self._proven = {}
-            self._forget_said(gone)
-        self._proven[identifier] = tenant
-        self._named.pop(identifier, None)
+        with self._lock():
+            held = self._held(name)
+            if held is None and isinstance(keys, _FirstKeys) and not self._is_refused(name):
+                held = keys.tenant if keys.tenant.until != NOT_HELD else None
+            if held is None or held.trusted is not trusted:
+                return
+            if isinstance(keys, _FirstKeys):
+                held.trusted = replace(trusted, keys=keys.source)
+            self._named.pop(name)
+            self._proven.put(name, held)
 
     def close(self) -> None:
-        """Load no first keys any more."""
+        """Load no first keys any more, and refresh none of a tenant that was only named."""
         self._closed = True
+        for tenant in self._named.all():
+            if isinstance(tenant.trusted.keys, _FirstKeys):
+                tenant.trusted.keys.source.close()
 
     def __iter__(self) -> Iterator[str]:
-        """None: a thousand tenants are nothing to read, and some of them are not to be told."""
+        """Nothing: tenants are too many to read, and some must not learn of the others."""
         return iter(())
 
     def __contains__(self, identifier: object, /) -> bool:
-        return identifier in self._proven or identifier in self._proven_before
+        return isinstance(identifier, str) and self._proven.get(identifier) is not None
 
     def values(self) -> Iterable[TrustedIssuer]:
         """The verified tenants in memory."""
-        return ({**self._proven_before, **self._proven}).values()
+        return [tenant.trusted for tenant in self._proven.all()]
 
-    def _remembered(self, identifier: str) -> TrustedIssuer | None:
-        return self._proven.get(identifier) or self._proven_before.get(identifier)
+    def _held(self, name: str) -> _Tenant | None:
+        return self._proven.get(name) or self._named.get(name)
 
-    def _ask(self, identifier: str) -> Issuer | None:
-        if not 0 < len(identifier) <= MAX_IDENTIFIER or not identifier.isprintable():
-            return None
+    def _is_refused(self, name: str) -> bool:
+        return self._clock() < (self._refused.get(name) or 0.0)
+
+    def _ask(self, name: str, before: _Tenant | None) -> TrustedIssuer | None:
+        """Ask the function; ``before``: what is held as its last answer."""
         try:
-            issuer = self._resolve(identifier)
+            issuer = self._answer(name)
+            after = self._made(issuer, before) if issuer is not None else None
+        except KeysUnavailableError as error:
+            if before is None:
+                raise
+            logger.warning("tenant %s stays as it is: %s", shown_url(name), error.detail)
+            return before.trusted
+        except AuthError:
+            self._hold(name, before, None)
+            raise
+        except ConfigurationError as error:
+            self._hold(name, before, None)
+            why = f"settings of tenant {shown_url(name)} are wrong: {error}"
+            raise KeysUnavailableError(60, why) from error
+        held = self._hold(name, before, after, refused_for=REFUSED_FOR)
+        return held.trusted if held is not None else None
+
+    def _answer(self, name: str) -> Issuer | None:
+        try:
+            issuer = self._resolve(name)
         except AuthError:
             raise
         except Exception as error:
@@ -134,115 +222,123 @@ class Tenants:
             raise KeysUnavailableError(1, f"the function raised {kind}") from error
         if issuer is not None and not isinstance(issuer, Issuer):
             raise KeysUnavailableError(60, "the function returned neither an Issuer nor None")
-        return issuer if issuer is not None and issuer.identifier == identifier else None
+        return issuer if issuer is not None and issuer.identifier == name else None
 
-    def _confirmed(self, tenant: TrustedIssuer, said: _Said | None) -> TrustedIssuer | None:
-        """The tenant as the function has it now; while it fails, as it was."""
-        name = tenant.identifier
-        before = said.issuer if said else None
-        if before is not None:  # who comes meanwhile is served, and after a failure we wait
-            self._said[name] = _Said(before, self._clock() + self._cooldown)
-        try:
-            issuer = self._ask(name)
-        except KeysUnavailableError as error:
-            logger.warning("tenant %s stays as it is: %s", printable(name), error.detail)
-            return tenant
-        except AuthError:
-            self._forget(name)
-            raise
-        if issuer is None or not _same_keys(issuer, before or issuer):
-            self._forget(name)
-            return None if issuer is None else self._named_by_somebody(issuer)
-        if before is not None and issuer.options != before.options:
-            try:
-                tenant = replace(self._built(issuer), keys=tenant.keys)
-            except KeysUnavailableError:
-                self._forget(name)  # wrong settings are no reason to go on by the old ones
-                raise
-            for memory in (self._proven, self._proven_before, self._named):
-                if name in memory:
-                    memory[name] = tenant
-        self._said[name] = _Said(issuer, self._clock() + self._max_age)
+    def _made(self, issuer: Issuer, before: _Tenant | None) -> _Tenant:
+        """Make a tenant of the answer. Raises :class:`ConfigurationError`."""
+        if before is not None and _same_terms(issuer, before.issuer):
+            return before
+        tenant = _Tenant(issuer, self._build(issuer))
+        if before is not None and _same_keys(issuer, before.issuer):
+            tenant.trusted = replace(tenant.trusted, keys=before.trusted.keys)
+        elif isinstance(tenant.trusted.keys, RemoteKeys):
+            keys = _FirstKeys(tenant.trusted.keys, tenant, self)
+            tenant.trusted = replace(tenant.trusted, keys=keys)
         return tenant
 
-    def _forget(self, identifier: str) -> None:
-        for memory in (self._proven, self._proven_before, self._named):
-            memory.pop(identifier, None)
-        self._said.pop(identifier, None)
+    def _hold(
+        self,
+        name: str,
+        before: _Tenant | None,
+        after: _Tenant | None,
+        refused_for: float = 0.0,
+    ) -> _Tenant | None:
+        """Hold ``after`` in the place of ``before``; None stands for nothing. Return what is held.
 
-    def _forget_said(self, identifiers: Iterable[str]) -> None:
-        """What was said of those that are in memory no more."""
-        for identifier in identifiers:
-            if identifier not in self and identifier not in self._named:
-                self._said.pop(identifier, None)
+        Changes nothing where another request has replaced ``before``, or has been told that there
+        is no such tenant, since this one asked. ``refused_for``: seconds.
+        """
+        with self._lock():
+            held = self._held(name)
+            if held is None:  # a new name, or strangers have pushed it out meanwhile
+                late = self._is_refused(name) or (before is not None and before.until == NOT_HELD)
+            else:
+                late = held is not before
+            if late:
+                return held
+            if before is not None:
+                before.until = NOT_HELD
+            if after is None:
+                self._proven.pop(name)
+                self._named.pop(name)
+                self._refused.put(name, self._clock() + refused_for)
+                return None
+            after.until = self._clock() + self._max_age
+            if held is None:
+                self._named.put(name, after)
+            else:
+                (self._proven if name in self else self._named).swap(name, after)
+            return after
 
-    def _built(self, issuer: Issuer) -> TrustedIssuer:
-        try:
-            return self._build(issuer)
-        except ConfigurationError as error:
-            raise KeysUnavailableError(60, f"settings of {issuer!r} are wrong: {error}") from error
-
-    def _named_by_somebody(self, issuer: Issuer) -> TrustedIssuer:
-        tenant = self._built(issuer)
-        if isinstance(tenant.keys, RemoteKeys):
-            tenant = replace(tenant, keys=_FirstLoad(tenant.keys, issuer.identifier, self))
-        tenant = self._named.setdefault(issuer.identifier, tenant)
-        self._said[issuer.identifier] = _Said(issuer, self._clock() + self._max_age)
-        surplus = list(self._named)[:-MAX_NAMED]
-        for identifier in surplus:
-            self._named.pop(identifier, None)
-        self._forget_said(surplus)
-        return self._remembered(issuer.identifier) or tenant  # it may have been proven meanwhile
+    # -- loading first keys --
 
     def first_load(
-        self, identifier: str, source: RemoteKeys, header: Mapping[str, Any]
-    ) -> tuple[RemoteKeys, tuple[Key, ...]]:
-        """The keys, and the source that has them: who comes second waits for the first.
+        self, name: str, source: RemoteKeys, header: Mapping[str, Any]
+    ) -> tuple[RemoteKeys, Iterable[Key]]:
+        """The keys, and the source that has them: a second request waits for the first one's.
 
-        Raises :class:`KeysUnavailableError` also for a tenant too many, or too soon.
+        Raises :class:`KeysUnavailableError` as the source does, and for a tenant that has loaded
+        within the cooldown or finds :data:`MAX_LOADING` others loading.
         """
-        loading, loads = self._states.setdefault(os.getpid(), ({}, {}))
-        mine = [source]  # another object each time
-        (first,) = found = loading.setdefault(identifier, mine)
+        loading, loads = self._loads.setdefault(os.getpid(), ({}, {}))
+        mine = [source]  # another object for each request
+        (first,) = found = loading.setdefault(name, mine)
         try:
-            if not first.ready and identifier not in list(loading)[:MAX_LOADING]:
+            if not first.ready and name not in list(loading)[:MAX_LOADING]:
                 raise KeysUnavailableError(1, "too many tenants load their first keys")
             if found is mine and not first.ready:
-                self._note_load(identifier, loads)
+                self._note_load(name, loads)
             return first, tuple(first.candidates(header))
         finally:
             if found is mine:
-                loading.pop(identifier, None)
+                loading.pop(name, None)
+            if self._closed:
+                first.close()
 
-    def _note_load(self, identifier: str, loads: dict[str, float]) -> None:
-        """Eviction makes nobody forget when a tenant's keys were loaded last."""
+    def _note_load(self, name: str, loads: dict[str, float]) -> None:
+        """Remember the load, so that a tenant that is pushed out and named again has to wait."""
         now = self._clock()
         if self._closed:
             raise KeysUnavailableError(60, "closed")
-        if (rest := loads.get(identifier, -self._cooldown) + self._cooldown - now) > 0:
+        if (rest := loads.get(name, -self._cooldown) + self._cooldown - now) > 0:
             raise KeysUnavailableError(rest, "the tenant was loaded a moment ago")
         if len(loads) >= MAX_LOADS:
-            for name, at in list(loads.items()):
+            for other, at in list(loads.items()):
                 if now - at >= self._cooldown:
-                    loads.pop(name, None)
+                    loads.pop(other, None)
         if len(loads) >= MAX_LOADS:
             raise KeysUnavailableError(self._cooldown, "too many tenants were loaded lately")
-        loads[identifier] = now
+        loads[name] = now
 
 
-class _FirstLoad:
-    """The keys of a tenant that somebody named; few tenants load their first ones at once."""
+class _FirstKeys:
+    """The keys of a tenant until one of its tokens has verified: loading them takes a place."""
 
-    __slots__ = ("_identifier", "_tenants", "source")
+    __slots__ = ("_tenants", "source", "tenant")
 
-    def __init__(self, source: RemoteKeys, identifier: str, tenants: Tenants) -> None:
-        self.source, self._identifier, self._tenants = source, identifier, tenants
+    def __init__(self, source: RemoteKeys, tenant: _Tenant, tenants: Tenants) -> None:
+        self.source, self.tenant, self._tenants = source, tenant, tenants
 
     def candidates(self, header: Mapping[str, Any]) -> Iterable[Key]:
         if self.source.ready:
             return self.source.candidates(header)
-        self.source, keys = self._tenants.first_load(self._identifier, self.source, header)
+        name = self.tenant.issuer.identifier
+        self.source, keys = self._tenants.first_load(name, self.source, header)
         return keys
+
+
+def _may_be_asked(name: str) -> bool:
+    """Whether the function may see this ``iss``: a database or a log may stand behind it."""
+    if not 0 < len(name) <= MAX_IDENTIFIER or not name.isprintable():
+        return False
+    if problem := check_issuer(name):
+        raise InvalidTokenError("issuer_not_trusted", problem)
+    return True
+
+
+def _same_terms(one: Issuer, other: Issuer) -> bool:
+    """Whether nothing has changed."""
+    return one.keys is other.keys and one.options == other.options
 
 
 def _same_keys(one: Issuer, other: Issuer) -> bool:

@@ -14,6 +14,7 @@ PACKAGE = Path(jwt_wsgi.__file__).parent
 #: Each module imports only from modules before it.
 TOWER = [
     "errors",
+    "urls",
     "events",
     "key_sources.fetch",
     "claims",

@@ -1031,6 +1031,53 @@ def test_several_issuers_share_nothing(app: EchoApp) -> None:
         assert_refused(knock(middleware, f"Bearer {made}"), code, app)
 
 
+#: What people write as the function of `issuer=`: anything below this prefix is a tenant.
+REALMS = "https://login.example.com/realms/"
+#: An `iss` whose text has the prefix, while the client that fetches its keys goes elsewhere.
+NOT_BELOW = {
+    "dots": f"{REALMS}../uploads/eve",
+    "dots and a fragment": f"{REALMS}../uploads/a.png#",
+    "dots in the end": f"{REALMS}x/../../uploads",
+    "encoded dots": f"{REALMS}%2e%2e/uploads/eve",
+    "mixed dots": f"{REALMS}.%2E/uploads/eve",
+    "an encoded slash": f"{REALMS}..%2fuploads%2feve",
+    "a backslash": f"{REALMS}..\\uploads\\eve",
+    "a parameter": f"{REALMS}..;/uploads/eve",
+    "a query": f"{REALMS}x?next=",
+    "a fragment": f"{REALMS}x#",
+    "an empty segment": f"{REALMS}/eve",
+}
+
+
+@pytest.mark.parametrize("name", NOT_BELOW.values(), ids=NOT_BELOW)
+@pytest.mark.parametrize("has_keys", [True, False])
+def test_an_iss_that_leads_elsewhere_never_reaches_the_function(
+    name: str, app: EchoApp, *, has_keys: bool
+) -> None:
+    """T30: the stranger serves keys of his own there, and the function compares a prefix only."""
+    stranger, asked = FakeIssuer(name), []
+
+    def resolve(iss: str) -> Issuer | None:
+        asked.append(iss)
+        keys = {"jwks": stranger.jwks()} if has_keys else {}
+        return Issuer(iss, **keys) if iss.startswith(REALMS) else None
+
+    middleware = JWTMiddleware(validator(app), issuer=resolve)
+    got = knock(middleware, f"Bearer {stranger.token()}")
+
+    assert_refused(got, "issuer_not_trusted", app)
+    assert asked == []
+
+
+def test_a_realm_below_the_prefix_gets_in(app: EchoApp) -> None:
+    """A space in its name is `%20`."""
+    realm = FakeIssuer(f"{REALMS}My%20Realm")
+    middleware = JWTMiddleware(
+        validator(app), issuer=lambda iss: Issuer(iss, jwks=realm.jwks()) if iss else None
+    )
+    assert knock(middleware, f"Bearer {realm.token()}").status == 200
+
+
 INJECTING: dict[str, Any] = {
     "claim_headers": {"sub": "X-User", "roles": "X-Roles"},
     "remote_user_claim": "sub",
@@ -1166,6 +1213,7 @@ ELSEWHERE = {
             "test_claims::test_a_numeric_date_is_a_finite_number"),
     "T30": ("test_attacks::test_several_issuers_share_nothing",
             "test_attacks::test_the_keys_of_an_issuer_are_its_own",
+            "test_attacks::test_an_iss_that_leads_elsewhere_never_reaches_the_function",
             "test_jwks::test_sources_share_nothing"),
     "T31": ("test_attacks::test_checks_cannot_be_forgotten",),
     "T33": ("test_attacks::test_any_scope_is_one_of_them_by_word",

@@ -370,6 +370,11 @@ def test_an_app_that_lets_everything_through(
         (Answer(503, "Keys unavailable", "keys_unavailable", "", ""), "ok", "keys_unavailable"),
         (Answer(502, "", "", "", ""), "fail", "502"),
         (Answer(301, "", "", "", "https://x/\x1b"), "warn", "a redirect to 'https://x/\\x1b'"),
+        (
+            Answer(302, "", "", "", "https://x/in?state=s3cret"),
+            "warn",
+            "redirect to 'https://x/in'",
+        ),
     ],
 )
 def test_what_an_answer_means(answer: Answer, outcome: str, words: str) -> None:

@@ -27,7 +27,7 @@ from jwt_wsgi.key_sources.fetch import Fetched
 from jwt_wsgi.key_sources.fetch import FetchError
 from jwt_wsgi.key_sources.fetch import HTTPFetch
 from jwt_wsgi.key_sources.fetch import NotModified
-from jwt_wsgi.key_sources.fetch import check_url
+from jwt_wsgi.urls import check_url
 
 TIMEOUT = 0.6
 SLACK = 1.0  # of a slow machine; without the deadline a drip would last for five or ten

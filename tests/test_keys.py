@@ -517,3 +517,49 @@ def test_a_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     path.write_text(json.dumps({"keys": [GOOD]}))
     now = 4.0
     assert source.candidates(es)
+
+
+def test_a_slow_look_at_the_file_does_not_bring_replaced_keys_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread has read the file and is interrupted; another one looks after the next change."""
+    now, parse = 0.0, KeySet.parse
+    path = tmp_path / "jwks.json"
+    path.write_text(json.dumps({"keys": [RSA]}))
+    source = FileKeys(str(path), emit=lambda _: None, clock=lambda: now)
+
+    def interrupted(*args: Any, **options: Any) -> KeySet:
+        nonlocal now
+        monkeypatch.setattr(KeySet, "parse", parse)
+        path.write_text(json.dumps({"keys": [GOOD, ED]}))
+        now = 2.0
+        source.current()
+        return parse(*args, **options)
+
+    path.write_text(json.dumps({"keys": [ED]}))
+    monkeypatch.setattr(KeySet, "parse", interrupted)
+    now = 1.0
+    source.current()
+    now = 3.0
+
+    assert source.candidates({"alg": "ES256", "kid": "good"})
+
+
+def test_a_look_at_the_file_that_fails_is_not_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if a hook of the application's raises."""
+    now, path = 0.0, tmp_path / "jwks.json"
+    path.write_text(json.dumps({"keys": [ED]}))
+
+    def raising(_event: Event) -> None:
+        raise ZeroDivisionError
+
+    source = FileKeys(str(path), emit=raising, clock=lambda: now)
+    for number, keys in enumerate(([GOOD], [GOOD, ED]), 1):
+        path.write_text(json.dumps({"keys": keys}))
+        now = float(number)
+        with pytest.raises(ZeroDivisionError):
+            source.current()
+
+    assert len(source.current()) == 2

@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,15 +20,17 @@ from jwt_wsgi import InvalidTokenError
 from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import KeysUnavailableError
+from jwt_wsgi import Settings
+from jwt_wsgi import assembly
 from jwt_wsgi import tenants as module
 from jwt_wsgi.key_sources.fetch import Fetched
 from jwt_wsgi.key_sources.fetch import FetchError
 from jwt_wsgi.key_sources.remote import Policy
 from jwt_wsgi.key_sources.remote import RemoteKeys
-from jwt_wsgi.keys import KeySet
 from jwt_wsgi.tenants import MAX_IDENTIFIER
 from jwt_wsgi.tenants import MAX_LOADING
 from jwt_wsgi.tenants import MAX_NAMED
+from jwt_wsgi.tenants import REFUSED_FOR
 from jwt_wsgi.tenants import Tenants
 from jwt_wsgi.testing import FakeIssuer
 from jwt_wsgi.trusted_issuer import TrustedIssuer
@@ -74,6 +78,13 @@ class World:
         )
         return TrustedIssuer(issuer.identifier, keys, frozenset({"EdDSA"}), frozenset(), ())
 
+    def push_out(self) -> None:
+        """What strangers do who name many other tenants."""
+        asked = self.asked.copy()
+        for number in range(MAX_NAMED):
+            self.tenants.get(f"https://stranger{number}")
+        self.asked[:] = asked
+
     def verify(self, name: str) -> None:
         """A real user's token."""
         self.verifier.verify(ISSUER.token(iss=f"https://{name}"))
@@ -85,6 +96,11 @@ class World:
         return caught.value.code
 
 
+def names(memory: Any) -> set[str]:
+    """Who is in it."""
+    return {*memory.young, *memory.old}
+
+
 @pytest.fixture
 def world() -> World:
     return World()
@@ -94,14 +110,14 @@ def test_strangers_never_push_out_a_proven_tenant(world: World) -> None:
     """Thousands of valid names later it answers without the function and without a fetch."""
     world.verify("real")
     for number in range(3 * MAX_NAMED):
-        world.tenants.get(f"https://{number}")
+        world.tenants.get(f"https://n{number}")
     world.asked.clear()
 
     world.verify("real")
 
     assert world.asked == []
     assert world.fetches == {"https://real": 1}
-    assert len(world.tenants._named) == MAX_NAMED
+    assert MAX_NAMED // 2 <= len(names(world.tenants._named)) <= MAX_NAMED
 
 
 def test_the_memory_of_the_proven_is_bounded_and_keeps_those_in_use() -> None:
@@ -118,37 +134,10 @@ def test_the_memory_of_the_proven_is_bounded_and_keeps_those_in_use() -> None:
     assert world.fetches["https://busy"] == 1
 
 
-def test_two_threads_that_turn_the_generation_lose_nobody() -> None:
-    """Both have seen that it is full; the second must not push out what the first kept."""
-    world = World(most=3)
-    for name in ("a", "b", "c"):
-        world.verify(name)
-
-    class Full(dict[str, Any]):
-        """While its length is looked at another thread does the same, and is faster."""
-
-        def __len__(self) -> int:
-            world.tenants._proven = old
-            world.tenants.proven(other)
-            return 3
-
-    old = world.tenants._proven
-    other, third = (
-        TrustedIssuer(name, KeySet([]), frozenset(), frozenset(), ()) for name in ("o", "t")
-    )
-    world.tenants._proven = Full(old)
-    world.tenants.proven(third)
-
-    assert {"https://a", "https://b", "https://c", "t"} <= {
-        *world.tenants._proven,
-        *world.tenants._proven_before,
-    }
-
-
 def test_one_first_load_a_tenant_and_cooldown_even_across_eviction(world: World) -> None:
     """A stranger who pushes it out and names it again is told to wait, and nothing is fetched."""
     assert world.forge("t") == "signature_invalid"
-    world.tenants._named.clear()
+    world.push_out()
 
     with pytest.raises(KeysUnavailableError) as caught:
         world.verify("t")
@@ -180,7 +169,7 @@ def test_a_stranger_cannot_keep_a_tenant_out(world: World) -> None:
     world.verify("t")
 
     assert world.fetches == {"https://t": 1}
-    world.tenants._named.clear()
+    world.push_out()
     world.verify("t")
 
 
@@ -209,7 +198,7 @@ def test_no_place_is_lost(world: World, failing: bool) -> None:
         world.broken |= {f"https://t{number}"} if failing else set()
         world.forge(f"t{number}")
 
-    ((loading, _),) = world.tenants._states.values()
+    ((loading, _),) = world.tenants._loads.values()
     assert loading == {}
 
 
@@ -257,7 +246,7 @@ def test_who_comes_second_waits_for_the_first_though_it_was_evicted(world: World
         first = pool.submit(world.verify, "t")
         while not world.fetches:
             time.sleep(0.001)
-        world.tenants._named.clear()
+        world.push_out()
         second = pool.submit(world.verify, "t")
         while len(world.asked) < 2:
             time.sleep(0.001)
@@ -303,7 +292,7 @@ def test_the_memory_of_loads_is_bounded(world: World, monkeypatch: pytest.Monkey
     ]
     world.now += 30
     assert world.forge("t3") == "signature_invalid"
-    ((_, loads),) = world.tenants._states.values()
+    ((_, loads),) = world.tenants._loads.values()
     assert len(loads) == 1
 
 
@@ -322,7 +311,7 @@ def test_an_issuer_of_another_name_is_none(world: World) -> None:
     world.tenants._resolve = lambda _: Issuer("https://other.example")
 
     assert world.tenants.get("https://t") is None
-    assert world.tenants._named == {}
+    assert not names(world.tenants._named)
 
 
 # --- The function is asked again ------------------------------------------------------------------
@@ -342,7 +331,7 @@ def test_who_is_no_tenant_any_more_is_refused(world: World) -> None:
         with pytest.raises(InvalidTokenError) as caught:
             world.verify(name)
         assert caught.value.code == "issuer_not_trusted"
-    assert not world.tenants._said
+    assert not names(world.tenants._proven) | names(world.tenants._named)
 
 
 def test_who_is_one_still_keeps_his_keys(world: World) -> None:
@@ -425,13 +414,13 @@ def test_other_terms_that_are_wrong_are_a_503_for_everybody(app: Any) -> None:
 def test_other_keys_are_loaded(world: World) -> None:
     """As those of a new tenant: what was held is of another place."""
     world.verify("t")
-    held = world.tenants._proven["https://t"].keys
+    held = world.tenants._held("https://t").trusted.keys
     world.tenants._resolve = lambda iss: Issuer(iss, jwks_uri="https://other.example")
 
     world.now += 600
     world.verify("t")
 
-    assert world.tenants._proven["https://t"].keys is not held
+    assert world.tenants._held("https://t").trusted.keys is not held
 
 
 def test_a_refusal_of_the_function_counts_at_once(world: World) -> None:
@@ -469,17 +458,271 @@ def test_one_asks_again_and_the_others_are_served(world: World) -> None:
         one.result()
 
 
-def test_what_was_said_is_forgotten_with_the_tenant() -> None:
-    """Its memory is bounded by theirs."""
-    world = World(most=10)
-    for number in range(100):
-        world.verify(f"n{number}")
-    for number in range(2 * MAX_NAMED):
-        world.tenants.get(f"https://stranger{number}")
+# --- Who writes late ------------------------------------------------------------------------------
 
-    assert world.tenants._said.keys() == {
-        *world.tenants._proven, *world.tenants._proven_before, *world.tenants._named
-    }  # fmt: skip
+
+class Replaced:
+    """A tenant whose keys the function replaces; ``answer`` is what it returns now."""
+
+    OLD = FakeIssuer("https://t.example", kid="old")
+    NEW = FakeIssuer("https://t.example", kid="new")
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.answer: Issuer | None = Issuer(self.OLD.issuer, jwks=self.OLD.jwks())
+        settings = Settings.of(issuer=lambda _: self.answer)
+        self.tenants = Tenants(
+            lambda _: self.answer,
+            build=partial(assembly.trusted, settings, emit=lambda _: None),
+            clock=lambda: self.now,
+        )
+        self.verifier = Verifier(self.tenants, on_verified=self.tenants.proven)
+
+    def replace(self) -> None:
+        """Let the function return the new keys, and be asked again."""
+        self.answer = Issuer(self.NEW.issuer, jwks=self.NEW.jwks())
+        self.now += 600
+
+    def trusted(self) -> list[str]:
+        """Whose tokens are accepted."""
+        found = []
+        for name, issuer in (("old", self.OLD), ("new", self.NEW)):
+            with suppress(InvalidTokenError):
+                self.verifier.verify(issuer.token())
+                found.append(name)
+        return found
+
+
+def test_a_request_in_flight_does_not_bring_replaced_keys_back() -> None:
+    """Its signature was good when it was looked at, but the keys have been replaced since."""
+    world = Replaced()
+    old = world.tenants.get("https://t.example")
+    assert old is not None
+    world.replace()
+    assert world.tenants.get("https://t.example") is not old
+
+    world.tenants.proven(old)
+
+    assert world.trusted() == ["new"]
+
+
+def test_a_request_in_flight_does_not_bring_a_removed_tenant_back() -> None:
+    """The function has said that it is none any more."""
+    world = Replaced()
+    old = world.tenants.get("https://t.example")
+    assert old is not None
+    world.answer = None
+    world.now += 600
+    assert world.tenants.get("https://t.example") is None
+
+    world.tenants.proven(old)
+
+    assert world.tenants.get("https://t.example") is None
+
+
+def test_two_threads_of_ordinary_traffic_never_bring_replaced_keys_back() -> None:
+    """Twenty replacements while two threads verify tokens of the old key without a pause."""
+    wrong = []
+    for _ in range(20):
+        world = Replaced()
+        ready = threading.Barrier(3)
+        token = world.OLD.token()
+
+        def traffic(world: Replaced = world, ready: Any = ready, token: str = token) -> None:
+            for number in range(60):
+                if number == 5:
+                    ready.wait(10)
+                with suppress(InvalidTokenError):
+                    world.verifier.verify(token)
+
+        with ThreadPoolExecutor(2) as pool:
+            both = [pool.submit(traffic) for _ in range(2)]
+            ready.wait(10)
+            world.replace()
+            for future in both:
+                future.result()
+        if (found := world.trusted()) != ["new"]:
+            wrong.append(found)
+
+    assert wrong == []
+
+
+class Interleaved:
+    """Runs ``other`` in the moment before the lock is taken for the ``step``-th time."""
+
+    def __init__(self, tenants: Tenants, step: int, other: Callable[[], object]) -> None:
+        self._lock, self._left, self._other = tenants._lock, step, other
+        self.ran = False
+        tenants._lock = self  # type: ignore[assignment]
+
+    def __call__(self) -> Any:
+        if not self.ran:
+            if self._left:
+                self._left -= 1
+            else:
+                self.ran = True
+                self._other()
+        return self._lock()
+
+
+@pytest.mark.parametrize("due", [False, True], ids=["first answer", "asked again"])
+@pytest.mark.parametrize("removed", [False, True], ids=["replaced", "removed"])
+def test_no_interleaving_brings_back_what_was_replaced(*, due: bool, removed: bool) -> None:
+    """The other request comes in between at every place where something is written."""
+    for step in range(10):
+        world = Replaced()
+        if due:
+            assert world.trusted() == ["old"]
+            world.now += 600
+
+        def other(world: Replaced = world) -> None:
+            world.replace()
+            if removed:
+                world.answer = None
+            world.trusted()
+
+        interleaved = Interleaved(world.tenants, step, other)
+        with suppress(InvalidTokenError):
+            world.verifier.verify(world.OLD.token())
+        if not interleaved.ran:
+            break
+        assert world.trusted() == ([] if removed else ["new"]), step
+    assert step >= 2
+
+
+def test_an_answer_that_took_long_does_not_replace_a_later_one() -> None:
+    """The function takes longer than the cooldown, and another request has asked meanwhile."""
+    world = Replaced()
+    assert world.trusted() == ["old"]
+    resolve, old = world.tenants._resolve, world.answer
+
+    def slow(iss: str) -> Issuer | None:
+        world.tenants._resolve = resolve
+        world.replace()
+        assert world.trusted() == ["new"]
+        return old
+
+    world.tenants._resolve = slow
+    world.now += 600
+    with suppress(InvalidTokenError):
+        world.verifier.verify(world.OLD.token())
+
+    assert world.trusted() == ["new"]
+
+
+def test_of_requests_that_come_at_once_one_asks_again() -> None:
+    """The second has seen that it is time to ask, too, but the first is faster."""
+    world = Replaced()
+    world.trusted()
+    asked = []
+    world.tenants._resolve = lambda iss: asked.append(iss) or world.answer
+    world.now += 600
+    Interleaved(world.tenants, 0, world.trusted)
+
+    world.trusted()
+
+    assert asked == ["https://t.example"]
+
+
+def test_a_tenant_that_strangers_pushed_out_while_it_loaded_is_proven_all_the_same(
+    world: World,
+) -> None:
+    """Otherwise a flood of names would keep its users out for the cooldown, again and again."""
+    tenant = world.tenants.get("https://t")
+    assert tenant is not None
+    list(tenant.keys.candidates(HEADER))
+    world.push_out()
+    assert world.tenants._held("https://t") is None
+
+    world.tenants.proven(tenant)
+    world.push_out()
+    world.verify("t")
+
+    assert world.fetches == {"https://t": 1}
+    assert world.asked == ["https://t"]
+
+
+@pytest.mark.parametrize("answer", [None, Issuer("https://t", jwks_uri="https://new.example")])
+def test_a_replaced_tenant_does_not_come_back_when_the_new_one_was_pushed_out(
+    world: World, answer: Issuer | None
+) -> None:
+    """Nothing is held under its name then, as if only strangers had pushed it out."""
+    tenant = world.tenants.get("https://t")
+    assert tenant is not None
+    resolve = world.tenants._resolve
+    world.tenants._resolve = lambda _: answer
+    world.now += 600
+    world.tenants.get("https://t")
+    world.tenants._resolve = resolve
+    world.push_out()
+
+    world.tenants.proven(tenant)
+
+    assert world.tenants._held("https://t") is None
+
+
+def test_a_tenant_that_was_pushed_out_while_it_was_asked_for_is_held(world: World) -> None:
+    """As a new one."""
+    world.forge("t")
+    resolve = world.tenants._resolve
+
+    def meanwhile(iss: str) -> Issuer | None:
+        world.tenants._resolve = resolve
+        world.push_out()
+        return resolve(iss)
+
+    world.tenants._resolve = meanwhile
+    world.now += 600
+
+    assert world.tenants.get("https://t") is world.tenants.get("https://t")
+
+
+# --- Names that the function refuses -------------------------------------------------------------
+
+
+def test_a_name_that_is_refused_is_not_asked_for_again_for_some_seconds(world: World) -> None:
+    """A stranger's tokens cost the function one call in five seconds, not one each."""
+    world.tenants._resolve = world.asked.append  # type: ignore[func-returns-value]
+    for _ in range(10):
+        for _ in range(100):
+            assert world.tenants.get("https://nobody.example") is None
+        world.now += 1
+
+    assert len(world.asked) == 2
+
+
+def test_a_tenant_that_was_made_a_moment_ago_gets_in(world: World) -> None:
+    """Five seconds after the function has refused it at the latest."""
+    resolve = world.tenants._resolve
+    world.tenants._resolve = lambda _: None
+    assert world.tenants.get("https://t") is None
+    world.tenants._resolve = resolve
+    world.now += REFUSED_FOR
+
+    world.verify("t")
+
+
+def test_what_is_remembered_of_refused_names_is_bounded(world: World) -> None:
+    """Strangers can make up as many as they like."""
+    world.tenants._resolve = lambda _: None
+    for number in range(3 * MAX_NAMED):
+        world.tenants.get(f"https://nobody{number}")
+
+    assert MAX_NAMED // 2 <= len(names(world.tenants._refused)) <= MAX_NAMED
+
+
+def test_names_that_are_refused_push_out_no_tenant(world: World) -> None:
+    """They have a memory of their own."""
+    world.forge("t")
+    resolve = world.tenants._resolve
+    world.tenants._resolve = lambda _: None
+    for number in range(3 * MAX_NAMED):
+        world.tenants.get(f"https://nobody{number}")
+    world.tenants._resolve = resolve
+
+    world.verify("t")
+
+    assert world.fetches == {"https://t": 1}
 
 
 # --- Through the middleware --------------------------------------------------------------------
@@ -516,6 +759,39 @@ def test_wrong_settings_of_a_tenant_are_our_trouble(
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
     assert "settings of" in caplog.text or "neither an Issuer" in caplog.text
     assert "short" not in caplog.text.replace("too short", "")
+
+
+NO_URLS = ["testing@secure.istio.io", "accounts.google.com", "kubernetes/serviceaccount"]
+
+
+@pytest.mark.parametrize("iss", NO_URLS)
+def test_an_iss_without_a_scheme_needs_keys_of_its_own(
+    app: Any, iss: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing could be fetched by it. The function is asked, and the log has the remedy."""
+    issuer = FakeIssuer(iss)
+    token = bearer(issuer.token(azp="me"))
+
+    bare = client(app, lambda iss: Issuer(iss, claims={"azp": "me"})).get("/", headers=token)
+    assert (bare.status_code, bare.headers["Retry-After"]) == (503, "60")
+    assert f"settings of tenant '{iss}' are wrong" in caplog.text
+    assert "say where its keys are (jwks_uri, jwks, ...)" in caplog.text
+
+    with_keys = client(app, lambda iss: Issuer(iss, jwks=issuer.jwks(), claims={"azp": "me"}))
+    assert with_keys.get("/", headers=token).status_code == 200
+
+
+def test_the_log_says_why_an_iss_is_not_in_normal_form(
+    app: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The operator of a real issuer finds out what is wrong with it."""
+    caplog.set_level("INFO")
+    issuer = FakeIssuer("https://Login.example.com/")
+    answer = client(app, lambda iss: Issuer(iss, jwks=issuer.jwks())).get(
+        "/", headers=bearer(issuer.token())
+    )
+    assert (answer.status_code, answer.json["code"]) == (401, "issuer_not_trusted")
+    assert "an issuer's URL has a scheme and a host in lower case" in caplog.text
 
 
 def test_an_auth_error_of_the_function_is_the_answer(app: Any) -> None:
@@ -565,6 +841,30 @@ def test_operators_see_the_verified_tenants(app: Any) -> None:
         assert visitor.get("/", headers=bearer(served.token())).status_code == 200
         assert visitor.get("/", headers=bearer(late.token())).status_code == 503
         assert late.requests == []
+
+
+@pytest.mark.parametrize("pushed_out", [False, True])
+def test_after_close_nothing_is_refreshed_either(world: World, *, pushed_out: bool) -> None:
+    """Neither for a tenant that was only named, nor for one that was loading."""
+    world.forge("named")
+    world.gate.clear()
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(world.verify, "loading")
+        while not world.fetches["https://loading"]:
+            time.sleep(0.001)
+        if pushed_out:
+            world.push_out()
+        world.tenants.close()
+        world.gate.set()
+        loading.result()
+    before = world.fetches.copy()
+
+    world.now += 100
+    for name in ("named", "loading"):
+        with pytest.raises((InvalidTokenError, KeysUnavailableError)):
+            world.verifier.verify(ISSUER.token(iss=f"https://{name}", header={"kid": "unknown"}))
+
+    assert world.fetches == before
 
 
 def test_a_function_that_raises_is_503_and_told(app: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,6 +13,7 @@ from jwt_wsgi.revocation.revocations import Revocations
 from jwt_wsgi.revocation.store import Store
 from jwt_wsgi.settings.issuer import Issuer
 from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.urls import shown_url
 
 from .key_report import Report
 from .key_report import of_url
@@ -35,16 +36,16 @@ def examine(
     settings: Settings, unknown: list[str], url: str | None, *, quiet: bool
 ) -> Iterator[Line]:
     """Make every check, one after the other; ``quiet``: tell no progress."""
-    issuers = ", ".join(printable(issuer.identifier, 200) for issuer in settings.issuers)
+    issuers = ", ".join(shown_url(issuer.identifier, 200) for issuer in settings.issuers)
     yield Line(OK, "settings", f"they load; issuer {issuers}")
     yield from (_unknown(message) for message in unknown)
     if settings.store is not None:
         yield _store(settings.store)
     for issuer in settings.issuers:
         if len(settings.issuers) > 1:
-            yield Line(NONE, "issuer", printable(issuer.identifier, 200))
+            yield Line(NONE, "issuer", shown_url(issuer.identifier, 200))
         yield _audience(settings, issuer)
-        progress(f"asking {printable(issuer.identifier, 200)} ...", as_json=quiet)
+        progress(f"asking {shown_url(issuer.identifier, 200)} ...", as_json=quiet)
         yield from _keys(settings, issuer)
     if url is None:
         yield Line(
@@ -79,7 +80,7 @@ def _audience(settings: Settings, issuer: Issuer) -> Line:
             WARN,
             "audience",
             "not set: a token with aud is refused, one without is accepted, whatever API of"
-            f" {printable(issuer.identifier, 200)} it was made for",
+            f" {shown_url(issuer.identifier, 200)} it was made for",
             "Set JWT_WSGI_AUDIENCE to the value this API is known by at the issuer.",
         )
     if "*" in accepted:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from typing import Final
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from jwt_wsgi import assembly
 from jwt_wsgi import jose
@@ -28,6 +27,7 @@ from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.settings.issuer import Issuer
 from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.urls import shown_url
 
 from .thumbprint import thumbprint
 
@@ -121,7 +121,7 @@ def of_url(
     found = of_document(name, recorder.last.body, accepted, own.jwks_max_keys)
     return Report(
         name,
-        shown(located.jwks_uri),
+        shown_url(located.jwks_uri, 256)[1:-1],
         located.found_by,
         found.rows,
         found.kind,
@@ -153,7 +153,7 @@ class _Recorder:
     def failed(self, name: str, source: str, error: FetchError) -> Report:
         return Report(
             name,
-            shown(source),
+            shown_url(source, 256)[1:-1],
             kind=error.kind,
             problem=str(error),
             cause=error,
@@ -226,12 +226,6 @@ def _unfit(keyset: KeySet, jwk: Any, accepted: Collection[str]) -> str:
     named = {"kid": jwk["kid"]} if "kid" in jwk else {}
     fits = any(keyset.find({**named, "alg": alg}) for alg in accepted)
     return "" if fits else _NO_ALGORITHM
-
-
-def shown(url: str) -> str:
-    """A URL for people: what stands in its query may be a secret."""
-    parts = urlsplit(url)
-    return parts._replace(query="..." if parts.query else "", fragment="").geturl()
 
 
 def _told(value: object) -> str:

@@ -9,14 +9,13 @@ from typing import Final
 from jwt_wsgi import assembly
 from jwt_wsgi import jose
 from jwt_wsgi.errors import ConfigurationError
-from jwt_wsgi.errors import printable
 from jwt_wsgi.key_sources.fetch import Fetched
 from jwt_wsgi.key_sources.fetch import FetchError
-from jwt_wsgi.key_sources.fetch import check_url
-from jwt_wsgi.key_sources.fetch import shown_url
 from jwt_wsgi.settings.issuer import Issuer
 from jwt_wsgi.settings.table import PREFIX
 from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.urls import check_url
+from jwt_wsgi.urls import shown_url
 
 from .key_report import Report
 from .key_report import of_file
@@ -81,7 +80,7 @@ def _reports(options: argparse.Namespace) -> Iterable[Report]:
 
 
 def _asked(settings: Settings, issuer: Issuer, options: argparse.Namespace) -> Report:
-    progress(f"asking {printable(issuer.identifier, 200)} ...", as_json=options.json)
+    progress(f"asking {shown_url(issuer.identifier, 200)} ...", as_json=options.json)
     return report_of(settings, issuer)
 
 
@@ -105,7 +104,7 @@ def _stranger(options: argparse.Namespace) -> Report:
     fetch, name = assembly.fetcher(own), options.source
     if problem := check_url(name, allow_http=own.allow_http):
         raise ConfigurationError([f"{shown_url(name, 200)}: {problem}"])
-    progress(f"asking {printable(name, 200)} ...", as_json=options.json)
+    progress(f"asking {shown_url(name, 200)} ...", as_json=options.json)
     try:
         answer = fetch(name, etag=None, no_cache=True, timeout=own.jwks_timeout)
         is_jwks = isinstance(answer, Fetched) and "keys" in jose.json_object(answer.body)
@@ -117,7 +116,7 @@ def _stranger(options: argparse.Namespace) -> Report:
 def _show(report: Report) -> None:
     by = f" (found by {report.found_by})" if report.found_by else ""
     used = f"{len(report.used)} of {len(report.rows)} keys used"
-    say(f"{printable(report.issuer, 200)}: {used}, from {report.source}{by}")
+    say(f"{shown_url(report.issuer, 200)}: {used}, from {report.source}{by}")
     if report.problem:
         say(f"  {painted('problem', FAIL)}: {report.problem}")
     if report.rows:

@@ -24,6 +24,7 @@ from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.errors import MalformedHeaderError
 from jwt_wsgi.errors import MissingTokenError
 from jwt_wsgi.errors import printable
+from jwt_wsgi.urls import shown_url
 
 from .pasted import carried
 from .terminal import FAIL
@@ -95,7 +96,7 @@ def _names_no_error(challenge: str) -> bool:
 
 def _not_refused(answer: Answer) -> Line:
     if answer.location:
-        told = f"{answer.status}, a redirect to {printable(answer.location, 200)}"
+        told = f"{answer.status}, a redirect to {shown_url(answer.location, 200)}"
         return Line(WARN, "app", told, "Give the URL that it leads to.")
     remedy = "Give a URL that needs a token; if this one should, the middleware is not in its way."
     return Line(FAIL, "app", f"{answer.status}: a made-up token is let through", remedy)

@@ -10,11 +10,11 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from authlib.oauth2.rfc8414 import get_well_known_url
 
 from jwt_wsgi import jose
+from jwt_wsgi.urls import check_url
 
 from .fetch import Fetch
 from .fetch import Fetched
 from .fetch import FetchError
-from .fetch import check_url
 
 #: The document is not here, as opposed to: the issuer is in trouble.
 _ELSEWHERE: Final = frozenset({404, 405, 410})

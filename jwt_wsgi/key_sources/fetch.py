@@ -5,9 +5,7 @@
 """
 
 import io
-import ipaddress
 import math
-import re
 import socket
 import time
 from collections.abc import Callable
@@ -37,7 +35,7 @@ from urllib3.exceptions import ReadTimeoutError
 from urllib3.exceptions import SSLError
 from urllib3.poolmanager import PoolManager
 
-from jwt_wsgi.errors import printable
+from jwt_wsgi.urls import check_url
 
 CONNECT_TIMEOUT: Final = 2.0  # seconds; half a second proved too short across regions
 READ_TIMEOUT: Final = 3.0  # seconds, for one read
@@ -154,36 +152,6 @@ class HTTPFetch:
             if len(body) > self.max_bytes:
                 raise FetchError("too_big", f"more than {self.max_bytes} bytes")
         return Fetched(bytes(body), response.headers.get("ETag"), date)
-
-
-def shown_url(url: str, limit: int = 80) -> str:
-    """The URL for people, escaped; what stands before ``@`` may be a password."""
-    return printable(re.sub(r"//[^/?#]*@", "//...@", url), limit)
-
-
-def check_url(url: str, *, allow_http: bool) -> str | None:
-    """Say what is wrong with the URL of an issuer or a JWKS, and the remedy; None if nothing is."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return "it is no URL"
-    if parts.scheme not in ("https", "http") or not host:
-        return "give a URL with https:// and a host"
-    if parts.username is not None or parts.password is not None:
-        return "a URL with a password in it ends up in logs; leave it out"
-    if not url.isascii() or not url.isprintable() or " " in url:
-        return "give it in ASCII, percent-encoded"
-    if parts.scheme == "http" and not (allow_http or _is_loopback(host)):
-        return "give https, or set allow_http for a network you trust"
-    return None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class _Session(requests.Session):

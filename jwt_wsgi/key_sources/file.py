@@ -1,5 +1,6 @@
 """A JWKS in a file, read again when it changes."""
 
+import os
 import time
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -38,6 +39,8 @@ class FileKeys:
         self._max_keys = max_keys
         self._clock = clock
         self._looked = clock()
+        #: Who looks now, by process: a forked child has none of its parent's threads.
+        self._looking: dict[int, object] = {}
         self._seen = self._fingerprint()
         self._keyset = KeySet.parse(self._path.read_bytes(), max_keys=max_keys)
 
@@ -45,11 +48,20 @@ class FileKeys:
         return self.current().find(header)
 
     def current(self) -> KeySet:
-        """The set in use now."""
+        """The set in use now.
+
+        One thread at a time looks at the file, so that a slow one brings back no keys that have
+        been replaced meanwhile. The others go on with the set that is held.
+        """
         now = self._clock()
         if now - self._looked >= self.LOOK_EVERY:
-            self._looked = now
-            self._look()
+            pid, mine = os.getpid(), object()
+            if self._looking.setdefault(pid, mine) is mine:
+                self._looked = now
+                try:
+                    self._look()
+                finally:
+                    del self._looking[pid]
         return self._keyset
 
     def _look(self) -> None:

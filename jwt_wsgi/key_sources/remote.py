@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 from typing import Final
-from urllib.parse import urlsplit
 
 from jwt_wsgi import events
 from jwt_wsgi.errors import KeysUnavailableError
@@ -26,6 +25,7 @@ from jwt_wsgi.events import Emit
 from jwt_wsgi.jose import Key
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
+from jwt_wsgi.urls import shown_url
 
 from .discovery import Located
 from .discovery import locate
@@ -102,7 +102,7 @@ class RemoteKeys:
         make_event: Callable[[], Ended] = _make_event,
     ) -> None:
         self._issuer, self._jwks_uri = issuer, jwks_uri
-        self._source = _told(jwks_uri or issuer)
+        self._source = shown_url(jwks_uri or issuer, 256)[1:-1]
         self._fetch, self.policy, self._emit = fetch, policy, emit
         self._leeway, self._allow_http, self._max_keys = leeway, allow_http, max_keys
         self._clock, self._wall_clock, self._random = clock, wall_clock, random
@@ -358,7 +358,8 @@ class RemoteKeys:
             return remembered
         self._located = located._replace(document=None), self._clock()
         if remembered is None or remembered.jwks_uri != located.jwks_uri:
-            self._emit(events.KeysFound(self._source, _told(located.jwks_uri), located.found_by))
+            found = shown_url(located.jwks_uri, 256)[1:-1]
+            self._emit(events.KeysFound(self._source, found, located.found_by))
         return located
 
     def _check_clock(self, result: Loaded | FetchError) -> None:
@@ -483,13 +484,6 @@ def _reason(start: Start, snapshot: Snapshot | None) -> str:
 def _missed(flight: Flight, facts: Facts) -> bool:
     arrived = facts.accepted == flight.serial and facts.snapshot is not None
     return arrived and flight.kid not in (facts.snapshot.keyset if facts.snapshot else ())
-
-
-def _told(url: str) -> str:
-    """A URL as people may read it in a log: without user-info and query."""
-    parts = urlsplit(url)
-    netloc = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=netloc, query="", fragment="").geturl()[:256]
 
 
 #: Every source of this process, for the fork hook; there is no unregistering a hook.

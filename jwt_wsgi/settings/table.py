@@ -33,8 +33,6 @@ from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.events import Hook
 from jwt_wsgi.events import logger
-from jwt_wsgi.key_sources.fetch import check_url
-from jwt_wsgi.key_sources.fetch import shown_url
 from jwt_wsgi.key_sources.freshness import Policy
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.metadata import audiences
@@ -45,6 +43,9 @@ from jwt_wsgi.revocation.store import store_of
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Token
 from jwt_wsgi.rules import is_plain
+from jwt_wsgi.urls import check_discoverable
+from jwt_wsgi.urls import check_url
+from jwt_wsgi.urls import shown_url
 
 from . import shared_issuers
 from . import values
@@ -480,7 +481,7 @@ class Settings:
             yield ("keys",), "keys: give a key source: an object with candidates(header)"
         discovered = () if given or own_keys else self.issuers
         for issuer in discovered:
-            if wrong := self._url_problem(issuer.identifier):
+            if wrong := check_discoverable(issuer.identifier, allow_http=self.allow_http):
                 told = shown_url(issuer.identifier)
                 yield ("issuer", *KEY_SLOT), f"issuer: {told}: {wrong}"
         if self.jwks_uri and (wrong := self._url_problem(self.jwks_uri)):
