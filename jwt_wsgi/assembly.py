@@ -1,6 +1,5 @@
 """From settings to what does the work: issuers with their keys and terms. Fetches nothing."""
 
-from functools import partial
 from typing import Final
 
 from . import jose
@@ -14,8 +13,7 @@ from .keys import KeySet
 from .keys import KeySource
 from .metadata import Metadata
 from .revocation.revocations import checker
-from .settings.issuer import Issuer
-from .settings.table import Settings
+from .settings.loading import Settings
 from .tenants import Tenants
 from .trusted_issuer import TrustedIssuer
 from .verifier import Verifier
@@ -29,14 +27,14 @@ def verifier(settings: Settings, emit: Emit) -> Verifier | CachingVerifier:
     if settings.settings_from_request:
         return Verifier({})
     issuers: dict[str, TrustedIssuer] | Tenants
-    build = partial(trusted, settings, emit=emit)
     if isinstance(settings.issuer, tuple):
-        issuers = {issuer.identifier: build(issuer) for issuer in settings.issuer}
+        ready = [trusted(own, emit) for own in settings.terms]
+        issuers = {issuer.identifier: issuer for issuer in ready}
         on_verified = None
     else:
         issuers = Tenants(
             settings.issuer,
-            build=build,
+            build=lambda issuer: trusted(settings.for_issuer(issuer), emit),
             cooldown=settings.jwks_cooldown,
             max_age=settings.jwks_max_age,
         )
@@ -56,9 +54,9 @@ def verifier(settings: Settings, emit: Emit) -> Verifier | CachingVerifier:
     return CachingVerifier(bare, settings.token_cache_size) if settings.token_cache_size else bare
 
 
-def trusted(settings: Settings, issuer: Issuer, *, emit: Emit) -> TrustedIssuer:
-    """One issuer, ready to be asked. Raises :class:`~jwt_wsgi.errors.ConfigurationError`."""
-    own = settings.for_issuer(issuer)
+def trusted(own: Settings, emit: Emit) -> TrustedIssuer:
+    """The one issuer of ``own``, ready to be asked; ``own``: the settings as they are for it."""
+    (issuer,) = own.issuers
     default = ("HS256",) if own.secret is not None else jose.DEFAULT_ALGORITHMS
     profiled = own.profile == "rfc9068"
     return TrustedIssuer(

@@ -1,5 +1,6 @@
 """The WSGI middleware: one request is one straight line, :meth:`JWTMiddleware.authenticate`."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -28,10 +29,10 @@ from .responses import Responses
 from .rules import Rule
 from .rules import Rules
 from .rules import Token
-from .settings.issuer import settled
-from .settings.table import Options
-from .settings.table import Settings
-from .settings.table import request_settings
+from .settings.loading import Given
+from .settings.loading import Settings
+from .settings.loading import request_settings
+from .settings.options import Options
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -53,7 +54,7 @@ class JWTMiddleware:
     ``environ["jwt_wsgi.header"]``. Not for ASGI applications, opaque tokens, or logins.
 
     Options are keywords, else ``JWT_WSGI_<NAME>`` in the process environment; they are listed
-    in :class:`~jwt_wsgi.settings.table.Settings`. A :class:`Settings` may be given instead. Raises
+    in :class:`~jwt_wsgi.settings.options.Table`. A :class:`Settings` may be given instead. Raises
     :class:`ConfigurationError` that names every wrong setting. Nothing is fetched here.
     """
 
@@ -69,8 +70,8 @@ class JWTMiddleware:
             # Each request's settings are read anew, from keywords first: none of these would count.
             raise ConfigurationError(["settings_from_request: give keywords instead of Settings"])
         self.app = app
-        self._options = settled(options)
-        self.settings = settings or Settings.load(self._options)
+        self._given = Given(options, {} if settings else os.environ)
+        self.settings = settings or self._given.settings()
         self._variants: dict[frozenset[tuple[str, str]], JWTMiddleware] = {}
         self._log = LogHook()
         self._emit = fan_out((self._log, *self.settings.on_event))
@@ -185,7 +186,7 @@ class JWTMiddleware:
             if len(self._variants) >= MAX_VARIANTS:
                 logger.error("more than %d different settings from requests", MAX_VARIANTS)
                 raise ConfigurationError([f"more than {MAX_VARIANTS} settings from requests"])
-            settings = Settings.load(self._options, request=found)
+            settings = self._given.settings(found)
             variant = JWTMiddleware(self.app, replace(settings, settings_from_request=False))
             self._variants.setdefault(key, variant)
         return self._variants[key]

@@ -51,7 +51,7 @@ from .keys import KeySet
 from .middleware import JWTMiddleware
 from .settings.issuer import KEY_SLOT
 from .settings.issuer import Issuer
-from .settings.table import Options
+from .settings.options import Options
 from .settings.values import read_secret
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from jwt_wsgi.events import Refused
 from jwt_wsgi.key_sources.fetch import FetchError
 from jwt_wsgi.revocation.redis import RedisStore
 from jwt_wsgi.revocation.revocations import Revocations
-from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.testing import FakeIssuer
 
 Explain = Callable[..., tuple[int, dict[str, Any]]]

@@ -15,10 +15,11 @@ from jwt_wsgi import Issuer
 from jwt_wsgi import Rule
 from jwt_wsgi import Settings
 from jwt_wsgi import assembly
+from jwt_wsgi import jose
+from jwt_wsgi.keys import KeySet
 from jwt_wsgi.revocation.redis import RedisStore
-from jwt_wsgi.settings import table as module
-from jwt_wsgi.settings.table import OPTIONS
-from jwt_wsgi.settings.table import Options
+from jwt_wsgi.settings.options import OPTIONS
+from jwt_wsgi.settings.options import Options
 from jwt_wsgi.testing import FakeIssuer
 
 ISSUER = {"JWT_WSGI_ISSUER": "https://issuer.example"}
@@ -135,7 +136,7 @@ def shown(value: Any) -> Any:
         return tuple(issuer.identifier for issuer in value)
     if isinstance(value, RedisStore):
         return type(value).__name__
-    return len(value) if isinstance(value, module.KeySet) else value
+    return len(value) if isinstance(value, KeySet) else value
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -283,7 +284,7 @@ def test_a_secret_is_never_shown() -> None:
     settings = load(secret="hunter2" * 5)
     assert "hunter2" not in repr(settings)
     assert "hunter2" not in repr(assembly.verifier(settings, lambda _: None).issuers)
-    assert "hunter2" not in repr(module.jose.secret_key(b"hunter2"))
+    assert "hunter2" not in repr(jose.secret_key(b"hunter2"))
 
 
 def test_shared_secrets_and_public_keys_do_not_mix() -> None:

@@ -12,7 +12,7 @@ from jwt_wsgi.errors import printable
 from jwt_wsgi.revocation.revocations import Revocations
 from jwt_wsgi.revocation.store import Store
 from jwt_wsgi.settings.issuer import Issuer
-from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.settings.loading import Settings
 
 from .key_report import Report
 from .key_report import of_url

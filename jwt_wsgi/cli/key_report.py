@@ -27,7 +27,7 @@ from jwt_wsgi.key_sources.fetch import NotModified
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.settings.issuer import Issuer
-from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.settings.loading import Settings
 
 from .thumbprint import thumbprint
 
@@ -93,7 +93,7 @@ class Report:
 def report_of(settings: Settings, issuer: Issuer) -> Report:
     """Look at the keys of one issuer, wherever its settings say they are."""
     own, name = settings.for_issuer(issuer), issuer.identifier
-    accepted = assembly.trusted(settings, issuer, emit=lambda _event: None).algorithms
+    accepted = assembly.trusted(own, lambda _event: None).algorithms
     if own.secret is not None:
         return Report(name, "secret", rows=(Row("(any)", "oct"),))
     if own.jwks_file:

@@ -15,8 +15,8 @@ from jwt_wsgi.key_sources.fetch import FetchError
 from jwt_wsgi.key_sources.fetch import check_url
 from jwt_wsgi.key_sources.fetch import shown_url
 from jwt_wsgi.settings.issuer import Issuer
-from jwt_wsgi.settings.table import PREFIX
-from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.settings.loading import Settings
+from jwt_wsgi.settings.options import PREFIX
 
 from .key_report import Report
 from .key_report import of_file

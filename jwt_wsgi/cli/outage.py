@@ -36,7 +36,7 @@ from .demo import DemoError
 from .demo import echo
 
 if TYPE_CHECKING:
-    from jwt_wsgi.settings.table import Options
+    from jwt_wsgi.settings.options import Options
 
 CROWD: Final = 50  # requests at once
 STRANGERS: Final = 10_000

@@ -19,7 +19,7 @@ from werkzeug.utils import import_string
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.middleware import JWTMiddleware
-from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.settings.loading import Settings
 
 EXIT_FINE: Final = 0
 EXIT_REFUSED: Final = 1

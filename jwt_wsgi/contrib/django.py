@@ -37,7 +37,7 @@ from django.core.servers.basehttp import get_internal_wsgi_application
 
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.middleware import JWTMiddleware
-from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.settings.loading import Settings
 
 _NOT_WRAPPED: Final = checks.Warning(
     "WSGI_APPLICATION is not wrapped in JWTMiddleware: it serves without verifying tokens.",

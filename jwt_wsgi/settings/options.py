@@ -1,0 +1,290 @@
+"""Every option, in one table: how it is read, its default, its meaning.
+
+The fields of :class:`Table` and of :class:`~.issuer.Terms` are the table. It drives keywords,
+``JWT_WSGI_*``, ``JWT_WSGI_*_FILE``, WSGI environ keys and the README's table of settings.
+"""
+
+import os
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from typing import Final
+from typing import Literal
+from typing import TypeAlias
+
+from jwt_wsgi.errors import AuthError
+from jwt_wsgi.events import Hook
+from jwt_wsgi.key_sources.freshness import Policy
+from jwt_wsgi.metadata import audiences
+from jwt_wsgi.revocation.revocations import Revoked
+from jwt_wsgi.revocation.store import Store
+from jwt_wsgi.revocation.store import store_of
+from jwt_wsgi.rules import Rule
+from jwt_wsgi.rules import Token
+
+from . import request_values
+from . import values
+from .issuer import Issuer
+from .issuer import IssuerOptions
+from .issuer import Resolver
+from .issuer import Seconds
+from .issuer import Terms
+from .issuer import read_issuers
+from .reading import Option
+from .reading import option
+from .reading import options_of
+from .rule_texts import read_rules
+
+PREFIX: Final = "JWT_WSGI_"
+Responder: TypeAlias = Callable[[AuthError], tuple[str, bytes]]
+
+
+class Options(IssuerOptions, total=False):
+    """The keywords of ``JWTMiddleware``, for type checkers; :class:`Table` says the rest."""
+
+    issuer: str | Issuer | Iterable[str | Issuer] | Resolver
+    max_token_size: int | str
+    token_from: str | Iterable[str]
+    optional: bool | str
+    public_paths: str | Iterable[str]
+    required_scopes: str | Iterable[str]
+    rules: str | Iterable[Rule | Mapping[str, Any]]
+    skip_preflight: bool | str
+    cors_origins: str | Iterable[str]
+    remote_user_claim: str
+    claim_headers: str | Mapping[str, str]
+    forward_token: bool | str
+    keep_token: bool | str
+    realm: str
+    error_details: bool | str
+    responder: Responder
+    resource: str
+    bound_tokens: Literal["refuse", "accept"]
+    revoked: Revoked
+    store: str | Store
+    revocation_fail_open: bool | str
+    jwks_max_age: Seconds
+    jwks_refresh_after: Seconds
+    jwks_max_stale: Seconds
+    jwks_cooldown: Seconds
+    jwks_timeout: Seconds
+    jwks_max_bytes: int | str
+    jwks_max_keys: int | str
+    jwks_verify: str | os.PathLike[str]
+    jwks_cert: str | Iterable[str]
+    jwks_headers: str | Mapping[str, str]
+    unavailable_status: int | str
+    allow_http: bool | str
+    token_cache_size: int | str
+    settings_from_request: bool | str
+    on_event: Hook | Iterable[Hook]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table(Terms):
+    """What a middleware does: the value of every option."""
+
+    issuer: tuple[Issuer, ...] | Resolver = option(
+        read_issuers,
+        "Identifier of the issuer, compared byte for byte with `iss`; or an `Issuer`, several of"
+        " either (as text a JSON array), or a function `iss -> Issuer` or None.",
+        (),
+        shown="**required**",
+    )
+    max_token_size: int = option(
+        values.read_integer(256, 1_000_000), "Characters a token may have.", 16384
+    )
+    token_from: tuple[str, ...] = option(
+        request_values.read_places,
+        "Where the token may stand, one place or several: `header`, `header:NAME` (bare, or with"
+        " `Bearer`), `cookie:NAME`.",
+        ("header",),
+        shown="header",
+    )
+    optional: bool = option(
+        values.read_boolean,
+        "A missing token passes (payload `None`); a bad one is still refused.",
+        False,
+    )
+    public_paths: tuple[str, ...] = option(
+        request_values.read_paths,
+        "Paths that need no token: exact (`/healthz`) or whole subtrees (`/docs/*`).",
+        (),
+    )
+    required_scopes: tuple[str, ...] = option(
+        values.read_scopes, "Scopes that every request with a token needs, all of them.", ()
+    )
+    rules: tuple[Rule, ...] = option(
+        read_rules,
+        "What requests need, by path and method: a list of `Rule` or a JSON array of objects;"
+        " instead of `public_paths`, `optional` and `required_scopes`.",
+        (),
+    )
+    skip_preflight: bool = option(
+        values.read_boolean,
+        "Let CORS preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) through"
+        " without a token; the app must answer every `OPTIONS` without doing anything.",
+        False,
+    )
+    cors_origins: tuple[str, ...] = option(
+        request_values.read_origins, "Origins (or `*`) whose scripts may read our own answers.", ()
+    )
+    remote_user_claim: str | None = option(
+        values.read_text, "Claim that becomes `REMOTE_USER`; an incoming one is removed."
+    )
+    claim_headers: Mapping[str, str] | None = option(
+        request_values.read_claim_headers,
+        "Claims the app finds as request headers (`sub=X-User`); incoming ones are removed.",
+    )
+    forward_token: bool = option(
+        values.read_boolean, "`false` takes the token out of the request before the app runs.", True
+    )
+    keep_token: bool = option(
+        values.read_boolean, "Put the raw token into `jwt_wsgi.token`.", False
+    )
+    realm: str = option(request_values.read_realm, "`realm` of every challenge.", "api")
+    error_details: bool = option(
+        values.read_boolean,
+        "`false` leaves `details` and `error_description` out of answers.",
+        True,
+    )
+    responder: Responder | None = option(
+        values.read_function,
+        "Function `(error) -> (content_type, body)` for the body of our answers.",
+        text=False,
+    )
+    resource: str | None = option(
+        values.read_text,
+        "RFC 9728 identifier of this API: publishes its metadata, names them in challenges, and is"
+        " an accepted audience.",
+    )
+    bound_tokens: str = option(
+        values.read_one_of("refuse", "accept"),
+        "Tokens bound to a key (`cnf`): `accept` when something in front has checked the proof.",
+        "refuse",
+    )
+    revoked: Revoked | None = option(
+        values.read_function,
+        "Function `(claims) -> bool`, asked for every verified token; one that raises is 503.",
+        text=False,
+    )
+    store: Store | None = option(
+        store_of,
+        "What is revoked, shared by processes: the URL of a Redis, or an object with `get`, `set`"
+        " and `add` of bytes.",
+        secret=True,
+    )
+    revocation_fail_open: bool = option(
+        values.read_boolean,
+        "Where revocation cannot be checked, let the token pass instead of 503.",
+        False,
+    )
+    jwks_max_age: float = option(
+        values.read_seconds, "Age at which held keys are confirmed before use.", 600.0, shown="10m"
+    )
+    jwks_refresh_after: float | None = option(
+        values.read_seconds,
+        "Age at which held keys are refreshed behind a request's back.",
+        None,
+        shown="half of `jwks_max_age`",
+    )
+    jwks_max_stale: float = option(
+        values.read_seconds,
+        "How long held keys serve while the issuer cannot be asked.",
+        86400.0,
+        shown="24h",
+    )
+    jwks_cooldown: float = option(
+        values.read_seconds, "Pause between two fetches for unknown `kid`s.", 30.0, shown="30s"
+    )
+    jwks_timeout: float = option(
+        values.read_seconds, "Total time of one fetch, discovery included.", 5.0, shown="5s"
+    )
+    jwks_max_bytes: int = option(
+        values.read_integer(1024, 64 * 1024 * 1024), "Size of a fetched document.", 1_048_576
+    )
+    jwks_max_keys: int = option(values.read_integer(1, 100_000), "Keys in a set.", 1024)
+    jwks_verify: str | None = option(
+        values.read_existing_file,
+        "CA bundle for the issuer's TLS certificate.",
+        shown="the system's",
+    )
+    jwks_cert: str | tuple[str, str] | None = option(
+        values.read_cert, "Client certificate for fetches: one file, or certificate and key."
+    )
+    jwks_headers: Mapping[str, str] | None = option(
+        values.read_headers, "Headers sent with every fetch.", secret=True
+    )
+    unavailable_status: int = option(
+        values.read_integer(401, 503), "503, or 401 for gateways that insist on it.", 503
+    )
+    allow_http: bool = option(
+        values.read_boolean, "Permit issuers and JWKS over `http` off loopback.", False
+    )
+    token_cache_size: int = option(
+        values.read_integer(0, 1_000_000),
+        "Verified tokens remembered in each process, about 2 KiB each; `0`: none.",
+        4096,
+    )
+    settings_from_request: bool = option(
+        values.read_boolean,
+        "Read settings from server-supplied WSGI environ keys `jwt_wsgi.<name>`, too.",
+        False,
+    )
+    on_event: tuple[Hook, ...] = option(
+        values.read_functions,
+        "Hooks that get every event, beside the log.",
+        (),
+        text=False,
+    )
+
+    @property
+    def issuers(self) -> tuple[Issuer, ...]:
+        """The issuers that are known now; none of them where a function names them."""
+        return self.issuer if isinstance(self.issuer, tuple) else ()
+
+    @property
+    def policy(self) -> Policy:
+        """How remote keys are kept and refreshed."""
+        soft = self.jwks_refresh_after
+        return Policy(
+            refresh_after=self.jwks_max_age / 2 if soft is None else soft,
+            max_age=self.jwks_max_age,
+            max_stale=self.jwks_max_stale,
+            cooldown=self.jwks_cooldown,
+            timeout=self.jwks_timeout,
+        )
+
+    @property
+    def accepted_audience(self) -> tuple[str, ...]:
+        """``audience``, and ``resource``, which is one (RFC 9728 section 3.3)."""
+        return (*self.audience, *(audiences(self.resource) if self.resource else ()))
+
+    @property
+    def request_rules(self) -> tuple[Rule, ...]:
+        """``rules``, or what its shorthands stand for."""
+        return self.rules or self.shorthand_rules()
+
+    def shorthand_rules(self) -> tuple[Rule, ...]:
+        public = tuple(Rule(path, token=Token.IGNORED) for path in self.public_paths)
+        if not self.optional and not self.required_scopes:
+            return public  # where no rule matches, a token is required anyway
+        token = Token.OPTIONAL if self.optional else Token.REQUIRED
+        return (*public, Rule("/*", token=token, scopes=frozenset(self.required_scopes)))
+
+
+#: The table itself: name -> option, the issuer first.
+OPTIONS: Final[Mapping[str, Option]] = dict(
+    sorted(options_of(Table).items(), key=lambda row: row[0] != "issuer")
+)
+
+
+def markdown_table() -> str:
+    """The README's table of settings."""
+    rows = ["| option | environment | default | meaning |", "|---|---|---|---|"]
+    for name, row in OPTIONS.items():
+        variable = f"`{PREFIX}{name.upper()}`" if row.text else "keyword only"
+        rows.append(f"| `{name}` | {variable} | {row.default} | {row.meaning} |")
+    return "\n".join(rows) + "\n"
