@@ -385,10 +385,8 @@ def test_a_password_in_a_url_is_not_told(option: str) -> None:
 def test_a_pipe_is_no_file_of_keys(tmp_path: Path) -> None:
     """Nobody would ever write into it, and the server would never start."""
     os.mkfifo(tmp_path / "jwks.json")
-    with pytest.raises(ConfigurationError, match="no regular file"):
-        JWTMiddleware(
-            EchoApp(), issuer="https://issuer.example", jwks_file=str(tmp_path / "jwks.json")
-        )
+    with pytest.raises(ConfigurationError, match="not a regular file"):
+        JWTMiddleware(EchoApp(), issuer="https://issuer.example", jwks=str(tmp_path / "jwks.json"))
 
 
 def test_a_random_secret_may_begin_with_a_brace() -> None:

@@ -57,7 +57,7 @@ JWTMiddleware(
     app,
     issuer=[ISSUER, Issuer("https://b.example", algorithms=["ES256"], leeway=5)],
     audience="https://api.example.com",
-    jwks_file=Path("/etc/keys.json"),
+    jwks=Path("/etc/keys.json"),
     leeway=timedelta(seconds=10),
     jwks_max_age="10m",
     jwks_timeout=2.5,

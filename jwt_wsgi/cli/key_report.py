@@ -1,7 +1,7 @@
 """Which keys of an issuer would be used, and why one is skipped.
 
 Each key is judged by :class:`~jwt_wsgi.keys.KeySet` itself, and found by the functions that find
-it for the middleware: what is told here is what happens there.
+it for the middleware, so both come to the same result.
 """
 
 import time
@@ -9,6 +9,7 @@ from collections.abc import Collection
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from typing import Final
@@ -24,9 +25,10 @@ from jwt_wsgi.key_sources.fetch import Fetch
 from jwt_wsgi.key_sources.fetch import Fetched
 from jwt_wsgi.key_sources.fetch import FetchError
 from jwt_wsgi.key_sources.fetch import NotModified
+from jwt_wsgi.key_sources.file import FileKeys
+from jwt_wsgi.keys import MAX_KEYS
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
-from jwt_wsgi.settings.issuer import Issuer
 from jwt_wsgi.settings.loading import Settings
 
 from .thumbprint import thumbprint
@@ -39,7 +41,7 @@ _GOOD: Final = {
     "kid": "the good one of key_report",
 }
 
-_MOST_ROWS: Final = 1024
+_MOST_ROWS: Final = MAX_KEYS
 
 
 class Row(NamedTuple):
@@ -64,6 +66,8 @@ class Report:
     source: str
     found_by: str = ""
     rows: tuple[Row, ...] = ()
+    #: False: it is asked for each token, and what it has is not known before.
+    listed: bool = True
     kind: str = ""
     problem: str = ""
     #: What underlies ``problem``, of a library's making.
@@ -79,6 +83,11 @@ class Report:
         """The keys that verify tokens."""
         return tuple(row for row in self.rows if not row.reason)
 
+    @property
+    def usable(self) -> bool:
+        """Whether tokens can be verified, as far as that is known."""
+        return not self.problem and (bool(self.used) or not self.listed)
+
     def as_json(self) -> dict[str, Any]:
         """For machines."""
         return {
@@ -86,21 +95,43 @@ class Report:
             "source": self.source,
             "found_by": self.found_by,
             "problem": self.problem,
+            "listed": self.listed,
             "keys": [{**row._asdict(), "used": not row.reason} for row in self.rows],
         }
 
 
-def report_of(settings: Settings, issuer: Issuer) -> Report:
-    """Look at the keys of one issuer, wherever its settings say they are."""
-    own, name = settings.for_issuer(issuer), issuer.identifier
-    accepted = assembly.trusted(own, lambda _event: None).algorithms
-    if own.secret is not None:
-        return Report(name, "secret", rows=(Row("(any)", "oct"),))
-    if own.jwks_file:
-        return of_file(name, Path(own.jwks_file), accepted, own.jwks_max_keys)
-    if (keyset := own.jwks or own.public_key) is not None:
-        return Report(name, "jwks" if own.jwks else "public_key", rows=of_keyset(keyset, accepted))
+def report_of(own: Settings) -> Report:
+    """Look at the keys of one issuer where the middleware finds them.
+
+    ``own``: the settings as they are for the issuer.
+    """
+    (issuer,) = own.issuers
+    name, accepted = issuer.identifier, assembly.accepted_algorithms(own)
+    option, source = assembly.key_source(own, lambda _event: None)
+    if option == "keys":
+        return _of_source(name, source, own.jwks_timeout, accepted)
+    if option == "secret":
+        return Report(name, option, rows=(Row("(any)", "oct"),))
+    if isinstance(source, FileKeys):
+        return of_file(name, source.path, accepted)
+    if isinstance(source, KeySet):
+        return Report(name, option, rows=of_keyset(source, accepted))
     return of_url(name, own, assembly.fetcher(own), own.jwks_uri, accepted)
+
+
+def _of_source(name: str, source: Any, timeout: float, accepted: Collection[str]) -> Report:
+    """Ask a key source of the app's own for the keys that it lists, if it lists any."""
+    shown_source = f"keys ({type(source).__module__}.{type(source).__qualname__})"
+    try:
+        if hasattr(source, "warm_up"):
+            source.warm_up(timeout)
+        keyset = source.current() if hasattr(source, "current") else None
+    except Exception as error:  # the app's own, of whatever kind; its text may hold anything
+        kind = f"{type(error).__module__}.{type(error).__qualname__}"
+        return Report(name, shown_source, kind="own", problem=f"own: it raised {kind}")
+    if not isinstance(keyset, KeySet):
+        return Report(name, shown_source, listed=False)
+    return Report(name, shown_source, rows=of_keyset(keyset, accepted))
 
 
 def of_url(
@@ -118,14 +149,11 @@ def of_url(
         recorder(located.jwks_uri, etag=None, no_cache=True, timeout=left())
     except FetchError as error:
         return recorder.failed(name, jwks_uri or name, error)
-    found = of_document(name, recorder.last.body, accepted, own.jwks_max_keys)
-    return Report(
-        name,
-        shown(located.jwks_uri),
-        located.found_by,
-        found.rows,
-        found.kind,
-        found.problem,
+    found = of_document(name, recorder.last.body, accepted)
+    return replace(
+        found,
+        source=shown(located.jwks_uri),
+        found_by=located.found_by,
         date=recorder.last.date,
         asked=recorder.asked,
         documents=recorder.documents,
@@ -163,23 +191,23 @@ class _Recorder:
         )
 
 
-def of_file(name: str, path: Path, accepted: Collection[str], max_keys: int = 1024) -> Report:
+def of_file(name: str, path: Path, accepted: Collection[str]) -> Report:
     """Read a JWKS, or one JWK, from a file."""
     try:
         body = path.read_bytes()
     except OSError as error:
         return Report(name, str(path), kind="file", problem=f"file: {error.strerror}")
-    found = of_document(name, body, accepted, max_keys)
-    return Report(name, str(path), "", found.rows, found.kind, found.problem)
+    return replace(of_document(name, body, accepted), source=str(path))
 
 
-def of_document(name: str, body: bytes, accepted: Collection[str], max_keys: int = 1024) -> Report:
+def of_document(name: str, body: bytes, accepted: Collection[str]) -> Report:
     """Judge a whole document, and every key in it."""
     try:
-        KeySet.parse(body, max_keys=max_keys)
+        KeySet.parse(body)
     except DocumentError as error:
-        return Report(name, "", "", _rows(body, accepted), "document", f"document: {error}")
-    return Report(name, "", "", _rows(body, accepted))
+        rows, problem = _rows(body, accepted), f"document: {error}"
+        return Report(name, "", rows=rows, kind="document", problem=problem)
+    return Report(name, "", rows=_rows(body, accepted))
 
 
 def _rows(body: bytes, accepted: Collection[str]) -> tuple[Row, ...]:

@@ -57,6 +57,7 @@ FETCH_REMEDIES: Final[Mapping[str, str]] = {
     " says how long is waited.",
     "tls": "Have the issuer's certificate mended; for a CA of your own set JWT_WSGI_JWKS_VERIFY to"
     " its bundle.",
+    "own": "The app's own key source fails: look at what it asks, and at its log.",
     "http": "Open the URL yourself; if the issuer's metadata is elsewhere, set JWT_WSGI_JWKS_URI.",
     "redirect": "Redirects are not followed: set JWT_WSGI_JWKS_URI to where the keys are.",
     "too_big": "Is it a JWKS at all? JWT_WSGI_JWKS_MAX_BYTES is the limit.",

@@ -24,6 +24,7 @@ from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.events import Emit
 from jwt_wsgi.jose import Key
+from jwt_wsgi.keys import MAX_KEYS
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
 
@@ -94,7 +95,7 @@ class RemoteKeys:
         emit: Emit,
         leeway: float = 30.0,
         allow_http: bool = False,
-        max_keys: int = 1024,
+        max_keys: int = MAX_KEYS,
         clock: Callable[[], float] = _boottime,
         wall_clock: Callable[[], float] = time.time,
         random: Callable[[], float] = _CHANCE,

@@ -10,7 +10,6 @@ from jwt_wsgi.bearer import environ_key
 from jwt_wsgi.bearer import place
 from jwt_wsgi.key_sources.fetch import check_url
 from jwt_wsgi.key_sources.fetch import shown_url
-from jwt_wsgi.keys import KeySet
 from jwt_wsgi.metadata import resource_problem
 from jwt_wsgi.rules import is_plain
 
@@ -66,7 +65,8 @@ def problems_of_terms(own: Table) -> Iterator[Contradiction]:
         yield Contradiction(
             f"{listed}: the keys come from one place; leave one of these", (*given,)
         )
-    if any(not hasattr(issuer.keys or KeySet, "candidates") for issuer in own.issuers):
+    sources = [issuer.keys for issuer in own.issuers if issuer.keys is not None]
+    if any(not hasattr(source, "candidates") for source in sources):
         yield Contradiction("keys: give a key source: an object with candidates(header)", ("keys",))
     for issuer in () if given or own_keys else own.issuers:  # their keys are discovered
         if wrong := check_url(issuer.identifier, allow_http=own.allow_http):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from typing import Final
 from typing import Literal
@@ -28,7 +29,7 @@ from .reading import read
 
 Seconds: TypeAlias = float | str | timedelta
 #: Where the keys of an issuer come from: one of these options, else discovery.
-KEY_SLOT: Final = frozenset({"jwks_uri", "jwks", "jwks_file", "public_key", "secret"})
+KEY_SLOT: Final = frozenset({"jwks_uri", "jwks", "public_key", "secret"})
 
 
 class IssuerOptions(TypedDict, total=False):
@@ -36,8 +37,7 @@ class IssuerOptions(TypedDict, total=False):
 
     audience: str | Iterable[str]
     jwks_uri: str
-    jwks: str | Mapping[str, Any]
-    jwks_file: str | os.PathLike[str]
+    jwks: str | os.PathLike[str] | Mapping[str, Any]
     public_key: str
     secret: str
     algorithms: str | Iterable[str]
@@ -61,11 +61,11 @@ class Terms:
         (),
     )
     jwks_uri: str | None = option(values.read_text, "URL of the JWKS.", shown="discovered")
-    jwks: KeySet | None = option(  # secret: it may be a private one by mistake
-        values.read_keys(values.read_jwks), "A JWKS given inline.", secret=True
-    )
-    jwks_file: str | None = option(
-        values.read_jwks_path, "File with a JWKS; read again when it changes."
+    jwks: KeySet | Path | None = option(
+        values.read_keys(values.read_jwks),
+        "A JWKS: as JSON (what begins with `{`) or a mapping; or the path of a file that holds it,"
+        " which is read again when it changes.",
+        secret=True,  # it may be a private one by mistake
     )
     public_key: KeySet | None = option(
         values.read_keys(values.read_pem),

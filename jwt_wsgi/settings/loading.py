@@ -33,8 +33,8 @@ from .reading import read
 REQUEST_PREFIX: Final = "jwt_wsgi."
 #: What an outer instance may have put beside the options of a request.
 _INJECTED: Final = frozenset({"payload", "header", "token", "error"})
-#: Options whose file form would say something else: JWT_WSGI_JWKS_FILE is the option jwks_file.
-_NO_FILE_FORM: Final = frozenset({"jwks", "jwks_file"})
+#: Options whose value may be a file: that of ``JWT_WSGI_<NAME>_FILE`` is read when it changes, too.
+_FILES: Final = frozenset({"jwks"})
 #: What Kubernetes injects for a Service called jwt-wsgi, and what is read elsewhere.
 _NOT_OPTIONS: Final = re.compile(r"APP|PORT(_.*)?|SERVICE_HOST|SERVICE_PORT(_.*)?")
 _NO_ISSUER: Final = (
@@ -151,10 +151,11 @@ class Given:
 
 def _from_environment(
     environ: Mapping[str, str], problems: list[str]
-) -> Iterator[tuple[str, str, str]]:
+) -> Iterator[tuple[str, str, str | Path]]:
+    """Every option that is set: its name, the variable, and its text, or the file that holds it."""
     texts = {name for name, option in OPTIONS.items() if option.text}
     variables = {PREFIX + name.upper(): name for name in texts}
-    files = {f"{PREFIX}{name.upper()}_FILE": name for name in texts - _NO_FILE_FORM}
+    files = {f"{PREFIX}{name.upper()}_FILE": name for name in texts}
     for variable in sorted(variable for variable in environ if variable.startswith(PREFIX)):
         if variable in variables:
             yield variables[variable], variable, environ[variable]
@@ -162,6 +163,9 @@ def _from_environment(
             plain = variable.removesuffix("_FILE")
             if plain in environ:
                 problems.append(f"{variable}: {plain} is set as well; unset one of the two")
+            if files[variable] in _FILES:
+                yield files[variable], variable, Path(environ[variable])
+                continue
             try:
                 text = Path(environ[variable]).read_text(encoding="utf-8")
             except (OSError, ValueError) as error:

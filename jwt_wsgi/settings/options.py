@@ -66,12 +66,9 @@ class Options(IssuerOptions, total=False):
     store: str | Store
     revocation_fail_open: bool | str
     jwks_max_age: Seconds
-    jwks_refresh_after: Seconds
     jwks_max_stale: Seconds
     jwks_cooldown: Seconds
     jwks_timeout: Seconds
-    jwks_max_bytes: int | str
-    jwks_max_keys: int | str
     jwks_verify: str | os.PathLike[str]
     jwks_cert: str | Iterable[str]
     jwks_headers: str | Mapping[str, str]
@@ -184,12 +181,6 @@ class Table(Terms):
     jwks_max_age: float = option(
         values.read_seconds, "Age at which held keys are confirmed before use.", 600.0, shown="10m"
     )
-    jwks_refresh_after: float | None = option(
-        values.read_seconds,
-        "Age at which held keys are refreshed behind a request's back.",
-        None,
-        shown="half of `jwks_max_age`",
-    )
     jwks_max_stale: float = option(
         values.read_seconds,
         "How long held keys serve while the issuer cannot be asked.",
@@ -202,10 +193,6 @@ class Table(Terms):
     jwks_timeout: float = option(
         values.read_seconds, "Total time of one fetch, discovery included.", 5.0, shown="5s"
     )
-    jwks_max_bytes: int = option(
-        values.read_integer(1024, 64 * 1024 * 1024), "Size of a fetched document.", 1_048_576
-    )
-    jwks_max_keys: int = option(values.read_integer(1, 100_000), "Keys in a set.", 1024)
     jwks_verify: str | None = option(
         values.read_existing_file,
         "CA bundle for the issuer's TLS certificate.",
@@ -247,10 +234,9 @@ class Table(Terms):
 
     @property
     def policy(self) -> Policy:
-        """How remote keys are kept and refreshed."""
-        soft = self.jwks_refresh_after
+        """How remote keys are kept and refreshed: in the background at half of their age."""
         return Policy(
-            refresh_after=self.jwks_max_age / 2 if soft is None else soft,
+            refresh_after=max(1.0, self.jwks_max_age / 2),
             max_age=self.jwks_max_age,
             max_stale=self.jwks_max_stale,
             cooldown=self.jwks_cooldown,

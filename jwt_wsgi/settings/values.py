@@ -16,12 +16,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from typing import Final
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from jwt_wsgi import jose
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.trusted_issuer import media_type
+
+KeyValue = TypeVar("KeyValue")
 
 
 def read_text(value: object) -> str:
@@ -167,18 +170,25 @@ def read_scopes(value: object) -> tuple[str, ...]:
     return scopes
 
 
-def read_keys(read: Callable[[Any], KeySet]) -> Callable[[object], KeySet]:
-    def parse(value: object) -> KeySet:
+def read_keys(read: Callable[[Any], KeyValue]) -> Callable[[object], KeyValue]:
+    def parse(value: object) -> KeyValue:
         try:
             return read(value)
-        except (DocumentError, jose.UnusableKeyError, OSError) as error:
+        except (DocumentError, jose.UnusableKeyError) as error:
             raise ValueError(f"{error}") from error
 
     return parse
 
 
-def read_jwks(value: object) -> KeySet:
-    return KeySet.of(value) if isinstance(value, Mapping) else KeySet.parse(read_text(value))
+def read_jwks(value: object) -> KeySet | Path:
+    """A JWKS, or the path of a file that holds one: such a file is read again when it changes."""
+    if isinstance(value, Mapping):
+        return KeySet.of(value)
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        return KeySet.parse(value)
+    path = Path(read_existing_file(value))
+    KeySet.parse(path.read_bytes())
+    return path
 
 
 def read_pem(value: object) -> KeySet:
@@ -186,24 +196,16 @@ def read_pem(value: object) -> KeySet:
 
 
 def read_existing_file(value: object) -> str:
-    path = Path(
-        read_text(os.fspath(value)) if isinstance(value, str | os.PathLike) else read_text(value)
-    )
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise ValueError("it is no regular file, and reading it might never end")
+    path = Path(read_text(os.fspath(value) if isinstance(value, os.PathLike) else value))
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise ValueError("it is not a regular file, and reading it might never end")
         path.read_bytes()
-    except OSError as error:
+    except OSError as error:  # its own text would show the value, which may be a key
         raise ValueError(
             f"it cannot be read ({error.strerror}); give the path of a file"
         ) from error
     return str(path)
-
-
-def read_jwks_path(value: object) -> str:
-    path = read_existing_file(value)
-    read_keys(lambda _: KeySet.parse(Path(path).read_bytes()))(None)
-    return path
 
 
 #: What is given for a secret by mistake: PEM, an OpenSSH key, the URL of one.
