@@ -38,7 +38,7 @@ def verifier(settings: Settings, emit: Emit) -> Verifier | CachingVerifier:
         issuers = Tenants(
             settings.issuer,
             build=lambda issuer: trusted(settings.for_issuer(issuer), emit),
-            cooldown=settings.jwks_cooldown,
+            cooldown=settings.policy.cooldown,
             max_age=settings.jwks_max_age,
         )
         on_verified = issuers.proven

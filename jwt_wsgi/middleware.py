@@ -78,11 +78,7 @@ class JWTMiddleware:
         self._rules = Rules(self.settings.request_rules)
         self._places = [place(p, self.settings.max_token_size) for p in self.settings.token_from]
         self._read_token = reader(self._places)
-        self._injection = Injection(
-            claim_headers=self.settings.claim_headers or {},
-            remote_user_claim=self.settings.remote_user_claim,
-            keep_token=self.settings.keep_token,
-        )
+        self._injection = Injection(self.settings.claim_headers or {})
         self._metadata = assembly.metadata(self.settings)
         self._responses = Responses(
             realm=self.settings.realm,
@@ -130,7 +126,7 @@ class JWTMiddleware:
             raise MissingTokenError
         claims = self.verifier.verify(token)
         rule.authorize(claims)
-        self._injection.inject(environ, claims, token)
+        self._injection.inject(environ, claims)
         if self.settings.on_event:
             self._emit(Accepted(claims["iss"], claims.header["alg"]))
 

@@ -338,12 +338,11 @@ def authenticated(
 
     What the app sees is what :class:`JWTMiddleware` would put there, a copy for each request, by
     :func:`~jwt_wsgi.current_payload`, too; ``payload`` None: as on a public path. A
-    :class:`JWTMiddleware` around ``app`` is taken off, and its ``claim_headers``,
-    ``remote_user_claim`` and ``keep_token`` still hold. Tests of who may do what belong to
-    :meth:`FakeIssuer.protect`: rules are not asked here.
+    :class:`JWTMiddleware` around ``app`` is taken off, and its ``claim_headers`` still hold. Tests
+    of who may do what belong to :meth:`FakeIssuer.protect`: rules are not asked here.
     """
     guard = _guard_of(app)
-    injection = guard._injection if guard else Injection(claim_headers={})  # noqa: SLF001  # its other half
+    injection = guard._injection if guard else Injection({})  # noqa: SLF001  # its other half
     inner = guard.app if guard else app
     told = {"alg": "none", "typ": "JWT"} if header is None else header
 
@@ -353,7 +352,7 @@ def authenticated(
         injection.clear(environ)
         if payload is not None:
             claims = Claims.of(deepcopy(dict(payload)), deepcopy(dict(told)))
-            injection.inject(environ, claims, token="for-tests-only")  # noqa: S106  # it is none
+            injection.inject(environ, claims)
         return current.serve(inner, environ, start_response)
 
     return let_everybody_in

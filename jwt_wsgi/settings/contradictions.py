@@ -6,8 +6,8 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from jwt_wsgi import jose
-from jwt_wsgi.bearer import environ_key
 from jwt_wsgi.bearer import place
+from jwt_wsgi.injection import variable
 from jwt_wsgi.key_sources.fetch import check_url
 from jwt_wsgi.key_sources.fetch import shown_url
 from jwt_wsgi.metadata import resource_problem
@@ -49,8 +49,8 @@ def problems(settings: Table) -> Iterator[Contradiction]:
         yield Contradiction(f"resource: {shown_url(resource)}: {wrong}", ("resource",))
     yield from _rule_problems(settings)
     taken = {place(spec, 0).key for spec in settings.token_from}
-    for header in (settings.claim_headers or {}).values():
-        if environ_key(header) in taken:
+    for header in [name for names in (settings.claim_headers or {}).values() for name in names]:
+        if variable(header) in taken:
             yield Contradiction(
                 f"claim_headers: the token stands in {header}", ("claim_headers", "token_from")
             )

@@ -32,7 +32,7 @@ from .reading import read
 
 REQUEST_PREFIX: Final = "jwt_wsgi."
 #: What an outer instance may have put beside the options of a request.
-_INJECTED: Final = frozenset({"payload", "header", "token", "error"})
+_INJECTED: Final = frozenset({"payload", "header", "error"})
 #: Options whose value may be a file: that of ``JWT_WSGI_<NAME>_FILE`` is read when it changes, too.
 _FILES: Final = frozenset({"jwks"})
 #: What Kubernetes injects for a Service called jwt-wsgi, and what is read elsewhere.

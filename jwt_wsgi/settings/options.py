@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from typing import Final
@@ -53,10 +54,8 @@ class Options(IssuerOptions, total=False):
     rules: str | Iterable[Rule | Mapping[str, Any]]
     skip_preflight: bool | str
     cors_origins: str | Iterable[str]
-    remote_user_claim: str
-    claim_headers: str | Mapping[str, str]
+    claim_headers: str | Mapping[str, str | Sequence[str]]
     forward_token: bool | str
-    keep_token: bool | str
     realm: str
     error_details: bool | str
     responder: Responder
@@ -67,7 +66,6 @@ class Options(IssuerOptions, total=False):
     revocation_fail_open: bool | str
     jwks_max_age: Seconds
     jwks_max_stale: Seconds
-    jwks_cooldown: Seconds
     jwks_timeout: Seconds
     jwks_verify: str | os.PathLike[str]
     jwks_cert: str | Iterable[str]
@@ -128,18 +126,13 @@ class Table(Terms):
     cors_origins: tuple[str, ...] = option(
         request_values.read_origins, "Origins (or `*`) whose scripts may read our own answers.", ()
     )
-    remote_user_claim: str | None = option(
-        values.read_text, "Claim that becomes `REMOTE_USER`; an incoming one is removed."
-    )
-    claim_headers: Mapping[str, str] | None = option(
+    claim_headers: Mapping[str, tuple[str, ...]] | None = option(
         request_values.read_claim_headers,
-        "Claims the app finds as request headers (`sub=X-User`); incoming ones are removed.",
+        "Claims the app finds as request headers (`sub=X-User`); incoming ones are removed. The"
+        " header `REMOTE_USER` is that CGI variable, and needs its claim.",
     )
     forward_token: bool = option(
         values.read_boolean, "`false` takes the token out of the request before the app runs.", True
-    )
-    keep_token: bool = option(
-        values.read_boolean, "Put the raw token into `jwt_wsgi.token`.", False
     )
     realm: str = option(request_values.read_realm, "`realm` of every challenge.", "api")
     error_details: bool = option(
@@ -186,9 +179,6 @@ class Table(Terms):
         "How long held keys serve while the issuer cannot be asked.",
         86400.0,
         shown="24h",
-    )
-    jwks_cooldown: float = option(
-        values.read_seconds, "Pause between two fetches for unknown `kid`s.", 30.0, shown="30s"
     )
     jwks_timeout: float = option(
         values.read_seconds, "Total time of one fetch, discovery included.", 5.0, shown="5s"
@@ -239,7 +229,6 @@ class Table(Terms):
             refresh_after=max(1.0, self.jwks_max_age / 2),
             max_age=self.jwks_max_age,
             max_stale=self.jwks_max_stale,
-            cooldown=self.jwks_cooldown,
             timeout=self.jwks_timeout,
         )
 

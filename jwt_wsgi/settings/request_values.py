@@ -6,6 +6,7 @@ Each function takes a raw value and returns the checked one; its ValueError says
 import re
 
 from jwt_wsgi.bearer import environ_key
+from jwt_wsgi.injection import variable
 
 from .values import FIELD_NAME
 from .values import read_mapping
@@ -54,12 +55,18 @@ def read_places(value: object) -> tuple[str, ...]:
     return places
 
 
-def read_claim_headers(value: object) -> dict[str, str]:
-    headers = read_mapping(value)
-    for name in headers.values():
+def read_claim_headers(value: object) -> dict[str, tuple[str, ...]]:
+    headers = {
+        claim: tuple(names) if isinstance(names, list | tuple) else (names,)
+        for claim, names in read_mapping(value).items()
+    }
+    every = [name for names in headers.values() for name in names]
+    for name in every:
         allowed = rf"(?!(?i:content-|host$)){FIELD_NAME}"
         if not isinstance(name, str) or not re.fullmatch(allowed, name):
             raise ValueError("give claim=Header; a header is an HTTP token, no Host, no Content-*")
-    if len({environ_key(name) for name in headers.values()}) < len(headers):
-        raise ValueError("two claims would write one header; - and _ are the same in WSGI")
+    if not all(headers.values()) or len({variable(name) for name in every}) < len(every):
+        raise ValueError(
+            "give each claim a header of its own, or several; - and _ are the same in WSGI"
+        )
     return headers
