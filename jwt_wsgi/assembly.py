@@ -15,8 +15,10 @@ from .keys import DocumentError
 from .keys import KeySet
 from .keys import KeySource
 from .metadata import Metadata
+from .revocation.revocations import Revoked
 from .revocation.revocations import checker
 from .settings.loading import Settings
+from .settings.revocation import Revocation
 from .tenants import Tenants
 from .trusted_issuer import TrustedIssuer
 from .verifier import Verifier
@@ -46,15 +48,17 @@ def verifier(settings: Settings, emit: Emit) -> Verifier | CachingVerifier:
         issuers,
         max_token_size=settings.max_token_size,
         accept_bound_tokens=settings.bound_tokens == "accept",
-        revoked=checker(
-            settings.revoked,
-            settings.store,
-            fail_open=settings.revocation_fail_open,
-            emit=emit,
-        ),
+        revoked=_revoked(settings.revocation, emit),
         on_verified=on_verified,
     )
     return CachingVerifier(bare, settings.token_cache_size) if settings.token_cache_size else bare
+
+
+def _revoked(revocation: Revocation | None, emit: Emit) -> Revoked | None:
+    if revocation is None:
+        return None
+    store, function, fail_open = revocation
+    return checker(function, store, fail_open=fail_open, emit=emit)
 
 
 def trusted(own: Settings, emit: Emit) -> TrustedIssuer:

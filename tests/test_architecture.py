@@ -41,6 +41,7 @@ TOWER = [
     "metadata",
     "settings.request_values",
     "settings.rule_texts",
+    "settings.revocation",
     "settings.options",
     "settings.contradictions",
     "settings.loading",

@@ -27,8 +27,8 @@ from jwt_wsgi import jose
 from jwt_wsgi.key_sources.file import FileKeys
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.revocation.revocations import Revocations
-from jwt_wsgi.revocation.store import MemoryStore
 from jwt_wsgi.testing import FakeIssuer
+from jwt_wsgi.testing import MemoryStore
 from jwt_wsgi.trusted_issuer import TrustedIssuer
 from jwt_wsgi.verifier import Verifier
 
@@ -165,8 +165,8 @@ def test_a_coroutine_function_is_no_check(check: Any, issuer: FakeIssuer) -> Non
     """It returns a coroutine, which nobody awaits and which is not False."""
     with pytest.raises(ConfigurationError, match=r"checks: .*async"):
         Settings.of(issuer=issuer.issuer, checks=check)
-    with pytest.raises(ConfigurationError, match=r"revoked: .*async"):
-        Settings.of(issuer=issuer.issuer, revoked=check)
+    with pytest.raises(ConfigurationError, match=r"revocation: .*async"):
+        Settings.of(issuer=issuer.issuer, revocation=check)
 
 
 def refuse_with_yield(_claims: Any, _now: float) -> Any:
@@ -194,7 +194,7 @@ def test_a_check_refuses_with_whatever_is_false(
     assert visitor.get("/", headers=bearer(issuer.token())).status_code == 401
 
 
-@pytest.mark.parametrize("name", ["CHECKS", "REVOKED", "RESPONDER", "ON_EVENT"])
+@pytest.mark.parametrize("name", ["CHECKS", "RESPONDER", "ON_EVENT"])
 def test_a_variable_for_what_is_keyword_only_does_not_start(name: str) -> None:
     """It is no setting of a newer version: somebody relies on a check that is not made."""
     environ = {"JWT_WSGI_ISSUER": "https://issuer.example", f"JWT_WSGI_{name}": "shop:check"}

@@ -20,6 +20,7 @@ from jwt_wsgi.keys import KeySet
 from jwt_wsgi.revocation.redis import RedisStore
 from jwt_wsgi.settings.options import OPTIONS
 from jwt_wsgi.settings.options import Options
+from jwt_wsgi.settings.revocation import Revocation
 from jwt_wsgi.testing import FakeIssuer
 
 ISSUER = {"JWT_WSGI_ISSUER": "https://issuer.example"}
@@ -80,8 +81,7 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "error_details": ("false", False),
     "resource": ("https://api.example/v1", "https://api.example/v1"),
     "bound_tokens": ("accept", "accept"),
-    "store": ("redis://:hunter2@127.0.0.1:6379/0", "RedisStore"),
-    "revocation_fail_open": ("yes", True),
+    "revocation": ('{"store": "redis://:hunter2@127.0.0.1:6379/0", "fail_open": true}', True),
     "jwks_max_age": ("20m", 1200.0),
     "jwks_max_stale": ("1h", 3600.0),
     "jwks_timeout": ("2.5s", 2.5),
@@ -127,8 +127,8 @@ def filled(tmp_path: Path) -> Any:
 def shown(value: Any) -> Any:
     if isinstance(value, tuple) and value and isinstance(value[0], Issuer):
         return tuple(issuer.identifier for issuer in value)
-    if isinstance(value, RedisStore):
-        return type(value).__name__
+    if isinstance(value, Revocation):
+        return isinstance(value.store, RedisStore) and value.fail_open
     return len(value) if isinstance(value, KeySet) else value
 
 

@@ -102,7 +102,7 @@ def hook(event: Event) -> None:
     print(event)
 
 
-JWTMiddleware(app, issuer=tenant, checks=[check], revoked=revoked, responder=responder)
+JWTMiddleware(app, issuer=tenant, checks=[check], revocation=revoked, responder=responder)
 JWTMiddleware(app, on_event=hook)
 JWTMiddleware(app, on_event=[hook, print])
 

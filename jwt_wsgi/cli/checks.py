@@ -37,8 +37,8 @@ def examine(
     issuers = ", ".join(printable(issuer.identifier, 200) for issuer in settings.issuers)
     yield Line(OK, "settings", f"they load; issuer {issuers}")
     yield from (_unknown(message) for message in unknown)
-    if settings.store is not None:
-        yield _store(settings.store)
+    if settings.revocation is not None and settings.revocation.store is not None:
+        yield _store(settings.revocation.store)
     for own in settings.terms:
         name = printable(own.issuers[0].identifier, 200)
         if len(settings.issuers) > 1:

@@ -206,7 +206,7 @@ def _says(settings: Settings, witness: Witness, rule: Rule, request: Pasted) -> 
         "signature": "good: from here on the token is the issuer's word",
         "binding": "a plain bearer token" if "cnf" not in claims else "accepted, though bound",
         "checks": "accepted" if trusted.own_checks else "none are configured",
-        "revocation": "not revoked" if settings.store or settings.revoked else "not configured",
+        "revocation": "not revoked" if settings.revocation else "not configured",
         "access": "permitted",
     }
 

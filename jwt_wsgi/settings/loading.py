@@ -125,14 +125,15 @@ class Given:
 
     def __init__(self, options: Mapping[str, object], environ: Mapping[str, str]) -> None:
         given = {name: (name, raw) for name, raw in options.items() if raw is not None}
-        self._problems = [
-            f"{name}: no such option{did_you_mean(name, OPTIONS)}"
-            for name in options
-            if name not in OPTIONS
-        ]
         self._keywords = read(OPTIONS, {k: v for k, v in given.items() if k in OPTIONS})
-        variables = _from_environment(environ, self._problems)
-        self._environment = read(OPTIONS, {name: (place, text) for name, place, text in variables})
+        for name in options.keys() - OPTIONS.keys():
+            hint = did_you_mean(name, OPTIONS)
+            self._keywords.problems[name] = [f"{name}: no such option{hint}"]
+        problems: dict[str, list[str]] = {}
+        found = _from_environment(environ, problems)
+        self._environment = read(OPTIONS, {name: (place, text) for name, place, text in found})
+        for name, sentences_ in problems.items():
+            self._environment.problems.setdefault(name, []).extend(sentences_)
 
     def settings(self, request: Mapping[str, str] | None = None) -> Settings:
         """Make the settings. ``request``: options that come before those of the environment.
@@ -143,14 +144,24 @@ class Given:
         reading = self._keywords.over(read(OPTIONS, found).over(self._environment))
         settings = Settings(**reading.values)
         later = settings.settings_from_request and request is None  # each request brings its own
-        wrong = [*self._problems, *settings._check(reading, needs_issuer=not later)]  # noqa: SLF001
+        wrong = settings._check(reading, needs_issuer=not later)  # noqa: SLF001
         if wrong:
             raise ConfigurationError(wrong)
         return settings
 
+    def value(self, name: str) -> Any:
+        """Return one option alone, None if it is not set, whatever is wrong with the others.
+
+        Raises :class:`ConfigurationError` if this one is wrong.
+        """
+        reading = self._keywords.over(self._environment)
+        if name in reading.problems:
+            raise ConfigurationError(reading.problems[name])
+        return reading.values.get(name)
+
 
 def _from_environment(
-    environ: Mapping[str, str], problems: list[str]
+    environ: Mapping[str, str], problems: dict[str, list[str]]
 ) -> Iterator[tuple[str, str, str | Path]]:
     """Every option that is set: its name, the variable, and its text, or the file that holds it."""
     texts = {name for name, option in OPTIONS.items() if option.text}
@@ -162,7 +173,8 @@ def _from_environment(
         elif variable in files:
             plain = variable.removesuffix("_FILE")
             if plain in environ:
-                problems.append(f"{variable}: {plain} is set as well; unset one of the two")
+                sentence = f"{variable}: {plain} is set as well; unset one of the two"
+                problems.setdefault(files[variable], []).append(sentence)
             if files[variable] in _FILES:
                 yield files[variable], variable, Path(environ[variable])
                 continue
@@ -170,19 +182,20 @@ def _from_environment(
                 text = Path(environ[variable]).read_text(encoding="utf-8")
             except (OSError, ValueError) as error:
                 why = f"it cannot be read ({type(error).__name__})"
-                problems.append(f"{variable}: {printable(environ[variable], 80)}: {why}")
+                sentence = f"{variable}: {printable(environ[variable], 80)}: {why}"
+                problems.setdefault(files[variable], []).append(sentence)
             else:
                 yield files[variable], variable, text.removesuffix("\n")
         elif not _NOT_OPTIONS.fullmatch(variable.removeprefix(PREFIX)):
             _unknown_variable(variable, [*variables, *files], problems)
 
 
-def _unknown_variable(variable: str, known: list[str], problems: list[str]) -> None:
+def _unknown_variable(variable: str, known: list[str], problems: dict[str, list[str]]) -> None:
     """A near miss is a typing error; anything else may be a newer version's option."""
     if variable.removeprefix(PREFIX).lower() in OPTIONS:
-        problems.append(f"{variable}: give it as a keyword; it is a Python object")
+        problems[variable] = [f"{variable}: give it as a keyword; it is a Python object"]
     elif hint := did_you_mean(variable, known):
-        problems.append(f"{variable}: no such setting{hint}")
+        problems[variable] = [f"{variable}: no such setting{hint}"]
     else:
         logger.warning("%s is set, but there is no such setting", ascii(variable))
 

@@ -21,7 +21,6 @@ from jwt_wsgi.key_sources.freshness import Policy
 from jwt_wsgi.metadata import audiences
 from jwt_wsgi.revocation.revocations import Revoked
 from jwt_wsgi.revocation.store import Store
-from jwt_wsgi.revocation.store import store_of
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Token
 
@@ -36,6 +35,8 @@ from .issuer import read_issuers
 from .reading import Option
 from .reading import option
 from .reading import options_of
+from .revocation import Revocation
+from .revocation import read_revocation
 from .rule_texts import read_rules
 
 PREFIX: Final = "JWT_WSGI_"
@@ -61,9 +62,7 @@ class Options(IssuerOptions, total=False):
     responder: Responder
     resource: str
     bound_tokens: Literal["refuse", "accept"]
-    revoked: Revoked
-    store: str | Store
-    revocation_fail_open: bool | str
+    revocation: str | Store | Revoked | Mapping[str, Any]
     jwks_max_age: Seconds
     jwks_max_stale: Seconds
     jwks_timeout: Seconds
@@ -155,21 +154,12 @@ class Table(Terms):
         "Tokens bound to a key (`cnf`): `accept` when something in front has checked the proof.",
         "refuse",
     )
-    revoked: Revoked | None = option(
-        values.read_function,
-        "Function `(claims) -> bool`, asked for every verified token; one that raises is 503.",
-        text=False,
-    )
-    store: Store | None = option(
-        store_of,
-        "What is revoked, shared by processes: the URL of a Redis, or an object with `get`, `set`"
-        " and `add` of bytes.",
+    revocation: Revocation | None = option(
+        read_revocation,
+        "Which tokens are revoked: the URL of a Redis, a `Store`, a function `(claims) -> bool`, or"
+        " a mapping of `store`, `function` and `fail_open`. What cannot be asked is 503; with"
+        " `fail_open` the token passes.",
         secret=True,
-    )
-    revocation_fail_open: bool = option(
-        values.read_boolean,
-        "Where revocation cannot be checked, let the token pass instead of 503.",
-        False,
     )
     jwks_max_age: float = option(
         values.read_seconds, "Age at which held keys are confirmed before use.", 600.0, shown="10m"
