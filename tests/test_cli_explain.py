@@ -231,7 +231,8 @@ CASES = [
     ),
     pytest.param(
         "revocation_unavailable", lambda i: i.token(aud="api", jti="a"),
-        {"REVOCATION": "redis://127.0.0.1:1"}, [], "revocation", True, "ConnectionError", id="no store",
+        {"REVOCATION": "redis://127.0.0.1:1"}, [], "revocation", True, "ConnectionError",
+        id="no store",
     ),
     pytest.param(
         "keys_unavailable", lambda i: i.token(aud="api"),

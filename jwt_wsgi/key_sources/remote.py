@@ -20,6 +20,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from jwt_wsgi import events
+from jwt_wsgi.claims import LEEWAY
 from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.events import Emit
@@ -93,7 +94,7 @@ class RemoteKeys:
         fetch: Fetch,
         policy: Policy = Policy(),  # noqa: B008  # frozen
         emit: Emit,
-        leeway: float = 30.0,
+        leeway: float = LEEWAY,
         allow_http: bool = False,
         max_keys: int = MAX_KEYS,
         clock: Callable[[], float] = _boottime,

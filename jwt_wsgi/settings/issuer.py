@@ -15,6 +15,7 @@ from typing import TypedDict
 from typing import Unpack
 
 from jwt_wsgi import jose
+from jwt_wsgi.claims import LEEWAY
 from jwt_wsgi.claims import Check
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.keys import KeySource
@@ -84,7 +85,7 @@ class Terms:
         shown=" ".join(jose.DEFAULT_ALGORITHMS) + "; with `secret` HS256",
     )
     leeway: float = option(
-        values.read_leeway, "Clock tolerance for `exp` and `nbf`, at most 300 s.", 30.0, shown="30s"
+        values.read_leeway, "Clock tolerance for `exp` and `nbf`, at most 300 s.", LEEWAY
     )
     required_claims: tuple[str, ...] = option(
         values.read_texts, "Claims a token must have, besides `exp`; names or dotted paths.", ()

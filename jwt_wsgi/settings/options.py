@@ -23,6 +23,7 @@ from jwt_wsgi.revocation.revocations import Revoked
 from jwt_wsgi.revocation.store import Store
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Token
+from jwt_wsgi.verifier import MAX_TOKEN_SIZE
 
 from . import request_values
 from . import values
@@ -40,6 +41,8 @@ from .revocation import read_revocation
 from .rule_texts import read_rules
 
 PREFIX: Final = "JWT_WSGI_"
+#: The defaults.
+_POLICY: Final = Policy()
 Responder: TypeAlias = Callable[[AuthError], tuple[str, bytes]]
 
 
@@ -88,7 +91,7 @@ class Table(Terms):
         shown="**required**",
     )
     max_token_size: int = option(
-        values.read_integer(256, 1_000_000), "Characters a token may have.", 16384
+        values.read_integer(256, 1_000_000), "Characters a token may have.", MAX_TOKEN_SIZE
     )
     token_from: tuple[str, ...] = option(
         request_values.read_places,
@@ -162,16 +165,15 @@ class Table(Terms):
         secret=True,
     )
     jwks_max_age: float = option(
-        values.read_seconds, "Age at which held keys are confirmed before use.", 600.0, shown="10m"
+        values.read_seconds, "Age at which held keys are confirmed before use.", _POLICY.max_age
     )
     jwks_max_stale: float = option(
         values.read_seconds,
         "How long held keys serve while the issuer cannot be asked.",
-        86400.0,
-        shown="24h",
+        _POLICY.max_stale,
     )
     jwks_timeout: float = option(
-        values.read_seconds, "Total time of one fetch, discovery included.", 5.0, shown="5s"
+        values.read_seconds, "Total time of one fetch, discovery included.", _POLICY.timeout
     )
     jwks_verify: str | None = option(
         values.read_existing_file,
