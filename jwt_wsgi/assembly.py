@@ -128,6 +128,7 @@ def fetcher(own: Settings) -> HTTPFetch:
         verify=own.jwks_verify or True,
         cert=own.jwks_cert,
         headers=own.jwks_headers or {},
+        home=own.jwks_uri or own.issuers[0].identifier,
         allow_http=own.allow_http,
     )
 

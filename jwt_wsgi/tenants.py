@@ -25,6 +25,7 @@ from .errors import printable
 from .events import logger
 from .jose import Key
 from .key_sources.remote import RemoteKeys
+from .settings.issuer import FETCH_OPTIONS
 from .settings.issuer import KEY_SLOT
 from .settings.issuer import Issuer
 from .trusted_issuer import TrustedIssuer
@@ -247,5 +248,8 @@ class _FirstLoad:
 
 def _same_keys(one: Issuer, other: Issuer) -> bool:
     """Whether their keys are in the same place, so that those that are held serve on."""
-    places = ([issuer.options.get(name) for name in sorted(KEY_SLOT)] for issuer in (one, other))
+    places = (
+        [issuer.options.get(name) for name in sorted(KEY_SLOT | FETCH_OPTIONS)]
+        for issuer in (one, other)
+    )
     return one.keys is other.keys and next(places) == next(places)

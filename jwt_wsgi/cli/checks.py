@@ -16,6 +16,7 @@ from jwt_wsgi.settings.loading import Settings
 from .key_report import Report
 from .key_report import of_url
 from .key_report import report_of
+from .key_report import shown
 from .live_check import live_check
 from .remedies import FETCH_REMEDIES
 from .remedies import remedy
@@ -103,6 +104,14 @@ def _keys(own: Settings) -> Iterator[Line]:
     else:
         by = f" (found by {report.found_by})" if report.found_by else ""
         yield Line(OK, "keys", f"{len(report.used)} usable, from {report.source}{by}")
+    if report.withheld:
+        yield Line(
+            WARN,
+            "headers",
+            f"jwks_headers and jwks_cert are not sent to {shown(report.withheld)}: discovery names"
+            " another origin than the issuer's",
+            "Set JWT_WSGI_JWKS_URI to that URL if they are for it; otherwise leave them out.",
+        )
     if report.found_by == "jwks_uri":
         yield from _slash(own, report.issuer)
     yield from _skipped(report)

@@ -21,9 +21,9 @@ from jwt_wsgi import jose
 from jwt_wsgi.errors import printable
 from jwt_wsgi.key_sources.discovery import Located
 from jwt_wsgi.key_sources.discovery import locate
-from jwt_wsgi.key_sources.fetch import Fetch
 from jwt_wsgi.key_sources.fetch import Fetched
 from jwt_wsgi.key_sources.fetch import FetchError
+from jwt_wsgi.key_sources.fetch import HTTPFetch
 from jwt_wsgi.key_sources.fetch import NotModified
 from jwt_wsgi.key_sources.file import FileKeys
 from jwt_wsgi.keys import MAX_KEYS
@@ -75,6 +75,8 @@ class Report:
     #: The issuer's clock, seconds since 1970, and ours when we read it.
     date: float | None = None
     asked: float = 0.0
+    #: A URL that did not get the configured headers and certificate: it is of another origin.
+    withheld: str = ""
     #: What was fetched, by its URL.
     documents: Mapping[str, bytes] = field(default_factory=dict)
 
@@ -135,7 +137,7 @@ def _of_source(name: str, source: Any, timeout: float, accepted: Collection[str]
 
 
 def of_url(
-    name: str, own: Settings, fetch: Fetch, jwks_uri: str | None, accepted: Collection[str]
+    name: str, own: Settings, fetch: HTTPFetch, jwks_uri: str | None, accepted: Collection[str]
 ) -> Report:
     """Ask the issuer: discovery, unless ``jwks_uri`` is known, and the JWKS."""
     began, recorder = time.monotonic(), _Recorder(fetch)
@@ -156,6 +158,7 @@ def of_url(
         found_by=located.found_by,
         date=recorder.last.date,
         asked=recorder.asked,
+        withheld=recorder.withheld,
         documents=recorder.documents,
     )
 
@@ -163,8 +166,9 @@ def of_url(
 class _Recorder:
     """A fetch function that keeps what it brought."""
 
-    def __init__(self, fetch: Fetch) -> None:
+    def __init__(self, fetch: HTTPFetch) -> None:
         self._fetch = fetch
+        self.withheld = ""
         self.documents: dict[str, bytes] = {}
         self.last = Fetched(b"", None, None)
         self.asked = 0.0
@@ -172,6 +176,8 @@ class _Recorder:
     def __call__(
         self, url: str, *, etag: str | None, no_cache: bool, timeout: float
     ) -> Fetched | NotModified:
+        if self._fetch.withholds(url):
+            self.withheld = url
         answer = self._fetch(url, etag=etag, no_cache=no_cache, timeout=timeout)
         if isinstance(answer, Fetched):
             self.last, self.asked = answer, time.time()
@@ -187,6 +193,7 @@ class _Recorder:
             cause=error,
             date=self.last.date,
             asked=self.asked,
+            withheld=self.withheld,
             documents=self.documents,
         )
 

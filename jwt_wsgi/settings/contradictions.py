@@ -14,6 +14,7 @@ from jwt_wsgi.metadata import resource_problem
 from jwt_wsgi.rules import is_plain
 
 from . import shared_issuers
+from .issuer import FETCH_OPTIONS
 from .issuer import KEY_SLOT
 from .options import Table
 from .rule_texts import rule_as_json
@@ -34,12 +35,12 @@ def sentences(found: Iterator[Contradiction], broken: AbstractSet[str]) -> list[
 def problems(settings: Table) -> Iterator[Contradiction]:
     """What is wrong with a middleware's options, the terms of its issuers aside."""
     several = len(settings.issuers) > 1 or callable(settings.issuer)
-    if several and (given := _key_slot(settings)):
-        yield Contradiction(
-            f"{', '.join(given)}: give it to the one issuer whose keys these are, as an option of"
-            " Issuer",
-            ("issuer", *given),
-        )
+    if several and (given := _given(settings, KEY_SLOT)):
+        sentence = f"{', '.join(given)}: give it to the one issuer whose keys these are"
+        yield Contradiction(f"{sentence}, as an option of Issuer", ("issuer", *given))
+    if several and (given := _given(settings, FETCH_OPTIONS)):
+        sentence = f"{', '.join(given)}: give it to the one issuer whose server it is for"
+        yield Contradiction(f"{sentence}, as an option of Issuer", ("issuer", *given))
     for problem in settings.policy.problems():
         yield Contradiction(problem, ("jwks_max_age",))
     if settings.unavailable_status not in (401, 503):
@@ -58,7 +59,7 @@ def problems(settings: Table) -> Iterator[Contradiction]:
 
 def problems_of_terms(own: Table) -> Iterator[Contradiction]:
     """What is wrong with the keys and terms of one issuer. ``own``: the settings as it has them."""
-    given = _key_slot(own)
+    given = _given(own, KEY_SLOT)
     own_keys = any(issuer.keys is not None for issuer in own.issuers)
     if len(given) + own_keys > 1:
         listed = ", ".join([*given, *(["keys"] if own_keys else [])])
@@ -94,8 +95,8 @@ def problems_of_terms(own: Table) -> Iterator[Contradiction]:
         )
 
 
-def _key_slot(settings: Table) -> list[str]:
-    return sorted(name for name in KEY_SLOT if getattr(settings, name) is not None)
+def _given(settings: Table, names: AbstractSet[str]) -> list[str]:
+    return sorted(name for name in names if getattr(settings, name) is not None)
 
 
 def _rule_problems(settings: Table) -> Iterator[Contradiction]:

@@ -31,6 +31,8 @@ from .reading import read
 Seconds: TypeAlias = float | str | timedelta
 #: Where the keys of an issuer come from: one of these options, else discovery.
 KEY_SLOT: Final = frozenset({"jwks_uri", "jwks", "public_key", "secret"})
+#: How the server of the keys is asked: what one issuer's server gets is not for another's.
+FETCH_OPTIONS: Final = frozenset({"jwks_verify", "jwks_cert", "jwks_headers"})
 
 
 class IssuerOptions(TypedDict, total=False):
@@ -41,6 +43,9 @@ class IssuerOptions(TypedDict, total=False):
     jwks: str | os.PathLike[str] | Mapping[str, Any]
     public_key: str
     secret: str
+    jwks_verify: str | os.PathLike[str]
+    jwks_cert: str | Iterable[str]
+    jwks_headers: str | Mapping[str, str]
     algorithms: str | Iterable[str]
     leeway: Seconds
     required_claims: str | Iterable[str]
@@ -76,6 +81,21 @@ class Terms:
     secret: bytes | None = option(
         values.read_secret,
         "Shared secret for HS256/384/512: text, or `base64:…`; 32, 48 or 64 bytes at least.",
+        secret=True,
+    )
+    jwks_verify: str | None = option(
+        values.read_existing_file,
+        "CA bundle for the issuer's TLS certificate.",
+        shown="the system's",
+    )
+    jwks_cert: str | tuple[str, str] | None = option(
+        values.read_cert,
+        "Client certificate for fetches: one file, or certificate and key. It goes to the origin of"
+        " `jwks_uri`, else of the issuer, only.",
+    )
+    jwks_headers: Mapping[str, str] | None = option(
+        values.read_headers,
+        "Headers sent with fetches, to the origin of `jwks_uri`, else of the issuer, only.",
         secret=True,
     )
     algorithms: tuple[str, ...] = option(

@@ -4,7 +4,6 @@ The fields of :class:`Table` and of :class:`~.issuer.Terms` are the table. It dr
 ``JWT_WSGI_*``, ``JWT_WSGI_*_FILE``, WSGI environ keys and the README's table of settings.
 """
 
-import os
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -69,9 +68,6 @@ class Options(IssuerOptions, total=False):
     jwks_max_age: Seconds
     jwks_max_stale: Seconds
     jwks_timeout: Seconds
-    jwks_verify: str | os.PathLike[str]
-    jwks_cert: str | Iterable[str]
-    jwks_headers: str | Mapping[str, str]
     unavailable_status: int | str
     allow_http: bool | str
     token_cache_size: int | str
@@ -174,17 +170,6 @@ class Table(Terms):
     )
     jwks_timeout: float = option(
         values.read_seconds, "Total time of one fetch, discovery included.", _POLICY.timeout
-    )
-    jwks_verify: str | None = option(
-        values.read_existing_file,
-        "CA bundle for the issuer's TLS certificate.",
-        shown="the system's",
-    )
-    jwks_cert: str | tuple[str, str] | None = option(
-        values.read_cert, "Client certificate for fetches: one file, or certificate and key."
-    )
-    jwks_headers: Mapping[str, str] | None = option(
-        values.read_headers, "Headers sent with every fetch.", secret=True
     )
     unavailable_status: int = option(
         values.read_integer(401, 503), "503, or 401 for gateways that insist on it.", 503
