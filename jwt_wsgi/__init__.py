@@ -17,4 +17,4 @@ from .middleware import JWTMiddleware as JWTMiddleware
 from .rules import Rule as Rule
 from .rules import Token as Token
 from .settings.issuer import Issuer as Issuer
-from .settings.table import Settings as Settings
+from .settings.loading import Settings as Settings

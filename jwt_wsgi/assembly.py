@@ -1,21 +1,24 @@
 """From settings to what does the work: issuers with their keys and terms. Fetches nothing."""
 
-from functools import partial
+from pathlib import Path
 from typing import Final
 
 from . import jose
 from .cache import CachingVerifier
 from .claims import claim_checks
+from .errors import ConfigurationError
 from .events import Emit
 from .key_sources.fetch import HTTPFetch
 from .key_sources.file import FileKeys
 from .key_sources.remote import RemoteKeys
+from .keys import DocumentError
 from .keys import KeySet
 from .keys import KeySource
 from .metadata import Metadata
+from .revocation.revocations import Revoked
 from .revocation.revocations import checker
-from .settings.issuer import Issuer
-from .settings.table import Settings
+from .settings.loading import Settings
+from .settings.revocation import Revocation
 from .tenants import Tenants
 from .trusted_issuer import TrustedIssuer
 from .verifier import Verifier
@@ -29,15 +32,15 @@ def verifier(settings: Settings, emit: Emit) -> Verifier | CachingVerifier:
     if settings.settings_from_request:
         return Verifier({})
     issuers: dict[str, TrustedIssuer] | Tenants
-    build = partial(trusted, settings, emit=emit)
     if isinstance(settings.issuer, tuple):
-        issuers = {issuer.identifier: build(issuer) for issuer in settings.issuer}
+        ready = [trusted(own, emit) for own in settings.terms]
+        issuers = {issuer.identifier: issuer for issuer in ready}
         on_verified = None
     else:
         issuers = Tenants(
             settings.issuer,
-            build=build,
-            cooldown=settings.jwks_cooldown,
+            build=lambda issuer: trusted(settings.for_issuer(issuer), emit),
+            cooldown=settings.policy.cooldown,
             max_age=settings.jwks_max_age,
         )
         on_verified = issuers.proven
@@ -45,26 +48,27 @@ def verifier(settings: Settings, emit: Emit) -> Verifier | CachingVerifier:
         issuers,
         max_token_size=settings.max_token_size,
         accept_bound_tokens=settings.bound_tokens == "accept",
-        revoked=checker(
-            settings.revoked,
-            settings.store,
-            fail_open=settings.revocation_fail_open,
-            emit=emit,
-        ),
+        revoked=_revoked(settings.revocation, emit),
         on_verified=on_verified,
     )
     return CachingVerifier(bare, settings.token_cache_size) if settings.token_cache_size else bare
 
 
-def trusted(settings: Settings, issuer: Issuer, *, emit: Emit) -> TrustedIssuer:
-    """One issuer, ready to be asked. Raises :class:`~jwt_wsgi.errors.ConfigurationError`."""
-    own = settings.for_issuer(issuer)
-    default = ("HS256",) if own.secret is not None else jose.DEFAULT_ALGORITHMS
+def _revoked(revocation: Revocation | None, emit: Emit) -> Revoked | None:
+    if revocation is None:
+        return None
+    store, function, fail_open = revocation
+    return checker(function, store, fail_open=fail_open, emit=emit)
+
+
+def trusted(own: Settings, emit: Emit) -> TrustedIssuer:
+    """The one issuer of ``own``, ready to be asked; ``own``: the settings as they are for it."""
+    (issuer,) = own.issuers
     profiled = own.profile == "rfc9068"
     return TrustedIssuer(
         issuer.identifier,
-        issuer.keys or _keys(own, issuer.identifier, emit),
-        frozenset(own.algorithms or default),
+        key_source(own, emit)[1],
+        accepted_algorithms(own),
         frozenset(("at+jwt",) if profiled else own.token_types),
         claim_checks(
             leeway=own.leeway,
@@ -79,13 +83,52 @@ def trusted(settings: Settings, issuer: Issuer, *, emit: Emit) -> TrustedIssuer:
     )
 
 
+def accepted_algorithms(own: Settings) -> frozenset[str]:
+    """The values of ``alg`` that one issuer may use; ``own``: the settings as they are for it."""
+    default = ("HS256",) if own.secret is not None else jose.DEFAULT_ALGORITHMS
+    return frozenset(own.algorithms or default)
+
+
+def key_source(own: Settings, emit: Emit) -> tuple[str, KeySource]:
+    """Where the keys of one issuer come from; the middleware and the commands ask nobody else.
+
+    Returns the name of the option that says it, empty where they are discovered, and the source.
+    Raises :class:`~jwt_wsgi.errors.ConfigurationError` if a file with keys cannot be read (now:
+    it could when the settings were read).
+    """
+    (issuer,) = own.issuers
+    if issuer.keys is not None:
+        return "keys", issuer.keys
+    if own.secret is not None:
+        return "secret", KeySet.single(jose.secret_key(own.secret))
+    if isinstance(own.jwks, Path):
+        try:
+            return "jwks", FileKeys(own.jwks, emit=emit)
+        except (OSError, DocumentError) as error:
+            raise ConfigurationError([f"jwks: {own.jwks}: {error}"]) from error
+    if own.jwks is not None:
+        return "jwks", own.jwks
+    if own.public_key is not None:
+        return "public_key", own.public_key
+    remote = RemoteKeys(
+        issuer.identifier,
+        jwks_uri=own.jwks_uri,
+        fetch=fetcher(own),
+        policy=own.policy,
+        emit=emit,
+        leeway=own.leeway,
+        allow_http=own.allow_http,
+    )
+    return "jwks_uri" if own.jwks_uri else "", remote
+
+
 def fetcher(own: Settings) -> HTTPFetch:
     """How the documents of an issuer are fetched; ``own``: the settings as they are for it."""
     return HTTPFetch(
-        max_bytes=own.jwks_max_bytes,
         verify=own.jwks_verify or True,
         cert=own.jwks_cert,
         headers=own.jwks_headers or {},
+        home=own.jwks_uri or own.issuers[0].identifier,
         allow_http=own.allow_http,
     )
 
@@ -103,23 +146,4 @@ def metadata(settings: Settings) -> Metadata | None:
         issuers=[issuer.identifier for issuer in settings.issuers],
         scopes={scope for rule in rules for scope in (*rule.scopes, *rule.any_scope)},
         methods=[place for place in settings.token_from if place == "header"],
-    )
-
-
-def _keys(own: Settings, identifier: str, emit: Emit) -> KeySource:
-    if own.secret is not None:
-        return KeySet.single(jose.secret_key(own.secret))
-    if inline := own.jwks or own.public_key:
-        return inline
-    if own.jwks_file:
-        return FileKeys(own.jwks_file, emit=emit, max_keys=own.jwks_max_keys)
-    return RemoteKeys(
-        identifier,
-        jwks_uri=own.jwks_uri,
-        fetch=fetcher(own),
-        policy=own.policy,
-        emit=emit,
-        leeway=own.leeway,
-        allow_http=own.allow_http,
-        max_keys=own.jwks_max_keys,
     )

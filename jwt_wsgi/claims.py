@@ -19,6 +19,8 @@ from .errors import InvalidTokenError
 
 Check: TypeAlias = Callable[[Mapping[str, Any], float], object]
 
+#: Seconds that clocks may differ, unless the settings say otherwise.
+LEEWAY: Final = 30.0
 #: Beyond it a NumericDate is no date (RFC 7519 section 2), and no float either.
 MAX_DATE: Final = 2**53
 _NUMBERS: Final = (int, float)  # by type: a bool is an int, too

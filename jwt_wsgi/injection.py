@@ -6,6 +6,7 @@ outer instance put there passes for a result of ours.
 
 import json
 import re
+from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Final
@@ -20,62 +21,60 @@ if TYPE_CHECKING:
 
 PAYLOAD: Final = "jwt_wsgi.payload"
 HEADER: Final = "jwt_wsgi.header"
-TOKEN: Final = "jwt_wsgi.token"  # noqa: S105  # the name of a key
 ERROR: Final = "jwt_wsgi.error"
-#: Controls, and what ends a line or paragraph. Joiners are letters' business in some scripts.
+#: The CGI variable (RFC 3875 section 4.1.11), which is no header of a request.
+REMOTE_USER: Final = "REMOTE_USER"
+#: Control characters, and what ends a line or paragraph. Some scripts need joiners, which may stay.
 _CONTROLS: Final = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def variable(name: str) -> str:
+    """The environ key of a header; ``REMOTE_USER``, written like that, is the CGI variable."""
+    return name if name == REMOTE_USER else environ_key(name)
 
 
 class Injection:
     """Clears the environ of a request, and puts into it what its token says.
 
-    ``claim_headers``: claim (name or dotted path) = header; ``remote_user_claim``: the claim that
-    becomes ``REMOTE_USER``; ``keep_token``: the raw token goes into ``jwt_wsgi.token``.
+    ``claim_headers``: claim (name or dotted path) -> names of the headers that get its value.
     """
 
-    def __init__(
-        self,
-        *,
-        claim_headers: Mapping[str, str],
-        remote_user_claim: str | None = None,
-        keep_token: bool = False,
-    ) -> None:
-        self._headers = {claim: environ_key(name) for claim, name in claim_headers.items()}
-        self._user = remote_user_claim
-        self._keep_token = keep_token
-        user = () if remote_user_claim is None else ("REMOTE_USER", "AUTH_TYPE")
-        self._cleared = (TOKEN, ERROR, *self._headers.values(), *user)
+    def __init__(self, claim_headers: Mapping[str, Iterable[str]]) -> None:
+        self._written = [
+            (claim, variable(name)) for claim, names in claim_headers.items() for name in names
+        ]
+        keys = [key for _, key in self._written]
+        self._has_user = REMOTE_USER in keys
+        self._cleared = (ERROR, *keys, *(["AUTH_TYPE"] if self._has_user else []))
 
     def clear(self, environ: "WSGIEnvironment") -> None:
-        """Remove whatever stands where only we may write."""
+        """Remove what stands where only we may write."""
         for key in self._cleared:
             environ.pop(key, None)
         environ[PAYLOAD] = environ[HEADER] = None
 
-    def inject(self, environ: "WSGIEnvironment", claims: Claims, token: str) -> None:
-        """Tell the application, all of it or nothing. Raises :class:`InvalidTokenError`."""
-        told: dict[str, str | None] = {}
-        for claim, key in self._headers.items():
-            told[key] = _value(claims, claim)
-        if self._user is not None:
-            told |= {"REMOTE_USER": _user(claims, self._user), "AUTH_TYPE": "Bearer"}
-        if self._keep_token:
-            told[TOKEN] = token
-        if told:
-            environ.update((key, value) for key, value in told.items() if value is not None)
+    def inject(self, environ: "WSGIEnvironment", claims: Claims) -> None:
+        """Write everything or nothing. Raises :class:`InvalidTokenError`."""
+        if self._written:
+            written = {key: _value(claims, claim, key) for claim, key in self._written}
+            if self._has_user:
+                written["AUTH_TYPE"] = "Bearer"
+            environ.update((key, value) for key, value in written.items() if value is not None)
         environ[PAYLOAD], environ[HEADER] = claims, claims.header
 
 
-def _user(claims: Claims, name: str) -> str | None:
-    """One name, and never none: whoever asks for REMOTE_USER relies on it."""
+def _value(claims: Claims, name: str, key: str) -> str | None:
+    """The value of a claim for ``key``; the user's name must be there, and be one name."""
+    if key != REMOTE_USER:
+        return _text_of(claims, name)
     if isinstance(find(claims, name), list):
         raise InvalidTokenError("claim_invalid", f"{name} is a list")
-    if not (user := _value(claims, name)):
+    if not (user := _text_of(claims, name)):
         raise InvalidTokenError("claim_missing", f"{name} is missing")
     return user
 
 
-def _value(claims: Claims, name: str) -> str | None:
+def _text_of(claims: Claims, name: str) -> str | None:
     """A claim as a header's value, as a server would put it into an environ (PEP 3333)."""
     value = find(claims, name)
     if value is None:

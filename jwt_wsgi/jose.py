@@ -405,8 +405,12 @@ ALGORITHMS: Final[Mapping[str, Algorithm]] = dict(
 KINDS: Final = frozenset((algorithm.kty, algorithm.crv) for algorithm in ALGORITHMS.values())
 #: Bytes a shared secret needs at least: as many as its hash (RFC 7518 section 3.2).
 SECRET_SIZES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
+#: Known, but accepted only where the settings name them: few issuers use them.
+_OPT_IN: Final = frozenset({"ES256K", "Ed448"})
 #: Accepted unless the settings say otherwise.
-DEFAULT_ALGORITHMS: Final = tuple(ALGORITHMS)[:11]
+DEFAULT_ALGORITHMS: Final = tuple(
+    name for name in ALGORITHMS if name not in SECRET_SIZES and name not in _OPT_IN
+)
 
 
 def digest(data: bytes) -> str:

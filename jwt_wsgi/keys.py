@@ -19,6 +19,8 @@ from .errors import printable
 
 #: Keys tried for one token without ``kid``, or under a ``kid`` that several keys share.
 MAX_CANDIDATES: Final = 8
+#: Keys of one set; a set with more of them is refused as a whole.
+MAX_KEYS: Final = 1024
 #: What a public key never has (RFC 7518 sections 6.2.2, 6.3.2 and 6.4).
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
@@ -74,7 +76,7 @@ class KeySet:
                 self._by_kid.setdefault(member.kid, []).append(member)
 
     @classmethod
-    def parse(cls, document: bytes | str, *, max_keys: int = 1024) -> "KeySet":
+    def parse(cls, document: bytes | str, *, max_keys: int = MAX_KEYS) -> "KeySet":
         """Read a JWKS. Raises :class:`DocumentError` unless it holds one usable key at least."""
         try:
             data = document.encode() if isinstance(document, str) else document
@@ -84,7 +86,7 @@ class KeySet:
         return cls.of(jwks, max_keys=max_keys)
 
     @classmethod
-    def of(cls, jwks: Mapping[str, Any], *, max_keys: int = 1024) -> "KeySet":
+    def of(cls, jwks: Mapping[str, Any], *, max_keys: int = MAX_KEYS) -> "KeySet":
         """Make a set of a JWKS that is an object already; otherwise as :meth:`parse`."""
         listed = jwks.get("keys")
         if not isinstance(listed, list):

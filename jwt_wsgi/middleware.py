@@ -1,5 +1,6 @@
 """The WSGI middleware: one request is one straight line, :meth:`JWTMiddleware.authenticate`."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -29,10 +30,10 @@ from .responses import Responses
 from .rules import Rule
 from .rules import Rules
 from .rules import Token
-from .settings.issuer import settled
-from .settings.table import Options
-from .settings.table import Settings
-from .settings.table import request_settings
+from .settings.loading import Given
+from .settings.loading import Settings
+from .settings.loading import request_settings
+from .settings.options import Options
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -54,7 +55,7 @@ class JWTMiddleware:
     ``environ["jwt_wsgi.header"]``. Not for ASGI applications, opaque tokens, or logins.
 
     Options are keywords, else ``JWT_WSGI_<NAME>`` in the process environment; they are listed
-    in :class:`~jwt_wsgi.settings.table.Settings`. A :class:`Settings` may be given instead. Raises
+    in :class:`~jwt_wsgi.settings.options.Table`. A :class:`Settings` may be given instead. Raises
     :class:`ConfigurationError` that names every wrong setting. Nothing is fetched here.
     """
 
@@ -72,19 +73,15 @@ class JWTMiddleware:
         if problem := app_problem(app):
             raise ConfigurationError([f"app: {problem}"])
         self.app = app
-        self._options = settled(options)
-        self.settings = settings or Settings.load(self._options)
+        self._given = Given(options, {} if settings else os.environ)
+        self.settings = settings or self._given.settings()
         self._variants: dict[frozenset[tuple[str, str]], JWTMiddleware] = {}
         self._log = LogHook()
         self._emit = fan_out((self._log, *self.settings.on_event))
         self._rules = Rules(self.settings.request_rules)
         self._places = [place(p, self.settings.max_token_size) for p in self.settings.token_from]
         self._read_token = reader(self._places)
-        self._injection = Injection(
-            claim_headers=self.settings.claim_headers or {},
-            remote_user_claim=self.settings.remote_user_claim,
-            keep_token=self.settings.keep_token,
-        )
+        self._injection = Injection(self.settings.claim_headers or {})
         self._metadata = assembly.metadata(self.settings)
         self._responses = Responses(
             realm=self.settings.realm,
@@ -132,7 +129,7 @@ class JWTMiddleware:
             raise MissingTokenError
         claims = self.verifier.verify(token)
         rule.authorize(claims)
-        self._injection.inject(environ, claims, token)
+        self._injection.inject(environ, claims)
         if self.settings.on_event:
             self._emit(Accepted(claims["iss"], claims.header["alg"]))
 
@@ -189,7 +186,7 @@ class JWTMiddleware:
             if len(self._variants) >= MAX_VARIANTS:
                 logger.error("more than %d different settings from requests", MAX_VARIANTS)
                 raise ConfigurationError([f"more than {MAX_VARIANTS} settings from requests"])
-            settings = Settings.load(self._options, request=found)
+            settings = self._given.settings(found)
             variant = JWTMiddleware(self.app, replace(settings, settings_from_request=False))
             self._variants.setdefault(key, variant)
         return self._variants[key]

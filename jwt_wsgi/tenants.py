@@ -29,6 +29,7 @@ from .events import logger
 from .jose import Key
 from .key_sources.remote import RemoteKeys
 from .revocation.store import ProcessLock
+from .settings.issuer import FETCH_OPTIONS
 from .settings.issuer import KEY_SLOT
 from .settings.issuer import Issuer
 from .trusted_issuer import TrustedIssuer
@@ -343,5 +344,8 @@ def _same_terms(one: Issuer, other: Issuer) -> bool:
 
 def _same_keys(one: Issuer, other: Issuer) -> bool:
     """Whether their keys are in the same place, so that those that are held serve on."""
-    places = ([issuer.options.get(name) for name in sorted(KEY_SLOT)] for issuer in (one, other))
+    places = (
+        [issuer.options.get(name) for name in sorted(KEY_SLOT | FETCH_OPTIONS)]
+        for issuer in (one, other)
+    )
     return one.keys is other.keys and next(places) == next(places)

@@ -15,6 +15,7 @@ Not for production: whoever has the object has the private keys.
 import base64
 import hmac
 import json
+import math
 import secrets
 import socket
 import threading
@@ -22,6 +23,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
@@ -49,9 +51,11 @@ from .claims import Claims
 from .injection import Injection
 from .keys import KeySet
 from .middleware import JWTMiddleware
+from .revocation.store import ProcessLock
+from .revocation.store import StoreError
 from .settings.issuer import KEY_SLOT
 from .settings.issuer import Issuer
-from .settings.table import Options
+from .settings.options import Options
 from .settings.values import read_secret
 
 if TYPE_CHECKING:
@@ -324,6 +328,56 @@ def _guard_of(app: "WSGIApplication") -> JWTMiddleware | None:
     return found if isinstance(found, JWTMiddleware) else None
 
 
+class MemoryStore:
+    """A :class:`~jwt_wsgi.revocation.store.Store` for one process: other workers do not see it.
+
+    ``max_entries``: one more raises :class:`~jwt_wsgi.revocation.store.StoreError`, because a
+    store that forgets an entry lets a revoked token in again. ``clock``: seconds from any moment
+    on, never going back.
+    """
+
+    def __init__(
+        self, max_entries: int = 100_000, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._max_entries, self._clock = max_entries, clock
+        self._entries: dict[str, tuple[bytes, float]] = {}
+        self._lock = ProcessLock()
+
+    def read_entries(self, keys: Sequence[str], /) -> list[bytes | None]:
+        """Return the value of each key, or None."""
+        return [self._read(key) for key in keys]
+
+    def write_entry(self, key: str, value: bytes, timeout: float | None, /) -> None:
+        """Write the value, in place of any other; ``timeout`` in seconds, None: for ever."""
+        with self._lock():
+            self._put(key, value, timeout)
+
+    def add_entry(self, key: str, value: bytes, timeout: float | None, /) -> bool:
+        """Write the value if there is none; False if there is one."""
+        with self._lock():
+            if self._read(key) is not None:
+                return False
+            self._put(key, value, timeout)
+            return True
+
+    def scan_entries(self, prefix: str, /) -> Iterator[str]:
+        """Yield the keys that begin with ``prefix``."""
+        return (key for key in list(self._entries) if key.startswith(prefix))
+
+    def _read(self, key: str) -> bytes | None:
+        value, expires = self._entries.get(key, (None, 0.0))
+        return value if self._clock() < expires else None
+
+    def _put(self, key: str, value: bytes, timeout: float | None) -> None:
+        now = self._clock()
+        if key not in self._entries and len(self._entries) >= self._max_entries:
+            alive = {k: entry for k, entry in self._entries.items() if now < entry[1]}
+            if len(alive) >= self._max_entries:
+                raise StoreError(f"the store is full, with {self._max_entries} entries")
+            self._entries = alive
+        self._entries[key] = value, math.inf if timeout is None else now + timeout
+
+
 def authenticated(
     app: "WSGIApplication",
     payload: Mapping[str, Any] | None,
@@ -338,12 +392,11 @@ def authenticated(
 
     What the app sees is what :class:`JWTMiddleware` would put there, a copy for each request, by
     :func:`~jwt_wsgi.current_payload`, too; ``payload`` None: as on a public path. A
-    :class:`JWTMiddleware` around ``app`` is taken off, and its ``claim_headers``,
-    ``remote_user_claim`` and ``keep_token`` still hold. Tests of who may do what belong to
-    :meth:`FakeIssuer.protect`: rules are not asked here.
+    :class:`JWTMiddleware` around ``app`` is taken off, and its ``claim_headers`` still hold. Tests
+    of who may do what belong to :meth:`FakeIssuer.protect`: rules are not asked here.
     """
     guard = _guard_of(app)
-    injection = guard._injection if guard else Injection(claim_headers={})  # noqa: SLF001  # its other half
+    injection = guard._injection if guard else Injection({})  # noqa: SLF001  # its other half
     inner = guard.app if guard else app
     told = {"alg": "none", "typ": "JWT"} if header is None else header
 
@@ -353,7 +406,7 @@ def authenticated(
         injection.clear(environ)
         if payload is not None:
             claims = Claims.of(deepcopy(dict(payload)), deepcopy(dict(told)))
-            injection.inject(environ, claims, token="for-tests-only")  # noqa: S106  # it is none
+            injection.inject(environ, claims)
         return current.serve(inner, environ, start_response)
 
     return let_everybody_in

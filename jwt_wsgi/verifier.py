@@ -18,6 +18,8 @@ from .errors import InvalidTokenError
 from .revocation.revocations import Revoked
 from .trusted_issuer import TrustedIssuer
 
+#: Characters a token may have, unless the settings say otherwise.
+MAX_TOKEN_SIZE: Final = 16384
 #: Headers that are remembered; an issuer has one for each of its keys.
 MAX_HEADS: Final = 512
 MAX_HEAD: Final = 1024  # characters of one that is remembered
@@ -62,7 +64,7 @@ class Verifier:
         self,
         issuers: Issuers,
         *,
-        max_token_size: int = 16384,
+        max_token_size: int = MAX_TOKEN_SIZE,
         accept_bound_tokens: bool = False,
         revoked: Revoked | None = None,
         on_verified: Callable[[TrustedIssuer], object] | None = None,

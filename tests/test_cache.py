@@ -21,7 +21,7 @@ from jwt_wsgi.claims import check_age
 from jwt_wsgi.claims import check_times
 from jwt_wsgi.claims import lifetime
 from jwt_wsgi.keys import KeySet
-from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.testing import FakeIssuer
 from jwt_wsgi.verifier import Verifier
 
@@ -36,8 +36,8 @@ class World:
         self.revoked: list[str] = []
         self.source = Source(KeySet.of(self.issuer.jwks()))
         settings = Settings.of(issuer=self.issuer.issuer, jwks=self.issuer.jwks(), **options)
-        (plain,) = settings.issuers
-        self.trusted = trusted(settings, plain, emit=lambda _: None)
+        (own,) = settings.terms
+        self.trusted = trusted(own, lambda _: None)
         object.__setattr__(self.trusted, "keys", self.source)
         self.issuers = {self.issuer.issuer: self.trusted}
         bare = Verifier(

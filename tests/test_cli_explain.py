@@ -27,7 +27,7 @@ from jwt_wsgi.events import Refused
 from jwt_wsgi.key_sources.fetch import FetchError
 from jwt_wsgi.revocation.redis import RedisStore
 from jwt_wsgi.revocation.revocations import Revocations
-from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.testing import FakeIssuer
 
 Explain = Callable[..., tuple[int, dict[str, Any]]]
@@ -231,7 +231,8 @@ CASES = [
     ),
     pytest.param(
         "revocation_unavailable", lambda i: i.token(aud="api", jti="a"),
-        {"STORE": "redis://127.0.0.1:1"}, [], "revocation", True, "ConnectionError", id="no store",
+        {"REVOCATION": "redis://127.0.0.1:1"}, [], "revocation", True, "ConnectionError",
+        id="no store",
     ),
     pytest.param(
         "keys_unavailable", lambda i: i.token(aud="api"),
@@ -296,8 +297,8 @@ def test_a_revoked_token(explain: Explain, issuer: FakeIssuer, tmp_path: Path) -
     """In the store that the variable names, as every process of the app sees it."""
     with redis_server(tmp_path) as server:
         Revocations(RedisStore.from_url(server.url)).revoke_token(issuer.issuer, "a")
-        exit_code, told = explain(issuer.token(aud="api", jti="a"), STORE=server.url)
-        good, _ = explain(issuer.token(aud="api", jti="b"), STORE=server.url)
+        exit_code, told = explain(issuer.token(aud="api", jti="a"), REVOCATION=server.url)
+        good, _ = explain(issuer.token(aud="api", jti="b"), REVOCATION=server.url)
         answer = answer_of(issuer.token(aud="api", jti="a"))
 
     assert (exit_code, told["code"], told["step"]) == (1, "token_revoked", "revocation")
@@ -373,7 +374,7 @@ def test_no_failure_of_a_fetch_is_without_a_remedy() -> None:
     assert kinds is not None
 
     assert set(FETCH_REMEDIES) == {*kinds[1].replace(",", "").split()} | {
-        "discovery", "document", "file"
+        "discovery", "document", "file", "own"
     }  # fmt: skip
 
 

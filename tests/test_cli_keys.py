@@ -2,6 +2,7 @@
 
 import base64
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -224,3 +225,90 @@ def test_it_is_a_table_for_people(
     assert "1 of 2 keys used" in said
     assert "\x1b" not in said
     assert len(said.splitlines()) == 4
+
+
+OWN_KEYS = """
+from jwt_wsgi import Issuer
+from jwt_wsgi import JWTMiddleware
+from jwt_wsgi.errors import KeysUnavailableError
+from jwt_wsgi.keys import KeySet
+
+KEYS = KeySet.of({jwks})
+
+class Asked:
+    def candidates(self, header):
+        return KEYS.candidates(header)
+
+class Listed(Asked):
+    def current(self):
+        return KEYS
+
+class Down(Asked):
+    def current(self):
+        raise KeysUnavailableError(5, "the database is down")
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b""]
+
+asked = JWTMiddleware(app, issuer=Issuer("http://127.0.0.1:1", keys=Asked()))
+listed = JWTMiddleware(app, issuer=Issuer("http://127.0.0.1:1", keys=Listed()))
+down = JWTMiddleware(app, issuer=Issuer("http://127.0.0.1:1", keys=Down()))
+"""
+
+
+@pytest.fixture
+def own_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, issuer: FakeIssuer) -> FakeIssuer:
+    """The module `own_keys` has apps whose keys come from a source of their own."""
+    (tmp_path / "own_keys.py").write_text(OWN_KEYS.format(jwks=issuer.jwks()))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_keys", raising=False)
+    return issuer
+
+
+def test_a_key_source_of_the_app_s_own_is_asked_itself(keys: Keys, own_keys: FakeIssuer) -> None:
+    """The issuer is not asked over the network, where nobody listens; the source lists its keys."""
+    code, report = keys("--app", "own_keys:listed")
+
+    assert (code, report["problem"], report["source"]) == (0, "", "keys (own_keys.Listed)")
+    assert [row["kid"] for row in report["keys"]] == [own_keys.kid]
+
+
+def test_a_key_source_that_lists_nothing_is_no_failure(keys: Keys, own_keys: FakeIssuer) -> None:
+    """Without current() it is asked for each token only, and nothing is known before."""
+    code, report = keys("--app", "own_keys:asked")
+
+    assert (code, report["problem"], report["listed"]) == (0, "", False)
+    assert report["keys"] == []
+
+
+def test_a_key_source_that_fails_is_a_problem(keys: Keys, own_keys: FakeIssuer) -> None:
+    """Told by the type of its error: the text may hold anything."""
+    code, report = keys("--app", "own_keys:down")
+
+    assert (code, report["problem"]) == (1, "own: it raised jwt_wsgi.errors.KeysUnavailableError")
+
+
+@pytest.mark.parametrize(
+    ("app", "code", "outcome", "says"),
+    [
+        ("listed", 0, "ok", "1 usable, from keys (own_keys.Listed)"),
+        ("asked", 0, "-", "keys (own_keys.Asked) is asked for each token; it lists no keys"),
+        ("down", 1, "fail", "keys (own_keys.Down): own: it raised"),
+    ],
+)
+def test_doctor_asks_a_key_source_of_the_app_s_own(
+    own_keys: FakeIssuer,
+    capsys: pytest.CaptureFixture[str],
+    app: str,
+    code: int,
+    outcome: str,
+    says: str,
+) -> None:
+    """As `keys` does."""
+    assert main(["doctor", "--json", "--app", f"own_keys:{app}"]) == code
+    checks = json.loads(capsys.readouterr().out)["checks"]
+    (told,) = [check for check in checks if check["name"] == "keys"]
+
+    assert told["outcome"] == outcome
+    assert says in told["says"]

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cachelib import RedisCache
 from conftest import EchoApp
 from conftest import bearer
 from redis import Redis
@@ -21,8 +20,6 @@ from servers.redis_server import RedisServer
 from servers.redis_server import redis_server
 from servers.running import free_port
 from test_store import Clock
-from test_store import PassThrough
-from test_store import with_serializer
 from werkzeug.test import Client
 
 from jwt_wsgi.__main__ import main
@@ -30,8 +27,8 @@ from jwt_wsgi.errors import RevocationUnavailableError
 from jwt_wsgi.revocation.redis import RedisStore
 from jwt_wsgi.revocation.revocations import Entry
 from jwt_wsgi.revocation.revocations import Revocations
-from jwt_wsgi.revocation.store import REST
-from jwt_wsgi.revocation.store import store_of
+from jwt_wsgi.revocation.store import BREAKER_PAUSE
+from jwt_wsgi.settings.revocation import store_of
 from jwt_wsgi.testing import FakeIssuer
 
 TIMEOUT = 0.25  # of RedisStore.from_url
@@ -70,7 +67,7 @@ class Worker:
         return revoked, time.monotonic() - began
 
     def rest(self) -> None:
-        self.elapsed.now += REST
+        self.elapsed.now += BREAKER_PAUSE
 
 
 @pytest.fixture
@@ -122,14 +119,14 @@ def test_the_methods_of_the_store(redis: RedisServer) -> None:
     store = RedisStore.from_url(redis.url)
     binary = bytes(range(256))
 
-    assert store.get("a") is None
-    assert store.add("a", binary, 0.5)
-    assert not store.add("a", b"other", 10)
-    store.set("b", b"", None)
-    store.set("c", b"3", 1.5)
-    assert store.get_many("a", "b", "d") == [binary, b"", None]
-    assert sorted(store.scan("")) == ["a", "b", "c"]
-    assert list(store.scan("b")) == ["b"]
+    assert store.read_entries(["a"]) == [None]
+    assert store.add_entry("a", binary, 0.5)
+    assert not store.add_entry("a", b"other", 10)
+    store.write_entry("b", b"", None)
+    store.write_entry("c", b"3", 1.5)
+    assert store.read_entries(["a", "b", "d"]) == [binary, b"", None]
+    assert sorted(store.scan_entries("")) == ["a", "b", "c"]
+    assert list(store.scan_entries("b")) == ["b"]
     with Redis.from_url(redis.url) as client:
         assert client.ttl("a") == 1
         assert client.ttl("b") == -1
@@ -140,7 +137,7 @@ def test_of_many_that_add_at_once_one_wins(redis: RedisServer) -> None:
     """Each over a connection of its own."""
     store = RedisStore.from_url(redis.url)
     with ThreadPoolExecutor(8) as pool:
-        won = list(pool.map(lambda n: store.add("a", b"%d" % n, 10), range(32)))
+        won = list(pool.map(lambda n: store.add_entry("a", b"%d" % n, 10), range(32)))
 
     assert won.count(True) == 1
 
@@ -165,19 +162,6 @@ def test_a_connection_serves_a_worker_and_not_its_parent(
     assert mine == [False] * 20
 
 
-def test_cachelib_over_the_same_redis(redis: RedisServer, claims: dict[str, Any]) -> None:
-    """With a serializer that passes bytes through it reads what ours writes, and writes it."""
-    with Redis.from_url(redis.url) as client:
-        cache = store_of(with_serializer(RedisCache(client), PassThrough()))
-        ours, theirs = Revocations(store_of(redis.url)), Revocations(cache)
-        ours.revoke_token(claims["iss"], "token-1")
-        theirs.revoke_session(claims["iss"], "session-2")
-
-        assert theirs.is_revoked(claims)
-        assert ours.is_revoked(claims | {"jti": "x", "sid": "session-2"})
-        assert not theirs.is_revoked(claims | {"jti": "x"})
-
-
 @pytest.mark.parametrize(
     ("options", "why"),
     [({"decode_responses": True}, "bytes"), ({"socket_timeout": None}, "no socket_timeout")],
@@ -192,9 +176,9 @@ def test_a_client_that_would_hang_or_decode_is_refused(options: Any, why: str) -
 def test_a_url_cannot_make_text_of_bytes(redis: RedisServer) -> None:
     """Nor have a request wait for several attempts."""
     store = RedisStore.from_url(redis.url + "?decode_responses=True&retry_on_timeout=yes")
-    store.set("a", b"1", None)
+    store.write_entry("a", b"1", None)
 
-    assert store.get("a") == b"1"
+    assert store.read_entries(["a"]) == [b"1"]
     connection = store._client.connection_pool.make_connection()
     assert connection.retry._retries == 0  # redis-py 5 has no name for it
     assert (connection.socket_timeout, connection.socket_connect_timeout) == (TIMEOUT, TIMEOUT)
@@ -309,7 +293,7 @@ def test_the_command_for_machines(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """JSON, the store from the environment, times of every form."""
-    monkeypatch.setenv("JWT_WSGI_STORE", redis.url)
+    monkeypatch.setenv("JWT_WSGI_REVOCATION", redis.url)
     who = ["--iss", "https://i"]
     token = [*who, "--jti", "a", "--expires", "4000000000"]
     subject = [*who, "--sub", "b", "--not-before", "2026-01-31T12:00:00Z", "--for=7d"]
@@ -329,7 +313,7 @@ def test_the_command_says_what_cannot_be_read(
 ) -> None:
     """Such an entry refuses its token with 503: exit code 1 sends somebody to look."""
     store = RedisStore.from_url(redis.url)
-    store.set(Entry("token", "https://i", "a", 0).key, b"?", 100)
+    store.write_entry(Entry("token", "https://i", "a", 0).key, b"?", 100)
 
     assert main(["revoke", "--store", redis.url, "list"]) == 1
     said = capsys.readouterr()
@@ -363,7 +347,7 @@ def test_the_line_of_the_readme(redis: RedisServer) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     issuer = FakeIssuer("https://login.example.com/")
-    protected = Client(issuer.protect(EchoApp(), store=redis.url))
+    protected = Client(issuer.protect(EchoApp(), revocation=redis.url))
     ada, bob = (bearer(issuer.token(sub=name, iat=int(time.time()) - 5)) for name in ("ada", "bob"))
     assert protected.get("/", headers=ada).json == {
         "error": "Invalid token",

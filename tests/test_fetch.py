@@ -249,7 +249,7 @@ def test_nobodys_password_is_sent(tmp_path: Path) -> None:
 def test_extra_headers_are_sent_but_do_not_break_the_cage() -> None:
     """jwks_headers."""
     with fault_server(says("200 OK", b"{}")) as server:
-        get(server.url, headers={"X-Key": "abc", "Accept-Encoding": "gzip"})
+        get(server.url, home=server.url, headers={"X-Key": "abc", "Accept-Encoding": "gzip"})
 
     assert "X-Key: abc" in server.heads[0]
     assert "Accept-Encoding: identity" in server.heads[0]
@@ -404,7 +404,8 @@ def test_a_client_certificate_is_shown_where_one_is_asked_for(tls: Any, tmp_path
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(ca)
 
-    assert isinstance(get(server.url, verify=str(ca), cert=str(tmp_path / "leaf.pem")), Fetched)
+    shown = {"cert": str(tmp_path / "leaf.pem"), "home": server.url}
+    assert isinstance(get(server.url, verify=str(ca), **shown), Fetched)
     # What the server says of it may be overtaken by the end of the connection.
     assert get(server.url, verify=str(ca)).kind in ("tls", "broken")
 

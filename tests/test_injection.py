@@ -86,8 +86,7 @@ def test_a_claim_by_its_path(app: EchoApp) -> None:
 
 FORGED = {
     "HTTP_X_USER": "root", "REMOTE_USER": "root", "AUTH_TYPE": "Basic",
-    "jwt_wsgi.payload": {"sub": 1}, "jwt_wsgi.header": {}, "jwt_wsgi.token": "x",
-    "jwt_wsgi.error": "x",
+    "jwt_wsgi.payload": {"sub": 1}, "jwt_wsgi.header": {}, "jwt_wsgi.error": "x",
 }  # fmt: skip
 RULES = [
     {"path": "/public", "token": "ignored"},
@@ -100,7 +99,10 @@ RULES = [
 def test_what_came_from_outside_is_removed_on_every_path(app: EchoApp, path: str) -> None:
     """Where nothing is verified nothing is told."""
     middleware = ISSUER.protect(
-        app, rules=RULES, claim_headers="sub=X-User", remote_user_claim="sub", skip_preflight=True
+        app,
+        rules=RULES,
+        claim_headers={"sub": ["X-User", "REMOTE_USER"]},
+        skip_preflight=True,
     )
     asked = {"Origin": "https://spa.example", "Access-Control-Request-Method": "POST"}
     environ = dict(FORGED)
@@ -124,15 +126,15 @@ def test_what_came_from_outside_is_removed_on_every_path(app: EchoApp, path: str
 def test_all_or_nothing(app: EchoApp) -> None:
     """A claim that cannot be told leaves no other one behind, in a report neither."""
     middleware = ISSUER.protect(
-        app, rules=[{"path": "/*", "token": "report"}], claim_headers="sub=X-User, bad=X-Bad",
-        keep_token=True, remote_user_claim="sub",
+        app, rules=[{"path": "/*", "token": "report"}],
+        claim_headers={"sub": ["X-User", "REMOTE_USER"], "bad": "X-Bad"},
     )  # fmt: skip
     Client(middleware).get("/", headers=bearer(ISSUER.token(sub="ada", bad={})))
 
     assert app.environ is not None
     assert app.environ["jwt_wsgi.error"].code == "claim_invalid"
     assert app.environ["jwt_wsgi.payload"] is None
-    assert not {"HTTP_X_USER", "REMOTE_USER", "AUTH_TYPE", "jwt_wsgi.token"} & app.environ.keys()
+    assert not {"HTTP_X_USER", "REMOTE_USER", "AUTH_TYPE"} & app.environ.keys()
 
 
 @pytest.mark.parametrize(
@@ -150,7 +152,7 @@ def test_all_or_nothing(app: EchoApp) -> None:
 )
 def test_remote_user(app: EchoApp, claims: dict[str, Any], user: str) -> None:
     """One name with AUTH_TYPE, or no request."""
-    visitor = Client(ISSUER.protect(app, remote_user_claim="name"))
+    visitor = Client(ISSUER.protect(app, claim_headers={"name": "REMOTE_USER"}))
     answer = visitor.get("/", headers=bearer(ISSUER.token(**claims)))
 
     if answer.status_code == 200:
@@ -194,8 +196,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
         "JWT_WSGI_ISSUER": ISSUER.issuer,
         "JWT_WSGI_JWKS": json.dumps(ISSUER.jwks()),
         "JWT_WSGI_OPTIONAL": "yes",
-        "JWT_WSGI_CLAIM_HEADERS": "sub=X-User",
-        "JWT_WSGI_REMOTE_USER_CLAIM": "sub",
+        "JWT_WSGI_CLAIM_HEADERS": '{"sub": ["X-User", "REMOTE_USER"]}',
         "JWT_WSGI_FORWARD_TOKEN": "no",
     }
     options = ("--header-map", "dangerous")
@@ -307,7 +308,9 @@ def remote_user_policy() -> Any:
 
 def test_pyramids_remote_user_policy() -> None:
     """RemoteUserAuthenticationPolicy."""
-    visitor = Client(ISSUER.protect(remote_user_policy(), remote_user_claim="sub", optional=True))
+    visitor = Client(
+        ISSUER.protect(remote_user_policy(), claim_headers="sub=REMOTE_USER", optional=True)
+    )
 
     assert visitor.get("/", headers=bearer(ISSUER.token(sub="ada"))).text == "ada"
     assert visitor.get("/", environ_overrides={"REMOTE_USER": "root"}).text == "None"

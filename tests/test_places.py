@@ -271,17 +271,6 @@ def test_basic_on_a_public_path_stays(app: EchoApp) -> None:
     assert app.environ["HTTP_AUTHORIZATION"] == "Basic eDp5"
 
 
-@pytest.mark.parametrize("headers", [bearer(TOKEN), {"X-Token": TOKEN}, COOKIE])
-def test_the_raw_token_by_opt_in(app: EchoApp, headers: dict[str, str]) -> None:
-    """keep_token, also where it is not forwarded."""
-    client(app, TWO, keep_token=True, forward_token=False).get("/", headers=headers)
-    assert app.environ is not None
-    assert app.environ["jwt_wsgi.token"] == TOKEN
-
-    client(app, TWO).get("/", headers=headers, environ_overrides={"jwt_wsgi.token": "evil"})
-    assert "jwt_wsgi.token" not in app.environ
-
-
 @pytest.mark.parametrize(
     "spec", ["query", "header:", "header:A B", "header:Content-Type", "cookie:", "cookie:a=b",
              "header header:authorization", "header:X-A header:x-a", "cookie:a cookie:a"],

@@ -29,7 +29,7 @@ from werkzeug.test import Client
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi.contrib.prometheus import metrics
 from jwt_wsgi.errors import TOKEN_ERRORS
-from jwt_wsgi.settings.table import markdown_table
+from jwt_wsgi.settings.options import markdown_table
 from jwt_wsgi.testing import FakeIssuer
 
 ROOT = Path(__file__).parent.parent

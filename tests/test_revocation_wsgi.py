@@ -12,8 +12,8 @@ from jwt_wsgi import JWTMiddleware
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import RevocationFailed
 from jwt_wsgi.revocation.revocations import Revocations
-from jwt_wsgi.revocation.store import MemoryStore
 from jwt_wsgi.testing import FakeIssuer
+from jwt_wsgi.testing import MemoryStore
 
 #: What is revoked is refused at every use, whether or not its signature is remembered.
 pytestmark = pytest.mark.usefixtures("with_and_without_a_cache")
@@ -35,7 +35,10 @@ def test_a_revoked_token_is_401_on_its_next_request(
 ) -> None:
     """In every middleware with that store, however often the token was good before."""
     store = MemoryStore()
-    clients, header = [client(store=store), client(store=store)], bearer(issuer.token(**NAMES))
+    clients, header = (
+        [client(revocation=store), client(revocation=store)],
+        bearer(issuer.token(**NAMES)),
+    )
     assert [c.get("/", headers=header).status_code for c in clients * 3] == [200] * 6
 
     revoke(Revocations(store), issuer.issuer)
@@ -81,13 +84,13 @@ def test_the_log_says_whose_token_was_refused_after_its_signature(
 
 
 class Broken(MemoryStore):
-    def get(self, key: str, /) -> bytes | None:
+    def read_entries(self, keys: Any, /) -> list[bytes | None]:
         raise TimeoutError
 
 
 def test_a_store_that_does_not_answer_is_503(client: Clients, issuer: FakeIssuer) -> None:
     """Our trouble, not the client's: no challenge, and when to come again."""
-    answer = client(store=Broken()).get("/", headers=bearer(issuer.token(**NAMES)))
+    answer = client(revocation=Broken()).get("/", headers=bearer(issuer.token(**NAMES)))
 
     assert answer.status_code == 503
     assert answer.get_json()["error"] == "Revocation check unavailable"
@@ -99,7 +102,7 @@ def test_a_store_that_does_not_answer_is_503(client: Clients, issuer: FakeIssuer
 def test_it_passes_by_option_and_is_told(client: Clients, issuer: FakeIssuer) -> None:
     """The operator chose; the event says it for each request."""
     events: list[Event] = []
-    it = client(store=Broken(), revocation_fail_open=True, on_event=events.append)
+    it = client(revocation={"store": Broken(), "fail_open": True}, on_event=events.append)
 
     assert it.get("/", headers=bearer(issuer.token(**NAMES))).status_code == 200
     assert next(type(event) for event in events) is RevocationFailed
@@ -108,7 +111,7 @@ def test_it_passes_by_option_and_is_told(client: Clients, issuer: FakeIssuer) ->
 def test_nobody_is_asked_about_a_token_that_is_no_good(client: Clients, issuer: FakeIssuer) -> None:
     """A stranger's token costs no round trip and cannot lead to 503."""
     asked: list[Any] = []
-    it = client(revoked=lambda claims: asked.append(claims) or True)
+    it = client(revocation=lambda claims: asked.append(claims) or True)
     for token in (issuer.wrong_key()(), issuer.token(exp=1), issuer.token(cnf={"jkt": "x"}), "x"):
         answer = it.get("/", headers=bearer(token))
         assert answer.status_code == 401
@@ -123,10 +126,10 @@ def test_nobody_is_asked_about_a_token_that_is_no_good(client: Clients, issuer: 
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"store": "memcached://:hunter2@x"}, "begins with redis://"),
-        ({"store": {}}, "it has no set, add"),
+        ({"revocation": "memcached://:hunter2@x"}, "begins with redis://"),
+        ({"revocation": {}}, "it needs a store or a function"),
     ],
-    ids=["url", "object"],
+    ids=["url", "mapping"],
 )
 def test_what_is_no_store_does_not_start(issuer: FakeIssuer, options: Any, why: str) -> None:
     """With the remedy, and without what may be a password."""

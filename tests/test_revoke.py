@@ -1,14 +1,15 @@
 """The command line of revocation, told wrong things; with a store it is in test_contrib_redis."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from jwt_wsgi.__main__ import main
 from jwt_wsgi.cli.revoke import date
-from jwt_wsgi.cli.revoke import named_store
 from jwt_wsgi.cli.revoke import told
-from jwt_wsgi.revocation.redis import RedisStore
+from jwt_wsgi.cli.terminal import load_option
+from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.revocation.revocations import Entry
 
 STORE = ["--store", "redis://127.0.0.1:1"]
@@ -87,27 +88,52 @@ def test_a_usage_that_makes_no_sense(
     assert why in said.err
 
 
-def test_where_the_store_is_named(tmp_path: Path) -> None:
-    """By the option, else by the variable, else in the file that another names."""
+def test_where_the_store_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the option, else as the middleware reads it: the variable, its JSON, its file, the app."""
     secret = tmp_path / "store"
     secret.write_text("redis://127.0.0.1:3\n")
-    environ = {
-        "JWT_WSGI_STORE": "redis://127.0.0.1:2",
-        "JWT_WSGI_STORE_FILE": str(secret),
-    }
+    (tmp_path / "revoking.py").write_text(
+        "from jwt_wsgi import JWTMiddleware\n"
+        "app = JWTMiddleware(print, issuer='https://i.example', revocation='redis://127.0.0.1:5')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
 
-    def port(text: str | None, environ: dict[str, str]) -> int:
-        store = named_store(text, environ)
-        assert isinstance(store, RedisStore)
+    def port(flag: str | None = None, app: str | None = None, **environ: str) -> int:
+        with monkeypatch.context() as patched:
+            for name, value in environ.items():
+                patched.setenv(f"JWT_WSGI_REVOCATION{name}", value)
+            store = load_option("revocation", flag, app).store
         found: int = store._client.connection_pool.connection_kwargs["port"]
         return found
 
-    assert port("redis://127.0.0.1:1", environ) == 1
-    assert port(None, environ) == 2
-    del environ["JWT_WSGI_STORE"]
-    assert port(None, environ) == 3
-    with pytest.raises(ValueError, match="JWT_WSGI_STORE_FILE cannot be read"):
-        named_store(None, {"JWT_WSGI_STORE_FILE": str(tmp_path / "none")})
+    variable = {"": "redis://127.0.0.1:2"}
+    assert port("redis://127.0.0.1:1", **variable) == 1
+    assert port(**variable) == 2
+    assert port(_FILE=str(secret)) == 3
+    assert port(**{"": '{"store": "redis://127.0.0.1:4", "fail_open": true}'}) == 4
+    assert port(app="revoking:app", **variable) == 5
+    with pytest.raises(ConfigurationError, match=r"JWT_WSGI_REVOCATION_FILE: .* cannot be read"):
+        port(_FILE=str(tmp_path / "none"))
+    with pytest.raises(ConfigurationError, match="--app: its settings are taken as they are"):
+        port("redis://127.0.0.1:1", "revoking:app")
+
+
+def test_what_else_is_wrong_does_not_matter(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the machine that revokes the other settings of the app may be missing, or wrong."""
+    monkeypatch.setenv("JWT_WSGI_LEEWAY", "soon")
+
+    assert main(["revoke", *STORE, "list"]) == 1  # nobody listens there
+    assert "the store failed" in capsys.readouterr().err
+
+
+def test_a_complaint_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
+    """As every other command has it."""
+    assert main(["revoke", "--json", "list"]) == 2
+
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert problem.startswith("revocation: give --store redis://")
 
 
 @pytest.mark.parametrize(

@@ -38,15 +38,13 @@ PROGRAMS = Path(sys.executable).parent
 COOLDOWN, REFRESH_AFTER = 1.0, 20.0
 #: Of the four scenes.
 SCALED = {
-    "JWT_WSGI_JWKS_COOLDOWN": f"{COOLDOWN}s",
-    "JWT_WSGI_JWKS_REFRESH_AFTER": f"{REFRESH_AFTER}s",
-    "JWT_WSGI_JWKS_MAX_AGE": "2m",
+    "TEST_COOLDOWN": f"{COOLDOWN}",
+    "JWT_WSGI_JWKS_MAX_AGE": f"{2 * REFRESH_AFTER}s",
     "JWT_WSGI_JWKS_TIMEOUT": "1.5s",
 }
 #: Of tests that count fetches whatever time they take: none is due before they are over.
 AGELESS = {
-    "JWT_WSGI_JWKS_REFRESH_AFTER": "1h",
-    "JWT_WSGI_JWKS_MAX_AGE": "1h",
+    "JWT_WSGI_JWKS_MAX_AGE": "2h",
     "JWT_WSGI_JWKS_TIMEOUT": "20s",
 }
 

@@ -11,19 +11,17 @@ from cachelib import FileSystemCache
 from cachelib import MemcachedCache
 from cachelib import RedisCache
 from cachelib import SimpleCache
-from cachelib.serializers import BaseSerializer
-from cachelib.serializers import JSONSerializer
-from cachelib.serializers import RedisSerializer
 from django.core.cache.backends.locmem import LocMemCache
 from redis import Redis
 
 from jwt_wsgi.revocation.redis import RedisStore
-from jwt_wsgi.revocation.store import REST
+from jwt_wsgi.revocation.store import BREAKER_PAUSE
 from jwt_wsgi.revocation.store import Breaker
-from jwt_wsgi.revocation.store import MemoryStore
 from jwt_wsgi.revocation.store import StoreError
-from jwt_wsgi.revocation.store import check_store
-from jwt_wsgi.revocation.store import store_of
+from jwt_wsgi.settings.revocation import Revocation
+from jwt_wsgi.settings.revocation import read_revocation
+from jwt_wsgi.settings.revocation import store_of
+from jwt_wsgi.testing import MemoryStore
 
 
 class Clock:
@@ -34,15 +32,9 @@ class Clock:
         return self.now
 
 
-class PassThrough:
-    """What cachelib needs so that bytes stay what they are."""
-
-    dumps = loads = staticmethod(lambda value: value)
-
-
-def with_serializer(cache: Any, serializer: Any) -> Any:
-    cache.serializer = serializer
-    return cache
+def read(store: Any, key: str) -> bytes | None:
+    (value,) = store.read_entries([key])
+    return value
 
 
 # --- In one process ----------------------------------------------------------------------------
@@ -52,13 +44,13 @@ def test_a_value_is_there_until_its_time_is_over() -> None:
     """Seconds, by the clock that was given; None is for ever."""
     clock = Clock()
     store = MemoryStore(clock=clock)
-    store.set("a", b"1", 10)
-    store.set("b", b"2", None)
+    store.write_entry("a", b"1", 10)
+    store.write_entry("b", b"2", None)
 
     clock.now += 9.9
-    assert (store.get("a"), store.get("b"), store.get("c")) == (b"1", b"2", None)
+    assert (read(store, "a"), read(store, "b"), read(store, "c")) == (b"1", b"2", None)
     clock.now += 0.1
-    assert (store.get("a"), store.get("b")) == (None, b"2")
+    assert (read(store, "a"), read(store, "b")) == (None, b"2")
 
 
 def test_add_puts_only_what_is_not_there() -> None:
@@ -66,12 +58,12 @@ def test_add_puts_only_what_is_not_there() -> None:
     clock = Clock()
     store = MemoryStore(clock=clock)
 
-    assert store.add("a", b"1", 10)
-    assert not store.add("a", b"2", 10)
-    assert store.get("a") == b"1"
+    assert store.add_entry("a", b"1", 10)
+    assert not store.add_entry("a", b"2", 10)
+    assert read(store, "a") == b"1"
     clock.now += 10
-    assert store.add("a", b"2", 10)
-    assert store.get("a") == b"2"
+    assert store.add_entry("a", b"2", 10)
+    assert read(store, "a") == b"2"
 
 
 def test_of_many_that_add_at_once_one_wins() -> None:
@@ -82,9 +74,9 @@ def test_of_many_that_add_at_once_one_wins() -> None:
         with ThreadPoolExecutor(8) as pool:
             for _ in range(50):
                 store = MemoryStore()
-                won = list(pool.map(lambda n, s=store: s.add("a", b"%d" % n, 10), range(8)))
+                won = list(pool.map(lambda n, s=store: s.add_entry("a", b"%d" % n, 10), range(8)))
                 assert won.count(True) == 1
-                assert store.get("a") == b"%d" % won.index(True)
+                assert read(store, "a") == b"%d" % won.index(True)
     finally:
         sys.setswitchinterval(interval)
 
@@ -93,13 +85,13 @@ def test_a_full_store_says_so_and_forgets_nothing() -> None:
     """To forget an entry would be to let a revoked token in again."""
     clock = Clock()
     store = MemoryStore(2, clock=clock)
-    store.set("a", b"1", 10)
-    store.set("b", b"2", 20)
+    store.write_entry("a", b"1", 10)
+    store.write_entry("b", b"2", 20)
 
     with pytest.raises(StoreError, match="full, with 2 entries"):
-        store.set("c", b"3", 10)
-    store.set("a", b"4", 10)  # in place of another there is room
-    assert (store.get("a"), store.get("b")) == (b"4", b"2")
+        store.write_entry("c", b"3", 10)
+    store.write_entry("a", b"4", 10)  # in place of another there is room
+    assert (read(store, "a"), read(store, "b")) == (b"4", b"2")
 
 
 def test_what_has_expired_makes_room() -> None:
@@ -108,24 +100,25 @@ def test_what_has_expired_makes_room() -> None:
     store = MemoryStore(2, clock=clock)
     for number in range(100):
         clock.now += 6
-        store.set(f"{number}", b"", 10)
+        store.write_entry(f"{number}", b"", 10)
 
     assert len(store._entries) <= 2
-    assert store.get("99") == b""
+    assert read(store, "99") == b""
 
 
 def test_the_keys_are_found_by_what_they_begin_with() -> None:
     """For those who list."""
     store = MemoryStore()
     for key in ("a:1", "a:2", "b:1"):
-        store.set(key, b"", None)
+        store.write_entry(key, b"", None)
 
-    assert sorted(store.scan("a:")) == ["a:1", "a:2"]
+    assert sorted(store.scan_entries("a:")) == ["a:1", "a:2"]
 
 
 FORK = """
 import os, signal, threading
-from jwt_wsgi.revocation.store import Breaker, MemoryStore
+from jwt_wsgi.revocation.store import Breaker
+from jwt_wsgi.testing import MemoryStore
 
 store, breaker = MemoryStore(), Breaker(lambda: 0.0)
 breaker.failed()
@@ -141,8 +134,9 @@ held.wait(10)
 child = os.fork()
 if not child:
     signal.alarm(2)  # a hang is a death, not a wait
-    store.set("a", b"1", 10)
-    os._exit(0 if store.get("a") == b"1" and breaker.wait() and not breaker.failed() else 1)
+    store.write_entry("a", b"1", 10)
+    kept = store.read_entries("a") == [b"1"]
+    os._exit(0 if kept and breaker.wait() and not breaker.failed() else 1)
 status = os.waitpid(child, 0)[1]
 go.set()
 raise SystemExit(status)
@@ -169,16 +163,16 @@ def test_after_a_failure_the_store_rests_and_then_one_may_ask() -> None:
     assert (breaker.wait(), breaker.answered()) == (0, None)
 
     assert breaker.failed()
-    assert breaker.wait() == REST
-    clock.now += REST - 1
+    assert breaker.wait() == BREAKER_PAUSE
+    clock.now += BREAKER_PAUSE - 1
     assert breaker.wait() == 1
     clock.now += 1
     assert breaker.wait() == 0  # this one asks
-    assert breaker.wait() == REST
+    assert breaker.wait() == BREAKER_PAUSE
     assert not breaker.failed()  # it was in trouble before
-    clock.now += REST
+    clock.now += BREAKER_PAUSE
     assert breaker.wait() == 0
-    assert breaker.answered() == 2 * REST
+    assert breaker.answered() == 2 * BREAKER_PAUSE
     assert (breaker.wait(), breaker.answered()) == (0, None)
 
 
@@ -187,99 +181,79 @@ def test_one_who_never_comes_back_is_replaced() -> None:
     clock = Clock()
     breaker = Breaker(clock)
     breaker.failed()
-    clock.now += REST
+    clock.now += BREAKER_PAUSE
     assert breaker.wait() == 0
 
-    clock.now += REST
+    clock.now += BREAKER_PAUSE
     assert breaker.wait() == 0
 
 
 # --- What may be a store -----------------------------------------------------------------------
 
 
-class Inherits(BaseSerializer):
-    """Passes strings of bytes through, but what it reads from a file it unpickles."""
-
-    dumps = loads = staticmethod(lambda value: value)
-
-
-class ReadsPickles:
-    """Writes bytes as they are, and unpickles what begins with an exclamation mark."""
-
-    dumps = staticmethod(lambda value: value)
-    loads = RedisSerializer().loads
-
-
-class WritesPickles:
-    """Does not read its own values, but another may."""
-
-    dumps = RedisSerializer().dumps
-    loads = staticmethod(lambda value: value)
-
-
-class Raises:
-    """Cannot say."""
-
-
 @pytest.mark.parametrize(
-    ("make", "why"),
+    "make",
     [
-        pytest.param(lambda _: object(), "it has no get, set, add", id="object"),
-        pytest.param(lambda _: {}, "it has no set, add", id="dict"),
-        pytest.param(lambda _: Redis(), "RedisStore(client)", id="redis-py"),
-        pytest.param(lambda _: SimpleCache(), "serializer", id="cachelib SimpleCache"),
-        pytest.param(lambda _: RedisCache(object()), "serializer", id="cachelib RedisCache"),
-        pytest.param(lambda p: FileSystemCache(str(p)), "serializer", id="cachelib files"),
-        pytest.param(lambda _: MemcachedCache(object()), "unpickles", id="cachelib memcached"),
-        pytest.param(
-            lambda _: with_serializer(RedisCache(object()), ReadsPickles()),
-            "serializer",
-            id="writes plainly, unpickles",
-        ),
-        pytest.param(
-            lambda _: with_serializer(RedisCache(object()), WritesPickles()),
-            "serializer",
-            id="pickles, reads plainly",
-        ),
-        pytest.param(
-            lambda _: with_serializer(RedisCache(object()), Raises()), "serializer", id="neither"
-        ),
-        pytest.param(
-            lambda p: with_serializer(FileSystemCache(str(p)), Inherits()),
-            "serializer",
-            id="unpickles files",
-        ),
-        pytest.param(
-            lambda _: with_serializer(RedisCache(object()), JSONSerializer()),
-            "serializer",
-            id="JSON, which has no bytes",
-        ),
-        pytest.param(lambda _: LocMemCache("x", {}), "unpickles", id="Django"),
+        pytest.param(lambda _: object(), id="object"),
+        pytest.param(lambda _: RedisStore, id="a class, not an object"),
+        pytest.param(lambda _: Redis(), id="redis-py"),
+        pytest.param(lambda _: SimpleCache(), id="cachelib SimpleCache"),
+        pytest.param(lambda _: RedisCache(object()), id="cachelib RedisCache"),
+        pytest.param(lambda p: FileSystemCache(str(p)), id="cachelib files"),
+        pytest.param(lambda _: MemcachedCache(object()), id="cachelib memcached"),
+        pytest.param(lambda _: LocMemCache("x", {}), id="Django"),
     ],
 )
-def test_what_is_refused_as_a_store(make: Any, why: str, tmp_path: Path) -> None:
-    """What lacks a method, and what runs code for who can write to it."""
-    store = make(tmp_path)
-
-    assert why in (check_store(store) or "")
-    with pytest.raises(ValueError, match="it"):
-        store_of(store)
+def test_what_another_library_has_is_never_a_store(make: Any, tmp_path: Path) -> None:
+    """Caches may unpickle what they read: who can write to one could run code in every worker."""
+    with pytest.raises(ValueError, match="read_entries, write_entry, add_entry"):
+        store_of(make(tmp_path))
 
 
 @pytest.mark.parametrize(
-    "store",
-    [
-        MemoryStore(),
-        RedisStore.from_url("redis://127.0.0.1:1"),
-        with_serializer(SimpleCache(), PassThrough()),
-        with_serializer(RedisCache(object()), PassThrough()),
-    ],
-    ids=lambda store: type(store).__name__,
+    "store", [MemoryStore(), RedisStore.from_url("redis://127.0.0.1:1")], ids=["memory", "Redis"]
 )
 def test_what_is_taken_as_a_store(store: Any) -> None:
-    """Ours, and cachelib's with a serializer that passes bytes through."""
-    assert check_store(store) is None
+    """Whatever has the three methods."""
     assert store_of(store) is store
+    assert read_revocation(store) == Revocation(store)
+
+
+def is_even(claims: Any) -> bool:
+    return bool(claims["n"] % 2 == 0)
+
+
+def test_what_the_option_may_be() -> None:
+    """A URL, a store, a function, or a mapping of them; as text a URL or JSON."""
+    store = MemoryStore()
+    url = "redis://127.0.0.1:1"
+
+    assert read_revocation(store) == (store, None, False)
+    assert read_revocation(is_even) == (None, is_even, False)
+    both = {"store": store, "function": is_even, "fail_open": True}
+    assert read_revocation(both) == (store, is_even, True)
+    for text in (f'{{"store": "{url}", "fail_open": true}}', {"store": url, "fail_open": "yes"}):
+        found = read_revocation(text)
+        assert isinstance(found.store, RedisStore)
+        assert found.fail_open
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ({}, "it needs a store or a function"),
+        ({"fail_open": True}, "it needs a store or a function"),
+        ({"store": "redis://x", "failopen": True}, "did you mean fail_open"),
+        ({"store": "redis://x", "fail_open": "perhaps"}, "1/true/yes/on"),
+        ('{"function": "shop:revoked"}', "give a function"),
+        ('{"store": ', "looks like JSON"),
+        (5, "or a function"),
+    ],
+)
+def test_what_the_option_may_not_be(value: Any, why: str) -> None:
+    """With the remedy."""
+    with pytest.raises(ValueError, match=why):
+        read_revocation(value)
 
 
 @pytest.mark.parametrize(

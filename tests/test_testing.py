@@ -184,11 +184,11 @@ def test_authenticated_puts_there_what_the_middleware_would(app: EchoApp) -> Non
     client = Client(authenticated(app, payload))
 
     for _ in range(2):
-        assert client.get("/", environ_overrides={"jwt_wsgi.token": "x"}).text == "ada"
+        assert client.get("/", environ_overrides={"jwt_wsgi.error": "x"}).text == "ada"
         assert app.payload == payload
         assert app.environ is not None
         assert app.environ["jwt_wsgi.header"] == app.payload.header == {"alg": "none", "typ": "JWT"}
-        assert "jwt_wsgi.token" not in app.environ
+        assert "jwt_wsgi.error" not in app.environ
         app.payload["realm_access"]["roles"].append("b")
         app.payload["sub"] = app.environ["jwt_wsgi.header"]["alg"] = "x"
     assert payload == {"sub": "ada", "realm_access": {"roles": ["a"]}}
@@ -217,7 +217,7 @@ def test_authenticated_as_nobody(app: EchoApp) -> None:
 def test_authenticated_takes_the_guard_off(app: EchoApp, issuer: FakeIssuer) -> None:
     """And what the app is told of the claims elsewhere, it is still told."""
     guarded = issuer.protect(
-        app, claim_headers={"sub": "X-User"}, remote_user_claim="email", required_scopes="read"
+        app, claim_headers={"sub": "X-User", "email": "REMOTE_USER"}, required_scopes="read"
     )
 
     client = Client(authenticated(guarded, {"sub": "ada", "email": "a@b.example"}))

@@ -18,7 +18,7 @@ from urllib3.util import parse_url
 import jwt_wsgi
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.settings.issuer import Issuer
-from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.testing import FakeIssuer
 from jwt_wsgi.urls import check_discoverable
 from jwt_wsgi.urls import check_issuer

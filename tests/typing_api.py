@@ -59,7 +59,7 @@ JWTMiddleware(
     app,
     issuer=[ISSUER, Issuer("https://b.example", algorithms=["ES256"], leeway=5)],
     audience="https://api.example.com",
-    jwks_file=Path("/etc/keys.json"),
+    jwks=Path("/etc/keys.json"),
     leeway=timedelta(seconds=10),
     jwks_max_age="10m",
     jwks_timeout=2.5,
@@ -104,7 +104,7 @@ def hook(event: Event) -> None:
     print(event)
 
 
-JWTMiddleware(app, issuer=tenant, checks=[check], revoked=revoked, responder=responder)
+JWTMiddleware(app, issuer=tenant, checks=[check], revocation=revoked, responder=responder)
 JWTMiddleware(app, on_event=hook)
 JWTMiddleware(app, on_event=[hook, print])
 

@@ -11,8 +11,7 @@ from jwt_wsgi.errors import RevocationUnavailableError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.revocation.revocations import Revocations
 from jwt_wsgi.revocation.store import Store
-from jwt_wsgi.settings.issuer import Issuer
-from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.urls import shown_url
 
 from .key_report import Report
@@ -39,14 +38,15 @@ def examine(
     issuers = ", ".join(shown_url(issuer.identifier, 200) for issuer in settings.issuers)
     yield Line(OK, "settings", f"they load; issuer {issuers}")
     yield from (_unknown(message) for message in unknown)
-    if settings.store is not None:
-        yield _store(settings.store)
-    for issuer in settings.issuers:
+    if settings.revocation is not None and settings.revocation.store is not None:
+        yield _store(settings.revocation.store)
+    for own in settings.terms:
+        name = shown_url(own.issuers[0].identifier, 200)
         if len(settings.issuers) > 1:
-            yield Line(NONE, "issuer", shown_url(issuer.identifier, 200))
-        yield _audience(settings, issuer)
-        progress(f"asking {shown_url(issuer.identifier, 200)} ...", as_json=quiet)
-        yield from _keys(settings, issuer)
+            yield Line(NONE, "issuer", name)
+        yield _audience(own, name)
+        progress(f"asking {name} ...", as_json=quiet)
+        yield from _keys(own)
     if url is None:
         yield Line(
             NONE,
@@ -73,14 +73,14 @@ def _store(store: Store) -> Line:
     return Line(OK, "store", "it answers")
 
 
-def _audience(settings: Settings, issuer: Issuer) -> Line:
-    accepted = settings.for_issuer(issuer).accepted_audience
+def _audience(own: Settings, name: str) -> Line:
+    accepted = own.accepted_audience
     if not accepted:
         return Line(
             WARN,
             "audience",
             "not set: a token with aud is refused, one without is accepted, whatever API of"
-            f" {shown_url(issuer.identifier, 200)} it was made for",
+            f" {name} it was made for",
             "Set JWT_WSGI_AUDIENCE to the value this API is known by at the issuer.",
         )
     if "*" in accepted:
@@ -89,8 +89,8 @@ def _audience(settings: Settings, issuer: Issuer) -> Line:
     return Line(OK, "audience", ", ".join(printable(value, 200) for value in accepted[:10]))
 
 
-def _keys(settings: Settings, issuer: Issuer) -> Iterator[Line]:
-    report = report_of(settings, issuer)
+def _keys(own: Settings) -> Iterator[Line]:
+    report = report_of(own)
     named = _metadata_issuer(report)
     if named is not None and named != report.issuer:
         yield _other_issuer(report.issuer, named)
@@ -98,21 +98,31 @@ def _keys(settings: Settings, issuer: Issuer) -> Iterator[Line]:
         yield Line(
             FAIL, "keys", f"{report.source}: {_why(report)}", FETCH_REMEDIES.get(report.kind, "")
         )
+    elif not report.listed:
+        says = f"{report.source} is asked for each token; it lists no keys"
+        yield Line(NONE, "keys", says, "Give it current(), which returns a KeySet, to see them.")
     else:
         by = f" (found by {report.found_by})" if report.found_by else ""
         yield Line(OK, "keys", f"{len(report.used)} usable, from {report.source}{by}")
+    if report.withheld:
+        yield Line(
+            WARN,
+            "headers",
+            f"jwks_headers and jwks_cert are not sent to {shown_url(report.withheld)}: discovery names"
+            " another origin than the issuer's",
+            "Set JWT_WSGI_JWKS_URI to that URL if they are for it; otherwise leave them out.",
+        )
     if report.found_by == "jwks_uri":
-        yield from _slash(settings, issuer)
+        yield from _slash(own, report.issuer)
     yield from _skipped(report)
-    yield from _clock(report, settings.for_issuer(issuer).leeway)
+    yield from _clock(report, own.leeway)
 
 
-def _slash(settings: Settings, issuer: Issuer) -> Iterator[Line]:
+def _slash(own: Settings, name: str) -> Iterator[Line]:
     """Where nothing is discovered, a wrong slash shows in every token only; so look here.
 
     Whatever was meant for the host of ``jwks_uri``, a secret header perhaps, is not sent.
     """
-    own, name = settings.for_issuer(issuer), issuer.identifier
     bare = replace(assembly.fetcher(own), headers={}, cert=None)
     named = _metadata_issuer(of_url(name, own, bare, None, ()))
     if named is not None and named != name and named.rstrip("/") == name.rstrip("/"):

@@ -1,7 +1,7 @@
 """Which keys of an issuer would be used, and why one is skipped.
 
 Each key is judged by :class:`~jwt_wsgi.keys.KeySet` itself, and found by the functions that find
-it for the middleware: what is told here is what happens there.
+it for the middleware, so both come to the same result.
 """
 
 import time
@@ -9,6 +9,7 @@ from collections.abc import Collection
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from typing import Final
@@ -19,14 +20,15 @@ from jwt_wsgi import jose
 from jwt_wsgi.errors import printable
 from jwt_wsgi.key_sources.discovery import Located
 from jwt_wsgi.key_sources.discovery import locate
-from jwt_wsgi.key_sources.fetch import Fetch
 from jwt_wsgi.key_sources.fetch import Fetched
 from jwt_wsgi.key_sources.fetch import FetchError
+from jwt_wsgi.key_sources.fetch import HTTPFetch
 from jwt_wsgi.key_sources.fetch import NotModified
+from jwt_wsgi.key_sources.file import FileKeys
+from jwt_wsgi.keys import MAX_KEYS
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
-from jwt_wsgi.settings.issuer import Issuer
-from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.urls import shown_url
 
 from .thumbprint import thumbprint
@@ -39,7 +41,7 @@ _GOOD: Final = {
     "kid": "the good one of key_report",
 }
 
-_MOST_ROWS: Final = 1024
+_MOST_ROWS: Final = MAX_KEYS
 
 
 class Row(NamedTuple):
@@ -64,6 +66,8 @@ class Report:
     source: str
     found_by: str = ""
     rows: tuple[Row, ...] = ()
+    #: False: it is asked for each token, and what it has is not known before.
+    listed: bool = True
     kind: str = ""
     problem: str = ""
     #: What underlies ``problem``, of a library's making.
@@ -71,6 +75,8 @@ class Report:
     #: The issuer's clock, seconds since 1970, and ours when we read it.
     date: float | None = None
     asked: float = 0.0
+    #: A URL that did not get the configured headers and certificate: it is of another origin.
+    withheld: str = ""
     #: What was fetched, by its URL.
     documents: Mapping[str, bytes] = field(default_factory=dict)
 
@@ -79,6 +85,11 @@ class Report:
         """The keys that verify tokens."""
         return tuple(row for row in self.rows if not row.reason)
 
+    @property
+    def usable(self) -> bool:
+        """Whether tokens can be verified, as far as that is known."""
+        return not self.problem and (bool(self.used) or not self.listed)
+
     def as_json(self) -> dict[str, Any]:
         """For machines."""
         return {
@@ -86,25 +97,47 @@ class Report:
             "source": self.source,
             "found_by": self.found_by,
             "problem": self.problem,
+            "listed": self.listed,
             "keys": [{**row._asdict(), "used": not row.reason} for row in self.rows],
         }
 
 
-def report_of(settings: Settings, issuer: Issuer) -> Report:
-    """Look at the keys of one issuer, wherever its settings say they are."""
-    own, name = settings.for_issuer(issuer), issuer.identifier
-    accepted = assembly.trusted(settings, issuer, emit=lambda _event: None).algorithms
-    if own.secret is not None:
-        return Report(name, "secret", rows=(Row("(any)", "oct"),))
-    if own.jwks_file:
-        return of_file(name, Path(own.jwks_file), accepted, own.jwks_max_keys)
-    if (keyset := own.jwks or own.public_key) is not None:
-        return Report(name, "jwks" if own.jwks else "public_key", rows=of_keyset(keyset, accepted))
+def report_of(own: Settings) -> Report:
+    """Look at the keys of one issuer where the middleware finds them.
+
+    ``own``: the settings as they are for the issuer.
+    """
+    (issuer,) = own.issuers
+    name, accepted = issuer.identifier, assembly.accepted_algorithms(own)
+    option, source = assembly.key_source(own, lambda _event: None)
+    if option == "keys":
+        return _of_source(name, source, own.jwks_timeout, accepted)
+    if option == "secret":
+        return Report(name, option, rows=(Row("(any)", "oct"),))
+    if isinstance(source, FileKeys):
+        return of_file(name, source.path, accepted)
+    if isinstance(source, KeySet):
+        return Report(name, option, rows=of_keyset(source, accepted))
     return of_url(name, own, assembly.fetcher(own), own.jwks_uri, accepted)
 
 
+def _of_source(name: str, source: Any, timeout: float, accepted: Collection[str]) -> Report:
+    """Ask a key source of the app's own for the keys that it lists, if it lists any."""
+    shown_source = f"keys ({type(source).__module__}.{type(source).__qualname__})"
+    try:
+        if hasattr(source, "warm_up"):
+            source.warm_up(timeout)
+        keyset = source.current() if hasattr(source, "current") else None
+    except Exception as error:  # the app's own, of whatever kind; its text may hold anything
+        kind = f"{type(error).__module__}.{type(error).__qualname__}"
+        return Report(name, shown_source, kind="own", problem=f"own: it raised {kind}")
+    if not isinstance(keyset, KeySet):
+        return Report(name, shown_source, listed=False)
+    return Report(name, shown_source, rows=of_keyset(keyset, accepted))
+
+
 def of_url(
-    name: str, own: Settings, fetch: Fetch, jwks_uri: str | None, accepted: Collection[str]
+    name: str, own: Settings, fetch: HTTPFetch, jwks_uri: str | None, accepted: Collection[str]
 ) -> Report:
     """Ask the issuer: discovery, unless ``jwks_uri`` is known, and the JWKS."""
     began, recorder = time.monotonic(), _Recorder(fetch)
@@ -118,16 +151,14 @@ def of_url(
         recorder(located.jwks_uri, etag=None, no_cache=True, timeout=left())
     except FetchError as error:
         return recorder.failed(name, jwks_uri or name, error)
-    found = of_document(name, recorder.last.body, accepted, own.jwks_max_keys)
-    return Report(
-        name,
-        shown_url(located.jwks_uri, 256)[1:-1],
-        located.found_by,
-        found.rows,
-        found.kind,
-        found.problem,
+    found = of_document(name, recorder.last.body, accepted)
+    return replace(
+        found,
+        source=shown_url(located.jwks_uri, 256)[1:-1],
+        found_by=located.found_by,
         date=recorder.last.date,
         asked=recorder.asked,
+        withheld=recorder.withheld,
         documents=recorder.documents,
     )
 
@@ -135,8 +166,9 @@ def of_url(
 class _Recorder:
     """A fetch function that keeps what it brought."""
 
-    def __init__(self, fetch: Fetch) -> None:
+    def __init__(self, fetch: HTTPFetch) -> None:
         self._fetch = fetch
+        self.withheld = ""
         self.documents: dict[str, bytes] = {}
         self.last = Fetched(b"", None, None)
         self.asked = 0.0
@@ -144,6 +176,8 @@ class _Recorder:
     def __call__(
         self, url: str, *, etag: str | None, no_cache: bool, timeout: float
     ) -> Fetched | NotModified:
+        if self._fetch.withholds(url):
+            self.withheld = url
         answer = self._fetch(url, etag=etag, no_cache=no_cache, timeout=timeout)
         if isinstance(answer, Fetched):
             self.last, self.asked = answer, time.time()
@@ -159,27 +193,28 @@ class _Recorder:
             cause=error,
             date=self.last.date,
             asked=self.asked,
+            withheld=self.withheld,
             documents=self.documents,
         )
 
 
-def of_file(name: str, path: Path, accepted: Collection[str], max_keys: int = 1024) -> Report:
+def of_file(name: str, path: Path, accepted: Collection[str]) -> Report:
     """Read a JWKS, or one JWK, from a file."""
     try:
         body = path.read_bytes()
     except OSError as error:
         return Report(name, str(path), kind="file", problem=f"file: {error.strerror}")
-    found = of_document(name, body, accepted, max_keys)
-    return Report(name, str(path), "", found.rows, found.kind, found.problem)
+    return replace(of_document(name, body, accepted), source=str(path))
 
 
-def of_document(name: str, body: bytes, accepted: Collection[str], max_keys: int = 1024) -> Report:
+def of_document(name: str, body: bytes, accepted: Collection[str]) -> Report:
     """Judge a whole document, and every key in it."""
     try:
-        KeySet.parse(body, max_keys=max_keys)
+        KeySet.parse(body)
     except DocumentError as error:
-        return Report(name, "", "", _rows(body, accepted), "document", f"document: {error}")
-    return Report(name, "", "", _rows(body, accepted))
+        rows, problem = _rows(body, accepted), f"document: {error}"
+        return Report(name, "", rows=rows, kind="document", problem=problem)
+    return Report(name, "", rows=_rows(body, accepted))
 
 
 def _rows(body: bytes, accepted: Collection[str]) -> tuple[Row, ...]:

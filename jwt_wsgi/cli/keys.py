@@ -11,9 +11,8 @@ from jwt_wsgi import jose
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.key_sources.fetch import Fetched
 from jwt_wsgi.key_sources.fetch import FetchError
-from jwt_wsgi.settings.issuer import Issuer
-from jwt_wsgi.settings.table import PREFIX
-from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.settings.loading import Settings
+from jwt_wsgi.settings.options import PREFIX
 from jwt_wsgi.urls import check_url
 from jwt_wsgi.urls import shown_url
 
@@ -35,7 +34,7 @@ from .terminal import show_json
 from .terminal import show_table
 
 #: Settings that go with a URL nobody has configured; its headers and certificates do not.
-_FETCHING: Final = ("JWKS_VERIFY", "JWKS_TIMEOUT", "JWKS_MAX_BYTES", "JWKS_MAX_KEYS", "ALLOW_HTTP")
+_FETCHING: Final = ("JWKS_VERIFY", "JWKS_TIMEOUT", "ALLOW_HTTP")
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -65,8 +64,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         for report in reports:
             _show(report)
-    usable = all(report.used and not report.problem for report in reports)
-    return EXIT_FINE if usable else EXIT_REFUSED
+    return EXIT_FINE if all(report.usable for report in reports) else EXIT_REFUSED
 
 
 def _reports(options: argparse.Namespace) -> Iterable[Report]:
@@ -76,23 +74,23 @@ def _reports(options: argparse.Namespace) -> Iterable[Report]:
     if options.source is not None:
         return [_named(options)]
     settings = load_settings(options)
-    return [_asked(settings, issuer, options) for issuer in settings.issuers]
+    return [_asked(own, options) for own in settings.terms]
 
 
-def _asked(settings: Settings, issuer: Issuer, options: argparse.Namespace) -> Report:
-    progress(f"asking {shown_url(issuer.identifier, 200)} ...", as_json=options.json)
-    return report_of(settings, issuer)
+def _asked(own: Settings, options: argparse.Namespace) -> Report:
+    progress(f"asking {shown_url(own.issuers[0].identifier, 200)} ...", as_json=options.json)
+    return report_of(own)
 
 
 def _named(options: argparse.Namespace) -> Report:
     """Return what ISSUER or URL has, on the terms it is configured with, if it is."""
     try:
-        settings = load_settings(options)
+        terms = load_settings(options).terms
     except ConfigurationError:
-        settings = None
-    for issuer in settings.issuers if settings else ():
-        if issuer.identifier == options.source:
-            return _asked(settings, issuer, options)  # type: ignore[arg-type]  # it has issuers
+        terms = ()
+    for own in terms:
+        if own.issuers[0].identifier == options.source:
+            return _asked(own, options)
     return _stranger(options)
 
 
@@ -116,6 +114,8 @@ def _stranger(options: argparse.Namespace) -> Report:
 def _show(report: Report) -> None:
     by = f" (found by {report.found_by})" if report.found_by else ""
     used = f"{len(report.used)} of {len(report.rows)} keys used"
+    if not report.listed:
+        used = "keys are asked for with each token, so none are known"
     say(f"{shown_url(report.issuer, 200)}: {used}, from {report.source}{by}")
     if report.problem:
         say(f"  {painted('problem', FAIL)}: {report.problem}")

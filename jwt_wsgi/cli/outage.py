@@ -18,7 +18,6 @@ from hashlib import sha256
 from hmac import digest
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 from typing import NamedTuple
@@ -28,15 +27,16 @@ from werkzeug.test import create_environ
 from werkzeug.test import run_wsgi_app
 
 from jwt_wsgi.events import logger
+from jwt_wsgi.key_sources.fetch import HTTPFetch
+from jwt_wsgi.key_sources.freshness import Policy
+from jwt_wsgi.key_sources.remote import RemoteKeys
 from jwt_wsgi.middleware import JWTMiddleware
+from jwt_wsgi.settings.issuer import Issuer
 from jwt_wsgi.testing import FakeIssuer
 
 from .demo import AUDIENCE
 from .demo import DemoError
 from .demo import echo
-
-if TYPE_CHECKING:
-    from jwt_wsgi.settings.table import Options
 
 CROWD: Final = 50  # requests at once
 STRANGERS: Final = 10_000
@@ -79,10 +79,9 @@ class Fact(NamedTuple):
 @contextmanager
 def ours(issuer: FakeIssuer, fresh: float | None) -> Iterator[Ask]:
     """This middleware, asked as a server asks a WSGI app."""
-    options: Options = {"issuer": issuer.issuer, "audience": AUDIENCE}
-    if fresh is not None:
-        options["jwks_refresh_after"] = fresh
-    app = JWTMiddleware(echo, **options)
+    policy = Policy() if fresh is None else Policy(refresh_after=fresh)
+    keys = RemoteKeys(issuer.issuer, fetch=HTTPFetch(), policy=policy, emit=lambda _event: None)
+    app = JWTMiddleware(echo, issuer=Issuer(issuer.issuer, keys=keys), audience=AUDIENCE)
 
     def ask(token: str) -> bool:
         environ = create_environ("/orders", headers={"Authorization": f"Bearer {token}"})

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from jwt_wsgi.bearer import environ_key
-from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.settings.loading import Settings
 
 #: field-name ":" OWS field-value (RFC 9112 section 5).
 _HEADER: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)")

@@ -17,7 +17,7 @@ from jwt_wsgi import jose
 from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.rules import Rule
-from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.trusted_issuer import TrustedIssuer
 
 from .times import duration

@@ -40,8 +40,8 @@ REFUSAL_REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
         " revoked, and until when.",
         "keys_unavailable": "Make the issuer reachable from this machine: jwt-wsgi doctor tells"
         " what is in the way.",
-        "revocation_unavailable": "Make the store of JWT_WSGI_STORE reachable from this machine;"
-        " JWT_WSGI_REVOCATION_FAIL_OPEN=true lets tokens pass meanwhile.",
+        "revocation_unavailable": "Make the store of JWT_WSGI_REVOCATION reachable from this"
+        " machine; with its fail_open tokens pass meanwhile.",
         "insufficient_scope": "Ask the issuer for a token with the scopes, or the role, that this"
         " request needs.",
         "insufficient_user_authentication": "Have the user log in again, as strongly and as"
@@ -57,9 +57,10 @@ FETCH_REMEDIES: Final[Mapping[str, str]] = {
     " says how long is waited.",
     "tls": "Have the issuer's certificate mended; for a CA of your own set JWT_WSGI_JWKS_VERIFY to"
     " its bundle.",
+    "own": "The app's own key source fails: look at what it asks, and at its log.",
     "http": "Open the URL yourself; if the issuer's metadata is elsewhere, set JWT_WSGI_JWKS_URI.",
     "redirect": "Redirects are not followed: set JWT_WSGI_JWKS_URI to where the keys are.",
-    "too_big": "Is it a JWKS at all? JWT_WSGI_JWKS_MAX_BYTES is the limit.",
+    "too_big": "It is larger than any JWKS; look whether the URL is the right one.",
     "encoding": "Have the server answer uncompressed where nothing else is asked for.",
     "broken": "It does not speak HTTP to the end: look at its address and at proxies in between.",
     "url": "Mend the URL; http off loopback needs JWT_WSGI_ALLOW_HTTP=true.",

@@ -1,32 +1,36 @@
 """``python -m jwt_wsgi revoke``: add what is revoked to a store, and list it.
 
-The store is named by ``--store`` or as the middleware finds it: ``JWT_WSGI_STORE``, or
-``JWT_WSGI_STORE_FILE``, which keep a password out of the shell's history.
+The store is that of ``--store`` or ``--app``, or as the middleware finds it: that of
+``JWT_WSGI_REVOCATION`` or ``JWT_WSGI_REVOCATION_FILE``, which keep a password out of the shell's
+history.
 """
 
 import argparse
-import json
-import os
-import sys
 from collections.abc import Callable
-from collections.abc import Mapping
 from datetime import UTC
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from typing import Final
 
+from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.revocation.revocations import CLAIMS
 from jwt_wsgi.revocation.revocations import LIFETIME
 from jwt_wsgi.revocation.revocations import Entry
 from jwt_wsgi.revocation.revocations import Revocations
 from jwt_wsgi.revocation.store import Store
-from jwt_wsgi.revocation.store import store_of
 from jwt_wsgi.settings.values import read_seconds
 
-EXIT_REFUSED: Final = 1
-EXIT_USAGE: Final = 2
+from .terminal import EXIT_FINE
+from .terminal import EXIT_REFUSED
+from .terminal import add_app_flag
+from .terminal import add_json_flag
+from .terminal import complain
+from .terminal import load_option
+from .terminal import note
+from .terminal import say
+from .terminal import show_json
+
 _MOST: Final = 3650 * 86400.0  # ten years
 
 
@@ -61,11 +65,10 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _add_common(parser: argparse.ArgumentParser, default: Any) -> None:
     parser.add_argument(
-        "--store", default=default, metavar="URL", help="redis://… (else JWT_WSGI_STORE)"
+        "--store", default=default, metavar="URL", help="redis://… (else JWT_WSGI_REVOCATION)"
     )
-    parser.add_argument(
-        "--json", action="store_true", default=default or False, help="for machines"
-    )
+    add_app_flag(parser, default=default)
+    add_json_flag(parser, default=default or False)
 
 
 def _add_kind(
@@ -94,34 +97,31 @@ def _add_lifetime(parser: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it; exit code 0, 1 if the store does not, 2 if it is not told what to do."""
-    try:
-        revocations = Revocations(named_store(options.store, os.environ))
-    except ValueError as error:
-        return _complain(f"store: {error}", EXIT_USAGE)
+    """Do it; exit code 0, 1 if the store fails, 2 if the call or the configuration is wrong."""
     act: Act = options.act
     try:
-        return act(revocations, options)
+        return act(Revocations(_store(options)), options)
+    except ConfigurationError as error:
+        return complain("revoke", error.problems, as_json=options.json)
     except ValueError as error:
-        return _complain(str(error), EXIT_USAGE)
+        return complain("revoke", [str(error)], as_json=options.json)
     except Exception as error:  # a foreign error, of whatever client library
-        return _complain(f"the store failed: {error} ({type(error).__name__})", EXIT_REFUSED)
+        return _failed(f"the store failed: {error} ({type(error).__name__})", options)
 
 
-def named_store(text: str | None, environ: Mapping[str, str]) -> Store:
-    """Return the store of ``--store``, or of the environment. Raises ValueError."""
-    if text is None and "JWT_WSGI_STORE_FILE" in environ and "JWT_WSGI_STORE" not in environ:
-        try:
-            text = Path(environ["JWT_WSGI_STORE_FILE"]).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise ValueError(f"JWT_WSGI_STORE_FILE cannot be read ({error.strerror})") from error
-    text = environ.get("JWT_WSGI_STORE") if text is None else text
-    if text is None:
-        raise ValueError(
-            "give --store redis://…, or set JWT_WSGI_STORE; what a process has in its own memory"
-            " cannot be reached from here"
-        )
-    return store_of(text)
+def _store(options: argparse.Namespace) -> Store:
+    revocation = load_option("revocation", options.store, options.app)
+    if revocation is None or revocation.store is None:
+        why = "what a process has in its own memory cannot be reached from here"
+        remedy = "give --store redis://…, or set JWT_WSGI_REVOCATION"
+        raise ConfigurationError([f"revocation: {remedy}; {why}"])
+    store: Store = revocation.store
+    return store
+
+
+def _failed(problem: str, options: argparse.Namespace) -> int:
+    complain("revoke", [problem], as_json=options.json)
+    return EXIT_REFUSED
 
 
 def date(text: str) -> float | None:
@@ -178,17 +178,21 @@ def _list(revocations: Revocations, options: argparse.Namespace) -> int:
         (entry for entry in found if entry), key=lambda entry: (entry.expires, entry.key)
     )
     if options.json:
-        print(json.dumps([entry.as_json() for entry in entries]))
+        show_json([entry.as_json() for entry in entries])
     else:
-        print("\n".join(map(told, entries)) or "nothing is revoked")
+        say("\n".join(map(told, entries)) or "nothing is revoked")
     if unreadable := len(found) - len(entries):
-        return _complain(f"{unreadable} entries cannot be read", EXIT_REFUSED)
-    return 0
+        note(f"jwt-wsgi revoke: {unreadable} entries cannot be read")
+        return EXIT_REFUSED
+    return EXIT_FINE
 
 
 def _say(entry: Entry, options: argparse.Namespace) -> int:
-    print(json.dumps(entry.as_json()) if options.json else f"revoked: {told(entry)}")
-    return 0
+    if options.json:
+        show_json(entry.as_json())
+    else:
+        say(f"revoked: {told(entry)}")
+    return EXIT_FINE
 
 
 def told(entry: Entry) -> str:
@@ -201,11 +205,6 @@ def told(entry: Entry) -> str:
 
 def _when(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-
-
-def _complain(problem: str, code: int) -> int:
-    print(f"jwt-wsgi revoke: {problem}", file=sys.stderr)
-    return code
 
 
 Act = Callable[[Revocations, argparse.Namespace], int]

@@ -18,7 +18,8 @@ from jwt_wsgi.applications import load_app
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.layers import guards
-from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.settings.loading import Given
+from jwt_wsgi.settings.loading import Settings
 
 EXIT_FINE: Final = 0
 EXIT_REFUSED: Final = 1
@@ -51,19 +52,26 @@ def add_settings_flags(parser: argparse.ArgumentParser) -> None:
         "JWT_WSGI_ISSUER and so on are read as the middleware reads them; what an app gives it by"
         " keyword is known with --app only. The others come before the environment:",
     )
-    group.add_argument(
-        "--app",
-        metavar="MODULE:APP",
-        help="import the app and take the settings of its JWTMiddleware (MODULE:factory() calls)",
-    )
+    add_app_flag(group)
     group.add_argument("--issuer", metavar="URL", help="trust this issuer")
     group.add_argument("--audience", metavar="AUD", help="accepted aud; several with commas")
     group.add_argument("--jwks-uri", metavar="URL", help="where its keys are")
 
 
-def add_json_flag(parser: argparse.ArgumentParser) -> None:
+def add_app_flag(parser: Any, **more: Any) -> None:
+    """Add ``--app``."""
+    parser.add_argument(
+        "--app",
+        metavar="MODULE:APP",
+        help="import the app and take the settings of its JWTMiddleware (MODULE:factory() calls)",
+        **more,
+    )
+
+
+def add_json_flag(parser: argparse.ArgumentParser, **more: Any) -> None:
     """Add ``--json``."""
-    parser.add_argument("--json", action="store_true", help="for machines; never in colours")
+    help_ = "for machines; never in colours"
+    parser.add_argument("--json", action="store_true", help=help_, **more)
 
 
 def load_settings(options: argparse.Namespace) -> Settings:
@@ -82,6 +90,17 @@ def load_settings(options: argparse.Namespace) -> Settings:
     if not settings.issuers:
         raise ConfigurationError(["issuer: each request brings it here; give --issuer"])
     return replace(settings, settings_from_request=False)
+
+
+def load_option(name: str, flag: str | None, app: str | None) -> Any:
+    """Read one option as the middleware does, whatever is wrong with the others: None if not set.
+
+    ``flag``: what was given for it here, before the environment. ``app``: as ``--app``. Raises
+    :class:`ConfigurationError`.
+    """
+    if app and flag:
+        raise ConfigurationError(["--app: its settings are taken as they are; give no others"])
+    return getattr(app_settings(app), name) if app else Given({name: flag}, os.environ).value(name)
 
 
 def app_settings(spec: str) -> Settings:

@@ -23,7 +23,7 @@ from jwt_wsgi.middleware import JWTMiddleware
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Rules
 from jwt_wsgi.rules import Token
-from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.trusted_issuer import TrustedIssuer
 
 from .pasted import Pasted
@@ -162,10 +162,8 @@ def _case(
 ) -> Case:
     token = _parsed(request.sent)
     trusted = _trusted(witness, token)
-    named = [
-        issuer for issuer in settings.issuers if trusted and issuer.identifier == trusted.identifier
-    ]
-    own = settings.for_issuer(named[0]) if named else settings
+    terms = {own.issuers[0].identifier: own for own in settings.terms}
+    own = terms.get(trusted.identifier, settings) if trusted else settings
     return Case(error, own, rule, request.sent, request.places, token, trusted, time.time())
 
 
@@ -208,7 +206,7 @@ def _says(settings: Settings, witness: Witness, rule: Rule, request: Pasted) -> 
         "signature": "good: from here on the token is the issuer's word",
         "binding": "a plain bearer token" if "cnf" not in claims else "accepted, though bound",
         "checks": "accepted" if trusted.own_checks else "none are configured",
-        "revocation": "not revoked" if settings.store or settings.revoked else "not configured",
+        "revocation": "not revoked" if settings.revocation else "not configured",
         "access": "permitted",
     }
 

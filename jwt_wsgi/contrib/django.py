@@ -54,7 +54,7 @@ from jwt_wsgi.events import logger
 from jwt_wsgi.injection import PAYLOAD
 from jwt_wsgi.layers import guards
 from jwt_wsgi.middleware import JWTMiddleware
-from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.settings.loading import Settings
 
 #: Seconds between two log lines about requests that did not pass the guard.
 _QUIET: Final = 60.0

@@ -51,8 +51,8 @@ from jwt_wsgi.events import logger
 from jwt_wsgi.injection import PAYLOAD
 from jwt_wsgi.middleware import JWTMiddleware
 from jwt_wsgi.rules import Rule
-from jwt_wsgi.settings.table import Options
-from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.settings.loading import Settings
+from jwt_wsgi.settings.options import Options
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse

@@ -23,7 +23,7 @@ from typing import Any
 
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.middleware import JWTMiddleware
-from jwt_wsgi.settings.table import OPTIONS
+from jwt_wsgi.settings.options import OPTIONS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -35,7 +35,9 @@ from urllib3.exceptions import ReadTimeoutError
 from urllib3.exceptions import SSLError
 from urllib3.poolmanager import PoolManager
 
+from jwt_wsgi.events import logger
 from jwt_wsgi.urls import check_url
+from jwt_wsgi.urls import shown_url
 
 CONNECT_TIMEOUT: Final = 2.0  # seconds; half a second proved too short across regions
 READ_TIMEOUT: Final = 3.0  # seconds, for one read
@@ -93,13 +95,19 @@ class Fetch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HTTPFetch:
-    """``requests`` in a cage. ``verify``: a CA bundle; ``cert``: a client certificate."""
+    """``requests`` in a cage. ``verify``: a CA bundle; ``cert``: a client certificate.
+
+    ``headers`` and ``cert`` are sent to the origin of the URL ``home`` only, to no other server;
+    the first time that one is left out, a WARNING says so.
+    """
 
     max_bytes: int = 1_048_576
     verify: bool | str = True
     cert: str | tuple[str, str] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    home: str = ""
     allow_http: bool = False
+    _warned: list[str] = field(default_factory=list, compare=False, repr=False)
 
     def __call__(
         self, url: str, *, etag: str | None, no_cache: bool, timeout: float
@@ -108,35 +116,38 @@ class HTTPFetch:
         if problem := check_url(url, allow_http=self.allow_http):
             raise FetchError("url", problem)
         deadline = time.monotonic() + timeout
+        withheld = self.withholds(url)
+        if withheld and not self._warned:
+            self._warned.append(url)
+            logger.warning(
+                "%s is not of the origin of %s: jwks_headers and jwks_cert are not sent there;"
+                " set jwks_uri if they should be",
+                shown_url(url),
+                shown_url(self.home),
+            )
         try:
             with _Session() as session:
                 session.mount("https://", _Adapter(deadline))
                 session.mount("http://", _Adapter(deadline))
                 with session.get(
                     url,
-                    headers=self._request_headers(etag, no_cache=no_cache),
+                    headers={
+                        **({} if withheld else self.headers),
+                        **_request_headers(etag, no_cache=no_cache),
+                    },
                     timeout=(min(CONNECT_TIMEOUT, timeout), min(READ_TIMEOUT, timeout)),
                     stream=True,
                     allow_redirects=False,
                     verify=self.verify,  # as an argument: REQUESTS_CA_BUNDLE overrides a session's
-                    cert=self.cert,
+                    cert=None if withheld else self.cert,
                 ) as response:
                     return self._read(response, conditional=etag is not None)
         except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
             raise FetchError(_kind(error), type(error).__name__) from error
 
-    def _request_headers(self, etag: str | None, *, no_cache: bool) -> dict[str, str]:
-        headers = {
-            **self.headers,
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            "User-Agent": _USER_AGENT,
-        }
-        if etag is not None:
-            headers["If-None-Match"] = etag
-        if no_cache:
-            headers["Cache-Control"] = "no-cache"
-        return headers
+    def withholds(self, url: str) -> bool:
+        """Whether there are headers or a certificate, and ``url`` must not get them."""
+        return bool(self.headers or self.cert) and _origin(url) != _origin(self.home)
 
     def _read(self, response: requests.Response, *, conditional: bool) -> Fetched | NotModified:
         status, date = response.status_code, _origin_clock(response.headers)
@@ -152,6 +163,26 @@ class HTTPFetch:
             if len(body) > self.max_bytes:
                 raise FetchError("too_big", f"more than {self.max_bytes} bytes")
         return Fetched(bytes(body), response.headers.get("ETag"), date)
+
+
+def _request_headers(etag: str | None, *, no_cache: bool) -> dict[str, str]:
+    headers = {
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "User-Agent": _USER_AGENT,
+    }
+    if etag is not None:
+        headers["If-None-Match"] = etag
+    if no_cache:
+        headers["Cache-Control"] = "no-cache"
+    return headers
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port (RFC 6454 section 4)."""
+    parts = urlsplit(url)
+    default = {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, parts.hostname or "", parts.port or default
 
 
 class _Session(requests.Session):

@@ -12,6 +12,7 @@ from jwt_wsgi.events import Event
 from jwt_wsgi.events import KeysChanged
 from jwt_wsgi.events import RefreshFailed
 from jwt_wsgi.jose import Key
+from jwt_wsgi.keys import MAX_KEYS
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
 
@@ -27,14 +28,15 @@ class FileKeys:
 
     def __init__(
         self,
-        path: str,
+        path: str | Path,
         *,
         emit: Callable[[Event], None],
-        max_keys: int = 1024,
+        max_keys: int = MAX_KEYS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Read the file once. Raises :class:`OSError` or :class:`DocumentError`."""
-        self._path = Path(path)
+        #: The file.
+        self.path = Path(path)
         self._emit = emit
         self._max_keys = max_keys
         self._clock = clock
@@ -42,7 +44,7 @@ class FileKeys:
         #: Who looks now, by process: a forked child has none of its parent's threads.
         self._looking: dict[int, object] = {}
         self._seen = self._fingerprint()
-        self._keyset = KeySet.parse(self._path.read_bytes(), max_keys=max_keys)
+        self._keyset = KeySet.parse(self.path.read_bytes(), max_keys=max_keys)
 
     def candidates(self, header: Mapping[str, Any]) -> tuple[Key, ...]:
         return self.current().find(header)
@@ -70,18 +72,18 @@ class FileKeys:
             if seen == self._seen:
                 return
             self._seen = seen
-            fresh = KeySet.parse(self._path.read_bytes(), max_keys=self._max_keys)
+            fresh = KeySet.parse(self.path.read_bytes(), max_keys=self._max_keys)
         except (OSError, DocumentError) as error:
             self._emit(
-                RefreshFailed(str(self._path), "file", str(error), 0, 1, 0.0, self.LOOK_EVERY)
+                RefreshFailed(str(self.path), "file", str(error), 0, 1, 0.0, self.LOOK_EVERY)
             )
             return
         self._keyset, old = fresh, self._keyset
         added, removed = set(fresh.kids) - set(old.kids), set(old.kids) - set(fresh.kids)
         self._emit(
-            KeysChanged(str(self._path), tuple(sorted(added)), tuple(sorted(removed)), fresh.digest)
+            KeysChanged(str(self.path), tuple(sorted(added)), tuple(sorted(removed)), fresh.digest)
         )
 
     def _fingerprint(self) -> tuple[int, int, int]:
-        stat = self._path.stat()
+        stat = self.path.stat()
         return stat.st_mtime_ns, stat.st_size, stat.st_ino

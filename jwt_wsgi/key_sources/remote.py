@@ -19,10 +19,12 @@ from typing import Any
 from typing import Final
 
 from jwt_wsgi import events
+from jwt_wsgi.claims import LEEWAY
 from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.events import Emit
 from jwt_wsgi.jose import Key
+from jwt_wsgi.keys import MAX_KEYS
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.urls import shown_url
@@ -92,9 +94,9 @@ class RemoteKeys:
         fetch: Fetch,
         policy: Policy = Policy(),  # noqa: B008  # frozen
         emit: Emit,
-        leeway: float = 30.0,
+        leeway: float = LEEWAY,
         allow_http: bool = False,
-        max_keys: int = 1024,
+        max_keys: int = MAX_KEYS,
         clock: Callable[[], float] = _boottime,
         wall_clock: Callable[[], float] = time.time,
         random: Callable[[], float] = _CHANCE,

@@ -2,7 +2,7 @@
 
 .. code-block:: python
 
-    app = JWTMiddleware(app, store="redis://redis.internal:6379/0")
+    app = JWTMiddleware(app, revocation="redis://redis.internal:6379/0")
 
 What is revoked is what Redis remembers: give it persistence (``appendonly yes``) and a
 ``maxmemory-policy`` of ``noeviction``, or a restart and a full memory let revoked tokens in.
@@ -10,6 +10,7 @@ What is revoked is what Redis remembers: give it persistence (``appendonly yes``
 
 import math
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 from typing import Final
 
@@ -58,25 +59,20 @@ class RedisStore:
         pool.connection_class(**pool.connection_kwargs)  # an unknown option is told now
         return cls(client)
 
-    def get(self, key: str, /) -> bytes | None:
-        """Return the value, or None."""
-        value: bytes | None = self._client.get(key)
-        return value
-
-    def get_many(self, *keys: str) -> list[bytes | None]:
-        """Return the values of several keys in one round trip."""
+    def read_entries(self, keys: Sequence[str], /) -> list[bytes | None]:
+        """Return the value of each key, or None, in one round trip."""
         values: list[bytes | None] = self._client.mget(keys)
         return values
 
-    def set(self, key: str, value: bytes, timeout: float | None, /) -> None:
-        """Put the value in place of any other; ``timeout`` in seconds, None: for ever."""
+    def write_entry(self, key: str, value: bytes, timeout: float | None, /) -> None:
+        """Write the value, in place of any other; ``timeout`` in seconds, None: for ever."""
         self._client.set(key, value, ex=_seconds(timeout))
 
-    def add(self, key: str, value: bytes, timeout: float | None, /) -> bool:
-        """Put the value if there is none; False if there is one. One atomic command."""
+    def add_entry(self, key: str, value: bytes, timeout: float | None, /) -> bool:
+        """Write the value if there is none; False if there is one. One atomic command."""
         return bool(self._client.set(key, value, ex=_seconds(timeout), nx=True))
 
-    def scan(self, prefix: str, /) -> Iterator[str]:
+    def scan_entries(self, prefix: str, /) -> Iterator[str]:
         """Yield the keys that begin with ``prefix``, which has no ``*``, ``?`` and ``[``."""
         return (key.decode() for key in self._client.scan_iter(match=f"{prefix}*", count=1000))
 

@@ -2,8 +2,8 @@
 
 .. code-block:: python
 
-    revocations = Revocations(store_of("redis://redis.internal:6379/0"))
-    revocations.revoke_subject("https://issuer.example", "ada")  # what she has now, not later ones
+    revocations = Revocations(RedisStore.from_url("redis://redis.internal:6379/0"))
+    revocations.revoke_subject("https://issuer.example", "ada")  # her tokens of now, not later ones
 
 An entry is for one token (``jti``), for the tokens that a subject got before a time, or for a
 session (``sid``), always of one issuer. Not for opaque tokens, and no substitute for tokens that
@@ -30,7 +30,7 @@ from jwt_wsgi.events import Event
 from jwt_wsgi.events import RevocationFailed
 from jwt_wsgi.events import RevocationRecovered
 
-from .store import REST
+from .store import BREAKER_PAUSE
 from .store import Breaker
 from .store import Store
 from .store import StoreError
@@ -215,13 +215,13 @@ class Revocations:
     def entries(self) -> Iterator[Entry | None]:
         """Yield every entry, None for one that cannot be read.
 
-        Raises :class:`StoreError` if the store has no ``scan(prefix)``.
+        Raises :class:`StoreError` if the store has no ``scan_entries(prefix)``.
         """
-        scan = getattr(self._store, "scan", None)
+        scan = getattr(self._store, "scan_entries", None)
         if scan is None:
-            raise StoreError("this store cannot list its keys: it has no scan(prefix)")
+            raise StoreError("this store cannot list its keys: it has no scan_entries(prefix)")
         for key in scan(PREFIX):
-            value = self._store.get(key)
+            (value,) = self._store.read_entries([key])
             if value is not None:  # it may have expired just now
                 yield _readable(key, value)
 
@@ -229,35 +229,37 @@ class Revocations:
         if not keys:
             return []
         if wait := self._breaker.wait():
-            raise _NoAnswerError("the store failed and rests", wait)
+            raise _NoAnswerError("the store failed a moment ago and is not asked", wait)
         try:
-            values = self._get(keys)
+            values: list[object] = list(self._store.read_entries(keys))
         except Exception as error:
-            raise _NoAnswerError(_kind(error), REST, first=self._breaker.failed()) from error
+            raise _NoAnswerError(
+                _kind(error), BREAKER_PAUSE, first=self._breaker.failed()
+            ) from error
         seconds = self._breaker.answered()
         if seconds is not None:
             self._emit(RevocationRecovered(seconds))
         return values
-
-    def _get(self, keys: list[str]) -> list[object]:
-        many = getattr(self._store, "get_many", None)
-        return list(many(*keys)) if many else [self._store.get(key) for key in keys]
 
     def _write(self, entry: Entry) -> Entry:
         """Add the entry, or to the one that is there. Two that do so at once may lose one."""
         if not (entry.issuer and entry.name):
             raise ValueError(f"iss and {CLAIMS[entry.kind]} must not be empty")
         _date(entry.expires)
-        if not self._store.add(entry.key, entry.to_bytes(), self._timeout(entry)):
-            held = _readable(entry.key, self._store.get(entry.key))
+        if not self._store.add_entry(entry.key, entry.to_bytes(), self._timeout(entry)):
+            held = self._held(entry.key)
             entry = entry.joined(held) if held else entry
-            self._store.set(entry.key, entry.to_bytes(), self._timeout(entry))
-        if _readable(entry.key, self._store.get(entry.key)) is None:
+            self._store.write_entry(entry.key, entry.to_bytes(), self._timeout(entry))
+        if self._held(entry.key) is None:
             raise StoreError("the store did not keep the entry")
         return entry
 
+    def _held(self, key: str) -> Entry | None:
+        (value,) = self._store.read_entries([key])
+        return _readable(key, value)
+
     def _timeout(self, entry: Entry) -> int:
-        # Always a whole number above 0: to cachelib 0 is for ever and None its own default.
+        # Always a whole number above 0, which every store understands alike.
         return max(1, math.ceil(entry.expires - self._clock()))
 
 

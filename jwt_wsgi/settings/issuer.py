@@ -1,10 +1,12 @@
 """An issuer as it is configured: its identifier, where its keys are, and on what terms."""
 
 import os
+from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from typing import Final
 from typing import Literal
@@ -12,12 +14,25 @@ from typing import TypeAlias
 from typing import TypedDict
 from typing import Unpack
 
+from jwt_wsgi import jose
+from jwt_wsgi.claims import LEEWAY
 from jwt_wsgi.claims import Check
+from jwt_wsgi.keys import KeySet
 from jwt_wsgi.keys import KeySource
 
+from . import values
+from .reading import Option
+from .reading import Reading
+from .reading import did_you_mean
+from .reading import option
+from .reading import options_of
+from .reading import read
+
 Seconds: TypeAlias = float | str | timedelta
-#: Where the keys of an issuer come from: one of these, else discovery.
-KEY_SLOT: Final = frozenset({"jwks_uri", "jwks", "jwks_file", "public_key", "secret"})
+#: Where the keys of an issuer come from: one of these options, else discovery.
+KEY_SLOT: Final = frozenset({"jwks_uri", "jwks", "public_key", "secret"})
+#: How the server of the keys is asked: what one issuer's server gets is not for another's.
+FETCH_OPTIONS: Final = frozenset({"jwks_verify", "jwks_cert", "jwks_headers"})
 
 
 class IssuerOptions(TypedDict, total=False):
@@ -25,10 +40,12 @@ class IssuerOptions(TypedDict, total=False):
 
     audience: str | Iterable[str]
     jwks_uri: str
-    jwks: str | Mapping[str, Any]
-    jwks_file: str | os.PathLike[str]
+    jwks: str | os.PathLike[str] | Mapping[str, Any]
     public_key: str
     secret: str
+    jwks_verify: str | os.PathLike[str]
+    jwks_cert: str | Iterable[str]
+    jwks_headers: str | Mapping[str, str]
     algorithms: str | Iterable[str]
     leeway: Seconds
     required_claims: str | Iterable[str]
@@ -37,6 +54,90 @@ class IssuerOptions(TypedDict, total=False):
     token_types: str | Iterable[str]
     profile: Literal["rfc9068"]
     checks: Iterable[Check]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The options that can be given for one issuer, with their defaults."""
+
+    audience: tuple[str, ...] = option(
+        values.read_audience,
+        "Accepted `aud` values, any of. An entry that ends in `/*` accepts that URL and all below"
+        " it; `*`: not checked. Not set: a token that carries `aud` is refused.",
+        (),
+    )
+    jwks_uri: str | None = option(values.read_text, "URL of the JWKS.", shown="discovered")
+    jwks: KeySet | Path | None = option(
+        values.read_keys(values.read_jwks),
+        "A JWKS: as JSON (what begins with `{`) or a mapping; or the path of a file that holds it,"
+        " which is read again when it changes.",
+        secret=True,  # it may be a private one by mistake
+    )
+    public_key: KeySet | None = option(
+        values.read_keys(values.read_pem),
+        "One PEM public key or certificate, for tokens of any `kid`.",
+        secret=True,  # it may be the private half by mistake
+    )
+    secret: bytes | None = option(
+        values.read_secret,
+        "Shared secret for HS256/384/512: text, or `base64:…`; 32, 48 or 64 bytes at least.",
+        secret=True,
+    )
+    jwks_verify: str | None = option(
+        values.read_existing_file,
+        "CA bundle for the issuer's TLS certificate.",
+        shown="the system's",
+    )
+    jwks_cert: str | tuple[str, str] | None = option(
+        values.read_cert,
+        "Client certificate for fetches: one file, or certificate and key. It goes to the origin of"
+        " `jwks_uri`, else of the issuer, only.",
+    )
+    jwks_headers: Mapping[str, str] | None = option(
+        values.read_headers,
+        "Headers sent with fetches, to the origin of `jwks_uri`, else of the issuer, only.",
+        secret=True,
+    )
+    algorithms: tuple[str, ...] = option(
+        values.read_algorithms,
+        "Accepted `alg` values. `ES256K` and `Ed448` by opt-in; `HS*` only with `secret`.",
+        (),
+        shown=" ".join(jose.DEFAULT_ALGORITHMS) + "; with `secret` HS256",
+    )
+    leeway: float = option(
+        values.read_leeway, "Clock tolerance for `exp` and `nbf`, at most 300 s.", LEEWAY
+    )
+    required_claims: tuple[str, ...] = option(
+        values.read_texts, "Claims a token must have, besides `exp`; names or dotted paths.", ()
+    )
+    claims: Mapping[str, tuple[Any, ...]] | None = option(
+        values.read_expected,
+        "Expected values: a claim is equal to one of them, or a list that holds one. Names or"
+        " dotted paths (`realm_access.roles`).",
+    )
+    max_token_age: float | None = option(
+        values.read_seconds, "Age from `iat`, which is then required, that a token may have."
+    )
+    token_types: tuple[str, ...] = option(
+        values.read_token_types,
+        "Accepted `typ` values, without regard to case and `application/`.",
+        (),
+        shown="any but other kinds of JWT",
+    )
+    profile: str | None = option(
+        values.read_one_of("rfc9068"),
+        "`rfc9068`: `typ` must be at+jwt; iss, exp, aud, sub, client_id, iat and jti are required.",
+    )
+    checks: tuple[Check, ...] = option(
+        values.read_functions,
+        "Own functions `(claims, now)`; one that returns `False` or raises an `AuthError` refuses.",
+        (),
+        text=False,
+    )
+
+
+#: The options of one issuer: name -> option.
+ISSUER_OPTIONS: Final[Mapping[str, Option]] = options_of(Terms)
 
 
 class Issuer:
@@ -48,25 +149,71 @@ class Issuer:
                    Issuer("https://b.example", jwks_uri="https://keys.example/b")]
 
     The identifier is compared byte for byte with ``iss``. ``keys``: a key source of your own.
-    Wrong options are told by the middleware, all at once.
+    Options are read here, once; the middleware reports those that are wrong, all at once.
     """
 
-    __slots__ = ("identifier", "keys", "options")
+    __slots__ = ("identifier", "keys", "options", "reading")
 
     def __init__(
         self, identifier: str, *, keys: KeySource | None = None, **options: Unpack[IssuerOptions]
     ) -> None:
         self.identifier = identifier
         self.keys = keys
-        self.options: Mapping[str, object] = settled(options)
+        #: The options as they were given: two issuers with equal ones are configured alike.
+        self.options: Mapping[str, object] = options
+        self.reading = _read(options)
+
+    @classmethod
+    def of(cls, members: Mapping[str, object]) -> "Issuer":
+        """Make one of a JSON object: ``issuer``, and options beside it. Raises ValueError."""
+        options = dict(members)
+        identifier = options.pop("issuer", None)
+        if "keys" in options or not isinstance(identifier, str):
+            raise ValueError('an object needs "issuer", and options of an issuer beside it')
+        issuer = cls(identifier)
+        issuer.options, issuer.reading = options, _read(options)
+        return issuer
 
     def __repr__(self) -> str:
         return f"Issuer({self.identifier!r})"
 
 
-def settled(options: Mapping[str, object]) -> dict[str, object]:
-    """Options that may be read again: an iterator would be empty then, a check without effect."""
-    return {
-        name: tuple(value) if isinstance(value, Iterator) else value
-        for name, value in options.items()
-    }
+#: A function that names an issuer when it is asked: ``iss`` -> Issuer; None: it is not trusted.
+Resolver: TypeAlias = Callable[[str], Issuer | None]
+
+
+def read_issuers(value: Any) -> tuple[Issuer, ...] | Resolver:
+    """Read an identifier, an Issuer, a JSON object, several of these, or take a function."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = values.read_json(value, list)
+    if isinstance(value, str | Issuer):
+        value = [value]
+    if callable(value):
+        return value  # type: ignore[no-any-return]
+    if not isinstance(value, Iterable) or isinstance(value, Mapping | bytes):
+        raise ValueError("give an identifier, an Issuer, a list of these, or a function")  # noqa: TRY004
+    issuers = tuple(_issuer(member) for member in value)
+    identifiers = {issuer.identifier for issuer in issuers}
+    if not issuers or len(identifiers) < len(issuers):
+        raise ValueError("give at least one issuer, and each of them once")
+    return issuers
+
+
+def _issuer(value: object) -> Issuer:
+    issuer = Issuer(value) if isinstance(value, str) else value
+    issuer = Issuer.of(issuer) if isinstance(issuer, Mapping) else issuer
+    if not isinstance(issuer, Issuer):
+        raise ValueError("give an identifier or an Issuer")  # noqa: TRY004
+    if values.read_text(issuer.identifier) != issuer.identifier:
+        raise ValueError("an identifier has no white space around it")
+    return issuer
+
+
+def _read(options: Mapping[str, Any]) -> Reading:
+    given = {name: (name, raw) for name, raw in options.items() if raw is not None}
+    known = {name: place for name, place in given.items() if name in ISSUER_OPTIONS}
+    reading = read(ISSUER_OPTIONS, known)
+    for name in options.keys() - ISSUER_OPTIONS.keys():
+        hint = did_you_mean(name, ISSUER_OPTIONS)
+        reading.problems[name] = [f"{name}: no such option of an issuer{hint}"]
+    return reading

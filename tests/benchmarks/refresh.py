@@ -16,7 +16,11 @@ from goals import Row
 from goals import Run
 from measure import exactly
 
+from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
+from jwt_wsgi.key_sources.fetch import HTTPFetch
+from jwt_wsgi.key_sources.freshness import Policy
+from jwt_wsgi.key_sources.remote import RemoteKeys
 from jwt_wsgi.testing import FakeIssuer
 
 LIFETIME = 1.0
@@ -37,9 +41,9 @@ class Seen(NamedTuple):
 @contextmanager
 def ours(issuer: FakeIssuer) -> Iterator[Verify]:
     # As with the defaults (300 s, 600 s, 5 s): a refresh is due long before keys are too old.
-    options = {"jwks_refresh_after": LIFETIME, "jwks_max_age": 4 * LIFETIME}
-    options |= {"jwks_timeout": TIMEOUT, "jwks_cooldown": LIFETIME}
-    app = JWTMiddleware(no_app, issuer=issuer.issuer, **options, **CACHE_OFF)
+    policy = Policy(LIFETIME, 4 * LIFETIME, cooldown=LIFETIME, timeout=TIMEOUT)
+    keys = RemoteKeys(issuer.issuer, fetch=HTTPFetch(), policy=policy, emit=lambda _event: None)
+    app = JWTMiddleware(no_app, issuer=Issuer(issuer.issuer, keys=keys), **CACHE_OFF)
     try:
         yield app.verifier.verify
     finally:

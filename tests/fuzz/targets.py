@@ -31,9 +31,9 @@ from jwt_wsgi.errors import TOKEN_ERRORS
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.rules import Rules
-from jwt_wsgi.settings.table import OPTIONS
-from jwt_wsgi.settings.table import PREFIX
-from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.settings.loading import Settings
+from jwt_wsgi.settings.options import OPTIONS
+from jwt_wsgi.settings.options import PREFIX
 from jwt_wsgi.testing import FakeIssuer
 
 FAR: Final = 4_102_444_800  # 2100: a corpus kept on disk does not expire

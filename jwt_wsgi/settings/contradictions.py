@@ -1,0 +1,132 @@
+"""What is wrong between options that are right by themselves."""
+
+import json
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
+
+from jwt_wsgi import jose
+from jwt_wsgi.bearer import place
+from jwt_wsgi.injection import variable
+from jwt_wsgi.metadata import resource_problem
+from jwt_wsgi.rules import is_plain
+from jwt_wsgi.urls import check_discoverable
+from jwt_wsgi.urls import check_url
+from jwt_wsgi.urls import shown_url
+
+from . import shared_issuers
+from .issuer import FETCH_OPTIONS
+from .issuer import KEY_SLOT
+from .options import Table
+from .rule_texts import rule_as_json
+
+
+class Contradiction(NamedTuple):
+    """A problem: a sentence, and the names of all options that have a part in it."""
+
+    sentence: str
+    names: tuple[str, ...]
+
+
+def sentences(found: Iterator[Contradiction], broken: AbstractSet[str]) -> list[str]:
+    """The problems without those that may only follow from an option that could not be read."""
+    return [problem.sentence for problem in found if broken.isdisjoint(problem.names)]
+
+
+def problems(settings: Table) -> Iterator[Contradiction]:
+    """What is wrong with a middleware's options, the terms of its issuers aside."""
+    several = len(settings.issuers) > 1 or callable(settings.issuer)
+    if several and (given := _given(settings, KEY_SLOT)):
+        sentence = f"{', '.join(given)}: give it to the one issuer whose keys these are"
+        yield Contradiction(f"{sentence}, as an option of Issuer", ("issuer", *given))
+    if several and (given := _given(settings, FETCH_OPTIONS)):
+        sentence = f"{', '.join(given)}: give it to the one issuer whose server it is for"
+        yield Contradiction(f"{sentence}, as an option of Issuer", ("issuer", *given))
+    for problem in settings.policy.problems():
+        yield Contradiction(problem, ("jwks_max_age",))
+    if settings.unavailable_status not in (401, 503):
+        yield Contradiction("unavailable_status: give 503 or 401", ("unavailable_status",))
+    resource = settings.resource
+    if resource and (wrong := resource_problem(resource, allow_http=settings.allow_http)):
+        yield Contradiction(f"resource: {shown_url(resource)}: {wrong}", ("resource",))
+    yield from _rule_problems(settings)
+    taken = {place(spec, 0).key for spec in settings.token_from}
+    for header in [name for names in (settings.claim_headers or {}).values() for name in names]:
+        if variable(header) in taken:
+            yield Contradiction(
+                f"claim_headers: the token stands in {header}", ("claim_headers", "token_from")
+            )
+
+
+def problems_of_terms(own: Table) -> Iterator[Contradiction]:
+    """What is wrong with the keys and terms of one issuer. ``own``: the settings as it has them."""
+    given = _given(own, KEY_SLOT)
+    own_keys = any(issuer.keys is not None for issuer in own.issuers)
+    if len(given) + own_keys > 1:
+        listed = ", ".join([*given, *(["keys"] if own_keys else [])])
+        yield Contradiction(
+            f"{listed}: the keys come from one place; leave one of these", (*given,)
+        )
+    sources = [issuer.keys for issuer in own.issuers if issuer.keys is not None]
+    if any(not hasattr(source, "candidates") for source in sources):
+        yield Contradiction("keys: give a key source: an object with candidates(header)", ("keys",))
+    for issuer in () if given or own_keys else own.issuers:  # their keys are discovered
+        if wrong := check_discoverable(issuer.identifier, allow_http=own.allow_http):
+            yield Contradiction(
+                f"issuer: {shown_url(issuer.identifier)}: {wrong}", ("issuer", *KEY_SLOT)
+            )
+    if own.jwks_uri and (wrong := check_url(own.jwks_uri, allow_http=own.allow_http)):
+        yield Contradiction(f"jwks_uri: {shown_url(own.jwks_uri)}: {wrong}", ("jwks_uri",))
+    for issuer in own.issuers:
+        if wrong := shared_issuers.unsafe(
+            issuer.identifier,
+            audience=own.accepted_audience,
+            expected_claims=own.claims or (),
+            has_own_checks=bool(own.checks),
+        ):
+            yield Contradiction(wrong, ("issuer", "audience", "claims", "checks"))
+    yield from _algorithm_problems(own)
+    if own.profile and not own.accepted_audience:
+        yield Contradiction(
+            "audience: profile rfc9068 needs it", ("profile", "audience", "resource")
+        )
+    if own.profile and set(own.token_types) - {"at+jwt"}:
+        yield Contradiction(
+            "token_types: profile rfc9068 is at+jwt; leave it out", ("profile", "token_types")
+        )
+
+
+def _given(settings: Table, names: AbstractSet[str]) -> list[str]:
+    return sorted(name for name in names if getattr(settings, name) is not None)
+
+
+def _rule_problems(settings: Table) -> Iterator[Contradiction]:
+    shorthands = ("public_paths", "optional", "required_scopes")
+    given = [name for name in shorthands if getattr(settings, name)]
+    if settings.rules and given:
+        written = json.dumps([rule_as_json(rule) for rule in settings.shorthand_rules()])
+        yield Contradiction(
+            f"rules: they replace {', '.join(given)}, which as rules are {written}",
+            ("rules", *shorthands),
+        )
+    for path in settings.public_paths:
+        if not is_plain(path.removesuffix("/*") or "/"):
+            why = "such a path always needs a token; leave out //, dot segments, \\ and ;"
+            yield Contradiction(f"public_paths: {path}: {why}", ("public_paths",))
+
+
+def _algorithm_problems(own: Table) -> Iterator[Contradiction]:
+    names = ("algorithms", "secret")
+    symmetric = jose.SECRET_SIZES.keys() & set(own.algorithms)
+    if own.secret is None:
+        if symmetric:
+            listed = ", ".join(sorted(symmetric))
+            why = "need secret, and never go with public keys"
+            yield Contradiction(f"algorithms: {listed} {why}", names)
+        return
+    if len(symmetric) < len(own.algorithms):
+        yield Contradiction("algorithms: with secret only HS256, HS384 and HS512", names)
+    needed = max(jose.SECRET_SIZES[name] for name in symmetric or {"HS256"})
+    if len(own.secret) < needed:
+        why = f"too short; {needed} bytes at least (RFC 7518 3.2)"
+        yield Contradiction(f"secret: (a secret): {why}", names)

@@ -1,0 +1,242 @@
+"""Every option, in one table: how it is read, its default, its meaning.
+
+The fields of :class:`Table` and of :class:`~.issuer.Terms` are the table. It drives keywords,
+``JWT_WSGI_*``, ``JWT_WSGI_*_FILE``, WSGI environ keys and the README's table of settings.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from typing import Final
+from typing import Literal
+from typing import TypeAlias
+
+from jwt_wsgi.errors import AuthError
+from jwt_wsgi.events import Hook
+from jwt_wsgi.key_sources.freshness import Policy
+from jwt_wsgi.metadata import audiences
+from jwt_wsgi.revocation.revocations import Revoked
+from jwt_wsgi.revocation.store import Store
+from jwt_wsgi.rules import Rule
+from jwt_wsgi.rules import Token
+from jwt_wsgi.verifier import MAX_TOKEN_SIZE
+
+from . import request_values
+from . import values
+from .issuer import Issuer
+from .issuer import IssuerOptions
+from .issuer import Resolver
+from .issuer import Seconds
+from .issuer import Terms
+from .issuer import read_issuers
+from .reading import Option
+from .reading import option
+from .reading import options_of
+from .revocation import Revocation
+from .revocation import read_revocation
+from .rule_texts import read_rules
+
+PREFIX: Final = "JWT_WSGI_"
+#: The defaults.
+_POLICY: Final = Policy()
+Responder: TypeAlias = Callable[[AuthError], tuple[str, bytes]]
+
+
+class Options(IssuerOptions, total=False):
+    """The keywords of ``JWTMiddleware``, for type checkers; :class:`Table` says the rest."""
+
+    issuer: str | Issuer | Iterable[str | Issuer] | Resolver
+    max_token_size: int | str
+    token_from: str | Iterable[str]
+    optional: bool | str
+    public_paths: str | Iterable[str]
+    required_scopes: str | Iterable[str]
+    rules: str | Iterable[Rule | Mapping[str, Any]]
+    skip_preflight: bool | str
+    cors_origins: str | Iterable[str]
+    claim_headers: str | Mapping[str, str | Sequence[str]]
+    forward_token: bool | str
+    realm: str
+    error_details: bool | str
+    responder: Responder
+    resource: str
+    bound_tokens: Literal["refuse", "accept"]
+    revocation: str | Store | Revoked | Mapping[str, Any]
+    jwks_max_age: Seconds
+    jwks_max_stale: Seconds
+    jwks_timeout: Seconds
+    unavailable_status: int | str
+    allow_http: bool | str
+    token_cache_size: int | str
+    settings_from_request: bool | str
+    on_event: Hook | Iterable[Hook]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table(Terms):
+    """What a middleware does: the value of every option."""
+
+    issuer: tuple[Issuer, ...] | Resolver = option(
+        read_issuers,
+        "Identifier of the issuer, compared byte for byte with `iss`; or an `Issuer`, several of"
+        " either (as text a JSON array), or a function `iss -> Issuer` or None.",
+        (),
+        shown="**required**",
+    )
+    max_token_size: int = option(
+        values.read_integer(256, 1_000_000), "Characters a token may have.", MAX_TOKEN_SIZE
+    )
+    token_from: tuple[str, ...] = option(
+        request_values.read_places,
+        "Where the token may stand, one place or several: `header`, `header:NAME` (bare, or with"
+        " `Bearer`), `cookie:NAME`.",
+        ("header",),
+        shown="header",
+    )
+    optional: bool = option(
+        values.read_boolean,
+        "A missing token passes (payload `None`); a bad one is still refused.",
+        False,
+    )
+    public_paths: tuple[str, ...] = option(
+        request_values.read_paths,
+        "Paths that need no token: exact (`/healthz`) or whole subtrees (`/docs/*`).",
+        (),
+    )
+    required_scopes: tuple[str, ...] = option(
+        values.read_scopes, "Scopes that every request with a token needs, all of them.", ()
+    )
+    rules: tuple[Rule, ...] = option(
+        read_rules,
+        "What requests need, by path and method: a list of `Rule` or a JSON array of objects;"
+        " instead of `public_paths`, `optional` and `required_scopes`.",
+        (),
+    )
+    skip_preflight: bool = option(
+        values.read_boolean,
+        "Let CORS preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) through"
+        " without a token; the app must answer every `OPTIONS` without doing anything.",
+        False,
+    )
+    cors_origins: tuple[str, ...] = option(
+        request_values.read_origins, "Origins (or `*`) whose scripts may read our own answers.", ()
+    )
+    claim_headers: Mapping[str, tuple[str, ...]] | None = option(
+        request_values.read_claim_headers,
+        "Claims the app finds as request headers (`sub=X-User`); incoming ones are removed. The"
+        " header `REMOTE_USER` is that CGI variable, and needs its claim.",
+    )
+    forward_token: bool = option(
+        values.read_boolean, "`false` takes the token out of the request before the app runs.", True
+    )
+    realm: str = option(request_values.read_realm, "`realm` of every challenge.", "api")
+    error_details: bool = option(
+        values.read_boolean,
+        "`false` leaves `details` and `error_description` out of answers.",
+        True,
+    )
+    responder: Responder | None = option(
+        values.read_function,
+        "Function `(error) -> (content_type, body)` for the body of our answers.",
+        text=False,
+    )
+    resource: str | None = option(
+        values.read_text,
+        "RFC 9728 identifier of this API: publishes its metadata, names them in challenges, and is"
+        " an accepted audience.",
+    )
+    bound_tokens: str = option(
+        values.read_one_of("refuse", "accept"),
+        "Tokens bound to a key (`cnf`): `accept` when something in front has checked the proof.",
+        "refuse",
+    )
+    revocation: Revocation | None = option(
+        read_revocation,
+        "Which tokens are revoked: the URL of a Redis, a `Store`, a function `(claims) -> bool`, or"
+        " a mapping of `store`, `function` and `fail_open`. What cannot be asked is 503; with"
+        " `fail_open` the token passes.",
+        secret=True,
+    )
+    jwks_max_age: float = option(
+        values.read_seconds, "Age at which held keys are confirmed before use.", _POLICY.max_age
+    )
+    jwks_max_stale: float = option(
+        values.read_seconds,
+        "How long held keys serve while the issuer cannot be asked.",
+        _POLICY.max_stale,
+    )
+    jwks_timeout: float = option(
+        values.read_seconds, "Total time of one fetch, discovery included.", _POLICY.timeout
+    )
+    unavailable_status: int = option(
+        values.read_integer(401, 503), "503, or 401 for gateways that insist on it.", 503
+    )
+    allow_http: bool = option(
+        values.read_boolean, "Permit issuers and JWKS over `http` off loopback.", False
+    )
+    token_cache_size: int = option(
+        values.read_integer(0, 1_000_000),
+        "Verified tokens remembered in each process, about 2 KiB each; `0`: none.",
+        4096,
+    )
+    settings_from_request: bool = option(
+        values.read_boolean,
+        "Read settings from server-supplied WSGI environ keys `jwt_wsgi.<name>`, too.",
+        False,
+    )
+    on_event: tuple[Hook, ...] = option(
+        values.read_functions,
+        "Hooks that get every event, beside the log.",
+        (),
+        text=False,
+    )
+
+    @property
+    def issuers(self) -> tuple[Issuer, ...]:
+        """The issuers that are known now; none of them where a function names them."""
+        return self.issuer if isinstance(self.issuer, tuple) else ()
+
+    @property
+    def policy(self) -> Policy:
+        """How remote keys are kept and refreshed: in the background at half of their age."""
+        return Policy(
+            refresh_after=max(1.0, self.jwks_max_age / 2),
+            max_age=self.jwks_max_age,
+            max_stale=self.jwks_max_stale,
+            timeout=self.jwks_timeout,
+        )
+
+    @property
+    def accepted_audience(self) -> tuple[str, ...]:
+        """``audience``, and ``resource``, which is one (RFC 9728 section 3.3)."""
+        return (*self.audience, *(audiences(self.resource) if self.resource else ()))
+
+    @property
+    def request_rules(self) -> tuple[Rule, ...]:
+        """``rules``, or what its shorthands stand for."""
+        return self.rules or self.shorthand_rules()
+
+    def shorthand_rules(self) -> tuple[Rule, ...]:
+        public = tuple(Rule(path, token=Token.IGNORED) for path in self.public_paths)
+        if not self.optional and not self.required_scopes:
+            return public  # where no rule matches, a token is required anyway
+        token = Token.OPTIONAL if self.optional else Token.REQUIRED
+        return (*public, Rule("/*", token=token, scopes=frozenset(self.required_scopes)))
+
+
+#: The table itself: name -> option, the issuer first.
+OPTIONS: Final[Mapping[str, Option]] = dict(
+    sorted(options_of(Table).items(), key=lambda row: row[0] != "issuer")
+)
+
+
+def markdown_table() -> str:
+    """The README's table of settings."""
+    rows = ["| option | environment | default | meaning |", "|---|---|---|---|"]
+    for name, row in OPTIONS.items():
+        variable = f"`{PREFIX}{name.upper()}`" if row.text else "keyword only"
+        rows.append(f"| `{name}` | {variable} | {row.default} | {row.meaning} |")
+    return "\n".join(rows) + "\n"

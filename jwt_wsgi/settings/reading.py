@@ -1,0 +1,125 @@
+"""How a table of options is declared, and how raw values are read by it."""
+
+import difflib
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import field
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+from jwt_wsgi.errors import printable
+
+
+class Option(NamedTuple):
+    """One option: how a raw value is read, and what the documentation says of it.
+
+    ``parse`` returns the checked value, or raises ValueError with what is wanted instead.
+    """
+
+    parse: Callable[[Any], object]
+    meaning: str
+    default: str
+    #: False: a Python object, so it can be given as a keyword only.
+    text: bool = True
+    #: True: its value stands in no message and in no ``repr``.
+    secret: bool = False
+
+
+def option(
+    parse: Callable[[Any], object],
+    meaning: str,
+    default: Any = None,
+    *,
+    shown: str = "",
+    text: bool = True,
+    secret: bool = False,
+) -> Any:
+    """Declare a field of a dataclass as an option. ``shown``: the default, in the documentation."""
+    if not shown:
+        shown = "-" if default in (None, (), {}) else _written(default)
+    row = Option(parse, meaning, shown, text, secret)
+    return field(default=default, repr=not secret, metadata={"option": row})
+
+
+def _written(default: object) -> str:
+    """The default as the documentation has it; a float is a duration in seconds."""
+    if isinstance(default, float):
+        units = (("h", 3600), ("m", 60), ("s", 1))
+        return next(f"{default / size:g}{unit}" for unit, size in units if not default % size)
+    return str(default).lower()
+
+
+def options_of(table: Any) -> dict[str, Option]:
+    """Return the options of a dataclass: name -> option."""
+    return {row.name: row.metadata["option"] for row in fields(table) if "option" in row.metadata}
+
+
+class Reading(NamedTuple):
+    """Options that were read: values by name; for the others the problems, each with its place.
+
+    What contradicts an option that could not be read is not reported: it may only follow from that.
+    """
+
+    values: dict[str, Any]
+    problems: dict[str, list[str]]
+
+    def over(self, other: "Reading") -> "Reading":
+        """Lay this reading over another one: where both have an option, this one counts."""
+        hidden = self.values.keys() | self.problems.keys()
+        seen = [{k: v for k, v in part.items() if k not in hidden} for part in other]
+        return Reading(seen[0] | self.values, seen[1] | self.problems)
+
+    @property
+    def sentences(self) -> list[str]:
+        """All problems."""
+        return [sentence for found in self.problems.values() for sentence in found]
+
+
+class SeveralProblemsError(ValueError):
+    """A value with several problems: each is a place inside of the value, and a sentence."""
+
+    def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"{place}: {problem}" for place, problem in self.problems))
+
+
+def read(options: Mapping[str, Option], given: Mapping[str, tuple[str, object]]) -> Reading:
+    """Read what is given: name -> (place, raw value); every name is one of ``options``."""
+    reading = Reading({}, {})
+    for name, (place, raw) in given.items():
+        try:
+            _check_utf8(raw)
+            reading.values[name] = options[name].parse(raw)
+        except SeveralProblemsError as error:
+            found = [f"{place}{inside}: {problem}" for inside, problem in error.problems]
+            reading.problems[name] = found
+        except ValueError as error:
+            reading.problems[name] = [f"{place}: {_shown(options[name], raw)}: {error}"]
+    return reading
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Name the one of ``known`` that is nearly ``name``, as the end of a sentence."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.85)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _check_utf8(value: object) -> None:
+    """Bytes of the environment that are not UTF-8 are lone surrogates in Python (PEP 383)."""
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("it is not UTF-8") from error
+
+
+def _shown(row: Option, raw: Any) -> str:
+    if row.secret and not isinstance(raw, Path):
+        return "(a secret)"
+    if isinstance(raw, str) and raw.lstrip().startswith(("[", "{")):
+        return "(JSON)"  # it may hold a secret somewhere, and so may objects
+    members = raw if isinstance(raw, list | tuple) else [raw]
+    return "(objects)" if any(isinstance(m, Mapping) for m in members) else printable(raw, 80)

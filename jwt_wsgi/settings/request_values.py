@@ -1,0 +1,72 @@
+"""How the options that concern a request are read: paths, places of a token, headers, origins.
+
+Each function takes a raw value and returns the checked one; its ValueError says what is wanted.
+"""
+
+import re
+
+from jwt_wsgi.bearer import environ_key
+from jwt_wsgi.injection import variable
+
+from .values import FIELD_NAME
+from .values import read_mapping
+from .values import read_text
+from .values import read_texts
+
+
+def read_paths(value: object) -> tuple[str, ...]:
+    return tuple(read_path(path) for path in read_texts(value))
+
+
+def read_path(value: object) -> str:
+    path = read_text(value)
+    if not path.startswith("/"):
+        raise ValueError(f"{path}: a path starts with /")
+    if "*" in path.removesuffix("/*"):
+        raise ValueError(f"{path}: * stands only in /* at the end, for a whole subtree")
+    return path
+
+
+def read_origins(value: object) -> tuple[str, ...]:
+    origins = read_texts(value)
+    for origin in origins:
+        if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#\s*@]+", origin):
+            raise ValueError(f"{origin}: an origin is scheme://host or scheme://host:port, or *")
+    return origins
+
+
+def read_realm(value: object) -> str:
+    realm = read_text(value)
+    if not re.fullmatch(r"[\x20\x21\x23-\x5b\x5d-\x7e]+", realm):
+        raise ValueError('it stands in a header: printable ASCII without " and \\')
+    return realm
+
+
+def read_places(value: object) -> tuple[str, ...]:
+    places = read_texts(value)
+    for spec in places:
+        # A header's and a cookie's name are RFC 9110 tokens; Content-* is no HTTP_* in WSGI.
+        named = rf"(header:(?!(?i:content-))|cookie:){FIELD_NAME}"
+        if spec != "header" and not re.fullmatch(named, spec):
+            raise ValueError(f"{spec}: give header, header:NAME or cookie:NAME")
+    spelled = {spec if spec != "header" else "header:authorization" for spec in places}
+    if len({s if s.startswith("cookie") else environ_key(s) for s in spelled}) < len(places):
+        raise ValueError("one place stands there twice")
+    return places
+
+
+def read_claim_headers(value: object) -> dict[str, tuple[str, ...]]:
+    headers = {
+        claim: tuple(names) if isinstance(names, list | tuple) else (names,)
+        for claim, names in read_mapping(value).items()
+    }
+    every = [name for names in headers.values() for name in names]
+    for name in every:
+        allowed = rf"(?!(?i:content-|host$)){FIELD_NAME}"
+        if not isinstance(name, str) or not re.fullmatch(allowed, name):
+            raise ValueError("give claim=Header; a header is an HTTP token, no Host, no Content-*")
+    if not all(headers.values()) or len({variable(name) for name in every}) < len(every):
+        raise ValueError(
+            "give each claim a header of its own, or several; - and _ are the same in WSGI"
+        )
+    return headers
