@@ -43,8 +43,8 @@ class Event:
         return type(self).__name__
 
     @property
-    def starts_anew(self) -> bool:
-        """True if this is the first of its kind whatever was said before."""
+    def is_first(self) -> bool:
+        """True if it is logged at full level although a similar line was logged a moment ago."""
         return False
 
 
@@ -186,7 +186,7 @@ class RefreshFailed(KeysEvent):
     quiet: ClassVar[float] = OUTAGE_QUIET
 
     @property
-    def starts_anew(self) -> bool:
+    def is_first(self) -> bool:
         return self.fails == 1
 
     def __str__(self) -> str:
@@ -328,7 +328,7 @@ class RevocationFailed(Event):
     quiet: ClassVar[float] = OUTAGE_QUIET
 
     @property
-    def starts_anew(self) -> bool:
+    def is_first(self) -> bool:
         return self.first
 
     def __str__(self) -> str:
@@ -385,7 +385,7 @@ class LogHook:
             return event.level, ""
         now = self._clock()
         since, silent = self._last.get(event.key, (float("-inf"), 0))
-        if now - since < event.quiet and not event.starts_anew:
+        if now - since < event.quiet and not event.is_first:
             self._last[event.key] = since, silent + 1
             return event.quiet_level, ""
         if len(self._last) >= self.MOST_KEYS:

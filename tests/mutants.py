@@ -267,6 +267,15 @@ MUTANTS = (
         "return Start.NOTHING, Then.UNAVAILABLE\n",
         killers("test_jwks", "test_row_11_cooldown"),
     ),
+    # cookies, answers and the functions of an application
+    Mutant(
+        "an Origin that looks like ours beats Sec-Fetch-Site",
+        "bearer.py",
+        '    if "HTTP_SEC_FETCH_SITE" in environ:\n'
+        '        return bool(environ["HTTP_SEC_FETCH_SITE"] == "same-origin")\n',
+        '    if environ.get("HTTP_SEC_FETCH_SITE") == "same-origin":\n        return True\n',
+        killers("test_places", "test_a_cookie_counts_for_its_own_origin"),
+    ),
     # what a token can make us fetch, and how
     Mutant(
         "fetch on bad signature",

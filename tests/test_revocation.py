@@ -445,8 +445,8 @@ def test_with_fail_open_a_failure_passes_and_is_told() -> None:
         RevocationFailed("builtins.TimeoutError", passed=True, first=True),
         RevocationFailed("the store failed and rests", passed=True),
     ]
-    assert a.events[0].starts_anew
-    assert not a.events[1].starts_anew
+    assert a.events[0].is_first
+    assert not a.events[1].is_first
     assert "UNCHECKED" in str(a.events[0])
 
     a.pass_time(REST)
