@@ -134,10 +134,11 @@ def cookie_counts(environ: "WSGIEnvironment") -> bool:
     """
     if environ["REQUEST_METHOD"] in _SAFE and _NOT_SAFE.isdisjoint(environ):
         return True
-    if "HTTP_SEC_FETCH_SITE" in environ:
-        return bool(environ["HTTP_SEC_FETCH_SITE"] == "same-origin")
-    own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST') or ' '}".lower()
-    return environ.get("HTTP_ORIGIN", "").lower() == own
+    site: str | None = environ.get("HTTP_SEC_FETCH_SITE")
+    if site is not None:
+        return site == "same-origin"
+    own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST') or ' '}"
+    return str(environ.get("HTTP_ORIGIN", "")).lower() == own.lower()
 
 
 def _checked(token: str, max_size: int) -> str:

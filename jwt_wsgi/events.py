@@ -106,6 +106,28 @@ class Reported(_Verdict):
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionFailed(Event):
+    """A function of the application (a check, a key source, a responder) did not do its work.
+
+    ``failure``: ``raised TYPE``, or what it returned; never the text of an error, which may hold a
+    secret or a claim. ``outcome``: what became of the request.
+    """
+
+    function: str
+    failure: str
+    outcome: str
+    level: ClassVar[int] = logging.ERROR
+    quiet: ClassVar[float] = 60.0
+
+    @property
+    def key(self) -> Hashable:
+        return type(self).__name__, self.function
+
+    def __str__(self) -> str:
+        return f"{self.function} {self.failure}: {self.outcome}"
+
+
+@dataclass(frozen=True, slots=True)
 class KeysEvent(Event):
     """Something about the keys of one issuer; ``source`` is its URL, for people."""
 

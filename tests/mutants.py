@@ -271,9 +271,8 @@ MUTANTS = (
     Mutant(
         "an Origin that looks like ours beats Sec-Fetch-Site",
         "bearer.py",
-        '    if "HTTP_SEC_FETCH_SITE" in environ:\n'
-        '        return bool(environ["HTTP_SEC_FETCH_SITE"] == "same-origin")\n',
-        '    if environ.get("HTTP_SEC_FETCH_SITE") == "same-origin":\n        return True\n',
+        '        return site == "same-origin"\n    own',
+        '        if site == "same-origin":\n            return True\n    own',
         killers("test_places", "test_a_cookie_counts_for_its_own_origin"),
     ),
     # what a token can make us fetch, and how

@@ -289,7 +289,7 @@ def test_realm_and_details_are_settings(client: Make, issuer: FakeIssuer) -> Non
     )
 
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="my api", error="invalid_token"'
-    assert answer.json == {"error": "Invalid token", "code": "token_expired"}
+    assert answer.json == {"error": "Invalid token", "code": "token_invalid"}
 
 
 def test_hooks_hear_what_happens(client: Make, issuer: FakeIssuer) -> None:

@@ -94,7 +94,6 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "jwks_verify": ("FILE", "FILE"),
     "jwks_cert": ("FILE FILE", ("FILE", "FILE")),
     "jwks_headers": ("X-Key=abc", {"X-Key": "abc"}),
-    "unavailable_status": ("401", 401),
     "allow_http": ("1", True),
     "token_cache_size": ("0", 0),
     "settings_from_request": ("true", True),
@@ -238,7 +237,6 @@ def test_keywords_take_python_values_too() -> None:
         ("token_types", ",", "at least one"),
         ("jwks_headers", "A b=c", "HTTP token"),
         ("jwks_timeout", "1x", "give seconds"),
-        ("unavailable_status", "500", "503 or 401"),
         ("issuer", "http://issuer.example", "https"),
     ],
 )

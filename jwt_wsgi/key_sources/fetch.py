@@ -37,6 +37,7 @@ from urllib3.exceptions import ReadTimeoutError
 from urllib3.exceptions import SSLError
 from urllib3.poolmanager import PoolManager
 
+from jwt_wsgi.errors import Portable
 from jwt_wsgi.errors import printable
 
 CONNECT_TIMEOUT: Final = 2.0  # seconds; half a second proved too short across regions
@@ -45,7 +46,7 @@ _CHUNK: Final = 65536
 _USER_AGENT: Final = "jwt-wsgi"
 
 
-class FetchError(Exception):
+class FetchError(Portable, Exception):
     """The document could not be had.
 
     ``kind`` is a bounded label: http, timeout, dns, tls, connect, too_big, encoding, redirect,

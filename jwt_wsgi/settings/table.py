@@ -28,7 +28,6 @@ from jwt_wsgi import jose
 from jwt_wsgi.bearer import environ_key
 from jwt_wsgi.bearer import place
 from jwt_wsgi.claims import Check
-from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.events import Hook
@@ -39,6 +38,7 @@ from jwt_wsgi.key_sources.freshness import Policy
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.metadata import audiences
 from jwt_wsgi.metadata import resource_problem
+from jwt_wsgi.responses import Responder
 from jwt_wsgi.revocation.revocations import Revoked
 from jwt_wsgi.revocation.store import Store
 from jwt_wsgi.revocation.store import store_of
@@ -81,7 +81,7 @@ class Options(IssuerOptions, total=False):
     keep_token: bool | str
     realm: str
     error_details: bool | str
-    responder: "Responder"
+    responder: Responder
     resource: str
     bound_tokens: Literal["refuse", "accept"]
     revoked: Revoked
@@ -97,14 +97,12 @@ class Options(IssuerOptions, total=False):
     jwks_verify: str | os.PathLike[str]
     jwks_cert: str | Iterable[str]
     jwks_headers: str | Mapping[str, str]
-    unavailable_status: int | str
     allow_http: bool | str
     token_cache_size: int | str
     settings_from_request: bool | str
     on_event: Hook | Iterable[Hook]
 
 
-Responder: TypeAlias = Callable[[AuthError], tuple[str, bytes]]
 #: Names an issuer when it is asked: ``iss`` -> Issuer, or None if it is not trusted.
 Resolver: TypeAlias = Callable[[str], Issuer | None]
 
@@ -205,7 +203,7 @@ class Settings:
     )
     checks: tuple[Check, ...] = _option(
         values.read_functions,
-        "Own functions `(claims, now)`; one that returns `False` or raises an `AuthError` refuses.",
+        "Own functions `(claims, now)`; one that returns `False` or raises refuses.",
         (),
         text=False,
     )
@@ -263,12 +261,13 @@ class Settings:
     realm: str = _option(values.read_realm, "`realm` of every challenge.", "api")
     error_details: bool = _option(
         values.read_boolean,
-        "`false` leaves `details` and `error_description` out of answers.",
+        "`false` leaves `details` and `error_description` out of answers, and the code of every"
+        " invalid token is `token_invalid`.",
         True,
     )
     responder: Responder | None = _option(
         values.read_function,
-        "Function `(error) -> (content_type, body)` for the body of our answers.",
+        "Function `(error, status) -> (status, headers, body)`: the answer but its challenge.",
         text=False,
     )
     resource: str | None = _option(
@@ -283,7 +282,7 @@ class Settings:
     )
     revoked: Revoked | None = _option(
         values.read_function,
-        "Function `(claims) -> bool`, asked for every verified token; one that raises is 503.",
+        "Function `(claims) -> bool`, asked for every verified token; one that fails is 503.",
         text=False,
     )
     store: Store | None = _option(
@@ -332,9 +331,6 @@ class Settings:
     )
     jwks_headers: Mapping[str, str] | None = _option(
         values.read_headers, "Headers sent with every fetch.", secret=True
-    )
-    unavailable_status: int = _option(
-        values.read_integer(401, 503), "503, or 401 for gateways that insist on it.", 503
     )
     allow_http: bool = _option(
         values.read_boolean, "Permit issuers and JWKS over `http` off loopback.", False
@@ -439,8 +435,6 @@ class Settings:
             yield ("issuer", *given), f"{sentence}, as an option of Issuer"
         for told in self.policy.problems():
             yield ("jwks_max_age",), told
-        if self.unavailable_status not in (401, 503):
-            yield ("unavailable_status",), "unavailable_status: give 503 or 401"
         if self.resource and (
             problem := resource_problem(self.resource, allow_http=self.allow_http)
         ):

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 from jwt_wsgi import jose
 from jwt_wsgi.bearer import environ_key
+from jwt_wsgi.errors import Portable
 from jwt_wsgi.errors import printable
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
@@ -393,7 +394,7 @@ _RULE: Final[Mapping[str, Callable[[Any], object]]] = {
 }
 
 
-class SeveralProblemsError(ValueError):
+class SeveralProblemsError(Portable, ValueError):
     """Each with the place of its own that it is to be told with."""
 
     def __init__(self, problems: Iterable[tuple[str, str]]) -> None:

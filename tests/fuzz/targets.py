@@ -271,7 +271,6 @@ def _settings_seeds() -> Iterable[bytes]:
         "max_token_size": "1000",
         "jwks_max_age": "10m",
         "jwks_uri": "https://[::1]:8080/x",
-        "unavailable_status": "401",
         "port_80_tcp": "tcp://10.0.0.1",
         "leewya": "5",
     }
