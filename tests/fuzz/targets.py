@@ -96,7 +96,7 @@ def token(data: bytes) -> None:
     except InvalidTokenError as error:
         assert error.code in TOKEN_ERRORS
         str(error).encode("utf-8")  # a log can hold it
-        assert all(fact.isascii() and len(fact) < 1000 for fact in error.token.values())
+        assert all(fact.isascii() and len(fact) < 1000 for fact in error.facts.values())
         assert not signed or error.code != "signature_invalid"
     else:
         _look_again(text, claims, claims.header)
