@@ -10,6 +10,7 @@ from .errors import KeysUnavailableError as KeysUnavailableError
 from .errors import MalformedHeaderError as MalformedHeaderError
 from .errors import MissingTokenError as MissingTokenError
 from .errors import MultipleTokensError as MultipleTokensError
+from .errors import UnavailableError as UnavailableError
 from .events import Event as Event
 from .keys import KeySource as KeySource
 from .layers import warm_up as warm_up

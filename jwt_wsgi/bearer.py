@@ -103,7 +103,7 @@ def _cookie(name: str, max_size: int) -> Place:
 
     def read(environ: "WSGIEnvironment", _lenient: bool) -> str | None:  # noqa: FBT001
         values = [value for other, value in _cookies(environ) if other == name]
-        if not any(values) or not is_own_doing(environ):
+        if not any(values) or not cookie_counts(environ):
             return None
         if len(values) > 1:  # a neighbour under the same domain can add one
             raise MultipleTokensError
@@ -125,17 +125,20 @@ def _cookies(environ: "WSGIEnvironment") -> Iterator[tuple[str, str]]:
             yield name.strip(), value.strip()
 
 
-def is_own_doing(environ: "WSGIEnvironment") -> bool:
-    """Whether a cookie counts: nothing is changed, or a page of this very origin wants it.
+def cookie_counts(environ: "WSGIEnvironment") -> bool:
+    """Whether a cookie counts as a token: the request is safe, or a page of this origin sent it.
 
-    Cross-site requests carry cookies too (RFC 6265bis section 8.8.1); what a page of somebody
-    else cannot say is ``Sec-Fetch-Site: same-origin`` and an ``Origin`` that is ours.
+    Browsers send cookies with cross-site requests as well (RFC 6265bis section 8.8.1).
+    ``Sec-Fetch-Site``, where it is present, alone decides: the browser knows the public origin.
+    Our own view of it is wrong behind a TLS proxy, where ``http`` pages of our host look like ours.
     """
     if environ["REQUEST_METHOD"] in _SAFE and _NOT_SAFE.isdisjoint(environ):
         return True
-    own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST') or ' '}".lower()
-    same_origin = environ.get("HTTP_SEC_FETCH_SITE") == "same-origin"
-    return same_origin or environ.get("HTTP_ORIGIN", "").lower() == own
+    site: str | None = environ.get("HTTP_SEC_FETCH_SITE")
+    if site is not None:
+        return site == "same-origin"
+    own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST') or ' '}"
+    return str(environ.get("HTTP_ORIGIN", "")).lower() == own.lower()
 
 
 def _checked(token: str, max_size: int) -> str:

@@ -1,13 +1,14 @@
 """Every way to fail: a wrong setting at start, a refused request later.
 
-An :class:`AuthError` knows its own answer: status, body and challenge. What may be shown to
-a client is a constant of ours; ``detail`` is for the operator's log and never leaves.
+An :class:`AuthError` knows its own answer: status, body and challenge. What a client reads is
+constant text; ``detail`` is for the operator's log and is never sent.
 """
 
+import math
 from collections.abc import Iterable
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
-from typing import ClassVar
 from typing import Final
 
 #: The stable ``code`` of a refused token -> one sentence a person understands.
@@ -32,16 +33,61 @@ TOKEN_ERRORS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
+#: The same codes as a tuple: ``in`` works for anything, also for what cannot be hashed.
+_CODES: Final = tuple(TOKEN_ERRORS)
+#: Characters that a log line has of an error's ``detail``.
+MAX_DETAIL: Final = 500
+_LONGEST_WAIT: Final = 86400  # seconds
+_LONGEST_AGE: Final = 10**10  # seconds; more is no age of a login
+
+
+def escaped(text: str, limit: int) -> str:
+    """``text`` as one line of printable ASCII; what is beyond ``limit`` characters becomes dots."""
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text
+    shown = text[: limit + 1].encode("unicode_escape").decode("ascii")  # cut before the work
+    return shown if len(shown) <= limit else f"{shown[:limit]}..."
+
+
 def printable(value: object, limit: int = 64) -> str:
-    """``value`` as one ASCII line of ``limit`` characters, whatever a stranger put into it."""
+    """``value`` in single quotes, as one ASCII line of about ``limit`` characters.
+
+    Quotes and backslashes inside are escaped, so no value can look like the end of itself and
+    the begin of another field.
+    """
     text = value if isinstance(value, str) else repr(value)
-    shown = ascii(text[: limit + 1])  # cut before and after: an escape has up to ten characters
-    if len(shown) <= limit + len("''"):
-        return shown
-    return f"{shown[: limit + 1]}...{shown[0]}"
+    shown = text[: limit + 1].encode("unicode_escape").decode("ascii").replace("'", "\\'")
+    return f"'{shown}'" if len(shown) <= limit else f"'{shown[:limit]}...'"
 
 
-class ConfigurationError(ValueError):
+def name_of(thing: object) -> str:
+    """Where a function or class is defined: ``module.qualname``; of other objects, their class's.
+
+    For the log: the name is the programmer's, and nothing of a token is in it.
+    """
+    while isinstance(thing, partial):
+        thing = thing.func
+    named = thing if isinstance(getattr(thing, "__qualname__", None), str) else type(thing)
+    return escaped(f"{named.__module__}.{getattr(named, '__qualname__', '?')}", 200)
+
+
+def _rebuilt(cls: type[Exception], args: tuple[object, ...]) -> Exception:
+    return cls.__new__(cls, *args)
+
+
+class Portable:
+    """An exception that pickling and copying keep whole, whatever its ``__init__`` takes.
+
+    Python would call ``__init__`` again, with ``args``: with the message alone, or with nothing.
+    """
+
+    args: tuple[object, ...]
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuilt, (type(self), self.args), vars(self)
+
+
+class ConfigurationError(Portable, ValueError):
     """One or more settings are wrong; raised at construction only.
 
     ``problems`` has one sentence for each: the setting, its value and the remedy.
@@ -52,40 +98,53 @@ class ConfigurationError(ValueError):
         super().__init__("\n".join(self.problems))
 
 
-class AuthError(Exception):
-    """A request is refused. Not raised itself: each subclass knows its answer."""
+class AuthError(Portable, Exception):
+    """A request is refused. A check of your own may raise it, or a subclass with other words.
+
+    The class attributes are what an answer says; an instance may have its own. Text that a header
+    cannot hold is left out of the challenge, and a ``status`` below 400 is answered as 401.
+    """
 
     #: HTTP status of the answer.
-    status: ClassVar[int] = 401
+    status: int = 401
     #: The body's ``error``.
-    error: ClassVar[str]
-    #: Stable name of the reason, for the body, logs and metrics.
-    code: str
-    #: The body's ``details``; None where ``error`` says it all (then ``code`` stays inside, too).
+    error: str = "Request refused"
+    #: Stable name of the reason. Logs and metrics have the class's, which is of a bounded set.
+    code: str = "refused"
+    #: The body's ``details``; None where ``error`` says it all (then the body has no ``code``).
     details: str | None = None
     #: ``error`` of the challenge (RFC 6750 section 3.1); None: the challenge names no error.
     challenge_error: str | None = None
     #: Members of the challenge beside ``realm`` and ``error``.
     challenge_members: Mapping[str, str] = MappingProxyType({})
-    #: Seconds for ``Retry-After``; not None means: our trouble, so no challenge at all.
+    #: Seconds for ``Retry-After``.
     retry_after: int | None = None
     #: Scopes that satisfy the request's rule, for the challenges of a published ``resource``.
     scope: tuple[str, ...] = ()
-    #: ``iss``, ``alg`` and ``kid`` of the token, whatever they are: it may be anybody's.
+    #: ``iss``, ``alg`` and ``kid`` of the token, unverified.
     claimed: tuple[object, object, object] = (None, None, None)
+    #: The application's function that could not decide, and what it did: ``raised TYPE``.
+    failure: tuple[str, str] | None = None
 
     def __init__(self, detail: str = "") -> None:
-        """``detail`` is for the log only; text from a token in it must be escaped."""
+        """``detail`` is for the log only; text from a token in it should be escaped."""
         self.detail = detail
 
     def __str__(self) -> str:
         return str(self.detail or self.details or self.error)
 
     @property
-    def token(self) -> dict[str, str]:
-        """What a log line may say of the token: ``issuer``, ``algorithm``, ``kid``, escaped."""
+    def label(self) -> str:
+        """The code for logs and metrics: one of :data:`TOKEN_ERRORS`, else the class's."""
+        own = type(self).code
+        return own if self.code == own or self.code not in _CODES else self.code
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a log line may say: ``issuer``, ``algorithm``, ``kid`` and ``detail``, escaped."""
         named = zip(("issuer", "algorithm", "kid"), self.claimed, strict=True)
-        return {name: printable(value) for name, value in named if value is not None}
+        found = {name: printable(value) for name, value in named if value is not None}
+        return {**found, "detail": escaped(str(self.detail), MAX_DETAIL)}
 
 
 class MissingTokenError(AuthError):
@@ -117,9 +176,13 @@ class MultipleTokensError(AuthError):
 
 
 class InvalidTokenError(AuthError):
-    """The token is no good; ``code`` is one of :data:`TOKEN_ERRORS`."""
+    """The token is refused; ``code`` is one of :data:`TOKEN_ERRORS`.
+
+    With ``error_details=False`` the answer has the class's own code instead.
+    """
 
     error = "Invalid token"
+    code = "token_invalid"
     challenge_error = "invalid_token"
 
     def __init__(self, code: str, detail: str = "") -> None:
@@ -140,7 +203,7 @@ class InsufficientScopeError(AuthError):
     def __init__(self, detail: str = "", *, scope: Iterable[str] = ()) -> None:
         """``scope``: what the request needs, for the challenge; from settings, never a token."""
         super().__init__(detail)
-        needed = " ".join(scope)
+        needed = _spaced(scope)
         self.challenge_members = {"scope": needed} if needed else {}
 
 
@@ -157,35 +220,108 @@ class InsufficientAuthError(AuthError):
     ) -> None:
         """``acr_values``: any of these would do; ``max_age``: seconds since the login."""
         super().__init__(detail)
-        asked = {} if max_age is None else {"max_age": str(int(max_age))}
-        accepted = " ".join(acr_values)
+        has_age = max_age is not None and 0 <= max_age <= _LONGEST_AGE
+        asked = {"max_age": str(int(max_age or 0))} if has_age else {}
+        accepted = _spaced(acr_values)
         self.challenge_members = {"acr_values": accepted, **asked} if accepted else asked
 
 
-class KeysUnavailableError(AuthError):
-    """The keys of the issuer cannot be had now: our trouble, not the client's.
+class UnavailableError(AuthError):
+    """The request cannot be decided now, and the client is not at fault: it may come again.
+
+    A check of your own may raise it, for instance when its database is down.
+    """
+
+    status = 503
+    error = "Temporarily unavailable"
+    code = "temporarily_unavailable"
+    details = "It cannot be decided at the moment whether the request is permitted"
+
+    def __init__(self, retry_after: float = 1, detail: str = "") -> None:
+        """``retry_after``: seconds until the client should try again; at least 1, at most a day."""
+        super().__init__(detail)
+        self.retry_after = whole_seconds(retry_after)
+
+
+class KeysUnavailableError(UnavailableError):
+    """The keys of the issuer cannot be had now.
 
     Raised by key sources only, and nothing in a token can lead here while the issuer answers.
     """
 
-    status = 503
     error = "Keys unavailable"
     code = "keys_unavailable"
     details = "The keys of the issuer cannot be had at the moment"
 
-    def __init__(self, retry_after: float = 1, detail: str = "") -> None:
-        super().__init__(detail)
-        self.retry_after = max(1, int(-(-retry_after // 1)))
 
+class RevocationUnavailableError(UnavailableError):
+    """Whether the token is revoked cannot be found out now."""
 
-class RevocationUnavailableError(AuthError):
-    """Whether the token is revoked cannot be found out now: our trouble, not the client's."""
-
-    status = 503
     error = "Revocation check unavailable"
     code = "revocation_unavailable"
     details = "Whether the token has been revoked cannot be found out at the moment"
 
-    def __init__(self, retry_after: float = 1, detail: str = "") -> None:
-        super().__init__(detail)
-        self.retry_after = max(1, int(-(-retry_after // 1)))
+
+def whole_seconds(value: object) -> int:
+    """A number of seconds as ``Retry-After`` has it: 1 to 86,400; 1 for anything but a number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 1
+    return math.ceil(min(max(1, value), _LONGEST_WAIT))  # in this order NaN becomes 1
+
+
+def blames_the_token(error: Exception) -> bool:
+    """Whether an error of an application's function means that it cannot read this token.
+
+    A claim is missing or of another type than expected. An OSError is an outage, whatever else it
+    is: a service that answers with an error page raises a JSON error that is a ValueError as well.
+    """
+    return isinstance(error, LookupError | TypeError | ValueError) and not isinstance(
+        error, OSError
+    )
+
+
+def refusal(
+    function: object,
+    error: Exception,
+    code: str = "claim_invalid",
+    outage: type[UnavailableError] = UnavailableError,
+) -> AuthError:
+    """Return the refusal of a token over which a function of the application raised ``error``.
+
+    The token is invalid for the reason ``code``, or it is an ``outage``. Log lines name the
+    function and the type; the error's text may hold a secret or a claim.
+    """
+    failure = name_of(function), f"raised {name_of(type(error))}"
+    detail = " ".join(failure)
+    blamed = blames_the_token(error)
+    refused = InvalidTokenError(code, detail) if blamed else outage(detail=detail)
+    refused.failure = failure
+    return refused
+
+
+class Asking:
+    """``with Asking(function):`` what the function raises there becomes a :func:`refusal`.
+
+    An :class:`AuthError` stays what it is. Asked of checks and key sources of the application.
+    """
+
+    __slots__ = ("_code", "_function", "_outage")
+
+    def __init__(
+        self,
+        function: object,
+        code: str = "claim_invalid",
+        outage: type[UnavailableError] = UnavailableError,
+    ) -> None:
+        self._function, self._code, self._outage = function, code, outage
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, AuthError):
+            raise refusal(self._function, error, self._code, self._outage) from error
+
+
+def _spaced(values: Iterable[str]) -> str:
+    return values if isinstance(values, str) else " ".join(values)

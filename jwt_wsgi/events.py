@@ -43,8 +43,8 @@ class Event:
         return type(self).__name__
 
     @property
-    def starts_anew(self) -> bool:
-        """True if this is the first of its kind whatever was said before."""
+    def is_first(self) -> bool:
+        """True if it is logged at full level although a similar line was logged a moment ago."""
         return False
 
 
@@ -103,6 +103,28 @@ class Reported(_Verdict):
     """A request that would have been refused reached the application, as its rule says."""
 
     verb: ClassVar[str] = "would have refused"
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionFailed(Event):
+    """A function of the application (a check, a key source, a responder) did not do its work.
+
+    ``failure``: ``raised TYPE``, or what it returned; never the text of an error, which may hold a
+    secret or a claim. ``outcome``: what became of the request.
+    """
+
+    function: str
+    failure: str
+    outcome: str
+    level: ClassVar[int] = logging.ERROR
+    quiet: ClassVar[float] = 60.0
+
+    @property
+    def key(self) -> Hashable:
+        return type(self).__name__, self.function
+
+    def __str__(self) -> str:
+        return f"{self.function} {self.failure}: {self.outcome}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +208,7 @@ class RefreshFailed(KeysEvent):
     quiet: ClassVar[float] = OUTAGE_QUIET
 
     @property
-    def starts_anew(self) -> bool:
+    def is_first(self) -> bool:
         return self.fails == 1
 
     def __str__(self) -> str:
@@ -328,7 +350,7 @@ class RevocationFailed(Event):
     quiet: ClassVar[float] = OUTAGE_QUIET
 
     @property
-    def starts_anew(self) -> bool:
+    def is_first(self) -> bool:
         return self.first
 
     def __str__(self) -> str:
@@ -385,7 +407,7 @@ class LogHook:
             return event.level, ""
         now = self._clock()
         since, silent = self._last.get(event.key, (float("-inf"), 0))
-        if now - since < event.quiet and not event.starts_anew:
+        if now - since < event.quiet and not event.is_first:
             self._last[event.key] = since, silent + 1
             return event.quiet_level, ""
         if len(self._last) >= self.MOST_KEYS:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from typing import Protocol
 
 from . import jose
+from .errors import Portable
 from .errors import printable
 
 #: Keys tried for one token without ``kid``, or under a ``kid`` that several keys share.
@@ -162,7 +163,7 @@ class KeySet:
         return (*self.dropped, *(dropped for dropped in broken if dropped))
 
 
-class _DroppedError(Exception):
+class _DroppedError(Portable, Exception):
     def __init__(self, kid: object, reason: str, *, private: bool = False) -> None:
         self.dropped = Dropped(_name(kid), reason, private)
         super().__init__(reason)

@@ -19,6 +19,7 @@ from .errors import ConfigurationError
 from .errors import MissingTokenError
 from .errors import printable
 from .events import Accepted
+from .events import FunctionFailed
 from .events import LogHook
 from .events import Refused
 from .events import Reported
@@ -27,6 +28,7 @@ from .events import logger
 from .injection import ERROR
 from .injection import Injection
 from .responses import Responses
+from .responses import status_of
 from .rules import Rule
 from .rules import Rules
 from .rules import Token
@@ -86,8 +88,8 @@ class JWTMiddleware:
         self._responses = Responses(
             realm=self.settings.realm,
             details=self.settings.error_details,
-            unavailable_status=self.settings.unavailable_status,
             responder=self.settings.responder,
+            emit=self._emit,
             resource_metadata=self._metadata.url if self._metadata else None,
         )
         self._told_preflight = False
@@ -170,14 +172,14 @@ class JWTMiddleware:
     def _tell(
         self, kind: type[Refused | Reported], error: AuthError, environ: "WSGIEnvironment"
     ) -> None:
-        if not self.settings.on_event and self._log.passes_over(kind, (kind.__name__, error.code)):
+        label, status = error.label, status_of(error)
+        if error.failure is not None:
+            self._emit(FunctionFailed(*error.failure, f"{status} {label}"))
+        if not self.settings.on_event and self._log.passes_over(kind, (kind.__name__, label)):
             return
         name = environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_TRACEPARENT")
-        status = self._responses.status(error)
         request_id = printable(name) if name else ""
-        self._emit(
-            kind(error.code, status, request_id=request_id, detail=error.detail, **error.token)
-        )
+        self._emit(kind(label, status, request_id=request_id, **error.facts))
 
     def _variant(self, found: dict[str, str]) -> "JWTMiddleware":
         """The middleware with the settings that the server put into this request."""

@@ -1,17 +1,60 @@
 """An error becomes an answer: challenge (RFC 6750 section 3), JSON body, CORS headers."""
 
 import json
+import re
 from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from typing import Any
+from typing import Final
 from typing import NamedTuple
+from typing import TypeAlias
+from wsgiref.util import is_hop_by_hop
 
+from .errors import TOKEN_ERRORS
 from .errors import AuthError
+from .errors import InvalidTokenError
+from .errors import MalformedHeaderError
+from .errors import MissingTokenError
+from .errors import MultipleTokensError
+from .errors import name_of
+from .errors import whole_seconds
+from .events import Emit
+from .events import FunctionFailed
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
     from _typeshed.wsgi import WSGIEnvironment
+
+
+#: ``responder(error, status)`` returns ``(status, headers, body)``: a number from 200 to 599 of an
+#: answer with a body, pairs of text, and bytes. ``status`` is that of the standard answer. The
+#: challenge, ``Retry-After``, ``Cache-Control: no-store`` and ``Content-Length`` are added to it.
+#: If it raises, or returns anything else, the standard answer is sent.
+Responder: TypeAlias = Callable[[AuthError, int], tuple[int, Iterable[tuple[str, str]], bytes]]
+_Given: TypeAlias = tuple[int, list[tuple[str, str]], bytes]
+
+DEFAULT_REALM: Final = "api"
+#: Characters of a value in a challenge; servers and proxies have little room for headers.
+MAX_VALUE: Final = 2048
+_MEMBER: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+_TEXT: Final = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6750 section 3
+_LIST: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.1
+_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110 section 5.5, PEP 3333
+#: Headers that a responder cannot set, beside those that belong to the server (PEP 3333).
+_OURS: Final = frozenset(
+    {"www-authenticate", "retry-after", "cache-control", "content-length", "status"}
+)
+_JSON: Final = ("Content-Type", "application/json")
+_PHRASES: Final = {int(status): status.phrase for status in HTTPStatus}
+_NUMBERS: Final = (int, HTTPStatus)  # by type: a bool is an int, too
+_SERVER_ERRORS: Final = 500
+_LAST_STATUS: Final = 599
+_NO_BODY: Final = (204, 205, 304)
 
 
 class Answer(NamedTuple):
@@ -34,80 +77,162 @@ class Answer(NamedTuple):
 
 
 class Responses:
-    """Makes answers of errors, in the words the settings ask for."""
+    """Makes answers of errors, in the words the settings ask for.
+
+    ``details`` false: no ``details``, no ``error_description``, and instead of the reason the code
+    of the error's class. All invalid tokens have one answer then, because most are refused before
+    their signature is checked: a reason would tell anyone which issuers exist here. A 503 stays a
+    503: a 401 would log users out while the keys of their issuer cannot be had.
+
+    ``responder``: see :data:`Responder`. ``emit`` is told when it fails.
+    """
 
     def __init__(
         self,
         *,
         realm: str,
         details: bool = True,
-        unavailable_status: int = 503,
         resource_metadata: str | None = None,
-        responder: Callable[[AuthError], tuple[str, bytes]] | None = None,
+        responder: Responder | None = None,
+        emit: Emit | None = None,
     ) -> None:
-        self._realm = realm
+        self._realm = realm if _fits("realm", realm) else DEFAULT_REALM
         self._details = details
-        self._unavailable_status = unavailable_status
         self._resource_metadata = resource_metadata
         self._responder = responder
+        self._emit = emit
+        #: What was made of :data:`_STANDARD` errors: at most one for each, and each rule's scope.
         self._made: dict[object, Answer] = {}
 
     def answer(self, error: AuthError) -> Answer:
-        """The whole answer; a responder replaces the body, never the challenge."""
-        own = type(error).__module__ != AuthError.__module__  # it may name its caller
-        if own or error.retry_after is not None or self._responder is not None:
+        """The whole answer. It is remembered only where every word of it is from our own table."""
+        words = _words(error)
+        if self._responder is not None or not _is_standard(words):
             return self._answer(error)
-        # All of these come from the code and from settings: there are few.
-        same = error.code, error.challenge_error, error.scope, *error.challenge_members.values()
-        answer = self._made.get(same)
+        key = words if self._resource_metadata is None else (words, error.scope)
+        answer = self._made.get(key)
         if answer is None:
-            answer = self._made[same] = self._answer(error)
+            answer = self._made[key] = self._answer(error)
         return answer
 
     def _answer(self, error: AuthError) -> Answer:
-        status = self.status(error)
-        content_type, body = (self._responder or self.json_body)(error)
-        headers = [
-            ("Content-Type", content_type),
-            ("Content-Length", str(len(body))),
-            ("Cache-Control", "no-store"),
-        ]
-        if error.retry_after is None:
+        standard = status_of(error)
+        own = None if self._responder is None else self._ask(self._responder, error, standard)
+        status, headers, body = own or (standard, [_JSON], self.json_body(error))
+        headers += [("Content-Length", str(len(body))), ("Cache-Control", "no-store")]
+        if HTTPStatus.UNAUTHORIZED in (standard, status) or standard < _SERVER_ERRORS:
             headers.append(("WWW-Authenticate", self.challenge(error)))
-        else:
-            headers.append(("Retry-After", str(error.retry_after)))
-        return Answer(f"{status} {HTTPStatus(status).phrase}", tuple(headers), body)
+        if error.retry_after is not None or HTTPStatus.SERVICE_UNAVAILABLE in (standard, status):
+            headers.append(("Retry-After", str(whole_seconds(error.retry_after))))
+        return Answer(f"{status} {_PHRASES.get(status, 'Unknown')}", tuple(headers), body)
 
-    def status(self, error: AuthError) -> int:
-        """The error's own status, unless a gateway in front insists on another for 503."""
-        return (
-            self._unavailable_status
-            if error.status == HTTPStatus.SERVICE_UNAVAILABLE
-            else error.status
-        )
+    def _ask(self, responder: Responder, error: AuthError, status: int) -> _Given | None:
+        """The responder's answer; None, and one ERROR a minute, if it has none that can be sent."""
+        failure = "returned no (status, headers, body) that can be sent"
+        try:
+            given = _checked(responder(error, status))
+        except Exception as raised:
+            given, failure = None, f"raised {name_of(type(raised))}"
+        if given is None and self._emit is not None:
+            self._emit(FunctionFailed(name_of(responder), failure, "the standard answer is sent"))
+        return given
 
-    def json_body(self, error: AuthError) -> tuple[str, bytes]:
+    def json_body(self, error: AuthError) -> bytes:
         """The documented JSON object."""
-        body = {"error": error.error}
+        body: dict[str, object] = {"error": error.error}
         if error.details is not None:
             if self._details:
                 body["details"] = error.details
-            body["code"] = error.code
-        return "application/json", json.dumps(body).encode()
+            body["code"] = error.code if self._details else type(error).code
+        return json.dumps(body, default=str).encode()  # str: a translation may be a lazy object
 
     def challenge(self, error: AuthError) -> str:
-        """``WWW-Authenticate`` (RFC 6750 section 3); made of our words, so nothing to escape."""
-        members = {"realm": self._realm}
+        """``WWW-Authenticate`` (RFC 6750 section 3), without what cannot stand in it."""
+        members: dict[str, object] = {"realm": self._realm}
         if error.challenge_error is not None:
             members["error"] = error.challenge_error
             if self._details and error.details is not None:
                 members["error_description"] = error.details
-        members |= error.challenge_members
+        if isinstance(error.challenge_members, Mapping):
+            members = members | dict(error.challenge_members) | members  # realm and error stay
         if self._resource_metadata is not None:  # RFC 9728 section 5.1
             if error.scope:
                 members.setdefault("scope", " ".join(error.scope))
             members["resource_metadata"] = self._resource_metadata
-        return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in members.items())
+        fit = [f'{name}="{value}"' for name, value in members.items() if _fits(name, value)]
+        return "Bearer " + ", ".join(fit)
+
+
+def status_of(error: AuthError) -> int:
+    """The status of its answer: the error's own, if it is that of an error, else 401."""
+    status = error.status
+    is_error = type(status) in _NUMBERS and 400 <= status <= _LAST_STATUS  # noqa: PLR2004
+    return int(status) if is_error else 401
+
+
+def _words(error: AuthError) -> tuple[object, ...]:
+    """All that an answer is made of, but for the scope of the request's rule."""
+    return (
+        type(error),
+        error.status,
+        error.error,
+        error.code,
+        error.details,
+        error.challenge_error,
+        error.challenge_members or None,
+        error.retry_after,
+    )
+
+
+#: The errors whose answers are the same for everybody, by their words.
+_STANDARD: Final = frozenset(
+    map(
+        _words,
+        (
+            MissingTokenError(),
+            MalformedHeaderError(bearer=False),
+            MalformedHeaderError(bearer=True),
+            MultipleTokensError(),
+            *map(InvalidTokenError, TOKEN_ERRORS),
+        ),
+    )
+)
+
+
+def _is_standard(words: tuple[object, ...]) -> bool:
+    try:
+        return words in _STANDARD
+    except TypeError:  # an error of the application's holds something that cannot be hashed
+        return False
+
+
+def _fits(name: object, value: object) -> bool:
+    """Whether a member may stand in a challenge: a short name, a value of its allowed characters.
+
+    A list of scopes with one unfit member does not fit: the rest would seem to be enough.
+    """
+    if not isinstance(name, str) or not isinstance(value, str) or len(value) > MAX_VALUE:
+        return False
+    grammar = _LIST if name in ("scope", "acr_values") else _TEXT
+    return bool(_MEMBER.fullmatch(name) and grammar.fullmatch(value))
+
+
+def _is_ours(header: str) -> bool:
+    return header.lower() in _OURS or is_hop_by_hop(header)
+
+
+def _checked(given: Any) -> _Given | None:
+    """What a responder returned, without the headers that are ours; None if it cannot be sent."""
+    try:
+        status, pairs, body = given
+        headers = [(name, value) for name, value in pairs]
+        sendable = all(_NAME.fullmatch(name) and _VALUE.fullmatch(value) for name, value in headers)
+    except (TypeError, ValueError):
+        return None
+    number = type(status) in _NUMBERS and 200 <= status <= _LAST_STATUS  # noqa: PLR2004
+    if not (sendable and number and status not in _NO_BODY and isinstance(body, bytes)):
+        return None
+    return int(status), [pair for pair in headers if not _is_ours(pair[0])], body
 
 
 def cors_headers(origin: str, allowed: Collection[str]) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from typing import Any
 from typing import Final
 
 from .claims import Check
+from .errors import Asking
 from .errors import InvalidTokenError
 from .keys import KeySource
 
@@ -65,10 +66,15 @@ class TrustedIssuer:
             check(claims, now)
 
     def check_own(self, claims: Mapping[str, Any], now: float) -> None:
-        """Make the user's checks; one that returns False, 0 or something empty refuses as well."""
+        """Make the user's checks; one that returns False, 0 or something empty refuses as well.
+
+        One that raises anything but an AuthError refuses as :func:`~jwt_wsgi.errors.refusal` says.
+        """
         for check in self.own_checks:
-            verdict = check(claims, now)
-            if verdict is not None and (not verdict or isinstance(verdict, _NOT_RUN)):
+            with Asking(check):
+                verdict = check(claims, now)
+                refused = verdict is not None and (not verdict or isinstance(verdict, _NOT_RUN))
+            if refused:
                 raise InvalidTokenError("claim_invalid", "a check of this API's own refused it")
 
 

@@ -13,8 +13,11 @@ from typing import TypeAlias
 
 from . import jose
 from .claims import Claims
+from .errors import Asking
 from .errors import AuthError
 from .errors import InvalidTokenError
+from .errors import KeysUnavailableError
+from .keys import KeySource
 from .revocation.revocations import Revoked
 from .trusted_issuer import TrustedIssuer
 
@@ -150,7 +153,7 @@ class Verifier:
 
     def _check_signature(self, token: jose.UnverifiedToken, issuer: TrustedIssuer) -> jose.Key:
         algorithm, tried = token.header["alg"], 0
-        for key in issuer.keys.candidates(token.header):
+        for key in _candidates(issuer.keys, token.header):
             if jose.verify(algorithm, key, token.signed, token.signature):
                 return key
             tried += 1
@@ -158,6 +161,12 @@ class Verifier:
             self.heads.pop(token.head, None)  # it dies with its key
             raise InvalidTokenError("key_not_found", "no key of the issuer fits kid and alg")
         raise InvalidTokenError("signature_invalid", f"{tried} keys tried")
+
+
+def _candidates(source: KeySource, header: Mapping[str, Any]) -> Iterator[jose.Key]:
+    """The keys that ``source`` yields; one that raises finds no key, or is out of order."""
+    with Asking(source, "key_not_found", KeysUnavailableError):
+        yield from source.candidates(header)
 
 
 def _is_ordinary(token: jose.UnverifiedToken) -> bool:

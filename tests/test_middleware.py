@@ -329,7 +329,7 @@ def test_realm_and_details_are_settings(client: Make, issuer: FakeIssuer) -> Non
     )
 
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="my api", error="invalid_token"'
-    assert answer.json == {"error": "Invalid token", "code": "token_expired"}
+    assert answer.json == {"error": "Invalid token", "code": "token_invalid"}
 
 
 def test_a_responder_writes_the_body_of_a_refusal(client: Make, issuer: FakeIssuer) -> None:

@@ -78,6 +78,16 @@ ATTACKS: dict[str, tuple[str, dict[str, str], bool]] = {
     "POST, same-site": ("POST", {"Sec-Fetch-Site": "same-site"}, False),
     "POST, none": ("POST", {"Sec-Fetch-Site": "none"}, False),
     "POST, cross-site": ("POST", {"Sec-Fetch-Site": "cross-site"}, False),
+    "POST, our Origin, but cross-site": ("POST", OWN | {"Sec-Fetch-Site": "cross-site"}, False),
+    "POST, our Origin, but same-site": ("POST", OWN | {"Sec-Fetch-Site": "same-site"}, False),
+    "POST, our Origin, but none": ("POST", OWN | {"Sec-Fetch-Site": "none"}, False),
+    "POST, our Origin, Sec-Fetch-Site empty": ("POST", OWN | {"Sec-Fetch-Site": ""}, False),
+    "POST, our Origin, two Sec-Fetch-Site": (
+        "POST", OWN | {"Sec-Fetch-Site": "same-origin, cross-site"}, False,
+    ),
+    "WebSocket, our Origin, but cross-site": (
+        "GET", OWN | {"Upgrade": "websocket", "Sec-Fetch-Site": "cross-site"}, False,
+    ),
     "POST, two Sec-Fetch-Site": ("POST", {"Sec-Fetch-Site": "same-origin, cross-site"}, False),
     "POST, only a Referer": ("POST", {"Referer": "https://api.example/"}, False),
     "PUT": ("PUT", {}, False),
@@ -135,6 +145,21 @@ def test_a_cookie_counts_for_every_safe_method(app: EchoApp, method: str) -> Non
     )
 
     assert answer.status_code == 200
+
+
+def test_an_http_page_of_our_host_cannot_use_the_cookie_behind_a_tls_proxy(app: EchoApp) -> None:
+    """Behind the proxy our scheme is ``http``, so ``Origin: http://…`` looks like our own.
+
+    Whoever can change the user's HTTP traffic can serve such a page; the browser calls it
+    ``cross-site``, because the scheme differs.
+    """
+    headers = {"Origin": "http://api.example", "Sec-Fetch-Site": "cross-site"}
+    builder = EnvironBuilder(base_url="http://api.example", method="POST", headers=headers | COOKIE)
+
+    answer = client(app, "cookie:session").open(builder.get_environ())
+
+    assert answer.status_code == 401
+    assert app.environ is None
 
 
 def test_a_request_without_a_host_has_no_origin(app: EchoApp) -> None:

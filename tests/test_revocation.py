@@ -13,6 +13,7 @@ from test_store import Clock
 
 from jwt_wsgi.errors import InvalidTokenError
 from jwt_wsgi.errors import RevocationUnavailableError
+from jwt_wsgi.errors import name_of
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import RevocationFailed
 from jwt_wsgi.events import RevocationRecovered
@@ -443,8 +444,8 @@ def test_with_fail_open_a_failure_passes_and_is_told() -> None:
         RevocationFailed("builtins.TimeoutError", passed=True, first=True),
         RevocationFailed("the store failed a moment ago and is not asked", passed=True),
     ]
-    assert a.events[0].starts_anew
-    assert not a.events[1].starts_anew
+    assert a.events[0].is_first
+    assert not a.events[1].is_first
     assert "UNCHECKED" in str(a.events[0])
 
     a.pass_time(BREAKER_PAUSE)
@@ -514,17 +515,39 @@ def test_a_function_of_ones_own_decides() -> None:
 
 
 def test_a_function_that_raises_fails_closed() -> None:
-    """503 for that token, the type of the error in the log, and the next token is asked anew."""
+    """503 for that token, the types in the log, and for the next token it is asked again."""
     events: list[Event] = []
-    check = guarded(lambda claims: bool(claims["jti"]), emit=events.append)
+    asked: list[Any] = []
+
+    def once(claims: Any) -> bool:
+        asked.append(claims)
+        return len(asked) / (len(asked) - 1) > 0
+
+    check = guarded(once, emit=events.append)
     with pytest.raises(RevocationUnavailableError) as caught:
+        check(TOKEN)
+
+    why = f"{name_of(once)} raised builtins.ZeroDivisionError"
+    assert caught.value.detail == why
+    assert caught.value.retry_after == 1
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert events == [RevocationFailed(why, passed=False)]
+    assert check(TOKEN) is True
+
+
+@pytest.mark.parametrize("fail_open", [False, True])
+def test_a_token_that_a_function_cannot_read_is_refused(fail_open: bool) -> None:
+    """That is no outage: with ``fail_open`` it would pass unchecked."""
+    events: list[Event] = []
+    check = guarded(lambda claims: claims["jti"] == "x", fail_open=fail_open, emit=events.append)
+    with pytest.raises(InvalidTokenError) as caught:
         check({"iss": ISSUER})
 
-    assert caught.value.detail == "builtins.KeyError"
-    assert caught.value.retry_after == 1
-    assert isinstance(caught.value.__cause__, KeyError)
-    assert events == [RevocationFailed("builtins.KeyError", passed=False)]
-    assert check(TOKEN) is True
+    assert caught.value.code == "claim_invalid"
+    assert caught.value.failure is not None
+    assert caught.value.failure[1] == "raised builtins.KeyError"
+    assert not events
+    assert check(TOKEN) is False
 
 
 def test_a_function_that_raises_passes_with_fail_open() -> None:
@@ -534,8 +557,12 @@ def test_a_function_that_raises_passes_with_fail_open() -> None:
     def answers(_claims: Any) -> bool:
         raise InvalidTokenError("claim_invalid")
 
-    assert guarded(lambda _: 1 / 0 > 0, fail_open=True, emit=events.append)(TOKEN) is False
-    assert events == [RevocationFailed("builtins.ZeroDivisionError", passed=True)]
+    def fails(_claims: Any) -> bool:
+        return 1 / 0 > 0
+
+    assert guarded(fails, fail_open=True, emit=events.append)(TOKEN) is False
+    why = f"{name_of(fails)} raised builtins.ZeroDivisionError"
+    assert events == [RevocationFailed(why, passed=True)]
     with pytest.raises(InvalidTokenError):
         guarded(answers, fail_open=True, emit=events.append)(TOKEN)
     assert len(events) == 1

@@ -30,6 +30,7 @@ from jwt_wsgi import MultipleTokensError
 from jwt_wsgi import Rule
 from jwt_wsgi import Settings
 from jwt_wsgi import Token
+from jwt_wsgi import UnavailableError
 from jwt_wsgi import current_payload
 from jwt_wsgi import warm_up
 from jwt_wsgi.testing import FakeIssuer
@@ -96,8 +97,8 @@ def revoked(claims: Mapping[str, Any]) -> bool:
     return "jti" not in claims
 
 
-def responder(error: AuthError) -> tuple[str, bytes]:
-    return "text/plain", error.code.encode()
+def responder(error: AuthError, status: int) -> tuple[int, list[tuple[str, str]], bytes]:
+    return status, [("Content-Type", "text/plain")], error.code.encode()
 
 
 def hook(event: Event) -> None:
@@ -139,7 +140,7 @@ def refusal(token: str) -> str | int | None:
         middleware.verifier.verify(token)
     except InvalidTokenError as error:
         return error.code
-    except KeysUnavailableError as error:
+    except (KeysUnavailableError, UnavailableError) as error:
         return error.retry_after
     except (InsufficientScopeError, InsufficientAuthError) as error:
         return error.details

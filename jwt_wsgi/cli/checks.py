@@ -8,6 +8,7 @@ from typing import Final
 from jwt_wsgi import assembly
 from jwt_wsgi import jose
 from jwt_wsgi.errors import RevocationUnavailableError
+from jwt_wsgi.errors import escaped
 from jwt_wsgi.errors import printable
 from jwt_wsgi.revocation.revocations import Revocations
 from jwt_wsgi.revocation.store import Store
@@ -134,7 +135,7 @@ def _why(report: Report) -> str:
     error: BaseException | None = report.cause
     while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
         error = error.__context__
-    verdict = f" ({printable(error.verify_message, 120)[1:-1]})" if error is not None else ""
+    verdict = f" ({escaped(error.verify_message, 120)})" if error is not None else ""
     return report.problem + verdict
 
 

@@ -20,9 +20,11 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from jwt_wsgi.errors import TOKEN_ERRORS
+from jwt_wsgi.errors import InvalidTokenError
 from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.errors import MalformedHeaderError
 from jwt_wsgi.errors import MissingTokenError
+from jwt_wsgi.errors import escaped
 from jwt_wsgi.errors import printable
 from jwt_wsgi.urls import shown_url
 
@@ -58,7 +60,7 @@ def live_check(url: str, place: str) -> Line:
         answer = _ask(url, {name: value, "Accept": "application/json"})
     except ssl.SSLError as error:
         why = getattr(error, "verify_message", "") or type(error).__name__
-        return Line(FAIL, "app", f"TLS: {printable(why, 120)[1:-1]}", "Mend its certificate.")
+        return Line(FAIL, "app", f"TLS: {escaped(why, 120)}", "Mend its certificate.")
     except (OSError, ValueError, http.client.HTTPException) as error:
         told = f"it cannot be asked ({type(error).__name__})"
         return Line(FAIL, "app", told, "Give the URL of the running app, with http:// or https://.")
@@ -74,7 +76,7 @@ def made_up_token() -> str:
 
 def judge(answer: Answer, header: str) -> Line:
     """What an answer says of the way that ``header`` took."""
-    ours = {*TOKEN_ERRORS, KeysUnavailableError.code}
+    ours = {*TOKEN_ERRORS, InvalidTokenError.code, KeysUnavailableError.code}
     if answer.code in ours or ("invalid_token" in answer.challenge and not answer.error):
         code = answer.code if answer.code in ours else "invalid_token"
         return Line(OK, "app", f"{header} arrives: refused with {code}")

@@ -42,6 +42,8 @@ REFUSAL_REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
         " what is in the way.",
         "revocation_unavailable": "Make the store of JWT_WSGI_REVOCATION reachable from this"
         " machine; with its fail_open tokens pass meanwhile.",
+        "temporarily_unavailable": "Look for the ERROR of the same minute in the log: it names the"
+        " function of the application that failed, and the type of its error.",
         "insufficient_scope": "Ask the issuer for a token with the scopes, or the role, that this"
         " request needs.",
         "insufficient_user_authentication": "Have the user log in again, as strongly and as"

@@ -20,6 +20,7 @@ from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import InvalidTokenError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.middleware import JWTMiddleware
+from jwt_wsgi.responses import status_of
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Rules
 from jwt_wsgi.rules import Token
@@ -73,15 +74,11 @@ class Walk:
     step: str
     case: Case | None
     lines: tuple[Line, ...]
-    unavailable_status: int = 503
 
     @property
     def status(self) -> int:
         """Of the answer; 200 stands for the app's."""
-        if self.error is None:
-            return 200
-        is_our_trouble = self.error.retry_after is not None
-        return self.unavailable_status if is_our_trouble else self.error.status
+        return 200 if self.error is None else status_of(self.error)
 
     @property
     def error(self) -> AuthError | None:
@@ -126,7 +123,7 @@ def walk(settings: Settings, text: str, *, method: str = "GET", path: str = "/")
         case = _case(settings, witness, rule, request.of(witness.token), error)
     step = witness.ended_at(case.error.code if case else "")
     lines = tuple(_lines(step, _says(settings, witness, rule, request.of(witness.token)), case))
-    return Walk(method, path, rule, step, case, lines, settings.unavailable_status)
+    return Walk(method, path, rule, step, case, lines)
 
 
 def _rule(settings: Settings, method: str, path: str) -> Rule:

@@ -70,7 +70,7 @@ class VerifiedTokenValidator(TokenValidator):
             raise ChallengedScopeError(self.realm, next(iter(scopes or ())))
 
 
-class ChallengedScopeError(InsufficientScopeError):
+class ChallengedScopeError(errors.Portable, InsufficientScopeError):
     """Authlib's 403 with the challenge that RFC 6750 section 3 demands of it.
 
     Of several alternatives the challenge names the first: what a client may ask for at least.

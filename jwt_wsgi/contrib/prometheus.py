@@ -30,6 +30,8 @@ from jwt_wsgi.events import Hook
 
 #: What stands for the issuers beyond ``max_issuers``.
 OTHER: Final = "other"
+#: Functions of the application that are told apart; there are few, but some make them anew.
+MAX_FUNCTIONS: Final = 100
 #: Seconds; ``jwks_timeout`` is 5 unless somebody changes it.
 BUCKETS: Final = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -76,6 +78,8 @@ def _requests(registry: CollectorRegistry, issuer: Callable[[str], str]) -> Hook
     refused = counter("refused", "Requests that we answered.", "code", "status")
     reported = counter("reported", "Requests that a rule only reports.", "code", "status")
     failures = counter("revocation_failures", "Revocation could not be checked.", "outcome")
+    functions = counter("function_failures", "A function of yours raised.", "function")
+    function = _bounded(MAX_FUNCTIONS)
 
     def hook(event: Event) -> None:
         match event:
@@ -85,6 +89,8 @@ def _requests(registry: CollectorRegistry, issuer: Callable[[str], str]) -> Hook
                 refused.labels(event.code, event.status).inc()
             case events.Reported():
                 reported.labels(event.code, event.status).inc()
+            case events.FunctionFailed():
+                functions.labels(function(event.function)).inc()
             case events.RevocationFailed():
                 failures.labels("passed" if event.passed else "refused").inc()
 

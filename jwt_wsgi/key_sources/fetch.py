@@ -38,6 +38,7 @@ from urllib3.poolmanager import PoolManager
 from jwt_wsgi.events import logger
 from jwt_wsgi.urls import check_url
 from jwt_wsgi.urls import shown_url
+from jwt_wsgi.errors import Portable
 
 CONNECT_TIMEOUT: Final = 2.0  # seconds; half a second proved too short across regions
 READ_TIMEOUT: Final = 3.0  # seconds, for one read
@@ -45,7 +46,7 @@ _CHUNK: Final = 65536
 _USER_AGENT: Final = "jwt-wsgi"
 
 
-class FetchError(Exception):
+class FetchError(Portable, Exception):
     """The document could not be had.
 
     ``kind`` is a bounded label: http, timeout, dns, tls, connect, too_big, encoding, redirect,

@@ -24,7 +24,11 @@ from typing import Final
 from typing import TypeAlias
 
 from jwt_wsgi.errors import AuthError
+from jwt_wsgi.errors import Portable
 from jwt_wsgi.errors import RevocationUnavailableError
+from jwt_wsgi.errors import blames_the_token
+from jwt_wsgi.errors import name_of
+from jwt_wsgi.errors import refusal
 from jwt_wsgi.events import Emit
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import RevocationFailed
@@ -120,7 +124,7 @@ def _key(kind: str, issuer: object, name: object) -> str:
     return PREFIX + hashlib.sha256(json.dumps([kind, *parts]).encode()).hexdigest()
 
 
-class _NoAnswerError(Exception):
+class _NoAnswerError(Portable, Exception):
     """The store was not asked, or did not answer. ``first``: it did before."""
 
     def __init__(self, why: str, retry_after: float = 1, *, first: bool = False) -> None:
@@ -234,7 +238,7 @@ class Revocations:
             values: list[object] = list(self._store.read_entries(keys))
         except Exception as error:
             raise _NoAnswerError(
-                _kind(error), BREAKER_PAUSE, first=self._breaker.failed()
+                name_of(type(error)), BREAKER_PAUSE, first=self._breaker.failed()
             ) from error
         seconds = self._breaker.answered()
         if seconds is not None:
@@ -284,7 +288,9 @@ def checker(
 def guarded(revoked: Revoked, *, fail_open: bool = False, emit: Emit = _ignore) -> Revoked:
     """Wrap a user's own function: what it raises is 503, or not revoked with ``fail_open``.
 
-    An :class:`AuthError` of its own passes through. No breaker: it may raise for one token only.
+    An :class:`AuthError` of its own passes through. A token that the function cannot read is
+    refused (:func:`~jwt_wsgi.errors.blames_the_token`), also with ``fail_open``: that is no outage.
+    No breaker: it may raise for one token only.
     """
 
     def check(claims: Mapping[str, Any]) -> bool:
@@ -293,22 +299,23 @@ def guarded(revoked: Revoked, *, fail_open: bool = False, emit: Emit = _ignore) 
         except AuthError:
             raise
         except Exception as error:
-            return _unavailable(error, passes=fail_open, emit=emit)
+            if blames_the_token(error):
+                raise refusal(revoked, error) from error
+            return _unavailable(error, passes=fail_open, emit=emit, function=revoked)
 
     return check
 
 
-def _unavailable(error: Exception, *, passes: bool, emit: Emit) -> bool:
-    facts = error if isinstance(error, _NoAnswerError) else _NoAnswerError(_kind(error))
+def _unavailable(error: Exception, *, passes: bool, emit: Emit, function: object = None) -> bool:
+    """Pass or refuse; the log names the types of foreign errors only, never their text."""
+    where = "" if function is None else f"{name_of(function)} raised "
+    facts = error
+    if not isinstance(facts, _NoAnswerError):
+        facts = _NoAnswerError(f"{where}{name_of(type(error))}")
     emit(RevocationFailed(facts.why, passes, first=facts.first))
     if passes:
         return False
     raise RevocationUnavailableError(facts.retry_after, facts.why) from error
-
-
-def _kind(error: Exception) -> str:
-    """The type alone: the text of a foreign error may hold anything."""
-    return f"{type(error).__module__}.{type(error).__qualname__}"
 
 
 def _readable(key: str, value: object) -> Entry | None:

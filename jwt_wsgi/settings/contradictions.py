@@ -44,8 +44,6 @@ def problems(settings: Table) -> Iterator[Contradiction]:
         yield Contradiction(f"{sentence}, as an option of Issuer", ("issuer", *given))
     for problem in settings.policy.problems():
         yield Contradiction(problem, ("jwks_max_age",))
-    if settings.unavailable_status not in (401, 503):
-        yield Contradiction("unavailable_status: give 503 or 401", ("unavailable_status",))
     resource = settings.resource
     if resource and (wrong := resource_problem(resource, allow_http=settings.allow_http)):
         yield Contradiction(f"resource: {shown_url(resource)}: {wrong}", ("resource",))

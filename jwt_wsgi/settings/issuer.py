@@ -130,7 +130,7 @@ class Terms:
     )
     checks: tuple[Check, ...] = option(
         values.read_functions,
-        "Own functions `(claims, now)`; one that returns `False` or raises an `AuthError` refuses.",
+        "Own functions `(claims, now)`; one that returns `False` or raises refuses.",
         (),
         text=False,
     )

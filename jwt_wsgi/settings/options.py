@@ -20,6 +20,7 @@ from jwt_wsgi.key_sources.freshness import Policy
 from jwt_wsgi.metadata import audiences
 from jwt_wsgi.revocation.revocations import Revoked
 from jwt_wsgi.revocation.store import Store
+from jwt_wsgi.responses import Responder
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Token
 from jwt_wsgi.verifier import MAX_TOKEN_SIZE
@@ -42,7 +43,6 @@ from .rule_texts import read_rules
 PREFIX: Final = "JWT_WSGI_"
 #: The defaults.
 _POLICY: Final = Policy()
-Responder: TypeAlias = Callable[[AuthError], tuple[str, bytes]]
 
 
 class Options(IssuerOptions, total=False):
@@ -68,7 +68,6 @@ class Options(IssuerOptions, total=False):
     jwks_max_age: Seconds
     jwks_max_stale: Seconds
     jwks_timeout: Seconds
-    unavailable_status: int | str
     allow_http: bool | str
     token_cache_size: int | str
     settings_from_request: bool | str
@@ -135,12 +134,13 @@ class Table(Terms):
     realm: str = option(request_values.read_realm, "`realm` of every challenge.", "api")
     error_details: bool = option(
         values.read_boolean,
-        "`false` leaves `details` and `error_description` out of answers.",
+        "`false` leaves `details` and `error_description` out of answers, and the code of every"
+        " invalid token is `token_invalid`.",
         True,
     )
     responder: Responder | None = option(
         values.read_function,
-        "Function `(error) -> (content_type, body)` for the body of our answers.",
+        "Function `(error, status) -> (status, headers, body)`: the answer but its challenge.",
         text=False,
     )
     resource: str | None = option(
@@ -170,9 +170,6 @@ class Table(Terms):
     )
     jwks_timeout: float = option(
         values.read_seconds, "Total time of one fetch, discovery included.", _POLICY.timeout
-    )
-    unavailable_status: int = option(
-        values.read_integer(401, 503), "503, or 401 for gateways that insist on it.", 503
     )
     allow_http: bool = option(
         values.read_boolean, "Permit issuers and JWKS over `http` off loopback.", False

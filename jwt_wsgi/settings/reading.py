@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
+from jwt_wsgi.errors import Portable
 from jwt_wsgi.errors import printable
 
 
@@ -78,7 +79,7 @@ class Reading(NamedTuple):
         return [sentence for found in self.problems.values() for sentence in found]
 
 
-class SeveralProblemsError(ValueError):
+class SeveralProblemsError(Portable, ValueError):
     """A value with several problems: each is a place inside of the value, and a sentence."""
 
     def __init__(self, problems: Iterable[tuple[str, str]]) -> None:

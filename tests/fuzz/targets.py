@@ -96,7 +96,7 @@ def token(data: bytes) -> None:
     except InvalidTokenError as error:
         assert error.code in TOKEN_ERRORS
         str(error).encode("utf-8")  # a log can hold it
-        assert all(fact.isascii() and len(fact) < 1000 for fact in error.token.values())
+        assert all(fact.isascii() and len(fact) < 1000 for fact in error.facts.values())
         assert not signed or error.code != "signature_invalid"
     else:
         _look_again(text, claims, claims.header)
@@ -271,7 +271,6 @@ def _settings_seeds() -> Iterable[bytes]:
         "max_token_size": "1000",
         "jwks_max_age": "10m",
         "jwks_uri": "https://[::1]:8080/x",
-        "unavailable_status": "401",
         "port_80_tcp": "tcp://10.0.0.1",
         "leewya": "5",
     }
