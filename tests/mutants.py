@@ -372,6 +372,24 @@ MUTANTS = (
         "self.auth = None",
         killers("test_fetch", "test_nobodys_password_is_sent"),
     ),
+    # issuers that sign for everybody
+    Mutant(
+        "a shared issuer by one spelling only",
+        "settings/shared_issuers.py",
+        'return issuer.rstrip("/").casefold()',
+        "return issuer",
+        killers("test_shared_issuers", "test_another_spelling_is_no_way_around"),
+    ),
+    Mutant(
+        "an audience is enough for Vercel",
+        "settings/shared_issuers.py",
+        'claims=("owner_id", "project_id", "owner", "sub"),',
+        'audience="https://vercel.com/YOUR-TEAM",',
+        killers(
+            "test_shared_issuers",
+            "test_a_project_of_vercel_that_asks_for_our_audience_stays_outside",
+        ),
+    ),
     # documents
     Mutant(
         "one bad key fails all",
