@@ -28,6 +28,7 @@ TOWER = [
     "revocation.revocations",
     "rules",
     "settings.shared_issuers",
+    "settings.provider_hints",
     "trusted_issuer",
     "settings.issuer",
     "tenants",
