@@ -390,6 +390,20 @@ MUTANTS = (
             "test_a_project_of_vercel_that_asks_for_our_audience_stays_outside",
         ),
     ),
+    Mutant(
+        "the hint for Cognito is for everybody",
+        "settings/provider_hints.py",
+        "not _COGNITO.fullmatch(issuer) or not audience",
+        "not audience",
+        killers("test_provider_hints", "test_nothing_is_said_where_nothing_is_wrong"),
+    ),
+    Mutant(
+        "another tenant of a provider is ours",
+        "testing.py",
+        "{**self.values, **self.provider.others[kind]}",
+        "{**self.values}",
+        killers("test_providers", "test_every_other_token_stays_outside"),
+    ),
     # documents
     Mutant(
         "one bad key fails all",
