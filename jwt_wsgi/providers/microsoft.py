@@ -157,7 +157,7 @@ MICROSOFT: Final[Mapping[str, Provider]] = {
     "adfs": Provider(
         "AD FS",
         (
-            f"{_LEARN}/windows-server/identity/ad-fs/overview/ad-fs-openid-connect-oauth-concepts",
+            f"{_LEARN}/windows-server/identity/ad-fs/development/ad-fs-openid-connect-oauth-concepts",
             f"{_LEARN}/windows-server/identity/ad-fs/development/custom-id-tokens-in-ad-fs",
         ),
         "http://{tenant}/adfs/services/trust",
