@@ -13,50 +13,39 @@ Not for production: whoever has the object has the private keys.
 """
 
 import base64
-import hmac
-import json
 import math
-import secrets
-import socket
-import threading
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import contextmanager
+from copy import copy
 from copy import deepcopy
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler
-from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from typing import Any
-from typing import Final
 from typing import Unpack
 from urllib.parse import urlsplit
-
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric import ed448
-from cryptography.hazmat.primitives.asymmetric import ed25519
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from joserfc import jwk
 
 from . import current
 from . import jose
 from .claims import Claims
 from .injection import Injection
 from .keys import KeySet
+from .loopback import Server
 from .middleware import JWTMiddleware
+from .providers.shape import fill
+from .providers.shape import filled_values
+from .providers.table import PROVIDERS
 from .revocation.store import ProcessLock
 from .revocation.store import StoreError
 from .settings.issuer import KEY_SLOT
 from .settings.issuer import Issuer
 from .settings.options import Options
-from .settings.values import read_secret
+from .signing import SigningKey
+from .signing import read_private
+from .signing import thumbprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,81 +53,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
     from _typeshed.wsgi import WSGIApplication
     from _typeshed.wsgi import WSGIEnvironment
-
-_HASHES: Final = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
-_CURVES: Final = {
-    "ES256": ec.SECP256R1(),
-    "ES384": ec.SECP384R1(),
-    "ES512": ec.SECP521R1(),
-    "ES256K": ec.SECP256K1(),
-}
-
-
-class _SigningKey:
-    """A private key and how it signs; the counterpart of one row of ``jose.ALGORITHMS``."""
-
-    def __init__(self, algorithm: str, kid: str, private: object = None) -> None:
-        self.algorithm, self.kid = algorithm, kid
-        self.private: Any = _generate(algorithm) if private is None else private
-
-    def sign(self, data: bytes) -> bytes:
-        """Sign ``data`` as RFC 7518 section 3 and RFC 8037 say."""
-        algorithm, key = self.algorithm, self.private
-        if algorithm.startswith("HS"):
-            return hmac.digest(key, data, f"sha{algorithm[2:]}")
-        if algorithm.startswith("Ed"):
-            return bytes(key.sign(data))
-        hash_ = _HASHES[algorithm[2:5]]
-        if algorithm.startswith("ES"):
-            size = (key.curve.key_size + 7) // 8
-            r, s = decode_dss_signature(key.sign(data, ec.ECDSA(hash_)))
-            return r.to_bytes(size, "big") + s.to_bytes(size, "big")
-        if algorithm.startswith("PS"):
-            scheme: Any = padding.PSS(padding.MGF1(hash_), hash_.digest_size)
-        else:
-            scheme = padding.PKCS1v15()
-        return bytes(key.sign(data, scheme, hash_))
-
-    def jwk(self) -> dict[str, Any]:
-        """The public JWK (RFC 7517)."""
-        kinds: dict[str, Any] = {"RS": jwk.RSAKey, "PS": jwk.RSAKey, "ES": jwk.ECKey}
-        kind = kinds.get(self.algorithm[:2], jwk.OKPKey)
-        public = kind(self.private.public_key(), self.private.public_key()).as_dict(private=False)
-        return {**public, "kid": self.kid, "use": "sig", "alg": self.algorithm}
-
-
-def _generate(algorithm: str) -> object:
-    if algorithm.startswith("HS"):
-        return secrets.token_bytes(64)
-    if algorithm in _CURVES:
-        return ec.generate_private_key(_CURVES[algorithm])
-    if algorithm == "Ed448":
-        return ed448.Ed448PrivateKey.generate()
-    if algorithm.startswith("Ed"):
-        return ed25519.Ed25519PrivateKey.generate()
-    return rsa.generate_private_key(65537, 2048)
-
-
-def _read_private(text: str, algorithm: str) -> object:
-    if algorithm.startswith("HS"):
-        secret = read_secret(text)
-        if len(secret) < jose.SECRET_SIZES[algorithm]:
-            raise ValueError(f"{algorithm} needs {jose.SECRET_SIZES[algorithm]} bytes at least")
-        return secret
-    try:
-        if text.lstrip().startswith("{"):
-            private: Any = jwk.import_key(json.loads(text)).private_key
-        else:
-            private = serialization.load_pem_private_key(text.encode(), None)
-        key = jose.import_jwk(_SigningKey(algorithm, "", private).jwk())
-    except Exception as error:
-        raise ValueError(
-            f"it is no private key for {algorithm} ({type(error).__name__})"
-        ) from error
-    row = jose.ALGORITHMS[algorithm]
-    if (key.kty, key.crv) != (row.kty, row.crv):
-        raise ValueError(f"it is no key for {algorithm}, but {key.kty} {key.crv}".rstrip())
-    return private
 
 
 class FakeIssuer:
@@ -158,8 +72,8 @@ class FakeIssuer:
         self._claims = claims
         self.algorithm = algorithm
         self._number = 0
-        self._keys: list[_SigningKey] = []
-        self._server: _Server | None = None
+        self._keys: list[SigningKey] = []
+        self._server: Server | None = None
         self.rotate()
 
     @property
@@ -179,6 +93,20 @@ class FakeIssuer:
         """With HS256, HS384, HS512: the shared secret, as the option ``secret`` takes it."""
         return "base64:" + base64.b64encode(self._keys[0].private).decode()
 
+    @staticmethod
+    def like(provider: str, **values: str) -> "FakeProvider":
+        """Make an issuer in the shape of a provider: its tokens, its keys, its metadata.
+
+        ``provider``: a name in :data:`jwt_wsgi.providers.table.PROVIDERS`; ``values``: yours for
+        the placeholders that it has there, for instance ``app``. Raises :class:`ValueError`.
+
+        .. code-block:: python
+
+            cognito = FakeIssuer.like("cognito", app="my-client")
+            client = Client(cognito.protect(app))  # with the settings that its documents ask for
+        """
+        return FakeProvider(provider, values)
+
     def token(self, *, header: Mapping[str, Any] | None = None, **claims: object) -> str:
         """Make a signed token that is good for five minutes, unless the claims say otherwise.
 
@@ -188,7 +116,7 @@ class FakeIssuer:
 
     def wrong_key(self) -> Callable[..., str]:
         """A :meth:`token` that signs with a key of its own under the current ``kid``."""
-        impostor = _SigningKey(self.algorithm, self.kid)
+        impostor = SigningKey(self.algorithm, self.kid)
 
         def token(*, header: Mapping[str, Any] | None = None, **claims: object) -> str:
             return self._token(impostor, header, claims)
@@ -198,7 +126,7 @@ class FakeIssuer:
     def rotate(self, *, keep: bool = True) -> None:
         """Sign with a new key from now on; ``keep`` False: no longer publish the old ones."""
         self._number += 1
-        key = _SigningKey(self.algorithm, f"key-{self._number}")
+        key = SigningKey(self.algorithm, self._kid())
         self._keys = [key, *self._keys] if keep else [key]
 
     def load_key(self, text: str) -> None:
@@ -207,17 +135,18 @@ class FakeIssuer:
         Raises :class:`ValueError` if it is none, or none for the algorithm.
         """
         self._number += 1
-        private = _read_private(text, self.algorithm)
-        self._keys = [_SigningKey(self.algorithm, f"key-{self._number}", private)]
+        private = read_private(text, self.algorithm)
+        self._keys = [SigningKey(self.algorithm, self._kid(), private)]
+
+    def _kid(self) -> str:
+        return f"key-{self._number}"
 
     @property
     def private_key(self) -> str:
         """The key that signs now, as :meth:`load_key` takes it: PEM (PKCS 8), or the secret."""
         if self.algorithm.startswith("HS"):
             return self.secret
-        form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-        private = self._keys[0].private
-        return bytes(private.private_bytes(*form, serialization.NoEncryption())).decode()
+        return self._keys[0].pem()
 
     def jwks(self) -> dict[str, Any]:
         """The public keys, the current one first (RFC 7517 section 5)."""
@@ -255,7 +184,7 @@ class FakeIssuer:
         """
         if self._server is not None:
             raise RuntimeError(f"the issuer is served already, at {self._server.url}")
-        self._server = _Server(self, port)
+        self._server = Server(self._document, port)
         try:
             yield self
         finally:
@@ -298,19 +227,21 @@ class FakeIssuer:
             server.delay = before
 
     @property
-    def _running(self) -> "_Server":
+    def _running(self) -> Server:
         if self._server is None:
             raise RuntimeError("the issuer is not served; use it inside `with issuer.serve():`")
         return self._server
 
     def _token(
-        self, key: _SigningKey, header: Mapping[str, Any] | None, claims: Mapping[str, object]
+        self, key: SigningKey, header: Mapping[str, Any] | None, claims: Mapping[str, object]
     ) -> str:
         now = int(time.time())
         usual = {"iss": self.issuer, "sub": "somebody", "iat": now, "exp": now + 300}
-        members = {"alg": self.algorithm, "typ": "JWT", "kid": key.kid, **(header or {})}
-        signed = f"{_part(members)}.{_part(usual | self._claims | dict(claims))}"
-        return f"{signed}.{_base64url(key.sign(signed.encode()))}"
+        members = {"alg": self.algorithm, "kid": key.kid, **self._header(), **(header or {})}
+        return key.token(members, usual | self._claims | dict(claims))
+
+    def _header(self) -> Mapping[str, Any]:
+        return {"typ": "JWT"}
 
     def _document(self, path: str) -> dict[str, Any] | None:
         base = urlsplit(self.issuer).path.rstrip("/") if self._named else ""
@@ -320,6 +251,95 @@ class FakeIssuer:
             f"/.well-known/oauth-authorization-server{base}": metadata,
             "/.well-known/jwks.json": self.jwks(),
         }.get(path)
+
+
+class FakeProvider(FakeIssuer):
+    """What :meth:`FakeIssuer.like` makes. ``token()`` is the token that an API accepts.
+
+    It is an access token, or an ID token where the provider has no access tokens that can be
+    verified. ``provider``: the row of the table; ``values``: what its placeholders stand for.
+    """
+
+    def __init__(self, provider: str, values: Mapping[str, str]) -> None:
+        if provider not in PROVIDERS:
+            raise ValueError(f"provider: {provider!r}: give one of {', '.join(PROVIDERS)}")
+        self.provider = PROVIDERS[provider]
+        self.values = filled_values(self.provider, values)
+        super().__init__(self.values["issuer"], algorithm=self.provider.algorithm)
+
+    @property
+    def issuer(self) -> str:
+        """The identifier that the provider has on the internet."""
+        return self.values["issuer"]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keyword options of :class:`JWTMiddleware` that the provider's documents amount to."""
+        return self._filled(self.provider.settings)
+
+    @property
+    def documents(self) -> dict[str, dict[str, Any]]:
+        """What the provider publishes: URL -> document, as it is on the internet."""
+        row, usual = self.provider, {"issuer": "{issuer}", "jwks_uri": "{jwks_uri}"}
+        found = {self.values["jwks_uri"]: self.jwks()}
+        if url := row.metadata_uri.format_map(self.values):
+            found[url] = self._filled({**usual, **row.metadata})
+        return found
+
+    def protect(self, app: "WSGIApplication", **options: Unpack[Options]) -> JWTMiddleware:
+        """As :meth:`FakeIssuer.protect`, with :attr:`settings` where ``options`` say nothing."""
+        if _guard_of(app) is None:
+            own: Any = {k: v for k, v in self.settings.items() if k not in {"issuer", *KEY_SLOT}}
+            options = own | options
+        return super().protect(app, **options)
+
+    def id_token(self, *, header: Mapping[str, Any] | None = None, **claims: object) -> str:
+        """Make an ID token; :class:`ValueError` if the provider has none."""
+        if self.provider.id_token is None:
+            raise ValueError(f"{self.provider.title} has no ID tokens")
+        return super()._token(self._keys[0], header, self._filled(self.provider.id_token) | claims)
+
+    def other(self, kind: str) -> "FakeProvider":
+        """Make the same provider, with the same keys, of others: ``tenant``, ``app``.
+
+        Raises :class:`KeyError` for a kind that the provider does not have.
+        """
+        other = copy(self)
+        changed = {**self.values, **self.provider.others[kind]}
+        known = {name: changed[name] for name in self.provider.values}
+        other.values = filled_values(self.provider, known)
+        return other
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys as the provider publishes them."""
+        keys = [self._jwk(key) for key in self._keys]
+        if self.provider.encrypts:
+            keys.append({**keys[0], "kid": f"{self.kid}-enc", "use": "enc", "alg": "RSA-OAEP"})
+        return {"keys": keys, **self._filled(self.provider.jwks)}
+
+    def _kid(self) -> str:
+        return self.provider.kid.format(number=self._number)
+
+    def _jwk(self, key: SigningKey) -> dict[str, Any]:
+        left_out = {"use", "alg"} - set(self.provider.jwk)
+        made = {name: value for name, value in key.jwk().items() if name not in left_out}
+        more = {"issuer": self.issuer, "nbf": 1493763266, "key_ops": ["verify"], "ext": True}
+        if "x5c" in self.provider.jwk:
+            der = key.certificate()
+            more |= {"x5t": thumbprint(der), "x5c": [base64.b64encode(der).decode()]}
+        return made | {name: more[name] for name in self.provider.jwk if name in more}
+
+    def _token(
+        self, key: SigningKey, header: Mapping[str, Any] | None, claims: Mapping[str, object]
+    ) -> str:
+        shape = self.provider.access_token or self.provider.id_token or {}
+        return super()._token(key, header, self._filled(shape) | dict(claims))
+
+    def _header(self) -> Mapping[str, Any]:
+        return self._filled(self.provider.header)
+
+    def _filled(self, shape: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(fill(shape, {**self.values, "kid": self.kid}, int(time.time())))
 
 
 def _guard_of(app: "WSGIApplication") -> JWTMiddleware | None:
@@ -412,15 +432,6 @@ def authenticated(
     return let_everybody_in
 
 
-def _part(members: Mapping[str, object]) -> str:
-    told = {name: value for name, value in members.items() if value is not None}
-    return _base64url(json.dumps(told).encode())
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
 class _OwnKeys:
     """The keys of an issuer as a key source, without any network."""
 
@@ -439,54 +450,3 @@ class _OwnKeys:
     def candidates(self, header: Mapping[str, Any]) -> "Iterable[jose.Key]":
         """As :class:`~jwt_wsgi.keys.KeySource`."""
         return self.current().candidates(header)
-
-
-class _Server(ThreadingHTTPServer):
-    """The issuer's endpoints on loopback."""
-
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, issuer: FakeIssuer, port: int) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
-        self.issuer = issuer
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self.requests: list[str] = []
-        self.broken = False
-        self.delay = 0.0
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self.shutdown()
-        self.server_close()
-        self._thread.join()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that hangs up is part of many a test."""
-
-    def server_bind(self) -> None:
-        """Bind without the reverse look-up of the host's name that http.server makes."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-
-    def do_GET(self) -> None:
-        self.server.requests.append(self.path)
-        time.sleep(self.server.delay)
-        document = self.server.issuer._document(self.path)  # noqa: SLF001  # its own server
-        status = 500 if self.server.broken else 200 if document is not None else 404
-        body = json.dumps(document if status == 200 else {"error": status}).encode()  # noqa: PLR2004
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name there
-        """Say nothing."""

@@ -627,6 +627,38 @@ MUTANTS = (
         "self.auth = None",
         killers("test_fetch", "test_nobodys_password_is_sent"),
     ),
+    # issuers that sign for everybody
+    Mutant(
+        "a shared issuer by one spelling only",
+        "settings/shared_issuers.py",
+        'return issuer.rstrip("/").casefold()',
+        "return issuer",
+        killers("test_shared_issuers", "test_another_spelling_is_no_way_around"),
+    ),
+    Mutant(
+        "an audience is enough for Vercel",
+        "settings/shared_issuers.py",
+        'claims=("owner_id", "project_id", "owner", "sub"),',
+        'audience="https://vercel.com/YOUR-TEAM",',
+        killers(
+            "test_shared_issuers",
+            "test_a_project_of_vercel_that_asks_for_our_audience_stays_outside",
+        ),
+    ),
+    Mutant(
+        "the hint for Cognito is for everybody",
+        "settings/provider_hints.py",
+        "not _COGNITO.fullmatch(issuer) or not audience",
+        "not audience",
+        killers("test_provider_hints", "test_nothing_is_said_where_nothing_is_wrong"),
+    ),
+    Mutant(
+        "another tenant of a provider is ours",
+        "testing.py",
+        "{**self.values, **self.provider.others[kind]}",
+        "{**self.values}",
+        killers("test_providers", "test_every_other_token_stays_outside"),
+    ),
     # documents
     Mutant(
         "one bad key fails all",

@@ -20,7 +20,7 @@ from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import jose
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
-from jwt_wsgi.testing import _SigningKey
+from jwt_wsgi.signing import SigningKey
 
 
 def b64(data: bytes) -> str:
@@ -315,7 +315,7 @@ def test_only_the_compact_form_with_its_payload_is_a_token(app: EchoApp, text: s
 
 def test_ed25519_and_hmac_sign_as_the_rfcs_do() -> None:
     """RFC 8037 A.4, RFC 7515 A.1: the tokens of FakeIssuer are made by the book."""
-    ed, hs = _SigningKey("EdDSA", "a"), _SigningKey("HS256", "a")
+    ed, hs = SigningKey("EdDSA", "a"), SigningKey("HS256", "a")
     ed.private = ed25519.Ed25519PrivateKey.from_private_bytes(unb64(ED_PRIVATE))
     hs.private = unb64(SECRET_A1)
 

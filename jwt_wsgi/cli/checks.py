@@ -109,8 +109,8 @@ def _keys(own: Settings) -> Iterator[Line]:
         yield Line(
             WARN,
             "headers",
-            f"jwks_headers and jwks_cert are not sent to {shown_url(report.withheld)}: discovery names"
-            " another origin than the issuer's",
+            f"jwks_headers and jwks_cert are not sent to {shown_url(report.withheld)}: discovery"
+            " names another origin than the issuer's",
             "Set JWT_WSGI_JWKS_URI to that URL if they are for it; otherwise leave them out.",
         )
     if report.found_by == "jwks_uri":

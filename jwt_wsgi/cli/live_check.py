@@ -25,7 +25,6 @@ from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.errors import MalformedHeaderError
 from jwt_wsgi.errors import MissingTokenError
 from jwt_wsgi.errors import escaped
-from jwt_wsgi.errors import printable
 from jwt_wsgi.urls import shown_url
 
 from .pasted import carried

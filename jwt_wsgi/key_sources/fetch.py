@@ -35,10 +35,10 @@ from urllib3.exceptions import ReadTimeoutError
 from urllib3.exceptions import SSLError
 from urllib3.poolmanager import PoolManager
 
+from jwt_wsgi.errors import Portable
 from jwt_wsgi.events import logger
 from jwt_wsgi.urls import check_url
 from jwt_wsgi.urls import shown_url
-from jwt_wsgi.errors import Portable
 
 CONNECT_TIMEOUT: Final = 2.0  # seconds; half a second proved too short across regions
 READ_TIMEOUT: Final = 3.0  # seconds, for one read

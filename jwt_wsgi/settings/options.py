@@ -4,7 +4,6 @@ The fields of :class:`Table` and of :class:`~.issuer.Terms` are the table. It dr
 ``JWT_WSGI_*``, ``JWT_WSGI_*_FILE``, WSGI environ keys and the README's table of settings.
 """
 
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -12,15 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 from typing import Final
 from typing import Literal
-from typing import TypeAlias
 
-from jwt_wsgi.errors import AuthError
 from jwt_wsgi.events import Hook
 from jwt_wsgi.key_sources.freshness import Policy
 from jwt_wsgi.metadata import audiences
+from jwt_wsgi.responses import Responder
 from jwt_wsgi.revocation.revocations import Revoked
 from jwt_wsgi.revocation.store import Store
-from jwt_wsgi.responses import Responder
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Token
 from jwt_wsgi.verifier import MAX_TOKEN_SIZE

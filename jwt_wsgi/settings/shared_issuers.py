@@ -1,12 +1,13 @@
 """Issuers that sign for everybody: what must be pinned before one of them may be trusted.
 
-A signature of theirs says that somebody is their customer, not that he is yours. Most of them
-let the caller choose the audience, too, so that issuer and audience together still let every
-stranger in; what strangers cannot choose is a claim that names an account, a repository, a client.
+A signature of such an issuer says that the caller is one of its customers, not that the caller is
+yours. Most of these issuers let the caller choose the audience. Issuer and audience together then
+let every other customer in. What other customers cannot choose is a claim that names an account, a
+repository or a client.
 
 An issuer of one tenant each has no row: a Zuplo project's own ``…/__zuplo/issuer``, an Entra
-tenant, a self-hosted GitLab, ``https://securetoken.google.com/PROJECT``, a CircleCI
-organization, a cluster's service accounts.
+tenant, a self-hosted GitLab, ``https://securetoken.google.com/PROJECT``, a CircleCI or Fly.io
+organization, a Bitbucket workspace, a cluster's service accounts.
 """
 
 from collections.abc import Collection
@@ -16,22 +17,28 @@ from typing import NamedTuple
 
 
 class SharedIssuer(NamedTuple):
-    """One such issuer, under every spelling of its ``iss``."""
+    """One such issuer, with every spelling of its ``iss``."""
 
     identifiers: tuple[str, ...]
     #: Completes "it signs for …".
     whom: str
     #: Where its owner says so.
     source: str
-    #: Claims no stranger can have with your value, the best first: one of them must be expected.
+    #: Claims that no other customer can have with your value. One of them must be expected. The
+    #: best come first: ids, which are never given to anybody else, then names, which may be.
     #: None at all: the issuer itself assigns the audience, to one registered client or app each.
     claims: tuple[str, ...] = ()
     #: The audience it assigns to you.
     audience: str = ""
+    #: What else to know about the claims, as the end of the remedy.
+    note: str = ""
 
 
-#: Names that a stranger could take for something of his own (Zuplo's ``project``, Buildkite's
-#: ``pipeline_slug``, GitHub's ``environment`` or ``job_workflow_ref``) are no claims to pin.
+#: What another customer can have with your value is no claim to pin: names that are unique only
+#: within an account (Zuplo's ``project``, Buildkite's ``pipeline_slug``, GitHub's ``environment``
+#: or ``job_workflow_ref``), a public repository that anybody may open (Cursor's ``repo_url``,
+#: Gitpod's ``sub``), a container image that anybody may run, and a ``sub`` that the caller
+#: composes (Buildkite, Bitrise, Devin, Warp) or that changes with each run (Depot, Modal).
 TABLE: Final = (
     SharedIssuer(
         # Its identity tokens. The JWT service plugin's issuer is each project's own.
@@ -52,8 +59,13 @@ TABLE: Final = (
             "repository_owner",
             "repository",
             "enterprise",
+            # It begins with repo:OWNER@ID/NAME@ID for repositories that were made, renamed or
+            # moved after 2026-07-15, and with repo:OWNER/NAME for the others. An owner may have
+            # it composed of other claims: one that names no repository pins nobody.
             "sub",
         ),
+        note="; a sub is repo:OWNER@ID/NAME@ID:… where the repository was made, renamed or moved"
+        " after 2026-07-15, else repo:OWNER/NAME:…",
     ),
     SharedIssuer(
         ("https://gitlab.com",),
@@ -71,20 +83,22 @@ TABLE: Final = (
         claims=(
             "azp",
             "sub",
-            "email",
-            "hd",
             "google.organization_number",
             "google.compute_engine.project_id",
+            "hd",
+            "email",
         ),
     ),
     SharedIssuer(
         ("https://agent.buildkite.com",),
         "every organization on Buildkite",
         "https://buildkite.com/docs/apis/workload-identity-federation/buildkite-agents",
-        claims=("organization_id", "organization_slug"),
+        claims=("organization_id", "pipeline_id", "organization_slug"),
     ),
     SharedIssuer(
-        ("https://app.terraform.io",),
+        # The second one is HCP Terraform in Europe, whose organizations are others:
+        # https://developer.hashicorp.com/terraform/cloud-docs/europe
+        ("https://app.terraform.io", "https://app.eu.terraform.io"),
         "every organization on HCP Terraform",
         "https://developer.hashicorp.com/terraform/cloud-docs/workspaces/"
         "dynamic-provider-credentials/workload-identity-tokens",
@@ -107,6 +121,130 @@ TABLE: Final = (
         "every organization on Pulumi Cloud",
         "https://www.pulumi.com/docs/esc/guides/configuring-oidc/custom-audience/",
         claims=("https://pulumi.com/org_id", "https://pulumi.com/org"),
+    ),
+    SharedIssuer(
+        # The tokens that its login providers for clouds send. The aud is PLATFORM:ORGANIZATION;
+        # no claim holds an id.
+        ("https://api.pulumi.com/oidc",),
+        "every organization on Pulumi Cloud",
+        "https://www.pulumi.com/docs/esc/guides/configuring-oidc/",
+        claims=("sub",),
+    ),
+    SharedIssuer(
+        # In team mode the path names the team: no row. The aud is https://vercel.com/TEAM until
+        # the caller exchanges the token for one with any other.
+        ("https://oidc.vercel.com",),
+        "every project on Vercel",
+        "https://www.npmjs.com/package/@vercel/oidc",
+        claims=("owner_id", "project_id", "owner", "sub"),
+    ),
+    SharedIssuer(
+        # Access tokens have no aud at all. account.bss is the id of an account.
+        ("https://iam.cloud.ibm.com/identity",),
+        "everybody with an API key of IBM Cloud",
+        "https://cloud.ibm.com/docs/iam?topic=iam-iamtoken_from_apikey",
+        claims=("account.bss", "iam_id"),
+    ),
+    SharedIssuer(
+        # One aud for everybody: oidc.modal.com.
+        ("https://oidc.modal.com",),
+        "every workspace on Modal",
+        "https://modal.com/docs/guide/oidc-integration",
+        claims=("workspace_id", "environment_id", "app_id", "function_id"),
+    ),
+    SharedIssuer(
+        # One aud for everybody. An organization has one user for this, which sub names.
+        ("https://login.app.env0.com/",),
+        "every organization on env zero",
+        "https://docs.envzero.com/guides/integrations/oidc-integrations",
+        claims=("organizationId", "projectId", "environmentId", "templateId", "sub"),
+    ),
+    SharedIssuer(
+        ("https://oidc.deno.com",),
+        "every organization on Deno Deploy",
+        "https://docs.deno.com/deploy/reference/oidc",
+        claims=("org_id", "app_id", "context_id", "org_slug", "sub"),
+    ),
+    SharedIssuer(
+        ("https://oidc.cirrus-ci.com",),
+        "every repository on Cirrus CI",
+        "https://cirrus-ci.org/guide/writing-tasks/#internals-of-openid-connect-tokens",
+        claims=("owner_id", "repository_id", "owner", "sub"),
+    ),
+    SharedIssuer(
+        # The repository of an app may be anybody's public one.
+        ("https://token.builds.bitrise.io",),
+        "every workspace on Bitrise",
+        "https://docs.bitrise.io/en/bitrise-platform/integrations/oidc-authentication/"
+        "oidc-authentication-overview.html",
+        claims=("app_slug",),
+    ),
+    SharedIssuer(
+        # The sub is what the workspace was opened on, perhaps a public repository.
+        ("https://api.gitpod.io/idp",),
+        "every user of Gitpod",
+        "https://www.gitpod.io/docs/configure/workspaces/oidc",
+        claims=("org_id", "user_id"),
+    ),
+    SharedIssuer(
+        ("https://federation.namespaceapis.com",),
+        "every workspace on Namespace",
+        "https://namespace.so/docs/federation/gcp",
+        claims=("tenant_id",),
+    ),
+    SharedIssuer(
+        # Of Confidential Space and of Confidential VMs.
+        ("https://confidentialcomputing.googleapis.com",),
+        "every confidential VM on Google Cloud",
+        "https://cloud.google.com/confidential-computing/confidential-vm/docs/token-claims",
+        claims=("submods.gce.project_number", "submods.gce.project_id", "google_service_accounts"),
+    ),
+    SharedIssuer(
+        # The sub is the path of the identity: its organization's id comes first.
+        ("https://issuer.enforce.dev",),
+        "every identity on Chainguard",
+        "https://edu.chainguard.dev/chainguard/chainctl/chainctl-docs/chainctl_auth_token/",
+        claims=("sub",),
+    ),
+    SharedIssuer(
+        ("https://identity.depot.dev",),
+        "every organization on Depot",
+        "https://depot.dev/docs/ci/oidc",
+        claims=(
+            "org_id",
+            "repository_owner_id",
+            "repository_id",
+            "repository_owner",
+            "repository",
+        ),
+    ),
+    SharedIssuer(
+        ("https://scalr.io",),
+        "every account on Scalr",
+        "https://docs.scalr.io/docs/aws",
+        claims=("sub",),
+    ),
+    SharedIssuer(
+        # Cloud agents, and agents that were deployed with its SDK. The second is an older one,
+        # which is still served. A caller may have team_id:ID for sub.
+        ("https://api.cursor.com", "https://api2.cursor.sh/cloud-agent/identity"),
+        "every agent on Cursor",
+        "https://cursor.com/docs/cloud-agent/identity",
+        claims=("team_id", "owner_user_id", "owner_service_account_id", "sub"),
+    ),
+    SharedIssuer(
+        # An enterprise's own deployment has an issuer of its own.
+        ("https://app.devin.ai",),
+        "every session of Devin",
+        "https://docs.devin.ai/product-guides/oidc",
+        claims=("org_id",),
+    ),
+    SharedIssuer(
+        # teams is a list.
+        ("https://app.warp.dev",),
+        "every agent on Warp",
+        "https://docs.warp.dev/agents/cli/oz-cli/federate/",
+        claims=("teams",),
     ),
     SharedIssuer(
         ("https://cloud.google.com/iap",),
@@ -135,13 +273,6 @@ TABLE: Final = (
         audience="your application ID",
     ),
     SharedIssuer(
-        # The global issuer mode; in team mode the path names the team.
-        ("https://oidc.vercel.com",),
-        "every project on Vercel",
-        "https://vercel.com/docs/oidc/api",
-        audience="https://vercel.com/YOUR-TEAM",
-    ),
-    SharedIssuer(
         ("https://api.botframework.com",),
         "every bot of the Bot Framework",
         "https://learn.microsoft.com/en-us/azure/bot-service/rest-api/"
@@ -150,8 +281,14 @@ TABLE: Final = (
     ),
 )
 
+
+def _plain(issuer: str) -> str:
+    """One form for every spelling that a person may mean the same issuer by."""
+    return issuer.rstrip("/").casefold()
+
+
 _BY_IDENTIFIER: Final[Mapping[str, SharedIssuer]] = {
-    identifier: row for row in TABLE for identifier in row.identifiers
+    _plain(identifier): row for row in TABLE for identifier in row.identifiers
 }
 
 
@@ -162,12 +299,15 @@ def unsafe(
     expected_claims: Collection[str],
     has_own_checks: bool,
 ) -> str | None:
-    """Why ``issuer`` on these terms would let strangers in, and the remedy; None if it would not.
+    """Why ``issuer`` on these terms would let other customers in, and the remedy; else None.
 
-    ``expected_claims`` are the names whose values are compared; a claim that must merely be there
-    pins nothing. Whoever brings checks of his own has taken the decision over.
+    ``expected_claims`` are the names whose values are compared: that a claim is there pins nothing.
+    With checks of their own people have taken the decision over.
+
+    A final slash or an upper-case letter makes no difference. No token has such an ``iss``, so it
+    would let nobody in; but the next correction of the setting would.
     """
-    row = _BY_IDENTIFIER.get(issuer.rstrip("/"))
+    row = _BY_IDENTIFIER.get(_plain(issuer))
     if row is None or has_own_checks:
         return None
     if row.claims:
@@ -176,16 +316,17 @@ def unsafe(
 
 
 def _names_one_client(audience: Collection[str]) -> bool:
-    """Whether there is an audience, without ``*`` or ``/*`` (``https://vercel.com/*``)."""
+    """Whether there is an audience, and none is a pattern: ``*``, or one that ends in ``/*``."""
     return bool(audience) and not any(value.endswith("*") for value in audience)
 
 
 def _claims_needed(row: SharedIssuer) -> str:
     best, *others = row.claims
+    choice = f" (or one of: {', '.join(others)})" if others else ""
     return (
-        f"issuer: {row.identifiers[0]} signs for {row.whom}, for any audience they like; set"
-        f' claims={{"{best}": "…"}} with your value (or one of: {", ".join(others)}), or checks'
-        " of your own"
+        f"issuer: {row.identifiers[0]} signs for {row.whom}, and its audience keeps none of them"
+        f' out; set claims={{"{best}": "…"}} with your value{choice}, or checks of your own'
+        f"{row.note}"
     )
 
 

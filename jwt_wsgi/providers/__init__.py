@@ -1,0 +1,1 @@
+"""What the tokens, the keys and the metadata of well-known providers look like."""

@@ -1,0 +1,29 @@
+"""Settings that start, and do something else than they look like with one provider."""
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+#: https://docs.aws.amazon.com/cognito/latest/developerguide/
+#: amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html
+_COGNITO: Final = re.compile(
+    r"https://cognito-idp(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/[\w-]+"
+)
+
+
+def hint(issuer: str, *, audience: Collection[str], expected_claims: Collection[str]) -> str | None:
+    """What to warn the operator of at start, as a sentence with its remedy; None if nothing.
+
+    Amazon Cognito: an access token has ``client_id`` and no ``aud``, an ID token has ``aud``. With
+    an audience the right token is refused and the ID token is let in. Nothing is said where
+    ``token_use`` is among ``expected_claims``, the names whose values are compared: then ID tokens
+    stay out, and access tokens of clients that ask for a resource (RFC 8707) do have ``aud``.
+    """
+    if not _COGNITO.fullmatch(issuer) or not audience or "token_use" in expected_claims:
+        return None
+    return (
+        f"issuer: {issuer} is an Amazon Cognito user pool: its access tokens have client_id and no"
+        " aud, so that audience fits its ID tokens; leave audience out and set"
+        ' claims={"client_id": "…", "token_use": "access"}, or, where clients ask for a resource,'
+        ' keep audience and set claims={"token_use": "access"}'
+    )
