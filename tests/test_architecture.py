@@ -14,6 +14,7 @@ PACKAGE = Path(jwt_wsgi.__file__).parent
 #: Each module imports only from modules before it.
 TOWER = [
     "errors",
+    "strict_json",
     "events",
     "key_sources.fetch",
     "claims",
@@ -85,6 +86,7 @@ ALLOWED_EXTRAS = {"revocation.redis": {"redis"}}
 #: The code that can let someone in, and how long it may be.
 TRUSTED = [
     "bearer",
+    "strict_json",
     "jose",
     "keys",
     "claims",

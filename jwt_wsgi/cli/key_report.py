@@ -28,6 +28,7 @@ from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.settings.issuer import Issuer
 from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.strict_json import json_object
 
 from .thumbprint import thumbprint
 
@@ -184,7 +185,7 @@ def of_document(name: str, body: bytes, accepted: Collection[str], max_keys: int
 
 def _rows(body: bytes, accepted: Collection[str]) -> tuple[Row, ...]:
     try:
-        listed = jose.json_object(body).get("keys")
+        listed = json_object(body).get("keys")
     except ValueError:
         listed = None
     members = listed[:_MOST_ROWS] if isinstance(listed, list) else ()

@@ -17,6 +17,7 @@ from jwt_wsgi.key_sources.fetch import shown_url
 from jwt_wsgi.settings.issuer import Issuer
 from jwt_wsgi.settings.table import PREFIX
 from jwt_wsgi.settings.table import Settings
+from jwt_wsgi.strict_json import json_object
 
 from .key_report import Report
 from .key_report import of_file
@@ -108,7 +109,7 @@ def _stranger(options: argparse.Namespace) -> Report:
     progress(f"asking {printable(name, 200)} ...", as_json=options.json)
     try:
         answer = fetch(name, etag=None, no_cache=True, timeout=own.jwks_timeout)
-        is_jwks = isinstance(answer, Fetched) and "keys" in jose.json_object(answer.body)
+        is_jwks = isinstance(answer, Fetched) and "keys" in json_object(answer.body)
     except (FetchError, ValueError):
         is_jwks = False
     return of_url(name, own, fetch, name if is_jwks else None, jose.DEFAULT_ALGORITHMS)

@@ -24,6 +24,7 @@ from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.errors import MalformedHeaderError
 from jwt_wsgi.errors import MissingTokenError
 from jwt_wsgi.errors import printable
+from jwt_wsgi.strict_json import json_object
 
 from .pasted import carried
 from .terminal import FAIL
@@ -136,7 +137,6 @@ def _hung_up_on(connected: socket) -> Iterator[None]:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
+        return json_object(body)
+    except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}

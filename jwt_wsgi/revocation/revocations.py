@@ -29,6 +29,7 @@ from jwt_wsgi.events import Emit
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import RevocationFailed
 from jwt_wsgi.events import RevocationRecovered
+from jwt_wsgi.strict_json import check_depth
 
 from .store import REST
 from .store import Breaker
@@ -92,6 +93,7 @@ class Entry:
         """Read a value back. Raises ValueError, KeyError or TypeError if it is not ours."""
         if not isinstance(value, bytes):
             raise TypeError("a store returns bytes")
+        check_depth(value)
         found = json.loads(value)
         if found["v"] != 1:
             raise ValueError("an entry of another version")
