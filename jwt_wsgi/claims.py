@@ -21,8 +21,8 @@ Check: TypeAlias = Callable[[Mapping[str, Any], float], object]
 
 #: Seconds that clocks may differ, unless the settings say otherwise.
 LEEWAY: Final = 30.0
-#: Beyond it a NumericDate is no date (RFC 7519 section 2), and no float either.
-MAX_DATE: Final = 2**53
+#: The last second of the year 9999. A date beyond it was written in milliseconds, or is no date.
+MAX_DATE: Final = 253_402_300_799
 _NUMBERS: Final = (int, float)  # by type: a bool is an int, too
 
 
@@ -66,22 +66,29 @@ def claim_checks(
 def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
     """A NumericDate as it stands, seconds since 1970; None if absent (RFC 7519 section 2).
 
-    Raises ``claim_invalid`` for anything but a finite number: a bool, a string, a list.
+    Raises ``claim_invalid`` for anything but a number up to :data:`MAX_DATE`: for a bool, a
+    string, a list, milliseconds. A negative number is a date before 1970.
     """
     if name not in claims:
         return None
     value: Any = claims[name]
-    if type(value) not in _NUMBERS or not -MAX_DATE <= value <= MAX_DATE:
+    if type(value) not in _NUMBERS:
         raise InvalidTokenError("claim_invalid", f"{name} is no number of seconds")
+    if not -MAX_DATE <= value <= MAX_DATE:
+        raise InvalidTokenError("claim_invalid", f"{name} is no date; are these milliseconds?")
     number: float = value
     return number
 
 
 def check_times(leeway: float) -> Check:
-    """``exp``, which is required, and ``nbf``; ``leeway`` in seconds."""
+    """``exp``, which is required, and ``nbf``; ``leeway`` in seconds.
+
+    ``iat`` must be a date where it is present (RFC 7519 section 4.1.6); any date passes.
+    """
 
     def check(claims: Mapping[str, Any], now: float) -> None:
         expires, begins = numeric_date(claims, "exp"), numeric_date(claims, "nbf")
+        numeric_date(claims, "iat")
         if expires is None:
             raise InvalidTokenError("claim_missing", "exp is missing")
         if now - leeway >= expires:

@@ -8,8 +8,6 @@ ours (RFC 7515, 7517, 7518, 8037).
 import binascii
 import hashlib
 import hmac
-import json
-import math
 from base64 import b64decode
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -33,13 +31,17 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from joserfc import jwk as joserfc_jwk
 
 from .errors import InvalidTokenError
+from .strict_json import MalformedError
+from .strict_json import compact_object
 
 MAX_HEADER_SIZE: Final = 8192  # characters of the encoded JOSE header; room for an x5c chain
 MAX_KID_SIZE: Final = 256
-MAX_DEPTH: Final = 32  # of nested JSON: far below what makes somebody's json.dumps recurse too deep
-MAX_COORDINATE_SIZE: Final = 128  # characters of x and y; those of P-521 have 88
-RSA_BITS: Final = range(2048, 16385)  # RFC 7518 section 3.3; OpenSSL's own upper limit
-RSA_EXPONENT_BITS: Final = 64  # OpenSSL's limit for large moduli; a longer one only burns CPU
+MAX_MEMBER_SIZE: Final = 2048  # characters of n, e, x and y; an n of 8,192 bits has 1,366
+MAX_CERTIFICATE_SIZE: Final = 16384  # characters of a certificate in x5c
+#: RFC 7518 section 3.3 asks for 2,048. The time to verify grows with the square of the size, and
+#: with the exponent: a forged token without kid makes several keys work.
+RSA_BITS: Final = range(2048, 8193)
+RSA_EXPONENT_BITS: Final = 33  # 2**32 + 1 is the largest in use
 
 PublicKey: TypeAlias = (
     rsa.RSAPublicKey
@@ -100,13 +102,13 @@ def parse(token: str, heads: Mapping[bytes, dict[str, Any]] = _NO_HEADS) -> Unve
         signed, dot, signature = encoded.rpartition(b".")
         head, second_dot, payload = signed.partition(b".")
         if not (dot and second_dot) or b"." in payload:
-            raise _MalformedError("a compact JWS has three parts")
+            raise MalformedError("a compact JWS has three parts")
         header = heads.get(head) or _header(head)
         json_ = _base64url(payload)
-        claims = _json_object(json_)
+        claims = compact_object(json_)
         return UnverifiedToken(header, claims, json_, signed, _base64url(signature), head)
     except Exception as error:  # RecursionError, UnicodeError, ...: a hostile token is no 500
-        reason = str(error) if isinstance(error, _MalformedError) else type(error).__name__
+        reason = str(error) if isinstance(error, MalformedError) else type(error).__name__
         raise InvalidTokenError("token_malformed", reason) from error
 
 
@@ -131,12 +133,12 @@ def import_jwk(member: Mapping[str, Any]) -> Key:
         kty = member["kty"]
         if "x5c" in member and not _MEMBERS[kty] <= member.keys():
             return _certified(member)
-        if kty == "RSA":
-            return _rsa(member["n"], member["e"])
         # A copy with just these members: joserfc refuses keys for metadata it does not know.
         public = {name: member[name] for name in ("kty", *_MEMBERS[kty])}
-        if any(len(text) > MAX_COORDINATE_SIZE for text in public.values()):
-            raise UnusableKeyError("a coordinate is too long")
+        if any(len(text) > MAX_MEMBER_SIZE for text in public.values()):
+            raise UnusableKeyError("a member is too long")
+        if kty == "RSA":
+            return _rsa(public["n"], public["e"])
         return _key(joserfc_jwk.import_key(public).public_key)
     except UnusableKeyError:
         raise
@@ -166,8 +168,8 @@ def secret_key(secret: bytes) -> Key:
 
 def _header(encoded: bytes) -> dict[str, Any]:
     if len(encoded) > MAX_HEADER_SIZE:
-        raise _MalformedError(f"the header is longer than {MAX_HEADER_SIZE} characters")
-    header = _json_object(_base64url(encoded))
+        raise MalformedError(f"the header is longer than {MAX_HEADER_SIZE} characters")
+    header = compact_object(_base64url(encoded))
     _check_header(header)
     return header
 
@@ -175,20 +177,16 @@ def _header(encoded: bytes) -> dict[str, Any]:
 def _check_header(header: dict[str, Any]) -> None:
     """RFC 7515 section 4: unknown members are ignored, but ours must be what they should be."""
     if "crit" in header:  # we understand no extension, so section 4.1.11 leaves one answer
-        raise _MalformedError("the header has crit")
+        raise MalformedError("the header has crit")
     if "b64" in header:  # RFC 7797 section 7: not in JWTs
-        raise _MalformedError("the header has b64")
+        raise MalformedError("the header has b64")
     if not isinstance(header.get("alg"), str):
-        raise _MalformedError("alg is missing or no string")
+        raise MalformedError("alg is missing or no string")
     if not isinstance(header.get("typ", ""), str):
-        raise _MalformedError("typ is no string")
+        raise MalformedError("typ is no string")
     kid = header.get("kid", "-")
     if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID_SIZE:
-        raise _MalformedError(f"kid is no string of 1 to {MAX_KID_SIZE} characters")
-
-
-class _MalformedError(ValueError):
-    """Why, in our own words."""
+        raise MalformedError(f"kid is no string of 1 to {MAX_KID_SIZE} characters")
 
 
 # base64url without padding (RFC 7515 section 2); the last character's spare bits must be zero, or
@@ -202,69 +200,11 @@ def _base64url(segment: bytes) -> bytes:
     rest = len(segment) & 3
     padded = _PADDING[rest]
     if padded is None or (rest and segment[-1] not in _LAST[rest]):
-        raise _MalformedError("not base64url")
+        raise MalformedError("not base64url")
     if _PLUS in segment or _SLASH in segment or _EQUALS in segment:
-        raise _MalformedError("not base64url")
+        raise MalformedError("not base64url")
     standard = segment.replace(b"-", b"+").replace(b"_", b"/")
     return binascii.a2b_base64(standard + padded, strict_mode=True)
-
-
-def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """``object_pairs_hook``: which of two would count is anybody's guess (RFC 8259 section 4)."""
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise _MalformedError("duplicate members in JSON")
-    return members
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise _MalformedError("a number in JSON is too large")
-    return number
-
-
-def _no_constant(name: str) -> float:
-    raise _MalformedError(f"{name} is no JSON")
-
-
-_decoder: Final = json.JSONDecoder(
-    object_pairs_hook=no_duplicates, parse_float=_finite, parse_constant=_no_constant
-)
-
-
-def json_object(data: bytes) -> dict[str, Any]:
-    """Parse a document of strict JSON: UTF-8, one object, no duplicate members, no NaN, not deep.
-
-    White space around it is fine (RFC 8259 section 2): editors and frameworks end a document with
-    a newline, tokens have none. Raises :class:`ValueError` for anything else.
-    """
-    try:
-        return _json_object(data.strip(b" \t\n\r"))
-    except RecursionError as error:
-        raise _MalformedError("JSON is nested too deep") from error
-
-
-def _json_object(data: bytes) -> dict[str, Any]:
-    text = data.decode("utf-8")
-    value, end = _decoder.raw_decode(text)
-    if end != len(text) or not isinstance(value, dict):
-        raise _MalformedError("not one JSON object")
-    if text.count("{") + text.count("[") > MAX_DEPTH:  # so many brackets may be so deep
-        _check_depth(value, MAX_DEPTH)
-    if "\\" in text and (
-        "\\ud" in text or "\\uD" in text
-    ):  # a lone surrogate would be somebody's 500 later
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    return value
-
-
-def _check_depth(value: dict[str, Any] | list[Any], left: int) -> None:
-    if not left:
-        raise _MalformedError("JSON is nested too deep")
-    for member in value.values() if isinstance(value, dict) else value:
-        if isinstance(member, (dict, list)):
-            _check_depth(member, left - 1)
 
 
 #: The members that make up a public key (RFC 7518 section 6, RFC 8037 section 2).
@@ -279,8 +219,11 @@ _CURVES: Final = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-52
 
 
 def _certified(member: Mapping[str, Any]) -> Key:
-    """The key of the first certificate (RFC 7517 section 4.7), which is what the JWK says it is."""
-    certificate = x509.load_der_x509_certificate(b64decode(member["x5c"][0]))
+    """Take the key of the first certificate (RFC 7517 section 4.7); the JWK must name its kind."""
+    text = member["x5c"][0]
+    if len(text) > MAX_CERTIFICATE_SIZE:
+        raise UnusableKeyError("its certificate is too long")
+    certificate = x509.load_der_x509_certificate(b64decode(text))
     key = _key(certificate.public_key())
     if key.kty != member["kty"] or (member.get("crv") or key.crv) != key.crv:
         raise UnusableKeyError("its certificate holds a key of another kind")
@@ -313,7 +256,7 @@ def _key(public_key: object) -> Key:
 
 def _check_rsa(numbers: rsa.RSAPublicNumbers) -> None:
     if numbers.n.bit_length() not in RSA_BITS:
-        raise UnusableKeyError(f"an RSA modulus of {numbers.n.bit_length()} bits (2048 or more)")
+        raise UnusableKeyError(f"an RSA modulus of {numbers.n.bit_length()} bits (2048 to 8192)")
     odd = numbers.n & numbers.e & 1
     if not odd or numbers.e < 3 or numbers.e.bit_length() > RSA_EXPONENT_BITS:  # noqa: PLR2004
         raise UnusableKeyError("a weak RSA modulus or exponent")

@@ -17,6 +17,7 @@ from typing import Protocol
 from . import jose
 from .errors import Portable
 from .errors import printable
+from .strict_json import json_object
 
 #: Keys tried for one token without ``kid``, or under a ``kid`` that several keys share.
 MAX_CANDIDATES: Final = 8
@@ -81,7 +82,7 @@ class KeySet:
         """Read a JWKS. Raises :class:`DocumentError` unless it holds one usable key at least."""
         try:
             data = document.encode() if isinstance(document, str) else document
-            jwks = jose.json_object(data)
+            jwks = json_object(data)
         except ValueError as error:
             raise DocumentError(f"it is not strict JSON with one object: {error}") from error
         return cls.of(jwks, max_keys=max_keys)

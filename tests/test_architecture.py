@@ -15,6 +15,7 @@ PACKAGE = Path(jwt_wsgi.__file__).parent
 TOWER = [
     "errors",
     "urls",
+    "strict_json",
     "events",
     "key_sources.fetch",
     "claims",
@@ -102,6 +103,7 @@ ALLOWED_EXTRAS = {"revocation.redis": {"redis"}}
 #: The code that can let someone in, and how long it may be.
 TRUSTED = [
     "bearer",
+    "strict_json",
     "jose",
     "keys",
     "claims",

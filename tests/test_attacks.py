@@ -353,9 +353,13 @@ STRUCTURE_AND_HEADER = [
 NO_DATE = {
     "a string": '"x"', "digits": f'"{LATER}"', "empty": '""', "true": "true", "false": "false",
     "null": "null", "a list": f"[{LATER}]", "an object": "{}", "beyond 2^53": "9007199254740994",
-    "1e300": "1e300", "10^400": "1" + "0" * 400, "-10^400": "-1" + "0" * 400,
+    "1e300": "1e300", "10^300": "1" + "0" * 300, "-10^300": "-1" + "0" * 300,
+    "milliseconds": "1800000000000", "the year 10000": "253402300800",
 }  # fmt: skip
-NO_NUMBER = {"NaN": "NaN", "Infinity": "Infinity", "-Infinity": "-Infinity", "1e400": "1e400"}
+NO_NUMBER = {
+    "NaN": "NaN", "Infinity": "Infinity", "-Infinity": "-Infinity", "1e400": "1e400",
+    "10^400": "1" + "0" * 400,
+}  # fmt: skip
 OTHER_ISSUERS = named(
     "https://issuer.example/", "https://issuer.example.evil", "https://issuer.exampl",
     "https://issuer", "http://issuer.example", "HTTPS://ISSUER.EXAMPLE", "https://Issuer.example",
@@ -380,12 +384,13 @@ OUTSIDE = named(
     "https://api.example/V1/x", "https://api.example//v1/x", "https://api.example:443/v1/x",
 )  # fmt: skip
 CLAIMS = [
-    *(row for name, first in (("exp", ""), ("nbf", f'"exp":{LATER},')) for row in [
+    *(row for name, first in (("exp", ""), ("nbf", f'"exp":{LATER},'), ("iat", f'"exp":{LATER},'))
+      for row in [
         *rows(f"T25 {name}", "claim_invalid", "RFC 7519 2", NO_DATE,
               lambda value, name=name, first=first: by_claims(f'{first}"{name}":{value}')),
         *rows(f"T25 {name}", "token_malformed", "RFC 8259 6", NO_NUMBER,
               lambda value, name=name, first=first: by_claims(f'{first}"{name}":{value}'))]),
-    *rows("T25 iat", "claim_invalid", "RFC 7519 4.1.6", NO_DATE,
+    *rows("T25 iat, max_token_age", "claim_invalid", "RFC 7519 4.1.6", NO_DATE,
           lambda value: by_claims(f'"exp":{LATER},"iat":{value}'), max_token_age=3600),
     *rows("T26 no iat", "claim_missing", "RFC 7519 4.1.6", {"absent": {"iat": ...}},
           lambda changed: token(payload=changed), max_token_age=3600),
@@ -394,13 +399,15 @@ CLAIMS = [
     *rows("T26 no exp", "claim_missing", "RFC 8725 3.8", {"absent": {"exp": ...}},
           lambda changed: token(payload=changed)),
     *rows("T26 exp long ago", "token_expired", "RFC 7519 4.1.4",
-          named(0, -1, 1, 0.0, -1e15, 1e-300),
+          named(0, -1, 1, 0.0, -1e11, 1e-300),
           lambda exp: token(payload={"exp": exp})),
     *rows("T26 exp beyond the leeway", "token_expired", "RFC 7519 4.1.4", named(31, 32, 3600),
           lambda ago: token(payload={"exp": time.time() - ago})),
     *rows("T27 5000 digits", "token_malformed", "RFC 8259 9",
           named("exp", "nbf", "iat", "x", "aud"),
           lambda name: token(payload=f'{{{BASE},"{name}":{"9" * 5000}}}'.encode())),
+    *rows("T27 400 digits", "token_malformed", "RFC 8259 6", named("exp", "nbf", "iat", "x", "aud"),
+          lambda name: token(payload=f'{{{BASE},"{name}":{"9" * 400}}}'.encode())),
     *rows("T28 iss", "issuer_not_trusted", "RFC 8725 3.8", OTHER_ISSUERS,
           lambda iss: token(payload={"iss": iss})),
     *rows("T29 aud", "audience_mismatch", "RFC 7519 4.1.3", OTHER_AUDIENCES,
@@ -599,13 +606,12 @@ ACCEPTED = {
     "T51 EC twin": lambda: token({"kid": "twins"}, alg="ES256"),
     "T51 RSA twin": lambda: token({"kid": "twins"}, alg="RS256"),
     "T52 no kid": lambda: token({"kid": ...}),
-    "T27 4000 digits that nobody asked for": lambda: token(payload={"x": 10**4000}),
-    "T27 10^400 in a claim": lambda: token(payload={"x": [10**400, -(10**400)]}),
+    "T27 10^300 in a claim": lambda: token(payload={"x": [10**300, -(10**300)]}),
     "T32 32 deep": lambda: by_claims(f'"exp":{LATER},"x":' + "[" * 31 + "]" * 31),
     "T32 pairs of surrogates": lambda: by_claims(rf'"exp":{LATER},"x":"\ud83d\ude00"'),
     "T32 NUL in a string": lambda: by_claims(rf'"exp":{LATER},"x":"\u0000"'),
     "T25 fractions": lambda: token(payload={"exp": time.time() + 0.5, "nbf": time.time() - 0.5}),
-    "T25 exponent": lambda: by_claims('"exp":1e12'),
+    "T25 exponent": lambda: by_claims('"exp":1e11'),
 }  # fmt: skip
 
 
@@ -636,13 +642,12 @@ def test_a_scheme_of_any_case_and_some_spaces_is_bearer(
 
 
 @pytest.mark.usefixtures("with_and_without_a_cache")
-@pytest.mark.parametrize("iat", ['"x"', "true", "null", "NaN", "1e400", "[1]", "1" + "0" * 400])
-def test_iat_of_any_type_is_no_500(iat: str, published: FakeIssuer, app: EchoApp) -> None:
-    """T25: it is not looked at, unless its JSON is none."""
+@pytest.mark.parametrize("iat", ["0", "-1", "0.5", "1", "4102444800"])
+def test_iat_may_be_any_date(iat: str, published: FakeIssuer, app: EchoApp) -> None:
+    """T25: without ``max_token_age`` it is not judged; one that is no date is refused above."""
     made = by_claims(f'"exp":{LATER},"iat":{iat}')
-    got = knock(door(app, published), f"Bearer {made}")
 
-    assert got.status == (401 if iat in ("NaN", "1e400") else 200)
+    assert knock(door(app, published), f"Bearer {made}").status == 200
 
 
 def test_no_secret_goes_with_public_keys(published: FakeIssuer, app: EchoApp) -> None:
@@ -1208,8 +1213,8 @@ ELSEWHERE = {
             "test_keys::test_a_named_kid_never_falls_back"),
     "T23": ("test_attacks::test_what_is_odd_but_good_is_accepted",
             "test_jose::test_unknown_header_members_are_fine"),
-    "T25": ("test_attacks::test_iat_of_any_type_is_no_500",
-            "test_claims::test_a_numeric_date_is_a_finite_number"),
+    "T25": ("test_attacks::test_iat_may_be_any_date",
+            "test_claims::test_a_numeric_date_is_a_number_of_seconds"),
     "T30": ("test_attacks::test_several_issuers_share_nothing",
             "test_attacks::test_the_keys_of_an_issuer_are_its_own",
             "test_attacks::test_an_iss_that_leads_elsewhere_never_reaches_the_function",

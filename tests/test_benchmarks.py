@@ -92,6 +92,24 @@ def test_the_command_prints_a_row_of_the_table_for_every_goal_it_is_asked_for() 
     assert sum(re.match(r"\*\*-?[\d.]+\*\* \(", row[3]) is not None for row in rows) >= 6
 
 
+def test_instructions_are_not_counted_without_valgrind(tmp_path: Path) -> None:
+    """The command says what is missing, and that is no failure."""
+    command = [sys.executable, BENCHMARKS / "instructions.py"]
+    ran = subprocess.run(
+        command, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "skipped: valgrind is not installed (apt-get install valgrind)\n"
+
+
+def test_every_row_of_instructions_is_answered_as_it_says(parts: Parts) -> None:
+    """No row measures another answer than its name promises."""
+    import instructions
+
+    work = instructions.minted(2)
+    for row in (instructions.BARE, instructions.SIGNATURE, *instructions.ROWS):
+        instructions.ask(row, 2, work)
+
+
 def test_the_readme_has_the_table_of_the_kept_results(parts: Parts) -> None:
     """What the README says of performance was measured, and is what results.json keeps."""
     import report

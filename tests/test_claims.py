@@ -29,14 +29,39 @@ def refused(claims: dict[str, Any], **terms: Any) -> str | None:
     return None
 
 
-NO_DATES = [True, False, "1000060", "", None, [NOW], {}, float("nan"), float("inf"), 10**400, 1e300]
+#: The last second of the year 9999.
+LAST = 253_402_300_799
+NO_DATES = [
+    True, False, "1000060", "", "2026-01-01T00:00:00Z", None, [NOW], {},
+    float("nan"), float("inf"), float("-inf"), 10**400, 1e300, 2**53,
+    1_800_000_000_000, 1.8e12, LAST + 1, LAST + 0.5, -LAST - 1, -1e15,
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["exp", "nbf"])
-@pytest.mark.parametrize("value", NO_DATES, ids=lambda value: ascii(value)[:12])
-def test_a_numeric_date_is_a_finite_number(name: str, value: Any) -> None:
-    """T25, T27: not a bool, not a string, not null, nothing that is no date."""
+@pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
+@pytest.mark.parametrize("value", NO_DATES, ids=lambda value: f"{type(value)} {value!a:.9}")
+def test_a_numeric_date_is_a_number_of_seconds(name: str, value: Any) -> None:
+    """T25, T27: not a bool, not a string, not null; not in milliseconds, which would never end."""
     assert refused({name: value}) == "claim_invalid"
+
+
+@pytest.mark.parametrize(
+    ("claims", "code"),
+    [
+        ({"exp": LAST}, None),
+        ({"exp": float(LAST)}, None),
+        ({"nbf": LAST}, "token_not_yet_valid"),
+        ({"nbf": -LAST}, None),
+        ({"exp": -LAST}, "token_expired"),
+        ({"exp": -0.0}, "token_expired"),
+        ({"iat": LAST}, None),
+        ({"iat": -1}, None),
+        ({"iat": 0.5}, None),
+    ],
+)
+def test_dates_up_to_the_year_9999_are_dates(claims: dict[str, Any], code: str | None) -> None:
+    """One before 1970 is long ago, and that is all; when ``iat`` was is not judged here."""
+    assert refused(claims) == code
 
 
 @pytest.mark.parametrize(
@@ -220,7 +245,7 @@ def test_own_checks_may_say_false() -> None:
         ({}, "claim_missing"),
         *(({"iat": value}, "claim_invalid") for value in NO_DATES),
     ],
-    ids=lambda value: ascii(value)[:20],
+    ids=lambda value: f"{value!a:.40} {type(value).__name__}",
 )
 def test_the_age_of_a_token(claims: dict[str, Any], code: str | None) -> None:
     """max_token_age, with the leeway at both ends, makes iat required."""

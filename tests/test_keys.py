@@ -301,6 +301,63 @@ def test_a_key_may_carry_only_its_certificate(private: Any, algorithm: str) -> N
     assert key.public_key == private.public_key()
 
 
+def rsa_numbers(bits: int, e: int) -> rsa.RSAPublicNumbers:
+    """A public key of so many bits, which nobody can sign with."""
+    return rsa.RSAPublicNumbers(e, 2 ** (bits - 1) + 1)
+
+
+@pytest.mark.parametrize(
+    ("bits", "e", "reason"),
+    [
+        (8192, 65537, None),
+        (8192, 2**32 + 1, None),  # 33 bits
+        (8193, 65537, "8193 bits"),
+        (12288, 65537, "12288 bits"),
+        (2048, 2**33 + 1, "weak RSA modulus or exponent"),
+        (2048, 2**63 + 1, "weak RSA modulus or exponent"),
+    ],
+)
+def test_an_rsa_key_has_a_size_at_which_verifying_is_cheap(
+    bits: int, e: int, reason: str | None
+) -> None:
+    """A forged token without kid makes eight of them work. JWK and PEM have one bound."""
+    numbers = rsa_numbers(bits, e)
+    pem = numbers.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    jwk = {"kty": "RSA", "n": number(numbers.n), "e": number(numbers.e)}
+    for import_ in (lambda: jose.import_jwk(jwk), lambda: jose.import_pem(pem.decode())):
+        if reason is None:
+            assert import_().public_key.public_numbers() == numbers
+        else:
+            with pytest.raises(jose.UnusableKeyError, match=reason):
+                import_()
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        RSA | {"n": "A" * 2049},
+        RSA | {"e": "A" * 2049},
+        GOOD | {"x": "A" * 2049},
+        GOOD | {"y": "A" * 2049},
+        ED | {"x": "A" * 2049},
+        {"kty": "RSA", "x5c": ["A" * 16385]},
+        {"kty": "EC", "x5c": ["A" * 16385, "A"]},
+        {"kty": "OKP", "crv": "Ed25519", "x5c": ["A" * 16385]},
+    ],
+    ids=lambda member: f"{member['kty']} {max(member, key=lambda name: len(str(member[name])))}",
+)
+def test_a_long_member_is_refused_before_it_is_decoded(
+    member: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A document of a megabyte may be one member."""
+    for name in ("_base64url", "b64decode", "joserfc_jwk", "x509"):
+        monkeypatch.setattr(jose, name, None)  # to use it would be another reason
+    with pytest.raises(jose.UnusableKeyError, match="too long"):
+        jose.import_jwk(member)
+
+
 @pytest.mark.parametrize(
     ("algorithm", "members"),
     [

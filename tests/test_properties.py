@@ -34,6 +34,7 @@ from jwt_wsgi import InsufficientScopeError
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import MalformedHeaderError
 from jwt_wsgi import jose
+from jwt_wsgi import strict_json
 from jwt_wsgi.bearer import place
 from jwt_wsgi.bearer import reader
 from jwt_wsgi.rules import REQUIRE_TOKEN
@@ -334,9 +335,9 @@ def agree_on_json(data: bytes) -> None:
         expected = strict(data)
     except ValueError:
         with pytest.raises(ValueError):
-            jose.json_object(data)
+            strict_json.json_object(data)
     else:
-        assert repr(jose.json_object(data)) == repr(expected) == repr(json.loads(data))
+        assert repr(strict_json.json_object(data)) == repr(expected) == repr(json.loads(data))
 
 
 @pytest.mark.slow
@@ -363,11 +364,11 @@ def test_the_depth_of_json_has_one_bound(depth: int, brackets: str) -> None:
     start, end = brackets[:-1], brackets[-1]
     data = ('{"a":' + start * (depth - 1) + "0" + end * (depth - 1) + "}").encode()
 
-    if depth <= jose.MAX_DEPTH:
-        assert jose.json_object(data) == json.loads(data)
+    if depth <= strict_json.MAX_DEPTH:
+        assert strict_json.json_object(data) == json.loads(data)
     else:
         with pytest.raises(ValueError):
-            jose.json_object(data)
+            strict_json.json_object(data)
 
 
 # --- The Authorization header ---------------------------------------------------------------

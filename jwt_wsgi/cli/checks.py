@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Final
 
 from jwt_wsgi import assembly
-from jwt_wsgi import jose
 from jwt_wsgi.errors import RevocationUnavailableError
 from jwt_wsgi.errors import escaped
 from jwt_wsgi.errors import printable
 from jwt_wsgi.revocation.revocations import Revocations
 from jwt_wsgi.revocation.store import Store
 from jwt_wsgi.settings.loading import Settings
+from jwt_wsgi.strict_json import json_object
 from jwt_wsgi.urls import shown_url
 
 from .key_report import Report
@@ -143,7 +143,7 @@ def _metadata_issuer(report: Report) -> str | None:
     """Return what the last metadata document that was read calls itself."""
     for body in reversed([*report.documents.values()]):
         try:
-            metadata = jose.json_object(body)
+            metadata = json_object(body)
         except ValueError:
             continue
         if "keys" not in metadata and isinstance(metadata.get("issuer"), str):

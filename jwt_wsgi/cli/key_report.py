@@ -29,6 +29,7 @@ from jwt_wsgi.keys import MAX_KEYS
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.settings.loading import Settings
+from jwt_wsgi.strict_json import json_object
 from jwt_wsgi.urls import shown_url
 
 from .thumbprint import thumbprint
@@ -219,7 +220,7 @@ def of_document(name: str, body: bytes, accepted: Collection[str]) -> Report:
 
 def _rows(body: bytes, accepted: Collection[str]) -> tuple[Row, ...]:
     try:
-        listed = jose.json_object(body).get("keys")
+        listed = json_object(body).get("keys")
     except ValueError:
         listed = None
     members = listed[:_MOST_ROWS] if isinstance(listed, list) else ()

@@ -13,6 +13,7 @@ from jwt_wsgi.key_sources.fetch import Fetched
 from jwt_wsgi.key_sources.fetch import FetchError
 from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.settings.options import PREFIX
+from jwt_wsgi.strict_json import json_object
 from jwt_wsgi.urls import check_url
 from jwt_wsgi.urls import shown_url
 
@@ -105,7 +106,7 @@ def _stranger(options: argparse.Namespace) -> Report:
     progress(f"asking {shown_url(name, 200)} ...", as_json=options.json)
     try:
         answer = fetch(name, etag=None, no_cache=True, timeout=own.jwks_timeout)
-        is_jwks = isinstance(answer, Fetched) and "keys" in jose.json_object(answer.body)
+        is_jwks = isinstance(answer, Fetched) and "keys" in json_object(answer.body)
     except (FetchError, ValueError):
         is_jwks = False
     return of_url(name, own, fetch, name if is_jwks else None, jose.DEFAULT_ALGORITHMS)

@@ -25,6 +25,7 @@ from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.errors import MalformedHeaderError
 from jwt_wsgi.errors import MissingTokenError
 from jwt_wsgi.errors import escaped
+from jwt_wsgi.strict_json import json_object
 from jwt_wsgi.urls import shown_url
 
 from .pasted import carried
@@ -138,7 +139,6 @@ def _hung_up_on(connected: socket) -> Iterator[None]:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
+        return json_object(body)
+    except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}

@@ -19,16 +19,18 @@ def duration(seconds: float) -> str:
 
 def moment(name: str, value: Any, now: float) -> str:
     """A NumericDate for people: how long ago or ahead, and when that is."""
-    if not isinstance(value, int | float) or not abs(value) < MAX_DATE:
+    if not isinstance(value, int | float):
         return f"{name} is no date"
+    if not abs(value) <= MAX_DATE:
+        return f"{name} is no date; are these milliseconds?"
     told = f"{duration(now - value)} ago" if value <= now else f"in {duration(value - now)}"
     try:
         when = utc(value)
     except (OverflowError, ValueError):
-        when = "no date at all; are these milliseconds?"
+        when = "before the year 1"
     return f"{name} is {told} ({when})"
 
 
 def utc(seconds: float) -> str:
-    """ISO 8601. Raises ValueError or OverflowError beyond the year 9999."""
+    """ISO 8601. Raises ValueError or OverflowError outside of the years 1 to 9999."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from authlib.oauth2.rfc8414 import get_well_known_url
 
-from jwt_wsgi import jose
+from jwt_wsgi.strict_json import json_object
 from jwt_wsgi.urls import check_url
 
 from .fetch import Fetch
@@ -92,7 +92,7 @@ def _get(fetch: Fetch, url: str, left: Callable[[], float], *, no_cache: bool) -
 
 def _object(document: Fetched) -> dict[str, Any]:
     try:
-        return jose.json_object(document.body)
+        return json_object(document.body)
     except ValueError as error:  # a single-page app answers 200 with HTML for any path
         raise NotHere from error
 

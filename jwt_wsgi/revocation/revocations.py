@@ -23,6 +23,7 @@ from typing import Any
 from typing import Final
 from typing import TypeAlias
 
+from jwt_wsgi.claims import MAX_DATE
 from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import Portable
 from jwt_wsgi.errors import RevocationUnavailableError
@@ -33,6 +34,7 @@ from jwt_wsgi.events import Emit
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import RevocationFailed
 from jwt_wsgi.events import RevocationRecovered
+from jwt_wsgi.strict_json import check_depth
 
 from .store import BREAKER_PAUSE
 from .store import Breaker
@@ -49,8 +51,6 @@ PREFIX: Final = "{jwt_wsgi:revoked}:1:"
 LIFETIME: Final = 30 * 86400.0
 #: Seconds that an expired token may still be accepted for: the most that ``leeway`` can be.
 MAX_LEEWAY: Final = 300.0
-#: A date beyond it is in milliseconds (the year 5138).
-_MAX_DATE: Final = 1e11
 #: The claim that names what an entry is for.
 CLAIMS: Final[Mapping[str, str]] = {"token": "jti", "subject": "sub", "session": "sid"}
 
@@ -79,7 +79,7 @@ class Entry:
         if self.kind != "subject":
             return True
         issued: Any = claims.get("iat")
-        return not (isinstance(issued, int | float) and self.not_before <= issued < _MAX_DATE)
+        return not (isinstance(issued, int | float) and self.not_before <= issued <= MAX_DATE)
 
     def as_json(self) -> dict[str, Any]:
         """The entry as JSON has it; ``not_before`` for a subject only."""
@@ -96,6 +96,7 @@ class Entry:
         """Read a value back. Raises ValueError, KeyError or TypeError if it is not ours."""
         if not isinstance(value, bytes):
             raise TypeError("a store returns bytes")
+        check_depth(value)
         found = json.loads(value)
         if found["v"] != 1:
             raise ValueError("an entry of another version")
@@ -326,6 +327,6 @@ def _readable(key: str, value: object) -> Entry | None:
 
 
 def _date(seconds: float) -> float:
-    if not 0 <= seconds < _MAX_DATE:
+    if not 0 <= seconds <= MAX_DATE:
         raise ValueError("give seconds since 1970, and not milliseconds")
     return seconds

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from jwt_wsgi import jose
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
+from jwt_wsgi.strict_json import json_value
 from jwt_wsgi.trusted_issuer import media_type
 
 KeyValue = TypeVar("KeyValue")
@@ -68,8 +69,8 @@ def read_mapping(value: object) -> dict[str, Any]:
 
 def read_json(text: str, kind: type) -> Any:
     try:
-        value = json.loads(text, object_pairs_hook=jose.no_duplicates)
-    except (ValueError, RecursionError) as error:
+        value = json_value(text.encode())
+    except ValueError as error:
         raise ValueError(f"it looks like JSON but is none: {error}") from error
     if not isinstance(value, kind):
         raise ValueError("it is JSON of another kind")  # noqa: TRY004  # a setting's value
