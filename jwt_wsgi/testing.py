@@ -13,12 +13,10 @@ Not for production: whoever has the object has the private keys.
 """
 
 import base64
-import math
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
-from collections.abc import Sequence
 from contextlib import contextmanager
 from copy import copy
 from copy import deepcopy
@@ -33,19 +31,18 @@ from . import jose
 from .claims import Claims
 from .injection import Injection
 from .keys import KeySet
-from .loopback import Server
 from .middleware import JWTMiddleware
-from .providers.shape import fill
-from .providers.shape import filled_values
-from .providers.table import PROVIDERS
-from .revocation.store import ProcessLock
-from .revocation.store import StoreError
 from .settings.issuer import KEY_SLOT
 from .settings.issuer import Issuer
 from .settings.options import Options
-from .signing import SigningKey
-from .signing import read_private
-from .signing import thumbprint
+from .test_kit.loopback import Server
+from .test_kit.memory_store import MemoryStore as MemoryStore  # noqa: PLC0414  # its public name
+from .test_kit.providers import PROVIDERS
+from .test_kit.shape import fill
+from .test_kit.shape import filled_values
+from .test_kit.signing import SigningKey
+from .test_kit.signing import read_private
+from .test_kit.signing import thumbprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -97,7 +94,7 @@ class FakeIssuer:
     def like(provider: str, **values: str) -> "FakeProvider":
         """Make an issuer in the shape of a provider: its tokens, its keys, its metadata.
 
-        ``provider``: a name in :data:`jwt_wsgi.providers.table.PROVIDERS`; ``values``: yours for
+        ``provider``: a name in :data:`jwt_wsgi.test_kit.providers.PROVIDERS`; ``values``: yours for
         the placeholders that it has there, for instance ``app``. Raises :class:`ValueError`.
 
         .. code-block:: python
@@ -346,56 +343,6 @@ def _guard_of(app: "WSGIApplication") -> JWTMiddleware | None:
     """The middleware around an app, or inside of it, where Flask's users put it."""
     found: Any = app if isinstance(app, JWTMiddleware) else getattr(app, "wsgi_app", None)
     return found if isinstance(found, JWTMiddleware) else None
-
-
-class MemoryStore:
-    """A :class:`~jwt_wsgi.revocation.store.Store` for one process: other workers do not see it.
-
-    ``max_entries``: one more raises :class:`~jwt_wsgi.revocation.store.StoreError`, because a
-    store that forgets an entry lets a revoked token in again. ``clock``: seconds from any moment
-    on, never going back.
-    """
-
-    def __init__(
-        self, max_entries: int = 100_000, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._max_entries, self._clock = max_entries, clock
-        self._entries: dict[str, tuple[bytes, float]] = {}
-        self._lock = ProcessLock()
-
-    def read_entries(self, keys: Sequence[str], /) -> list[bytes | None]:
-        """Return the value of each key, or None."""
-        return [self._read(key) for key in keys]
-
-    def write_entry(self, key: str, value: bytes, timeout: float | None, /) -> None:
-        """Write the value, in place of any other; ``timeout`` in seconds, None: for ever."""
-        with self._lock():
-            self._put(key, value, timeout)
-
-    def add_entry(self, key: str, value: bytes, timeout: float | None, /) -> bool:
-        """Write the value if there is none; False if there is one."""
-        with self._lock():
-            if self._read(key) is not None:
-                return False
-            self._put(key, value, timeout)
-            return True
-
-    def scan_entries(self, prefix: str, /) -> Iterator[str]:
-        """Yield the keys that begin with ``prefix``."""
-        return (key for key in list(self._entries) if key.startswith(prefix))
-
-    def _read(self, key: str) -> bytes | None:
-        value, expires = self._entries.get(key, (None, 0.0))
-        return value if self._clock() < expires else None
-
-    def _put(self, key: str, value: bytes, timeout: float | None) -> None:
-        now = self._clock()
-        if key not in self._entries and len(self._entries) >= self._max_entries:
-            alive = {k: entry for k, entry in self._entries.items() if now < entry[1]}
-            if len(alive) >= self._max_entries:
-                raise StoreError(f"the store is full, with {self._max_entries} entries")
-            self._entries = alive
-        self._entries[key] = value, math.inf if timeout is None else now + timeout
 
 
 def authenticated(

@@ -334,7 +334,8 @@ def test_realm_and_details_are_settings(client: Make, issuer: FakeIssuer) -> Non
 
 def test_a_responder_writes_the_body_of_a_refusal(client: Make, issuer: FakeIssuer) -> None:
     """It is an option of the middleware, and the challenge stays ours."""
-    visitor = client(responder=lambda error, *_: ("text/plain", f"no: {error.code}".encode()))
+    text = [("Content-Type", "text/plain")]
+    visitor = client(responder=lambda error, status: (status, text, f"no: {error.code}".encode()))
     answer = visitor.get("/", headers=bearer(issuer.token(exp=1)))
 
     assert (answer.text, answer.headers["Content-Type"]) == ("no: token_expired", "text/plain")

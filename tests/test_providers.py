@@ -20,8 +20,8 @@ from jwt_wsgi import jose
 from jwt_wsgi.key_sources.fetch import Fetched
 from jwt_wsgi.key_sources.fetch import FetchError
 from jwt_wsgi.key_sources.fetch import HTTPFetch
-from jwt_wsgi.providers.table import PROVIDERS
 from jwt_wsgi.settings.provider_hints import hint
+from jwt_wsgi.test_kit.providers import PROVIDERS
 from jwt_wsgi.testing import FakeIssuer
 from jwt_wsgi.testing import FakeProvider
 

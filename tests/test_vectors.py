@@ -20,7 +20,7 @@ from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import jose
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
-from jwt_wsgi.signing import SigningKey
+from jwt_wsgi.test_kit.signing import SigningKey
 
 
 def b64(data: bytes) -> str:

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import NameOID
 from joserfc import jwk
 
-from . import jose
-from .settings.values import read_secret
+from jwt_wsgi import jose
+from jwt_wsgi.settings.values import read_secret
 
 _HASHES: Final = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
 _CURVES: Final = {

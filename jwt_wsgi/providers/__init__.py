@@ -1,1 +1,0 @@
-"""What the tokens, the keys and the metadata of well-known providers look like."""
