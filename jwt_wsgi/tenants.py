@@ -127,7 +127,7 @@ class Tenants:
         self._refused: _Recent[float] = _Recent(MAX_NAMED // 2)
         #: By process, since a forked child has none of its parent's threads: the tenants that
         #: load their first keys now, in their order, and when each tenant did so last.
-        self._loads: dict[int, tuple[dict[str, list[RemoteKeys]], dict[str, float]]] = {}
+        self._loads: dict[int, tuple[dict[str, list[_FirstKeys]], dict[str, float]]] = {}
 
     def get(self, identifier: str, /) -> TrustedIssuer | None:
         """As :class:`~jwt_wsgi.verifier.Issuers`.
@@ -274,24 +274,28 @@ class Tenants:
     # -- loading first keys --
 
     def first_load(
-        self, name: str, source: RemoteKeys, header: Mapping[str, Any]
+        self, asking: "_FirstKeys", header: Mapping[str, Any]
     ) -> tuple[RemoteKeys, Iterable[Key]]:
         """The keys, and the source that has them: a second request waits for the first one's.
 
         Raises :class:`KeysUnavailableError` as the source does, and for a tenant that has loaded
-        within the cooldown or finds :data:`MAX_LOADING` others loading.
+        within the cooldown, finds :data:`MAX_LOADING` others loading, or has other keys now.
         """
+        name = asking.tenant.issuer.identifier
         loading, loads = self._loads.setdefault(os.getpid(), ({}, {}))
-        mine = [source]  # another object for each request
-        (first,) = found = loading.setdefault(name, mine)
+        mine = [asking]  # another object for each request
+        (found,) = held = loading.setdefault(name, mine)
+        first = found.source
         try:
+            if not _same_keys(found.tenant.issuer, asking.tenant.issuer):
+                raise KeysUnavailableError(1, "keys load that the function has replaced")
             if not first.ready and name not in list(loading)[:MAX_LOADING]:
                 raise KeysUnavailableError(1, "too many tenants load their first keys")
-            if found is mine and not first.ready:
+            if held is mine and not first.ready:
                 self._note_load(name, loads)
             return first, tuple(first.candidates(header))
         finally:
-            if found is mine:
+            if held is mine:
                 loading.pop(name, None)
             if self._closed:
                 first.close()
@@ -323,8 +327,7 @@ class _FirstKeys:
     def candidates(self, header: Mapping[str, Any]) -> Iterable[Key]:
         if self.source.ready:
             return self.source.candidates(header)
-        name = self.tenant.issuer.identifier
-        self.source, keys = self._tenants.first_load(name, self.source, header)
+        self.source, keys = self._tenants.first_load(self, header)
         return keys
 
 

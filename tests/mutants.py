@@ -319,6 +319,16 @@ MUTANTS = (
         killers("test_attacks", "test_an_iss_that_leads_elsewhere_never_reaches_the_function"),
     ),
     Mutant(
+        "replaced keys load for the new answer",
+        "tenants.py",
+        "            if not _same_keys(found.tenant.issuer, asking.tenant.issuer):",
+        "            if False:",
+        killers(
+            "test_tenants",
+            "test_keys_that_were_replaced_while_they_loaded_are_not_those_of_the_new_answer",
+        ),
+    ),
+    Mutant(
         "first keys refresh after close",
         "tenants.py",
         "            if self._closed:\n                first.close()\n",

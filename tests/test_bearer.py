@@ -1,6 +1,6 @@
 """The grammar of the Authorization header (RFC 6750 section 2.1)."""
 
-import time
+from typing import Any
 
 import pytest
 
@@ -94,17 +94,26 @@ def test_a_header_may_have_64_characters_beside_the_token() -> None:
     assert caught.value.code == "token_malformed"
 
 
+class Unread(str):
+    """A header whose length may be asked for, and a piece of it; nothing may go through it all."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_: object) -> Any:
+        raise AssertionError("all of a long header is looked at")
+
+    partition = split = strip = lstrip = rstrip = lower = startswith = encode = _refuse
+    replace = translate = find = index = count = isascii = __iter__ = __contains__ = _refuse
+
+
 def test_a_token_over_the_limit_is_not_looked_at() -> None:
     """The limit is exact, and megabytes cost nothing."""
     assert read("Bearer " + "a" * 100) == "a" * 100
-    start = time.perf_counter()
     for value in (
         "Bearer " + "a" * 101,
-        "Bearer " + "a" * 10_000_000,
-        "Bearer " + " " * 10_000_000,
+        Unread("Bearer " + "a" * 10_000_000),
+        Unread("Bearer " + " " * 10_000_000),
     ):
         with pytest.raises(InvalidTokenError) as caught:
             read(value)
         assert caught.value.code == "token_malformed"
-
-    assert time.perf_counter() - start < 0.5

@@ -87,10 +87,8 @@ while not gets: time.sleep(0.001)
 
 def serve():
     keys._fetch = own_fetch
-    began = time.monotonic()
     assert ask("b") == 1, "not served"
     assert gets[1:] == [os.getpid()]
-    assert time.monotonic() - began < 1
     assert keys.health()["stuck"] == 0 and not keys.health()["inline"]
 
 assert child(serve) == 0

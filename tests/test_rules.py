@@ -13,6 +13,7 @@ import flask
 import pytest
 from conftest import IN_A_DAY
 from conftest import bearer
+from conftest import calls
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -316,11 +317,10 @@ def test_who_has_every_scope_may_spell_a_path_as_they_like() -> None:
 def test_a_long_path_costs_no_more_than_the_rules() -> None:
     """waitress hands 256 KB on; a quadratic decision took four seconds for them."""
     found = Rules([Rule("/docs/deep/*"), Rule("/*", token=Token.OPTIONAL)])
-    began = time.perf_counter()
-    rule = found.find("GET", "/a" * 128_000)
+    assert found.find("GET", "/a" * 128_000).token is Token.OPTIONAL
 
-    assert time.perf_counter() - began < 0.1
-    assert rule.token is Token.OPTIONAL
+    short, long = (calls(lambda n=n: found.find("GET", "/a" * n)) for n in (1000, 128_000))
+    assert long <= short
 
 
 @pytest.mark.parametrize("rule_path", ["/vault", "/vault/"])

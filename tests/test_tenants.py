@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -99,6 +100,11 @@ class World:
 def names(memory: Any) -> set[str]:
     """Who is in it."""
     return {*memory.young, *memory.old}
+
+
+def source_of(tenant: Any) -> Any:
+    """The key source below the first load."""
+    return tenant.keys.source
 
 
 @pytest.fixture
@@ -675,6 +681,31 @@ def test_a_tenant_that_was_pushed_out_while_it_was_asked_for_is_held(world: Worl
     world.now += 600
 
     assert world.tenants.get("https://t") is world.tenants.get("https://t")
+
+
+def test_keys_that_were_replaced_while_they_loaded_are_not_those_of_the_new_answer(
+    world: World,
+) -> None:
+    """A request that comes second waits for the first one's load, but not of other keys."""
+    old = world.tenants.get("https://t")
+    assert old is not None
+    world.gate.clear()
+    with ThreadPoolExecutor(2) as pool:
+        loading = pool.submit(lambda: list(old.keys.candidates(HEADER)))
+        while not world.fetches:
+            time.sleep(0.001)
+        world.push_out()
+        world.tenants._resolve = lambda iss: Issuer(iss, jwks_uri="https://new.example")
+        new = world.tenants.get("https://t")
+        assert new is not None
+        second = pool.submit(lambda: list(new.keys.candidates(HEADER)))
+        wait([second], timeout=0.2)
+        world.gate.set()
+        loading.result()
+        with suppress(KeysUnavailableError):
+            second.result()
+
+    assert source_of(new) is not source_of(old)
 
 
 # --- Names that the function refuses -------------------------------------------------------------
