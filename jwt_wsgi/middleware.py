@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from typing import Any
-from typing import Final
 from typing import Unpack
 
 from . import assembly
@@ -25,22 +24,20 @@ from .events import fan_out
 from .events import logger
 from .injection import ERROR
 from .injection import Injection
+from .key_sources.shared import SharedKeys
 from .responses import Responses
 from .rules import Rule
 from .rules import Rules
 from .rules import Token
 from .settings.loading import Given
 from .settings.loading import Settings
-from .settings.loading import request_settings
 from .settings.options import Options
+from .variants import Variants
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
     from _typeshed.wsgi import WSGIApplication
     from _typeshed.wsgi import WSGIEnvironment
-
-#: Distinct settings from requests, each with its own keys; a server has few of them.
-MAX_VARIANTS: Final = 16
 
 
 class JWTMiddleware:
@@ -58,6 +55,8 @@ class JWTMiddleware:
     :class:`ConfigurationError` that names every wrong setting. Nothing is fetched here.
     """
 
+    _shared: SharedKeys | None = None
+
     def __init__(
         self,
         app: "WSGIApplication",
@@ -70,9 +69,11 @@ class JWTMiddleware:
             # Each request's settings are read anew, from keywords first: none of these would count.
             raise ConfigurationError(["settings_from_request: give keywords instead of Settings"])
         self.app = app
-        self._given = Given(options, {} if settings else os.environ)
-        self.settings = settings or self._given.settings()
-        self._variants: dict[frozenset[tuple[str, str]], JWTMiddleware] = {}
+        given = Given(options, {} if settings else os.environ)
+        self.settings = settings or given.settings()
+        self._variants = Variants(
+            given, lambda own, shared: _Variant(self.app, own, shared), self._refuse
+        )
         self._log = LogHook()
         self._emit = fan_out((self._log, *self.settings.on_event))
         self._rules = Rules(self.settings.request_rules)
@@ -89,14 +90,14 @@ class JWTMiddleware:
         )
         self._told_preflight = False
         #: ``verifier.verify(token)`` returns the claims or raises an ``AuthError``.
-        self.verifier = assembly.verifier(self.settings, self._emit)
+        self.verifier = assembly.verifier(self.settings, self._emit, self._shared)
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Serve one request (PEP 3333). The app is called outside the ``try``: not our errors."""
         if self.settings.settings_from_request:
-            return self._variant(request_settings(environ))(environ, start_response)
+            return self._variants(environ, start_response)
         if self._metadata and environ.get("PATH_INFO") in self._metadata.paths:
             return self._metadata(environ, start_response)
         rule = self._rules.find(environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/")
@@ -150,8 +151,7 @@ class JWTMiddleware:
     def close(self) -> None:
         """Fetch nothing ever again. Keys that are held go on serving."""
         upkeep.close(self.verifier.issuers)
-        for variant in self._variants.values():
-            variant.close()
+        self._variants.close()
 
     def _refuse(
         self, error: AuthError, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -175,17 +175,13 @@ class JWTMiddleware:
             kind(error.code, status, request_id=request_id, detail=error.detail, **error.token)
         )
 
-    def _variant(self, found: dict[str, str]) -> "JWTMiddleware":
-        """The middleware with the settings that the server put into this request."""
-        key = frozenset(found.items())
-        if key not in self._variants:
-            if len(self._variants) >= MAX_VARIANTS:
-                logger.error("more than %d different settings from requests", MAX_VARIANTS)
-                raise ConfigurationError([f"more than {MAX_VARIANTS} settings from requests"])
-            settings = self._given.settings(found)
-            variant = JWTMiddleware(self.app, replace(settings, settings_from_request=False))
-            self._variants.setdefault(key, variant)
-        return self._variants[key]
+
+class _Variant(JWTMiddleware):
+    """A middleware with the settings of requests; ``shared``: the keys that such ones share."""
+
+    def __init__(self, app: "WSGIApplication", settings: Settings, shared: SharedKeys) -> None:
+        self._shared = shared
+        super().__init__(app, replace(settings, settings_from_request=False))
 
 
 def is_preflight(environ: "WSGIEnvironment") -> bool:
