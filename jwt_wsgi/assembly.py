@@ -1,5 +1,7 @@
 """From settings to what does the work: issuers with their keys and terms. Fetches nothing."""
 
+from collections.abc import Hashable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +13,7 @@ from .events import Emit
 from .key_sources.fetch import HTTPFetch
 from .key_sources.file import FileKeys
 from .key_sources.remote import RemoteKeys
+from .key_sources.shared import SharedKeys
 from .keys import DocumentError
 from .keys import KeySet
 from .keys import KeySource
@@ -27,19 +30,24 @@ from .verifier import Verifier
 _RFC9068: Final = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
 
 
-def verifier(settings: Settings, emit: Emit) -> Verifier | CachingVerifier:
-    """The verifier of a middleware. With settings from requests each request brings its own."""
+def verifier(
+    settings: Settings, emit: Emit, shared: SharedKeys | None = None
+) -> Verifier | CachingVerifier:
+    """The verifier of a middleware. With settings from requests each request brings its own.
+
+    ``shared``: the remote keys that middlewares with the settings of requests have in common.
+    """
     if settings.settings_from_request:
         return Verifier({})
     issuers: dict[str, TrustedIssuer] | Tenants
     if isinstance(settings.issuer, tuple):
-        ready = [trusted(own, emit) for own in settings.terms]
+        ready = [trusted(own, emit, shared) for own in settings.terms]
         issuers = {issuer.identifier: issuer for issuer in ready}
         on_verified = None
     else:
         issuers = Tenants(
             settings.issuer,
-            build=lambda issuer: trusted(settings.for_issuer(issuer), emit),
+            build=lambda issuer: trusted(settings.for_issuer(issuer), emit, shared),
             cooldown=settings.policy.cooldown,
             max_age=settings.jwks_max_age,
         )
@@ -61,13 +69,13 @@ def _revoked(revocation: Revocation | None, emit: Emit) -> Revoked | None:
     return checker(function, store, fail_open=fail_open, emit=emit)
 
 
-def trusted(own: Settings, emit: Emit) -> TrustedIssuer:
+def trusted(own: Settings, emit: Emit, shared: SharedKeys | None = None) -> TrustedIssuer:
     """The one issuer of ``own``, ready to be asked; ``own``: the settings as they are for it."""
     (issuer,) = own.issuers
     profiled = own.profile == "rfc9068"
     return TrustedIssuer(
         issuer.identifier,
-        key_source(own, emit)[1],
+        key_source(own, emit, shared)[1],
         accepted_algorithms(own),
         frozenset(("at+jwt",) if profiled else own.token_types),
         claim_checks(
@@ -89,7 +97,9 @@ def accepted_algorithms(own: Settings) -> frozenset[str]:
     return frozenset(own.algorithms or default)
 
 
-def key_source(own: Settings, emit: Emit) -> tuple[str, KeySource]:
+def key_source(
+    own: Settings, emit: Emit, shared: SharedKeys | None = None
+) -> tuple[str, KeySource]:
     """Where the keys of one issuer come from; the middleware and the commands ask nobody else.
 
     Returns the name of the option that says it, empty where they are discovered, and the source.
@@ -110,8 +120,13 @@ def key_source(own: Settings, emit: Emit) -> tuple[str, KeySource]:
         return "jwks", own.jwks
     if own.public_key is not None:
         return "public_key", own.public_key
-    remote = RemoteKeys(
-        issuer.identifier,
+    option, make = "jwks_uri" if own.jwks_uri else "", partial(_remote, own, emit)
+    return option, make() if shared is None else shared.get(_fetched_with(own), make)
+
+
+def _remote(own: Settings, emit: Emit) -> RemoteKeys:
+    return RemoteKeys(
+        own.issuers[0].identifier,
         jwks_uri=own.jwks_uri,
         fetch=fetcher(own),
         policy=own.policy,
@@ -119,7 +134,13 @@ def key_source(own: Settings, emit: Emit) -> tuple[str, KeySource]:
         leeway=own.leeway,
         allow_http=own.allow_http,
     )
-    return "jwks_uri" if own.jwks_uri else "", remote
+
+
+def _fetched_with(own: Settings) -> Hashable:
+    """What remote keys depend on: with equal values one source serves for all."""
+    headers = frozenset((own.jwks_headers or {}).items())
+    where = own.issuers[0].identifier, own.jwks_uri, own.allow_http
+    return where, headers, own.jwks_cert, own.jwks_verify, own.policy, own.leeway
 
 
 def fetcher(own: Settings) -> HTTPFetch:

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from typing import Any
-from typing import Final
 from typing import Unpack
 
 from . import assembly
@@ -27,6 +26,7 @@ from .events import fan_out
 from .events import logger
 from .injection import ERROR
 from .injection import Injection
+from .key_sources.shared import SharedKeys
 from .responses import Responses
 from .responses import status_of
 from .rules import Rule
@@ -34,16 +34,13 @@ from .rules import Rules
 from .rules import Token
 from .settings.loading import Given
 from .settings.loading import Settings
-from .settings.loading import request_settings
 from .settings.options import Options
+from .variants import Variants
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
     from _typeshed.wsgi import WSGIApplication
     from _typeshed.wsgi import WSGIEnvironment
-
-#: Distinct settings from requests, each with its own keys; a server has few of them.
-MAX_VARIANTS: Final = 16
 
 
 class JWTMiddleware:
@@ -61,6 +58,8 @@ class JWTMiddleware:
     :class:`ConfigurationError` that names every wrong setting. Nothing is fetched here.
     """
 
+    _shared: SharedKeys | None = None
+
     def __init__(
         self,
         app: "WSGIApplication",
@@ -75,9 +74,11 @@ class JWTMiddleware:
         if problem := app_problem(app):
             raise ConfigurationError([f"app: {problem}"])
         self.app = app
-        self._given = Given(options, {} if settings else os.environ)
-        self.settings = settings or self._given.settings()
-        self._variants: dict[frozenset[tuple[str, str]], JWTMiddleware] = {}
+        given = Given(options, {} if settings else os.environ)
+        self.settings = settings or given.settings()
+        self._variants = Variants(
+            given, lambda own, shared: _Variant(self.app, own, shared), self._refuse
+        )
         self._log = LogHook()
         self._emit = fan_out((self._log, *self.settings.on_event))
         self._rules = Rules(self.settings.request_rules)
@@ -94,14 +95,14 @@ class JWTMiddleware:
         )
         self._told_preflight = False
         #: ``verifier.verify(token)`` returns the claims or raises an ``AuthError``.
-        self.verifier = assembly.verifier(self.settings, self._emit)
+        self.verifier = assembly.verifier(self.settings, self._emit, self._shared)
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Serve one request (PEP 3333). The app is called outside the ``try``: not our errors."""
         if self.settings.settings_from_request:
-            return self._variant(request_settings(environ))(environ, start_response)
+            return self._variants(environ, start_response)
         if self._metadata and environ.get("PATH_INFO") in self._metadata.paths:
             return self._metadata(environ, start_response)
         rule = self._rules.find(environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/")
@@ -155,8 +156,7 @@ class JWTMiddleware:
     def close(self) -> None:
         """Fetch nothing ever again. Keys that are held go on serving."""
         upkeep.close(self.verifier.issuers)
-        for variant in self._variants.values():
-            variant.close()
+        self._variants.close()
 
     def refuse(
         self, error: AuthError, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -181,17 +181,13 @@ class JWTMiddleware:
         request_id = printable(name) if name else ""
         self._emit(kind(label, status, request_id=request_id, **error.facts))
 
-    def _variant(self, found: dict[str, str]) -> "JWTMiddleware":
-        """The middleware with the settings that the server put into this request."""
-        key = frozenset(found.items())
-        if key not in self._variants:
-            if len(self._variants) >= MAX_VARIANTS:
-                logger.error("more than %d different settings from requests", MAX_VARIANTS)
-                raise ConfigurationError([f"more than {MAX_VARIANTS} settings from requests"])
-            settings = self._given.settings(found)
-            variant = JWTMiddleware(self.app, replace(settings, settings_from_request=False))
-            self._variants.setdefault(key, variant)
-        return self._variants[key]
+
+class _Variant(JWTMiddleware):
+    """A middleware with the settings of requests; ``shared``: the keys that such ones share."""
+
+    def __init__(self, app: "WSGIApplication", settings: Settings, shared: SharedKeys) -> None:
+        self._shared = shared
+        super().__init__(app, replace(settings, settings_from_request=False))
 
 
 def is_preflight(environ: "WSGIEnvironment") -> bool:

@@ -231,6 +231,16 @@ def test_what_is_unset_or_unknown_is_a_warning(doctor: Doctor, issuer: FakeIssue
     assert "not set" in told["audience"][0][1]
 
 
+def test_paths_that_are_open_to_everybody(doctor: Doctor, issuer: FakeIssuer) -> None:
+    """What the log says at start is said here, too."""
+    jwks = json.dumps(issuer.jwks())
+    code, told = doctor(ISSUER=issuer.issuer, JWKS=jwks, PUBLIC_PATHS="/*")
+
+    assert code == 0
+    assert [outcome for outcome, _ in told["settings"]] == ["ok", "warn"]
+    assert "public_paths: no path needs a token" in told["settings"][1][1]
+
+
 def test_a_store_that_does_not_answer(doctor: Doctor, issuer: FakeIssuer) -> None:
     """Every token would be a 503."""
     jwks = json.dumps(issuer.jwks())

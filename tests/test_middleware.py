@@ -462,20 +462,6 @@ def test_close_ends_the_fetches_for_the_settings_of_requests_too(app: EchoApp) -
         assert len(issuer.requests) == asked
 
 
-def test_settings_from_requests_are_bounded(app: EchoApp, issuer: FakeIssuer) -> None:
-    """Sixteen different ones each get a verifier; one more is refused, none evicted."""
-    visitor = Client(JWTMiddleware(app, settings_from_request=True, jwks=issuer.jwks()))
-
-    def get(number: int) -> int:
-        server = {"jwt_wsgi.issuer": issuer.issuer, "jwt_wsgi.realm": f"r{number}"}
-        return visitor.get("/", environ_overrides=server).status_code
-
-    assert [get(number) for number in range(16)] == [401] * 16
-    with pytest.raises(ConfigurationError, match="more than 16"):
-        get(16)
-    assert get(0) == 401
-
-
 @pytest.mark.parametrize(
     "make",
     [

@@ -8,10 +8,12 @@ from typing import Any
 from typing import get_type_hints
 
 import pytest
+from conftest import EchoApp
 from joserfc import jwk
 
 from jwt_wsgi import ConfigurationError
 from jwt_wsgi import Issuer
+from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import Rule
 from jwt_wsgi import Settings
 from jwt_wsgi import assembly
@@ -24,6 +26,7 @@ from jwt_wsgi.settings.revocation import Revocation
 from jwt_wsgi.testing import FakeIssuer
 
 ISSUER = {"JWT_WSGI_ISSUER": "https://issuer.example"}
+ISSUER_OPTION: dict[str, Any] = {"issuer": "https://issuer.example"}
 JWKS = json.dumps(FakeIssuer("https://issuer.example").jwks())
 
 
@@ -357,6 +360,51 @@ def test_what_kubernetes_injects_is_ignored(caplog: pytest.LogCaptureFixture) ->
             "JWT_WSGI_APP": "module:app",
         }
     )
+
+    assert not caplog.records
+
+
+OPEN = {
+    "audience": ({"audience": "*"}, "audience: * accepts every token of https://issuer.example"),
+    "an issuer's": (
+        {"issuer": [Issuer("https://a.example", audience="*"), "https://b.example"]},
+        "audience: * accepts every token of https://a.example",
+    ),
+    "public_paths": ({"public_paths": ["/a", "/*"]}, "public_paths: no path needs a token"),
+    "optional": ({"optional": True}, "optional: no path needs a token"),
+    "rules": ({"rules": [{"path": "/*", "token": "ignored"}]}, "rules: no path needs a token"),
+    "a report": ({"rules": [{"path": "/*", "token": "report"}]}, "rules: no path needs a token"),
+}
+
+
+@pytest.mark.parametrize(("options", "told"), OPEN.values(), ids=OPEN)
+def test_what_is_open_to_everybody_is_a_warning_at_start(
+    options: dict[str, Any], told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody means to leave it like that for good."""
+    JWTMiddleware(EchoApp(), **(ISSUER_OPTION | options))
+
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.message.startswith(told)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"audience": "https://api.example/*"},
+        {"public_paths": ["/docs/*"]},
+        {"rules": [{"path": "/admin/*"}, {"path": "/*", "token": "ignored"}]},
+        {"rules": [{"path": "/*", "token": "ignored", "methods": ["GET"]}]},
+    ],
+    ids=["nothing", "a prefix", "a subtree", "all but one", "one method"],
+)
+def test_what_is_not_open_to_everybody_is_no_warning(
+    options: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A warning that is always there is not read."""
+    JWTMiddleware(EchoApp(), **(ISSUER_OPTION | options))
 
     assert not caplog.records
 

@@ -62,7 +62,8 @@ def examine(
 
 
 def _unknown(message: str) -> Line:
-    return Line(WARN, "settings", message, "Unset it, or look its name up in the README.")
+    remedy = "Look it up in the README; change it, or unset it, if it is not meant."
+    return Line(WARN, "settings", message, remedy)
 
 
 def _store(store: Store) -> Line:
@@ -85,7 +86,7 @@ def _audience(own: Settings, name: str) -> Line:
             "Set JWT_WSGI_AUDIENCE to the value this API is known by at the issuer.",
         )
     if "*" in accepted:
-        told = "*: a token that was made for another API is accepted here, too"
+        told = "*: a token that was issued for another API is accepted here, too"
         return Line(WARN, "audience", told, "Set JWT_WSGI_AUDIENCE to this API's own value.")
     return Line(OK, "audience", ", ".join(printable(value, 200) for value in accepted[:10]))
 

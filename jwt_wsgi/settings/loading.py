@@ -22,6 +22,8 @@ from .contradictions import problems_of_terms
 from .contradictions import sentences
 from .issuer import KEY_SLOT
 from .issuer import Issuer
+from .openings import open_audience
+from .openings import open_paths
 from .options import OPTIONS
 from .options import PREFIX
 from .options import Options
@@ -102,6 +104,12 @@ class Settings(Table):
             *(f"{where}: {problem}" if where else problem for problem in between),
         ]
 
+    def _openings(self) -> Iterator[str]:
+        """What is open to everybody."""
+        for own in self.terms or (self,):
+            yield from open_audience(own)
+        yield from open_paths(self)
+
     def _check(self, reading: Reading, *, needs_issuer: bool) -> list[str]:
         """Every problem of settings that were made of ``reading``."""
         found = reading.sentences
@@ -147,6 +155,9 @@ class Given:
         wrong = settings._check(reading, needs_issuer=not later)  # noqa: SLF001
         if wrong:
             raise ConfigurationError(wrong)
+        if request is None:
+            for sentence in settings._openings():  # noqa: SLF001
+                logger.warning("%s", sentence)
         return settings
 
     def value(self, name: str) -> Any:

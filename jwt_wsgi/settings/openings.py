@@ -1,0 +1,38 @@
+"""What settings leave open to everybody: right in itself, and seldom meant to stay like that."""
+
+from collections.abc import Iterator
+
+from jwt_wsgi.errors import printable
+from jwt_wsgi.rules import Token
+
+from .options import Table
+
+
+def open_paths(settings: Table) -> Iterator[str]:
+    """Say so if no path needs a token; with a rule that needs one, the rest is meant to be open."""
+    for rule in settings.request_rules:
+        if rule.token == Token.REQUIRED:
+            return
+        if rule.path == "/*" and rule.methods is None:
+            shorthand = "optional" if settings.optional else "public_paths"
+            option = "rules" if settings.rules else shorthand
+            yield f"{option}: no path needs a token, because {_WHAT[Token(rule.token)]} on /*"
+            return
+
+
+_WHAT = {
+    Token.IGNORED: "no token is looked at",
+    Token.OPTIONAL: "a token may be missing",
+    Token.REPORT: "a refusal is only reported",
+}
+
+
+def open_audience(own: Table) -> Iterator[str]:
+    """Say so if every audience is accepted. ``own``: the settings as they are for one issuer."""
+    if "*" in own.audience:
+        names = [printable(issuer.identifier, 200)[1:-1] for issuer in own.issuers]
+        of = ", ".join(names) or "each issuer that the function names"
+        yield (
+            f"audience: * accepts every token of {of}, whatever API it was issued for; name the"
+            " audience of this API"
+        )
