@@ -77,7 +77,7 @@ class JWTMiddleware:
         given = Given(options, {} if settings else os.environ)
         self.settings = settings or given.settings()
         self._variants = Variants(
-            given, lambda own, shared: _Variant(self.app, own, shared), self._refuse
+            given, lambda own, shared: _Variant(self.app, own, shared), self.refuse
         )
         self._log = LogHook()
         self._emit = fan_out((self._log, *self.settings.on_event))
