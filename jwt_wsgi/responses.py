@@ -54,6 +54,7 @@ _PHRASES: Final = {int(status): status.phrase for status in HTTPStatus}
 _NUMBERS: Final = (int, HTTPStatus)  # by type: a bool is an int, too
 _SERVER_ERRORS: Final = 500
 _LAST_STATUS: Final = 599
+_CHALLENGE_ERRORS: Final = (None, "invalid_token", "invalid_request")
 _NO_BODY: Final = (204, 205, 304)
 
 
@@ -101,15 +102,16 @@ class Responses:
         self._resource_metadata = resource_metadata
         self._responder = responder
         self._emit = emit
-        #: What was made of :data:`_STANDARD` errors: at most one for each, and each rule's scope.
+        #: What was made of standard errors: at most one for each, and for each rule's scope.
         self._made: dict[object, Answer] = {}
 
     def answer(self, error: AuthError) -> Answer:
         """The whole answer. It is remembered only where every word of it is from our own table."""
-        words = _words(error)
-        if self._responder is not None or not _is_standard(words):
+        key = None if self._responder is not None else _standard(error)
+        if key is None:
             return self._answer(error)
-        key = words if self._resource_metadata is None else (words, error.scope)
+        if self._resource_metadata is not None:
+            key = (*key, error.scope)
         answer = self._made.get(key)
         if answer is None:
             answer = self._made[key] = self._answer(error)
@@ -170,40 +172,30 @@ def status_of(error: AuthError) -> int:
     return int(status) if is_error else 401
 
 
-def _words(error: AuthError) -> tuple[object, ...]:
-    """All that an answer is made of, but for the scope of the request's rule."""
-    return (
-        type(error),
-        error.status,
-        error.error,
-        error.code,
-        error.details,
-        error.challenge_error,
-        error.challenge_members or None,
-        error.retry_after,
-    )
+#: What is in no answer, or comes from the rule of the request.
+_NOT_SAID: Final = frozenset({"detail", "claimed", "failure", "scope"})
+#: Errors whose words are the same for everybody, and what their instances have of their own.
+_STANDARD: Final = {
+    MissingTokenError: _NOT_SAID,
+    MalformedHeaderError: _NOT_SAID | {"challenge_error"},
+    MultipleTokensError: _NOT_SAID,
+    InvalidTokenError: _NOT_SAID | {"code", "details"},
+}
 
 
-#: The errors whose answers are the same for everybody, by their words.
-_STANDARD: Final = frozenset(
-    map(
-        _words,
-        (
-            MissingTokenError(),
-            MalformedHeaderError(bearer=False),
-            MalformedHeaderError(bearer=True),
-            MultipleTokensError(),
-            *map(InvalidTokenError, TOKEN_ERRORS),
-        ),
-    )
-)
+def _standard(error: AuthError) -> tuple[object, ...] | None:
+    """What tells its answer from other standard ones; None if a word of it is not from our table.
 
-
-def _is_standard(words: tuple[object, ...]) -> bool:
-    try:
-        return words in _STANDARD
-    except TypeError:  # an error of the application's holds something that cannot be hashed
-        return False
+    One of our own classes, whose instance says nothing that the class does not let it say.
+    """
+    allowed = _STANDARD.get(type(error))
+    if allowed is None or not vars(error).keys() <= allowed:
+        return None
+    code, named = error.code, error.challenge_error
+    if type(error) is InvalidTokenError:
+        known = isinstance(code, str) and code in TOKEN_ERRORS
+        return (code, named) if known and error.details is TOKEN_ERRORS[code] else None
+    return (code, named) if named in _CHALLENGE_ERRORS else None
 
 
 def _fits(name: object, value: object) -> bool:

@@ -425,15 +425,15 @@ MUTANTS = (
     Mutant(
         "an answer is remembered by its code",
         "responses.py",
-        "        error.details,\n        error.challenge_error,",
-        "        error.challenge_error,",
+        "if known and error.details is TOKEN_ERRORS[code] else None",
+        "if known else None",
         killers("test_answers", "test_words_about_one_user_answer_nobody_else"),
     ),
     Mutant(
         "answers with words of an application are remembered",
         "responses.py",
-        "        if self._responder is not None or not _is_standard(words):",
-        "        if self._responder is not None:",
+        "        return None\n    code, named = error.code",
+        "        return error.code, str(error.challenge_members)\n    code, named = error.code",
         killers("test_answers", "test_answers_are_remembered_within_bounds"),
     ),
     Mutant(

@@ -79,13 +79,15 @@ def test_words_about_one_user_answer_nobody_else(client: Make, issuer: FakeIssue
     [
         {"details": "ada"},
         {"code": "ada"},
+        {"code": "ada", "details": None},
+        {"code": []},
         {"error": "ada"},
         {"status": 418},
         {"challenge_error": "ada"},
         {"challenge_members": {"scope": "ada"}},
         {"retry_after": 7},
     ],
-    ids=lambda change: next(iter(change)),
+    ids=str,
 )
 @pytest.mark.parametrize("make", [MissingTokenError, lambda: InvalidTokenError("claim_invalid")])
 def test_a_changed_error_changes_no_other_answer(
