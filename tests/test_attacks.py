@@ -1181,113 +1181,8 @@ def test_a_cookie_counts_for_a_page_of_our_own(
 
 # --- The index -----------------------------------------------------------------------------------
 
-#: Threats, or parts of them, whose tests are no row of the table: file::test.
-ELSEWHERE = {
-    "T02": ("test_jose::test_a_public_key_is_no_secret",
-            "test_attacks::test_no_secret_goes_with_public_keys"),
-    "T05": ("test_keys::test_a_key_serves_the_algorithm_it_was_published_for",),
-    "T07": ("test_jose::test_ecdsa_signatures_have_one_form",),
-    "T09": ("test_jose::test_pss_salts_are_as_long_as_the_hash",),
-    "T10": ("test_jose::test_eddsa_signatures_are_not_malleable",),
-    "T11": ("test_jose::test_a_signature_is_good_for_its_own_algorithm_only",),
-    "T12": ("test_keys::test_a_bad_member_spoils_nothing_and_is_never_used",
-            "test_keys::test_giant_numbers_cost_no_time"),
-    "T13": ("test_properties::test_what_we_accept_others_accept",
-            "test_properties::test_no_mutation_of_an_accepted_token_passes",
-            "test_properties::test_no_splicing_of_an_accepted_token_passes"),
-    "T14": ("test_jose::test_a_million_dots_cost_no_time",),
-    "T17": ("test_jose::test_what_is_no_token_is_malformed",),
-    "T20": ("test_attacks::test_nothing_that_a_header_names_is_fetched",),
-    "T21": ("test_events::test_what_a_stranger_wrote_is_escaped_and_cut",),
-    "T22": ("test_attacks::test_the_only_key_is_not_the_key_of_any_kid",
-            "test_keys::test_a_named_kid_never_falls_back"),
-    "T23": ("test_attacks::test_what_is_odd_but_good_is_accepted",
-            "test_jose::test_unknown_header_members_are_fine"),
-    "T25": ("test_attacks::test_iat_may_be_any_date",
-            "test_claims::test_a_numeric_date_is_a_number_of_seconds"),
-    "T30": ("test_attacks::test_several_issuers_share_nothing",
-            "test_attacks::test_the_keys_of_an_issuer_are_its_own",
-            "test_attacks::test_an_iss_that_leads_elsewhere_never_reaches_the_function",
-            "test_jwks::test_sources_share_nothing"),
-    "T31": ("test_attacks::test_checks_cannot_be_forgotten",),
-    "T33": ("test_attacks::test_any_scope_is_one_of_them_by_word",
-            "test_claims::test_scopes_of_any_type", "test_rules::test_scopes_are_all_needed"),
-    "T35": ("test_attacks::test_a_verdict_belongs_to_the_whole_token",
-            "test_middleware::test_the_payload_is_the_apps_own"),
-    "T37": ("test_attacks::test_a_scheme_of_any_case_and_some_spaces_is_bearer",),
-    "T38": ("test_bearer::test_a_token_over_the_limit_is_not_looked_at",),
-    "T39": ("test_attacks::test_no_header_becomes_a_claim",
-            "test_attacks::test_no_claim_becomes_another_header",
-            "test_attacks::test_no_header_becomes_a_result",
-            "test_attacks::test_an_inner_instance_does_not_believe_an_outer_one",
-            "test_middleware::test_result_keys_are_cleared_on_every_path"),
-    "T40": ("test_attacks::test_headers_and_odd_paths_open_nothing",
-            "test_attacks::test_script_name_from_a_client_opens_nothing_behind_gunicorn",
-            "test_rules::test_no_path_walks_around_the_rules",
-            "test_rules::test_no_mixture_walks_around_them_either"),
-    "T41": ("test_attacks::test_a_cookie_counts_for_a_page_of_our_own",
-            "test_attacks::test_a_token_elsewhere_is_none"),
-    "T42": ("test_attacks::test_no_text_of_a_client_s_comes_back",
-            "test_attacks::test_a_realm_that_would_need_escaping_never_starts",
-            "test_errors_table::test_what_a_client_reads_may_stand_in_a_challenge"),
-    "T43": ("test_attacks::test_twenty_thousand_refusals_are_a_few_lines",
-            "test_attacks::test_a_million_refusals_of_a_day_are_a_few_lines",
-            "test_middleware::test_a_refusal_is_one_line_with_what_finds_it_again"),
-    "T44": ("test_middleware::test_the_apps_own_exception_passes_through",
-            "test_wsgi_contract::test_nothing_is_asked_of_the_apps_iterable",
-            "test_wsgi_contract::test_a_stream_stays_a_stream_and_is_closed",
-            "test_wsgi_contract::test_a_refused_body_is_not_read"),
-    "T45": ("test_wsgi_contract::test_both_validators_are_content",
-            "test_middleware::test_head_has_the_headers_and_no_body"),
-    "T46": ("test_jose::test_an_algorithm_verifies_its_own_signature",
-            "test_attacks::test_what_is_odd_but_good_is_accepted"),
-    "T47": ("test_attacks::test_report_only_lets_pass_but_believes_nothing",
-            "test_attacks::test_optional_lets_no_bad_token_pass",
-            "test_middleware::test_optional_lets_the_missing_pass_and_refuses_the_bad"),
-    "T48": ("test_keys::test_a_bad_member_spoils_nothing_and_is_never_used",
-            "test_attacks::test_what_is_odd_but_good_is_accepted"),
-    "T49": ("test_keys::test_secrets_are_told_apart",
-            "test_keys::test_a_bad_member_spoils_nothing_and_is_never_used"),
-    "T50": ("test_keys::test_a_bad_member_spoils_nothing_and_is_never_used",),
-    "T51": ("test_keys::test_keys_may_share_a_kid", "test_keys::test_at_most_eight_keys_are_tried",
-            "test_attacks::test_what_is_odd_but_good_is_accepted"),
-    "T52": ("test_jwks::test_a_token_without_kid_tries_every_key_that_fits",
-            "test_jwks::test_a_token_without_kid_that_fits_nothing_is_fetched_for_once",
-            "test_attacks::test_what_is_odd_but_good_is_accepted"),
-    "T53": ("test_keys::test_what_is_no_jwks_is_refused_whole",
-            "test_keys::test_too_many_keys_are_refused",
-            "test_jwks::test_a_document_without_keys_replaces_nothing"),
-    "T54": ("test_fetch::test_a_fault_is_a_failure_within_the_deadline",
-            "test_jwks_cage::test_held_keys_survive"),
-    "T55": ("test_fetch::test_a_fault_is_a_failure_within_the_deadline",
-            "test_fetch::test_a_tls_server_that_drips_is_cut_off",
-            "test_fetch::test_a_proxy_that_drips_is_cut_off",
-            "test_jwks_cage::test_an_unknown_kid_is_told_503_in_time"),
-    "T56": ("test_fetch::test_the_size_is_capped_exactly",
-            "test_fetch::test_a_fault_is_a_failure_within_the_deadline"),
-    "T57": ("test_fetch::test_redirects_are_not_followed",
-            "test_fetch::test_what_cannot_be_reached", "test_fetch::test_the_rule_for_urls"),
-    "T58": ("test_attacks::test_a_flood_of_unknown_kids_fetches_once_and_delays_nobody",
-            "test_jwks::test_b4_ten_thousand_random_kids"),
-    "T59": ("test_attacks::test_an_outage_takes_nothing_from_those_who_are_known",
-            "test_jwks_cage::test_held_keys_survive", "test_jwks::test_row_25_dead"),
-    "T60": ("test_jwks::test_row_2_cold_flight_everybody_joins",
-            "test_jwks::test_row_13_due_known_is_served_at_once",
-            "test_jwks_interleavings::test_every_order"),
-    "T61": ("test_jwks::test_b11_a_removed_key_dies",
-            "test_jwks::test_row_16_a_changed_set_is_swapped_and_clears_penalties"),
-    "T62": ("test_attacks::test_a_new_key_serves_at_once",
-            "test_jwks::test_b12_a_new_key_used_at_once"),
-    "T63": ("test_jwks_fork::test_a_fork_inside_a_flight",
-            "test_jwks_fork::test_a_fork_inside_the_critical_section",
-            "test_jwks_fork::test_forks_while_everything_runs"),
-    "T64": ("test_attacks::test_the_issuer_gets_nothing_of_the_client_s",
-            "test_fetch::test_nobodys_password_is_sent"),
-    "T65": ("test_fetch::test_a_stranger_s_certificate_is_refused",
-            "test_fetch::test_the_wrong_name_is_refused"),
-    "T66": ("test_discovery::test_anything_else_fails_the_load_and_names_the_remedy",
-            "test_discovery::test_https_stays_https_whatever_the_environment"),
-}  # fmt: skip
+PAGE = Path(__file__).parent.parent / "docs" / "development" / "threats.md"
+ROW = re.compile(r"^\| (T\d\d) \|(.*)\|$", re.MULTILINE)
 
 
 def defined_in(file: str) -> list[str]:
@@ -1295,10 +1190,25 @@ def defined_in(file: str) -> list[str]:
     return re.findall(r"^def (test_\w+)\(", source, re.MULTILINE)
 
 
-def test_every_threat_has_its_test() -> None:
-    """Each number is a row or is named here, and what is named is there."""
+def test_every_threat_of_the_page_has_its_test() -> None:
+    """A threat is in the table, or the page names tests that are there; most are both."""
+    threats = {number: row.split(" | ") for number, row in ROW.findall(PAGE.read_text())}
     tabled = {attack.id[:3] for attack in ATTACKS}
-    assert tabled | ELSEWHERE.keys() == {f"T{number:02}" for number in range(1, 67)}
-    named = {name for names in ELSEWHERE.values() for name in names}
+    tests = " ".join(row[-1] for row in threats.values())
+    named = set(re.findall(r"`(test_\w+::test_\w+)`", tests))
     files = {name.partition("::")[0] for name in named}
-    assert named <= {f"{file}::{test}" for file in files for test in defined_in(file)}
+
+    assert sorted(threats) == [f"T{number:02}" for number in range(1, len(threats) + 1)]
+    assert {number for number, row in threats.items() if "the table" in row[-1]} == tabled
+    assert all("the table" in row[-1] or "`test_" in row[-1] for row in threats.values())
+    assert not named - {f"{file}::{test}" for file in files for test in defined_in(file)}
+
+
+def test_every_number_that_is_cited_is_on_the_page() -> None:
+    """In the package and in the tests."""
+    page = {number for number, _ in ROW.findall(PAGE.read_text())}
+    root = PAGE.parent.parent.parent
+    sources = [*(root / "jwt_wsgi").rglob("*.py"), *(root / "tests").rglob("*.py")]
+    cited = {number for path in sources for number in re.findall(r"\bT\d\d\b", path.read_text())}
+
+    assert cited <= page
