@@ -100,7 +100,7 @@ def accepted_algorithms(own: Settings) -> frozenset[str]:
 def key_source(
     own: Settings, emit: Emit, shared: SharedKeys | None = None
 ) -> tuple[str, KeySource]:
-    """Where the keys of one issuer come from; the middleware and the commands ask nobody else.
+    """Where the keys of one issuer come from; for the middleware and the commands alike.
 
     Returns the name of the option that says it, empty where they are discovered, and the source.
     Raises :class:`~jwt_wsgi.errors.ConfigurationError` if a file with keys cannot be read (now:

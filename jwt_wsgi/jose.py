@@ -351,9 +351,7 @@ SECRET_SIZES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 #: Known, but accepted only where the settings name them: few issuers use them.
 _OPT_IN: Final = frozenset({"ES256K", "Ed448"})
 #: Accepted unless the settings say otherwise.
-DEFAULT_ALGORITHMS: Final = tuple(
-    name for name in ALGORITHMS if name not in SECRET_SIZES and name not in _OPT_IN
-)
+DEFAULT_ALGORITHMS: Final = tuple(n for n in ALGORITHMS if n not in {*SECRET_SIZES, *_OPT_IN})
 
 
 def digest(data: bytes) -> str:

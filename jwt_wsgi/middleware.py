@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Unpack
@@ -74,12 +75,14 @@ class JWTMiddleware:
         if problem := app_problem(app):
             raise ConfigurationError([f"app: {problem}"])
         self.app = app
-        given = Given(options, {} if settings else os.environ)
-        self.settings = settings or given.settings()
-        self._variants = Variants(
-            given, lambda own, shared: _Variant(self.app, own, shared), self.refuse
-        )
-        self._log = LogHook()
+        self._variants: Variants | None = None
+        if settings is None:
+            given = Given(options, os.environ)
+            settings = given.settings()
+            if settings.settings_from_request:
+                self._variants = Variants(given, partial(_Variant, self), self.refuse)
+        self.settings = settings
+        self._log = self._log_hook()
         self._emit = fan_out((self._log, *self.settings.on_event))
         self._rules = Rules(self.settings.request_rules)
         self._places = [place(p, self.settings.max_token_size) for p in self.settings.token_from]
@@ -101,7 +104,7 @@ class JWTMiddleware:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Serve one request (PEP 3333). The app is called outside the ``try``: not our errors."""
-        if self.settings.settings_from_request:
+        if self._variants is not None:
             return self._variants(environ, start_response)
         if self._metadata and environ.get("PATH_INFO") in self._metadata.paths:
             return self._metadata(environ, start_response)
@@ -156,7 +159,11 @@ class JWTMiddleware:
     def close(self) -> None:
         """Fetch nothing ever again. Keys that are held go on serving."""
         upkeep.close(self.verifier.issuers)
-        self._variants.close()
+        if self._variants is not None:
+            self._variants.close()
+
+    def _log_hook(self) -> LogHook:
+        return LogHook()
 
     def refuse(
         self, error: AuthError, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -183,11 +190,14 @@ class JWTMiddleware:
 
 
 class _Variant(JWTMiddleware):
-    """A middleware with the settings of requests; ``shared``: the keys that such ones share."""
+    """A middleware with the settings of requests; it shares the log and the keys of others."""
 
-    def __init__(self, app: "WSGIApplication", settings: Settings, shared: SharedKeys) -> None:
-        self._shared = shared
-        super().__init__(app, replace(settings, settings_from_request=False))
+    def __init__(self, outer: JWTMiddleware, settings: Settings, shared: SharedKeys) -> None:
+        self._outer, self._shared = outer, shared
+        super().__init__(outer.app, replace(settings, settings_from_request=False))
+
+    def _log_hook(self) -> LogHook:
+        return self._outer._log  # noqa: SLF001  # or each made-up Host would be a WARNING of its own
 
 
 def is_preflight(environ: "WSGIEnvironment") -> bool:

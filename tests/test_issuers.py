@@ -109,6 +109,11 @@ def test_keys_are_any_key_source() -> None:
     assert code({"issuer": Issuer(A.issuer, keys=Own())}, A.token()) is None
 
 
+def test_an_empty_key_source_of_ones_own_is_not_replaced_by_discovery() -> None:
+    """A set without keys is false in Python, and still the one that was given."""
+    assert code({"issuer": Issuer(A.issuer, keys=KeySet(()))}, A.token()) == "key_not_found"
+
+
 FORMS = [
     [A.issuer, B.issuer],
     [Issuer(A.issuer), B.issuer],
@@ -163,6 +168,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "one twice": ({"issuer": [A.issuer, A.issuer]}, ["issuer: "]),
     "none": ({"issuer": []}, ["issuer: "]),
     "no key source": ({"issuer": Issuer(A.issuer, keys=5)}, ["keys: give a key source"]),
+    "a false one": ({"issuer": Issuer(A.issuer, keys=0)}, ["keys: give a key source"]),
     "HS256 beside public keys": (
         {"issuer": [Issuer(A.issuer, jwks=A.jwks(), algorithms="HS256 EdDSA"), B.issuer]},
         ["issuer[0]: algorithms: HS256 need secret"],

@@ -99,6 +99,13 @@ def test_a_store_that_does_not_answer_is_503(client: Clients, issuer: FakeIssuer
     assert "WWW-Authenticate" not in answer.headers
 
 
+def test_a_store_in_a_mapping_fails_closed(client: Clients, issuer: FakeIssuer) -> None:
+    """Unless the mapping says otherwise."""
+    answer = client(revocation={"store": Broken()}).get("/", headers=bearer(issuer.token(**NAMES)))
+
+    assert answer.status_code == 503
+
+
 def test_it_passes_by_option_and_is_told(client: Clients, issuer: FakeIssuer) -> None:
     """The operator chose; the event says it for each request."""
     events: list[Event] = []

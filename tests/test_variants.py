@@ -1,5 +1,6 @@
 """Settings from requests: bounded, whatever a client writes into the Host that they are made of."""
 
+import logging
 from typing import Any
 
 import pytest
@@ -15,10 +16,16 @@ from jwt_wsgi.key_sources.shared import PATIENCE
 from jwt_wsgi.key_sources.shared import SharedKeys
 from jwt_wsgi.testing import FakeIssuer
 from jwt_wsgi.variants import MAX_VARIANTS
+from jwt_wsgi.variants import Variants
 
 
 def guarded(app: EchoApp, **options: Any) -> JWTMiddleware:
     return JWTMiddleware(app, settings_from_request=True, **options)
+
+
+def variants_of(middleware: JWTMiddleware) -> Variants:
+    assert middleware._variants is not None
+    return middleware._variants
 
 
 def by_host(client: Client, host: str, token: str, **more: str) -> Any:
@@ -44,18 +51,29 @@ def test_made_up_hosts_lock_nobody_out(app: EchoApp) -> None:
         assert issuer.requests.count("/.well-known/jwks.json") == 1
 
 
+def test_made_up_hosts_do_not_fill_the_log(
+    app: EchoApp, issuer: FakeIssuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Refusals of one kind are one WARNING a minute, whatever settings they had."""
+    client = Client(guarded(app, issuer=issuer.issuer, jwks=issuer.jwks()))
+    for number in range(20):
+        by_host(client, f"{number}.evil.example", issuer.token())
+
+    assert len([r for r in caplog.records if r.levelno >= logging.WARNING]) == 1
+
+
 def test_settings_that_verified_a_token_keep_their_place(app: EchoApp, issuer: FakeIssuer) -> None:
     """Others push out their like only."""
     middleware = guarded(app, issuer=issuer.issuer, jwks=issuer.jwks())
     client, ours = Client(middleware), issuer.token(aud="https://api.example", sub="ada")
     by_host(client, "api.example", ours)
-    held = dict(middleware._variants.used)
+    held = dict(variants_of(middleware).used)
     for number in range(3 * MAX_VARIANTS):
         by_host(client, f"{number}.evil.example", ours)
 
-    assert middleware._variants.used == held
+    assert variants_of(middleware).used == held
     assert len(held) == 1
-    assert len(middleware._variants.unused) == MAX_VARIANTS
+    assert len(variants_of(middleware).unused) == MAX_VARIANTS
 
 
 def test_even_used_ones_are_bounded(app: EchoApp, issuer: FakeIssuer) -> None:
@@ -67,7 +85,7 @@ def test_even_used_ones_are_bounded(app: EchoApp, issuer: FakeIssuer) -> None:
         answer = client.get("/", headers=bearer(token), environ_overrides=settings)
         assert answer.text == "ada"
 
-    assert len(middleware._variants.used) == MAX_VARIANTS
+    assert len(variants_of(middleware).used) == MAX_VARIANTS
 
 
 def test_issuers_from_requests_are_bounded_with_a_503(

@@ -86,8 +86,8 @@ def _audience(own: Settings, name: str) -> Line:
             "Set JWT_WSGI_AUDIENCE to the value this API is known by at the issuer.",
         )
     if "*" in accepted:
-        told = "*: a token that was issued for another API is accepted here, too"
-        return Line(WARN, "audience", told, "Set JWT_WSGI_AUDIENCE to this API's own value.")
+        says = "*: a token that was issued for another API is accepted here, too"
+        return Line(WARN, "audience", says, "Set JWT_WSGI_AUDIENCE to this API's own value.")
     return Line(OK, "audience", ", ".join(printable(value, 200) for value in accepted[:10]))
 
 
@@ -181,20 +181,20 @@ def _skipped(report: Report) -> Iterator[Line]:
                 "Have the issuer withdraw it and sign with a new key, now; it is not used here.",
             )
         elif row.reason:
-            told = f"{row.kid or '(without kid)'} is skipped: {row.reason}"
-            yield Line(WARN, "key", told, "Nothing to do, unless tokens are signed with it.")
+            says = f"{row.kid or '(without kid)'} is skipped: {row.reason}"
+            yield Line(WARN, "key", says, "Nothing to do, unless tokens are signed with it.")
 
 
 def _clock(report: Report, leeway: float) -> Iterator[Line]:
     if report.date is None:
         return
     off = report.asked - report.date
-    told = f"{duration(off)} {'ahead of' if off > 0 else 'behind'} the issuer's"
+    says = f"{duration(off)} {'ahead of' if off > 0 else 'behind'} the issuer's"
     if abs(off) > max(leeway, _CLOCK_SLACK):
         remedy = (
-            "Mend the clock that is wrong (NTP): good tokens are refused, or old ones accepted."
+            "Correct the clock that is wrong (NTP): good tokens are refused, or old ones accepted."
         )
-        yield Line(FAIL, "clock", f"{told}, more than the leeway of {duration(leeway)}", remedy)
+        yield Line(FAIL, "clock", f"{says}, more than the leeway of {duration(leeway)}", remedy)
     else:
         same = "the same as the issuer's, to the second"
-        yield Line(OK, "clock", same if abs(off) <= _CLOCK_SLACK else told)
+        yield Line(OK, "clock", same if abs(off) <= _CLOCK_SLACK else says)

@@ -145,10 +145,10 @@ def _reopen() -> None:
 
 def complain(command: str, problems: Iterable[str], *, as_json: bool = False) -> int:
     """Tell what is wrong with the way it was called, all of it; returns exit code 2."""
-    told = list(problems)
+    listed = list(problems)
     if as_json:
-        show_json({"problems": told})
-    note(*(f"jwt-wsgi {command}: {problem}" for problem in told))
+        show_json({"problems": listed})
+    note(*(f"jwt-wsgi {command}: {problem}" for problem in listed))
     return EXIT_USAGE
 
 
@@ -159,7 +159,7 @@ def note(*lines: str) -> None:
 
 
 def progress(text: str, *, as_json: bool = False) -> None:
-    """Tell whoever sits at a terminal what is waited for."""
+    """Say what is waited for, to a person at a terminal."""
     if sys.stderr.isatty() and not as_json:
         note(text)
 
@@ -199,6 +199,6 @@ def painted(text: str, outcome: str) -> str:
 
 
 def is_colourful(stream: TextIO) -> bool:
-    """Whether it is a terminal, and nobody said no (https://no-color.org)."""
+    """Whether it is a terminal and colours are not switched off (https://no-color.org)."""
     unwanted = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return stream.isatty() and not unwanted

@@ -56,7 +56,7 @@ class RedisStore:
         if not url.startswith("unix:"):  # or a firewall that forgets idle connections is an outage
             pool.connection_kwargs.setdefault("socket_keepalive", True)
         pool.connection_kwargs.update(_FIXED, retry=Retry(NoBackoff(), 0))
-        pool.connection_class(**pool.connection_kwargs)  # an unknown option is told now
+        pool.connection_class(**pool.connection_kwargs)  # raises for an unknown option
         return cls(client)
 
     def read_entries(self, keys: Sequence[str], /) -> list[bytes | None]:

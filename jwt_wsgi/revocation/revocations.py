@@ -46,7 +46,7 @@ Revoked: TypeAlias = Callable[[Mapping[str, Any]], bool]
 
 #: What every key begins with. The braces keep the keys of a token in one slot of a Redis Cluster.
 PREFIX: Final = "{jwt_wsgi:revoked}:1:"
-#: Seconds that an entry stays if nobody says how long its tokens live: 30 days, which is the
+#: Seconds that an entry stays unless a lifetime is given: 30 days, which is the
 #: longest that Auth0 lets an access token live, and much longer than others do.
 LIFETIME: Final = 30 * 86400.0
 #: Seconds that an expired token may still be accepted for: the most that ``leeway`` can be.

@@ -23,7 +23,7 @@ class Store(Protocol):
     ``timeout``: seconds after which the value is gone; None: as the store likes. A store may also
     have ``scan_entries(prefix)``, which yields the keys that begin with ``prefix``; without it
     what is revoked cannot be listed. Values must come back as the bytes they were; never unpickle
-    them, or whoever can write to the store can run code in every worker.
+    them: who can write to the store could run code in every worker.
     """
 
     def read_entries(self, keys: Sequence[str], /) -> Sequence[bytes | None]:

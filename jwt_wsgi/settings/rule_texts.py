@@ -53,24 +53,26 @@ def read_rules(value: Any) -> tuple[Rule, ...]:
         value = read_json(value, list)
     if not isinstance(value, Iterable) or isinstance(value, Mapping | bytes):
         raise ValueError("give a list of rules, or a JSON array of objects")  # noqa: TRY004
-    rules, told = [], []
+    rules, problems = [], []
     for position, raw in enumerate(value):
         members, wrong = _rule(raw)
-        told += [(f"[{position}]{name}", problem) for name, problem in wrong]
+        problems += [(f"[{position}]{name}", problem) for name, problem in wrong]
         rules.append(Rule(**members))
-    if not told:
-        told = [(f"[{position}]", problem) for position, problem in rule_problems(rules)]
-    if told:
-        raise SeveralProblemsError(told)
+    if not problems:
+        problems = [(f"[{position}]", problem) for position, problem in rule_problems(rules)]
+    if problems:
+        raise SeveralProblemsError(problems)
     return tuple(rules)
 
 
 def _rule(raw: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     if type(raw) is Rule:  # of a subclass nothing but these members would count
         given = {name: getattr(raw, name) for name in _RULE}
-        unsaid: dict[str, tuple[object, ...]] = dict.fromkeys(_RULE, (None, (), {}, frozenset()))
-        unsaid["methods"] = (None,)
-        raw = {name: v for name, v in given.items() if v not in unsaid[name]}  # no method: not all
+        absent: dict[str, tuple[object, ...]] = dict.fromkeys(_RULE, (None, (), {}, frozenset()))
+        absent["methods"] = (None,)  # no methods at all is a problem: it is not every method
+        raw = {
+            name: v for name, v in given.items() if v not in absent[name]
+        }  # an empty set of methods is an error
     if not isinstance(raw, Mapping) or "path" not in raw:
         return {"path": "/"}, [("", 'a rule is a Rule, or an object with "path" and more')]
     members: dict[str, Any] = {"path": "/"}
@@ -87,12 +89,12 @@ def _rule(raw: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
 
 def rule_as_json(rule: Rule) -> dict[str, Any]:
     """A rule as the JSON form of ``rules`` has it."""
-    told = {name: getattr(rule, name) for name in _RULE if getattr(rule, name)}
+    members = {name: getattr(rule, name) for name in _RULE if getattr(rule, name)}
     if rule.token is Token.REQUIRED:
-        del told["token"]
+        del members["token"]
     return {
         name: sorted(value) if isinstance(value, frozenset) else value
-        for name, value in told.items()
+        for name, value in members.items()
     }
 
 

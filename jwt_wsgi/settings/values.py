@@ -222,7 +222,7 @@ def read_secret(value: object) -> bytes:
         raise ValueError("what follows base64: is no base64") from error
     if _PUBLIC.match(secret) or _is_json_object(
         secret
-    ):  # whoever knows it could sign (RFC 8725 section 2.1)
+    ):  # it is public, so anybody could sign (RFC 8725 section 2.1)
         raise ValueError("a key file, JSON or a URL is no secret; public_key and jwks take keys")
     return secret
 
@@ -266,5 +266,5 @@ def read_function(value: object) -> Callable[..., object]:
     if not callable(value):
         raise ValueError("give a function")  # noqa: TRY004  # every problem is a ValueError
     if any(map(inspect.iscoroutinefunction, (value, type(value).__call__))):
-        raise ValueError("it is async, and nobody would await it; give a plain function")
+        raise ValueError("it is async, and it would not be awaited; give a plain function")
     return value
