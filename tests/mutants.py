@@ -390,6 +390,93 @@ MUTANTS = (
         "        if not _PRIVATE.isdisjoint(jwk):\n",
         killers("test_keys", "test_a_bad_member_spoils_nothing_and_is_never_used"),
     ),
+    Mutant(
+        "a long certificate is decoded",
+        "jose.py",
+        "if len(text) > MAX_CERTIFICATE_SIZE:",
+        "if False:",
+        killers("test_keys", "test_a_long_member_is_refused_before_it_is_decoded"),
+    ),
+    Mutant(
+        "RSA keys as large as OpenSSL has them",
+        "jose.py",
+        "range(2048, 8193)",
+        "range(2048, 16385)",
+        killers("test_keys", "test_an_rsa_key_has_a_size_at_which_verifying_is_cheap"),
+    ),
+    Mutant(
+        "the parser runs before the depth is known",
+        "strict_json.py",
+        "    check_depth(data)\n    text",
+        "    text",
+        killers("test_strict_json", "test_the_parser_never_sees_what_is_deep"),
+    ),
+    Mutant(
+        "brackets inside of strings count",
+        "strict_json.py",
+        """.split(b'"')[::2]""",
+        """.split(b'"')""",
+        killers("test_strict_json", "test_the_depth_is_that_of_the_parsed_value"),
+    ),
+    Mutant(
+        "integers of any length",
+        "strict_json.py",
+        "if len(digits) > MAX_DIGITS:",
+        "if False:",
+        killers("test_strict_json", "test_a_number_is_one_that_a_float_can_hold"),
+    ),
+    # dates
+    Mutant(
+        "iat of any type",
+        "claims.py",
+        '        numeric_date(claims, "iat")\n',
+        "",
+        killers("test_claims", "test_a_numeric_date_is_a_number_of_seconds"),
+    ),
+    Mutant(
+        "milliseconds are a date",
+        "claims.py",
+        "MAX_DATE: Final = 253_402_300_799",
+        "MAX_DATE: Final = 2**53",
+        killers("test_claims", "test_a_numeric_date_is_a_number_of_seconds"),
+    ),
+    # remembered tokens
+    Mutant(
+        "claims that are built take no more memory",
+        "cache.py",
+        "self.size += _size(self.claims) + getsizeof(nested) - len(payload)",
+        "pass",
+        killers("test_cache", "test_memory_is_bounded_by_what_is_really_kept[numbers]"),
+    ),
+    Mutant(
+        "headers with many members are remembered",
+        "verifier.py",
+        "len(token.head) <= MAX_HEAD and few and not nested",
+        "len(token.head) <= MAX_HEAD and not nested",
+        killers("test_cache", "test_memory_of_headers_is_bounded"),
+    ),
+    Mutant(
+        "a token is hashed, however long",
+        "cache.py",
+        "if len(token) > self._verifier.max_token_size:",
+        "if False:",
+        killers("test_cache", "test_a_token_that_is_too_long_is_not_even_hashed"),
+    ),
+    # secrets
+    Mutant(
+        "an example is a secret",
+        "settings/values.py",
+        "if _EXAMPLE.search(secret):",
+        "if False:",
+        killers("test_fail_closed", "test_a_secret_that_everybody_can_guess_does_not_start"),
+    ),
+    Mutant(
+        "a repeated text is a secret",
+        "settings/values.py",
+        "range(1, min(16, size // 2) + 1)",
+        "range(0)",
+        killers("test_fail_closed", "test_a_secret_that_everybody_can_guess_does_not_start"),
+    ),
 )
 
 
