@@ -1,13 +1,14 @@
-"""Verified tokens, remembered: the verifier's one method, at a tenth of the price.
+"""Remember verified tokens, so that one that comes again costs a tenth.
 
-An entry is made by a signature that verified, so a stranger fills nothing. It is good while the
-issuer's key set is the one that holds its key, and between the times that its claims name.
-What may change from one use to the next (own checks, revocation) is asked at every use.
+An entry is made after its signature has verified, so strangers fill nothing. It is good while the
+issuer's key set is the one that holds its key, and between the times that its claims name. What
+may change from one use to the next (own checks, revocation) is asked at every use.
 """
 
 import json
 from functools import cache
 from hashlib import sha256
+from sys import getsizeof
 from typing import Any
 from typing import Final
 
@@ -19,14 +20,19 @@ from .keys import KeySet
 from .trusted_issuer import TrustedIssuer
 from .verifier import Verifier
 
-#: Bytes of payloads that are kept, for each token that may be.
-BYTES_PER_TOKEN: Final = 2048
+#: Bytes of memory that all entries together take at most, for each token that may be kept.
+BYTES_PER_TOKEN: Final = 3072
+#: Bytes of an entry without payload, claims and header, and its places in dicts.
+_BARE_ENTRY: Final = 512
+#: Texts in the dict of shared texts at most, for each young token that may be kept.
+_TEXTS_PER_TOKEN: Final = 4
 
 
 class CachingVerifier:
     """A :class:`Verifier` that remembers the last ``size`` tokens it has verified, or half as many.
 
-    Two generations: what is not used while ``size / 2`` others come is forgotten. No lock is
+    Two generations: what is not used while ``size / 2`` others come is forgotten. A large token
+    takes the place of several: all together have ``size * BYTES_PER_TOKEN`` bytes. No lock is
     taken: single operations of a dict are enough, and a lost entry costs one verification.
     """
 
@@ -42,10 +48,12 @@ class CachingVerifier:
 
     def verify(self, token: str) -> Claims:
         """As :meth:`Verifier.verify`; every call returns claims of its own."""
+        if len(token) > self._verifier.max_token_size:
+            return self._verifier.verify(token)  # which refuses it, before it is hashed
         name = sha256(token.encode("utf-8", "surrogatepass")).digest()
         entry = self._young.get(name)
         if entry is None and (entry := self._old.get(name)) is not None:
-            self._keep(name, entry)
+            self._keep(name, entry, entry.size)
         if entry is not None:
             issuer = entry.issuer
             keys: Any = issuer.keys  # it has current(), or there would be no entry
@@ -54,21 +62,29 @@ class CachingVerifier:
                 and keys.current() is entry.keyset  # asking refreshes the keys when they are due
                 and self.issuers.get(issuer.identifier) is issuer
             ):
+                size = entry.size
                 claims = entry.own_claims(self._texts)
+                if entry.size != size:  # the claims were built just now
+                    self._keep(name, entry, entry.size - size)
                 self._verifier.admit(issuer, claims)
                 return claims
         issuer, key, verified = self._verifier.authenticate(token)
         can_be_shared = verified.head in self._verifier.heads
         if can_be_shared and (keyset := _keyset_of(issuer, key, verified.header)) is not None:
-            self._keep(name, _Entry(verified, issuer, keyset))
+            entry = _Entry(verified, issuer, keyset)
+            self._keep(name, entry, entry.size)
         claims = Claims.of(verified.claims, verified.header)
         self._verifier.admit(issuer, claims)
         return claims
 
-    def _keep(self, name: bytes, entry: "_Entry") -> None:
-        self._bytes += entry.size
-        if len(self._young) >= self._half or self._bytes > self._half * BYTES_PER_TOKEN:
+    def _keep(self, name: bytes, entry: "_Entry", more: int) -> None:
+        """Keep an entry with the young ones; ``more``: bytes that they take more than before."""
+        self._bytes += more
+        full = len(self._young) >= self._half and name not in self._young
+        if full or self._bytes > self._half * BYTES_PER_TOKEN:
             self._young, self._old, self._bytes = {}, self._young, entry.size
+            self._texts = {}
+        elif len(self._texts) > self._half * _TEXTS_PER_TOKEN:
             self._texts = {}
         self._young[name] = entry
 
@@ -82,7 +98,9 @@ class _Entry:
 
     def __init__(self, token: UnverifiedToken, issuer: TrustedIssuer, keyset: KeySet) -> None:
         self.issuer, self.header, self.keyset = issuer, token.header, keyset
-        self.payload, self.size = token.payload, len(token.payload)
+        self.payload = token.payload
+        #: Bytes of memory. What entries share counts for each of them: the others may go first.
+        self.size = _BARE_ENTRY + len(token.payload) + 4 * len(token.head)
         self.starts, self.ends = lifetime(
             token.claims, leeway=issuer.leeway, max_age=issuer.max_age
         )
@@ -98,6 +116,7 @@ class _Entry:
             if any(_is_nested(member) for name in nested for member in _members(claims[name])):
                 return Claims.of(claims, self.header)  # too deep to copy; built anew each time
             self.copied, self.claims, self.payload = nested, _shared(claims, texts), b""
+            self.size += _size(self.claims) + getsizeof(nested) - len(payload)
         own = Claims(self.claims)
         own.header = self.header.copy()
         for name in self.copied:
@@ -133,6 +152,13 @@ def _shared(value: Any, texts: dict[str, str]) -> Any:
     if isinstance(value, dict):
         return {_shared(name, texts): _shared(member, texts) for name, member in value.items()}
     return [_shared(member, texts) for member in value] if isinstance(value, list) else value
+
+
+def _size(value: Any) -> int:
+    """Bytes of memory of a JSON value, names and members included."""
+    members = (*value, *value.values()) if isinstance(value, dict) else value
+    inside = sum(map(_size, members)) if _is_nested(value) else 0
+    return getsizeof(value) + inside
 
 
 def _is_nested(value: object) -> bool:

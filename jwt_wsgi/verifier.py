@@ -26,6 +26,7 @@ MAX_TOKEN_SIZE: Final = 16384
 #: Headers that are remembered; an issuer has one for each of its keys.
 MAX_HEADS: Final = 512
 MAX_HEAD: Final = 1024  # characters of one that is remembered
+MAX_HEAD_MEMBERS: Final = 16  # a dict takes several times the memory of its text
 
 
 class Issuers(Protocol):
@@ -75,7 +76,7 @@ class Verifier:
     ) -> None:
         self.issuers = issuers
         self.clock = clock
-        self._max_token_size = max_token_size
+        self.max_token_size = max_token_size
         self._accept_bound_tokens = accept_bound_tokens
         self._revoked = revoked
         self._on_verified = on_verified
@@ -95,7 +96,7 @@ class Verifier:
 
     def authenticate(self, token: str) -> Verified:
         """Everything but what is asked at every use; raises as :meth:`verify`."""
-        if len(token) > self._max_token_size:
+        if len(token) > self.max_token_size:
             raise InvalidTokenError("token_malformed", "the token is too long")
         unverified = jose.parse(token, self.heads)
         header, claims = unverified.header, unverified.claims
@@ -172,7 +173,8 @@ def _candidates(source: KeySource, header: Mapping[str, Any]) -> Iterator[jose.K
 def _is_ordinary(token: jose.UnverifiedToken) -> bool:
     """Whether requests may share the header: it is short, and nothing in it can be changed."""
     nested = any(isinstance(value, list | dict) for value in token.header.values())
-    return len(token.head) <= MAX_HEAD and not nested
+    few = len(token.header) <= MAX_HEAD_MEMBERS
+    return len(token.head) <= MAX_HEAD and few and not nested
 
 
 def claimed(header: Mapping[str, Any], claims: Mapping[str, Any]) -> tuple[object, object, object]:

@@ -3,6 +3,8 @@
 import json
 import sys
 import time
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -277,6 +279,14 @@ def test_another_token_is_another_token() -> None:
     assert isinstance(world.verify("\ud800" + token), str)
 
 
+def test_a_token_that_is_too_long_is_not_even_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound of a token's size bounds this work, too; HTTP is not the only way in."""
+    world = World()
+    monkeypatch.setattr("jwt_wsgi.cache.sha256", None)
+
+    assert world.verify("x" * 16385) == "token_malformed"
+
+
 def test_memory_is_bounded_in_tokens() -> None:
     """What is used survives what comes once; the rest is forgotten."""
     world = World(size=8)
@@ -293,12 +303,76 @@ def test_memory_is_bounded_in_bytes() -> None:
     """A few large tokens take the place of many small ones."""
     world = World(size=1000)
     kept = []
-    for number in range(300):
+    for number in range(450):
         world.verify(world.issuer.token(n=number, filling="x" * 9000))
         entries = [*world.verifier._young.values(), *world.verifier._old.values()]
         kept.append(sum(len(entry.payload) for entry in entries))
 
     assert 0.4 * 1000 * BYTES_PER_TOKEN < max(kept) <= 1000 * BYTES_PER_TOKEN
+
+
+#: Claims of some 4 kB each that take much more memory than their JSON, or differ in each token.
+SHAPES: dict[str, Callable[[int], dict[str, Any]]] = {
+    "short strings": lambda n: {"x": [f"{n}.{i}" for i in range(500)]},
+    "the same strings": lambda n: {"x": [str(i) for i in range(600)]},
+    "one string many times": lambda n: {"x": ["ab"] * 800},
+    "numbers": lambda n: {"x": list(range(1000, 1700))},
+    "fractions": lambda n: {"x": [i + 0.5 for i in range(600)]},
+    "empty lists": lambda n: {f"{n}.{i}": [] for i in range(300)},
+    "short lists": lambda n: {f"{n}.{i}": [i] for i in range(300)},
+    "short objects": lambda n: {f"{n}.{i}": {"a": i} for i in range(250)},
+    "many claims": lambda n: {f"{n}.{i}": i for i in range(300)},
+    "a large object": lambda n: {"x": {f"{n}.{i}": i for i in range(300)}},
+    "deep": lambda n: {"x": [[[i]] for i in range(500)]},
+    "one letter of four bytes": lambda n: {"x": "x" * 4000 + "\U0001f600"},
+    "strings with it": lambda n: {"x": [f"\U0001f600{n}.{i}" for i in range(200)]},
+    "strings of Latin-1": lambda n: {"x": [f"\xe9{n}.{i}" for i in range(300)]},
+    "ordinary": lambda n: {"scope": "read write", "roles": ["a", "b"], "email": f"{n}@x.example"},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_memory_is_bounded_by_what_is_really_kept(
+    shape: Callable[[int], dict[str, Any]],
+) -> None:
+    """Lists and strings take many times the memory of their JSON, as soon as they are built."""
+    size, held = 96, []
+    world = World(size=size)
+    tokens = [world.issuer.token(jti=str(n), **shape(n)) for n in range(size + 24)]
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for token in tokens:
+            for _ in range(2):  # the second use builds the claims
+                assert world.verify(token)["jti"]
+            held.append(tracemalloc.get_traced_memory()[0] - before)
+    finally:
+        tracemalloc.stop()
+
+    assert max(held) <= 1.25 * size * BYTES_PER_TOKEN, max(held) // size
+
+
+def test_memory_of_headers_is_bounded() -> None:
+    """A token whose header has many members is verified each time."""
+    world = World()
+    for members, times in ((13, 1), (14, 2)):  # beside alg, kid and typ
+        token = world.issuer.token(header={f"h{n}": n for n in range(members)})
+        world.signatures = 0
+        assert world.verify(token) == world.verify(token)
+        assert world.signatures == times
+
+
+def test_ordinary_tokens_fill_their_number_before_their_bytes() -> None:
+    """The bound of bytes is for large tokens."""
+    world = World(size=64)
+    for n in range(64):
+        mint = {"jti": f"8c1f7a52-35fb-4a7e-9d0f-{n:012d}", "scope": "openid profile read:orders"}
+        mint |= {"client_id": "0oa2hl2inow5Uqc6c357", "email": "somebody@example.com"}
+        token = world.issuer.token(roles=["customer", "manager"], groups=["a", "b"], **mint)
+        world.verify(token)
+        world.verify(token)
+
+    assert world.remembered == 64
 
 
 def test_a_token_used_once_costs_less_than_itself() -> None:

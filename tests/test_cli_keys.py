@@ -174,7 +174,7 @@ def test_one_pem(keys: Keys, issuer: FakeIssuer) -> None:
 
 def test_a_shared_secret(keys: Keys, issuer: FakeIssuer) -> None:
     """That there is one; no digest of it, which would help guessing."""
-    code, report = keys(ISSUER=issuer.issuer, SECRET="x" * 32)
+    code, report = keys(ISSUER=issuer.issuer, SECRET="correct horse battery staple 1234")
 
     assert (code, report["keys"][0]["kty"], report["keys"][0]["thumbprint"]) == (0, "oct", "")
     assert "xxx" not in json.dumps(report)

@@ -465,6 +465,34 @@ def test_a_pipe_is_no_file_of_keys(tmp_path: Path) -> None:
         JWTMiddleware(EchoApp(), issuer="https://issuer.example", jwks=str(tmp_path / "jwks.json"))
 
 
+@pytest.mark.parametrize(
+    ("secret", "why"),
+    [
+        ("x" * 32, "one short text"),
+        ("x" * 64, "one short text"),
+        ("base64:" + base64.b64encode(bytes(32)).decode(), "one short text"),
+        ("secret" * 6, "one short text"),
+        ("secret" * 6 + "sec", "one short text"),
+        ("0123456789abcdef" * 2, "one short text"),
+        ("a-string-secret-at-least-256-bits-long", "jwt.io"),
+        ("a-valid-string-secret-that-is-at-least-384-bits-long", "jwt.io"),
+        ("a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long", "jwt.io"),
+        ("your-256-bit-secret-your-256-bit-secret", "jwt.io"),
+        ("my-secret-is-at-least-256-bits-long-too", "jwt.io"),
+        (bytes(range(32)).hex(), None),
+        ("xxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx", None),
+    ],
+)
+def test_a_secret_that_everybody_can_guess_does_not_start(secret: str, why: str | None) -> None:
+    """Of the right length, and the first that a list of secrets tries."""
+    if why is None:
+        assert Settings.of(issuer="https://issuer.example", secret=secret).secret
+        return
+    with pytest.raises(ConfigurationError, match=why) as refused:
+        Settings.of(issuer="https://issuer.example", secret=secret)
+    assert secret not in str(refused.value)
+
+
 def test_a_random_secret_may_begin_with_a_brace() -> None:
     """One in 256 does."""
     secret = "base64:" + base64.b64encode(b"{" + bytes(range(31))).decode()

@@ -147,7 +147,7 @@ def test_json_in_the_environment_and_in_its_file(tmp_path: Path) -> None:
         assert verifier.verify(SHARED.token())["iss"] == SHARED.issuer
 
 
-HIDDEN = "hunter2-hunter2-hunter2"
+HIDDEN = "hunter2-and-no-other"
 WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "two key sources": (
         {"issuer": [Issuer(A.issuer, jwks=A.jwks(), secret=SHARED.secret), B.issuer]},
@@ -213,7 +213,7 @@ def test_every_problem_is_told_at_start_with_its_place(
 
 def test_secrets_are_in_no_repr() -> None:
     """Of an Issuer, of settings, of a verifier's issuers."""
-    issuer = Issuer(A.issuer, secret=HIDDEN * 3)
+    issuer = Issuer(A.issuer, secret=f"{HIDDEN} and some more")
     settings = Settings.of(issuer=[issuer, B.issuer])
     verifier = JWTMiddleware(EchoApp(), settings).verifier
 

@@ -133,7 +133,7 @@ def test_first_beside_the_decorator(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.fixture
 def issuing(monkeypatch: pytest.MonkeyPatch) -> str:
     """An app that goes on issuing with Flask-JWT-Extended."""
-    monkeypatch.setenv("JWT_SECRET_KEY", "s" * 32)
+    monkeypatch.setenv("JWT_SECRET_KEY", "correct horse battery staple 1234")
     return blocks("from_flask_jwt_extended", FakeIssuer())["issuing"]
 
 

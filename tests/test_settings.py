@@ -50,7 +50,7 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "jwks_uri": ("https://issuer.example/keys", "https://issuer.example/keys"),
     "jwks": (JWKS, 1),
     "public_key": ("PEM", 1),
-    "secret": ("base64:" + "QUJD" * 11, b"ABC" * 11),
+    "secret": ("base64:" + "QUJD" * 11 + "REVG", b"ABC" * 11 + b"DEF"),
     "algorithms": ("ES256 ES256K", ("ES256", "ES256K")),
     "leeway": ("1m", 60.0),
     "required_claims": ('["sub", "org"]', ("sub", "org")),
@@ -311,17 +311,20 @@ def test_a_secret_is_never_shown() -> None:
     for text in ("hunter2", "base64:hunter2!"):
         assert "hunter2" not in "".join(problems({"JWT_WSGI_SECRET": text}))
     assert "hunter2" not in "".join(problems(secret="hunter2", jwks_headers="hunter2"))
-    settings = load(secret="hunter2" * 5)
+    settings = load(secret="hunter2 and all the others of them")
     assert "hunter2" not in repr(settings)
     assert "hunter2" not in repr(assembly.verifier(settings, lambda _: None).issuers)
     assert "hunter2" not in repr(jose.secret_key(b"hunter2"))
 
 
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
 def test_shared_secrets_and_public_keys_do_not_mix() -> None:
     """HS* only with a secret that is long enough, and with it nothing else."""
-    assert load(secret="x" * 32).algorithms == ()
-    assert "64 bytes" in problems(secret="x" * 32, algorithms="HS256 HS512")[0]
-    assert "only HS256" in problems(secret="x" * 64, algorithms="HS256 RS256")[0]
+    assert load(secret=LETTERS[:32]).algorithms == ()
+    assert "64 bytes" in problems(secret=LETTERS[:32], algorithms="HS256 HS512")[0]
+    assert "only HS256" in problems(secret=LETTERS + LETTERS.upper(), algorithms="HS256 RS256")[0]
 
 
 def test_a_secret_and_its_file_are_one_too_many(tmp_path: Path) -> None:

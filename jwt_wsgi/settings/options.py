@@ -173,7 +173,8 @@ class Table(Terms):
     )
     token_cache_size: int = option(
         values.read_integer(0, 1_000_000),
-        "Verified tokens remembered in each process, about 2 KiB each; `0`: none.",
+        "Verified tokens remembered in each process, about 2 KiB each, on average 4 KiB at most;"
+        " `0`: none.",
         4096,
     )
     settings_from_request: bool = option(

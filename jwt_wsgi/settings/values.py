@@ -211,6 +211,8 @@ def read_existing_file(value: object) -> str:
 
 #: What is given for a secret by mistake: PEM, an OpenSSH key, the URL of one.
 _PUBLIC: Final = re.compile(rb"\s*(-----BEGIN |ssh-|ecdsa-sha2-|https?://)")
+#: What the secrets that jwt.io shows have in common; everybody knows them.
+_EXAMPLE: Final = re.compile(rb"at-least-\d+-bits-long|your-\d+-bit-secret")
 
 
 def read_secret(value: object) -> bytes:
@@ -224,6 +226,11 @@ def read_secret(value: object) -> bytes:
         secret
     ):  # it is public, so anybody could sign (RFC 8725 section 2.1)
         raise ValueError("a key file, JSON or a URL is no secret; public_key and jwks take keys")
+    if _EXAMPLE.search(secret):
+        raise ValueError("it is an example of jwt.io, which everybody knows; use random bytes")
+    size = len(secret)
+    if any(secret == (secret[:n] * size)[:size] for n in range(1, min(16, size // 2) + 1)):
+        raise ValueError("it repeats one short text, which can be guessed; use random bytes")
     return secret
 
 
