@@ -7,7 +7,6 @@ The function is asked again now and then: who is no tenant any more is refused, 
 terms gets these. While it fails, everybody in memory stays what he was.
 """
 
-import os
 import time
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -25,6 +24,7 @@ from .errors import printable
 from .events import logger
 from .jose import Key
 from .key_sources.remote import RemoteKeys
+from .process_lock import PerProcess
 from .settings.issuer import KEY_SLOT
 from .settings.issuer import Issuer
 from .trusted_issuer import TrustedIssuer
@@ -73,9 +73,11 @@ class Tenants:
         self._proven: dict[str, TrustedIssuer] = {}
         self._proven_before: dict[str, TrustedIssuer] = {}
         self._said: dict[str, _Said] = {}
-        #: By process, for a fork's child has none of its parent's: who loads first keys now,
-        #: in their order, and when each did last.
-        self._states: dict[int, tuple[dict[str, list[RemoteKeys]], dict[str, float]]] = {}
+        #: Which tenants load first keys now, in their order, and when each did last. A child
+        #: has none of the threads that load in its parent.
+        self._states: PerProcess[tuple[dict[str, list[RemoteKeys]], dict[str, float]]] = PerProcess(
+            lambda: ({}, {})
+        )
 
     def get(self, identifier: str, /) -> TrustedIssuer | None:
         """As :class:`~jwt_wsgi.verifier.Issuers`. A tenant whose settings are wrong is a 503."""
@@ -201,7 +203,7 @@ class Tenants:
 
         Raises :class:`KeysUnavailableError` also for a tenant too many, or too soon.
         """
-        loading, loads = self._states.setdefault(os.getpid(), ({}, {}))
+        loading, loads = self._states()
         mine = [source]  # another object each time
         (first,) = found = loading.setdefault(identifier, mine)
         try:

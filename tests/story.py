@@ -63,8 +63,8 @@ class Day:
 
     def _start(self, run: Callable[[], None]) -> None:
         """A fetch that a request waits for has an answer after the line that tells of it."""
-        flight = self._keys._facts.flight
-        if flight is None or not flight.forced:
+        fetch = self._keys._facts.fetch
+        if fetch is None or not fetch.for_unknown_kid:
             return run()
         self._told.clear()
         self._thread = threading.Thread(target=lambda: (self._told.wait(10), run()))

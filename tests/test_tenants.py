@@ -209,7 +209,7 @@ def test_no_place_is_lost(world: World, failing: bool) -> None:
         world.broken |= {f"https://t{number}"} if failing else set()
         world.forge(f"t{number}")
 
-    ((loading, _),) = world.tenants._states.values()
+    loading, _ = world.tenants._states()
     assert loading == {}
 
 
@@ -303,7 +303,7 @@ def test_the_memory_of_loads_is_bounded(world: World, monkeypatch: pytest.Monkey
     ]
     world.now += 30
     assert world.forge("t3") == "signature_invalid"
-    ((_, loads),) = world.tenants._states.values()
+    _, loads = world.tenants._states()
     assert len(loads) == 1
 
 

@@ -5,8 +5,6 @@ whoever can write to it could otherwise run code in every worker.
 """
 
 import math
-import os
-import threading
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -16,6 +14,8 @@ from typing import Any
 from typing import Final
 from typing import Protocol
 from typing import cast
+
+from jwt_wsgi.process_lock import ProcessLock
 
 #: Seconds that a store which failed is left alone.
 REST: Final = 5.0
@@ -60,22 +60,6 @@ class Store(Protocol):
 
 class StoreError(Exception):
     """The store did not keep what it was given."""
-
-
-class ProcessLock:
-    """A lock for a few lines without I/O that no fork leaves behind held.
-
-    Another thread may hold it in the moment of a fork, and never let go of it in the child;
-    uWSGI runs no fork hooks, so the process is looked at. ``setdefault`` lets one thread win.
-    """
-
-    def __init__(self) -> None:
-        self._locks: dict[int, threading.Lock] = {}
-
-    def __call__(self) -> threading.Lock:
-        """Return the lock of this process."""
-        pid = os.getpid()
-        return self._locks.get(pid) or self._locks.setdefault(pid, threading.Lock())
 
 
 class Breaker:

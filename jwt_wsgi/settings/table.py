@@ -33,9 +33,9 @@ from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.events import Hook
 from jwt_wsgi.events import logger
+from jwt_wsgi.key_sources.facts import Policy
 from jwt_wsgi.key_sources.fetch import check_url
 from jwt_wsgi.key_sources.fetch import shown_url
-from jwt_wsgi.key_sources.freshness import Policy
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.metadata import audiences
 from jwt_wsgi.metadata import resource_problem
