@@ -311,8 +311,8 @@ class PrivateKeyPublished(MemberEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class FlightLost(KeysEvent):
-    """A fetch did not report back in time. ``inline``: threads do not seem to run here."""
+class FetchLost(KeysEvent):
+    """A fetch did not finish in time. ``inline``: threads do not seem to run in this process."""
 
     inline: bool
     level: ClassVar[int] = logging.WARNING

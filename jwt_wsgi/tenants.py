@@ -8,7 +8,6 @@ The function is asked again after ``max_age``. If it says no, the tenant is refu
 other terms or other keys, these count. While it fails, the tenants in memory stay as they are.
 """
 
-import os
 import time
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -28,7 +27,8 @@ from .errors import KeysUnavailableError
 from .events import logger
 from .jose import Key
 from .key_sources.remote import RemoteKeys
-from .revocation.store import ProcessLock
+from .process_lock import PerProcess
+from .process_lock import ProcessLock
 from .settings.issuer import FETCH_OPTIONS
 from .settings.issuer import KEY_SLOT
 from .settings.issuer import Issuer
@@ -125,9 +125,11 @@ class Tenants:
         self._named: _Recent[_Tenant] = _Recent(MAX_NAMED // 2)
         #: Until when the function is not asked for a name that it has refused.
         self._refused: _Recent[float] = _Recent(MAX_NAMED // 2)
-        #: By process, since a forked child has none of its parent's threads: the tenants that
-        #: load their first keys now, in their order, and when each tenant did so last.
-        self._loads: dict[int, tuple[dict[str, list[_FirstKeys]], dict[str, float]]] = {}
+        #: The tenants that load their first keys now, in their order, and when each tenant did so
+        #: last. A forked child has none of its parent's threads.
+        self._loads: PerProcess[tuple[dict[str, list[_FirstKeys]], dict[str, float]]] = PerProcess(
+            lambda: ({}, {})
+        )
 
     def get(self, identifier: str, /) -> TrustedIssuer | None:
         """As :class:`~jwt_wsgi.verifier.Issuers`.
@@ -282,7 +284,7 @@ class Tenants:
         within the cooldown, finds :data:`MAX_LOADING` others loading, or has other keys now.
         """
         name = asking.tenant.issuer.identifier
-        loading, loads = self._loads.setdefault(os.getpid(), ({}, {}))
+        loading, loads = self._loads()
         mine = [asking]  # another object for each request
         (found,) = held = loading.setdefault(name, mine)
         first = found.source

@@ -45,74 +45,32 @@ MUTANTS = (
     Mutant(
         "cooldown from success only",
         "key_sources/freshness.py",
-        "forced_end=at if flight.forced else facts.forced_end",
-        "forced_end=facts.forced_end",
-        killers("test_jwks", "test_row_11_the_cooldown_counts_from_failures_too"),
+        "unknown_kid_end=at if fetch.for_unknown_kid else facts.unknown_kid_end",
+        "unknown_kid_end=facts.unknown_kid_end",
+        killers("test_jwks", "test_rule_cooldown_counts_from_failures_too"),
     ),
     Mutant(
         "cooldown removed",
         "key_sources/freshness.py",
-        "barred=penalised or now - facts.forced_end < policy.cooldown",
-        "barred=penalised",
-        killers("test_jwks", "test_row_11_cooldown", "test_b4_ten_thousand_random_kids"),
-    ),
-    Mutant(
-        "> on soft",
-        "key_sources/freshness.py",
-        "(now >= snapshot.soft or facts.fails)",
-        "(now > snapshot.soft or facts.fails)",
-        killers("test_jwks", "test_row_19_failed", "test_row_22_degraded_known"),
-    ),
-    Mutant(
-        "> on hard",
-        "key_sources/freshness.py",
-        "now - snapshot.start >= policy.max_age and",
-        "now - snapshot.start > policy.max_age and",
-        killers("test_jwks", "test_b11_a_removed_key_dies"),
-    ),
-    Mutant(
-        "> on dead",
-        "key_sources/freshness.py",
-        "if snapshot and now - snapshot.start < policy.dead_after",
-        "if snapshot and now - snapshot.start <= policy.dead_after",
-        killers("test_jwks", "test_row_25_dead"),
-    ),
-    Mutant(
-        "stale never dead",
-        "key_sources/freshness.py",
-        "return max(self.max_stale, self.max_age)",
-        "return math.inf",
-        killers("test_jwks", "test_row_25_dead"),
+        "cooling_down = now - facts.unknown_kid_end < policy.cooldown",
+        "cooling_down = False",
+        killers("test_jwks", "test_rule_cooldown", "test_b4_ten_thousand_random_kids"),
     ),
     Mutant(
         "no jitter",
         "key_sources/freshness.py",
-        "    soft = flight.start + policy.refresh_after * (0.8 + 0.2 * luck)",
-        "    soft = flight.start + policy.refresh_after",
-        killers("test_jwks", "test_row_12_fresh_becomes_due"),
+        "    due = fetch.start + policy.refresh_after * (0.8 + 0.2 * jitter)",
+        "    due = fetch.start + policy.refresh_after",
+        killers("test_jwks", "test_rule_scheduled_refresh_is_due_at_a_time_drawn_by_chance"),
     ),
     Mutant(
         "no jitter after a fork",
         "key_sources/freshness.py",
-        "    soft = snapshot.start + policy.refresh_after * (0.8 + 0.2 * luck)",
-        "    soft = snapshot.soft",
-        killers("test_jwks", "test_row_26_a_child_draws_a_soft_age_of_its_own"),
-    ),
-    Mutant(
-        "no jitter in the back-off",
-        "key_sources/freshness.py",
-        "backoff(fails, warm=warm) * (0.8 + 0.4 * luck)",
-        "backoff(fails, warm=warm) * 1.0",
-        killers("test_jwks", "test_row_6_the_issuer_may_ask_for_patience_within_reason"),
+        "    due = snapshot.start + policy.refresh_after * (0.8 + 0.2 * jitter)",
+        "    due = snapshot.due",
+        killers("test_jwks", "test_rule_fork_draws_a_refresh_time_for_the_child"),
     ),
     # the set in hand
-    Mutant(
-        "failed fetch clears S",
-        "key_sources/freshness.py",
-        "        flight=None,\n        fails=fails,",
-        "        snapshot=None,\n        flight=None,\n        fails=fails,",
-        killers("test_jwks", "test_row_19_failed"),
-    ),
     Mutant(
         "swap before validation",
         "key_sources/remote.py",
@@ -123,16 +81,17 @@ MUTANTS = (
     Mutant(
         "late failure applied",
         "key_sources/freshness.py",
-        "    if not in_time:  # it was counted when it was lost\n        return facts\n",
+        "    if not in_time:  # Rule: late result. Its failure was counted when it was given up.\n"
+        "        return facts\n",
         "",
-        killers("test_jwks", "test_row_21_a_late_failure_is_ignored"),
+        killers("test_jwks", "test_rule_late_result_that_is_a_failure_is_ignored"),
     ),
     Mutant(
         "late older success applied",
         "key_sources/freshness.py",
-        "if isinstance(result, Loaded) and flight.serial <= facts.accepted:",
-        "if isinstance(result, Loaded) and flight.serial < 0:",
-        killers("test_jwks", "test_row_21_an_older_result_never_replaces_a_newer_one"),
+        "if isinstance(result, Loaded) and fetch.number <= facts.accepted:",
+        "if isinstance(result, Loaded) and fetch.number < 0:",
+        killers("test_jwks", "test_rule_late_result_never_replaces_a_newer_set"),
     ),
     Mutant(
         "penalty not cleared on change",
@@ -140,92 +99,74 @@ MUTANTS = (
         "            if facts.generation != before.generation:\n"
         "                self._penalties.clear()\n",
         "",
-        killers("test_jwks", "test_row_16_a_changed_set_is_swapped_and_clears_penalties"),
+        killers("test_jwks", "test_rule_new_set_is_used_at_once_and_clears_penalties"),
     ),
     Mutant(
         "a set that came meanwhile not looked at",
         "key_sources/remote.py",
         "                known = known or not kid or kid in snapshot.keyset\n",
         "                pass\n",
-        killers("test_jwks", "test_a_flight_that_lands_while_a_request_looks_is_not_repeated"),
+        killers("test_jwks", "test_a_fetch_that_finishes_while_a_request_looks_is_not_repeated"),
     ),
     # who waits, and for how long
     Mutant(
         "lock held across fetch",
         "key_sources/remote.py",
-        "            result = self._load(flight)\n",
-        "            with self._lock():\n                result = self._load(flight)\n",
-        killers("test_jwks", "test_row_1_cold_a_request_starts_a_flight_and_waits"),
+        "            result = self._loader.load(",
+        "            with self._lock():\n                result = self._loader.load(",
+        killers("test_jwks", "test_rule_cold_start_fetches_and_waits"),
     ),
     Mutant(
         "hooks called with the lock held",
         "key_sources/remote.py",
-        "            self._keep(facts)\n        self._count_miss(",
+        "            self._keep(facts)\n        if not (known",
         "            self._keep(facts)\n"
-        "            for event in news(self._source, before, facts, now, self.policy):\n"
+        "            for event in reports.changes(self._source, before, facts, now, self.policy):\n"
         "                self._emit(event)\n"
-        "        self._count_miss(",
-        killers("test_jwks", "test_row_25_dead"),
+        "        if not (known",
+        killers("test_jwks", "test_rule_expired_keys_are_not_used"),
     ),
     Mutant(
         "wait counted from arrival",
         "key_sources/remote.py",
-        "flight.ended.wait(max(0.0, flight.start + patience - began))",
-        "flight.ended.wait(patience)",
-        killers("test_jwks", "test_row_5_cold_flight_wait_over", "test_row_15_too_late_to_wait"),
+        "fetch.finished.wait(max(0.0, fetch.start + patience - began))",
+        "fetch.finished.wait(patience)",
+        killers(
+            "test_jwks",
+            "test_rule_loading_is_waited_for_five_seconds_at_most",
+            "test_rule_unknown_kid_during_a_fetch_may_come_too_late_to_wait",
+        ),
     ),
     Mutant(
         "wait without time-out",
         "key_sources/remote.py",
-        "flight.ended.wait(max(0.0, flight.start + patience - began))",
-        "flight.ended.wait(threading.TIMEOUT_MAX)",
-        killers("test_jwks", "test_row_10_waits_two_seconds_at_most"),
-    ),
-    Mutant(
-        "waiting on a hopeless flight",
-        "key_sources/freshness.py",
-        "return Then.WAIT if hopeful else Then.UNAVAILABLE",
-        "return Then.WAIT",
-        killers("test_jwks", "test_row_1_cold_not_hopeful_is_503_at_once"),
-    ),
-    Mutant(
-        "never hopeful again",
-        "key_sources/freshness.py",
-        "return not facts.fails or now - earliest(facts) >= HOPE_AFTER",
-        "return not facts.fails",
-        killers("test_jwks", "test_row_13u_hopeful_again"),
+        "fetch.finished.wait(max(0.0, fetch.start + patience - began))",
+        "fetch.finished.wait(threading.TIMEOUT_MAX)",
+        killers("test_jwks", "test_rule_unknown_kid_waits_two_seconds_at_most"),
     ),
     Mutant(
         "idle wait also when fails >= 1",
         "key_sources/freshness.py",
         "now - snapshot.start >= policy.max_age and not facts.fails",
         "now - snapshot.start >= policy.max_age",
-        killers("test_jwks", "test_row_24_degraded_becomes_due_never_idle"),
-    ),
-    Mutant(
-        "event shared between flights",
-        "key_sources/remote.py",
-        "self._start_thread, self._make_event = start_thread, make_event",
-        "one = make_event()\n"
-        "        self._start_thread, self._make_event = start_thread, lambda: one",
-        killers("test_jwks", "test_row_10_unknown_kid_forces_a_flight"),
+        killers("test_jwks", "test_rule_known_kid_in_an_outage_never_waits_for_confirmation"),
     ),
     Mutant(
         "Retry-After slept",
         "key_sources/remote.py",
         "        except FetchError as error:\n            result = error\n",
         "        except FetchError as error:\n"
-        "            time.sleep(max(0.0, min(error.retry_after or 0.0, MAX_RETRY_AFTER)))\n"
+        "            time.sleep(max(0.0, error.retry_after or 0.0) % 1000)\n"
         "            result = error\n",
-        killers("test_jwks", "test_row_6_the_issuer_may_ask_for_patience_within_reason"),
+        killers("test_jwks", "test_rule_retry_after_lengthens_the_pause_within_reason"),
     ),
     # processes and threads
     Mutant(
         "pid check removed",
-        "key_sources/remote.py",
-        "        if pid == self._pid:\n            return self._locks[pid]\n",
-        "        if self._pid:  # the hook sets it to 0\n"
-        "            return self._locks[self._pid]\n",
+        "process_lock.py",
+        "pid = os.getpid()\n        if (value",
+        "pid = next(iter(self._values), None) or os.getpid()  # the hook empties it\n"
+        "        if (value",
         killers("test_jwks_fork", "test_a_fork_inside_the_critical_section"),
     ),
     Mutant(
@@ -235,15 +176,15 @@ MUTANTS = (
         "",
         killers(
             "test_jwks_fork",
-            "test_a_child_knows_at_once_that_its_parents_flight_is_not_its_own",
+            "test_a_child_knows_at_once_that_its_parents_fetch_is_not_its_own",
         ),
     ),
     Mutant(
         "lease removed",
-        "key_sources/freshness.py",
+        "key_sources/facts.py",
         "return self.timeout + LEASE_SLACK",
         "return math.inf",
-        killers("test_jwks", "test_row_20_a_lost_flight_counts_as_failed_at_its_lease"),
+        killers("test_jwks", "test_rule_lost_fetch_counts_as_failed_at_its_lease"),
     ),
     # tenants
     Mutant(
@@ -396,23 +337,17 @@ MUTANTS = (
     Mutant(
         "401 for 503 in an outage",
         "key_sources/freshness.py",
-        "            (Start.NOTHING, Then.UNAVAILABLE)\n            if early\n",
-        "            (Start.NOTHING, Then.ABSENT)\n            if early\n",
-        killers("test_jwks", "test_row_23_degraded_unknown"),
-    ),
-    Mutant(
-        "401 for 503 after a failed forced fetch",
-        "key_sources/remote.py",
-        "then = Then.SERVE if self._wait(flight, patience) else Then.UNAVAILABLE",
-        "then = Then.SERVE if self._wait(flight, patience) else Then.ABSENT",
-        killers("test_jwks", "test_row_19_failed"),
+        "        if pausing:  # Rule: unknown kid in an outage.\n"
+        "            return Start.NOTHING, Then.UNAVAILABLE\n",
+        "        if pausing:\n            return Start.NOTHING, Then.ABSENT\n",
+        killers("test_jwks", "test_rule_unknown_kid_in_an_outage_is_503_at_once"),
     ),
     Mutant(
         "503 for 401",
         "key_sources/freshness.py",
         "return Start.NOTHING, Then.ABSENT\n",
         "return Start.NOTHING, Then.UNAVAILABLE\n",
-        killers("test_jwks", "test_row_11_cooldown"),
+        killers("test_jwks", "test_rule_cooldown"),
     ),
     # cookies, answers and the functions of an application
     Mutant(
@@ -558,40 +493,11 @@ MUTANTS = (
         killers("test_middleware", "test_what_needs_no_key_to_be_refused_costs_no_fetch"),
     ),
     Mutant(
-        "forced fetch conditional",
-        "key_sources/remote.py",
-        "held.uri == located.jwks_uri and _is_routine(flight) and not facts.fails:",
-        "held.uri == located.jwks_uri and not facts.fails:",
-        killers("test_jwks", "test_row_10_unknown_kid_forces_a_flight"),
-    ),
-    Mutant(
         "conditional after a failure",
-        "key_sources/remote.py",
-        "held.uri == located.jwks_uri and _is_routine(flight) and not facts.fails:",
-        "held.uri == located.jwks_uri and _is_routine(flight):",
+        "key_sources/loading.py",
+        "conditional = not (run.for_unknown_kid or now.fails)",
+        "conditional = not run.for_unknown_kid",
         killers("test_jwks_scenes", "test_an_issuer_that_breaks_on_conditions"),
-    ),
-    Mutant(
-        "hooks before the flight",
-        "key_sources/remote.py",
-        "        if flight is not None and not facts.inline:\n            self._launch(flight)\n"
-        "        for event in news(self._source, before, facts, now, self.policy):\n"
-        "            self._emit(event)\n"
-        "        if flight is not None and flight.forced:\n"
-        "            self._emit(events.KeyMissed(self._source, printable(flight.kid)))\n",
-        "        for event in news(self._source, before, facts, now, self.policy):\n"
-        "            self._emit(event)\n"
-        "        if flight is not None and flight.forced:\n"
-        "            self._emit(events.KeyMissed(self._source, printable(flight.kid)))\n"
-        "        if flight is not None and not facts.inline:\n            self._launch(flight)\n",
-        killers("test_jwks_scenes", "test_e8_a_hook_that_blocks"),
-    ),
-    Mutant(
-        "forced fetch out of a cache",
-        "key_sources/remote.py",
-        "url, etag=etag, no_cache=not _is_routine(flight), timeout",
-        "url, etag=etag, no_cache=False, timeout",
-        killers("test_jwks", "test_row_10_unknown_kid_forces_a_flight"),
     ),
     # the cage
     Mutant(
@@ -1032,6 +938,110 @@ MUTANTS = (
         "range(1, min(16, size // 2) + 1)",
         "range(0)",
         killers("test_fail_closed", "test_a_secret_that_everybody_can_guess_does_not_start"),
+    ),
+    Mutant(
+        "> on the refresh time",
+        "key_sources/freshness.py",
+        "(now >= snapshot.due or facts.fails)",
+        "(now > snapshot.due or facts.fails)",
+        killers(
+            "test_jwks",
+            "test_rule_failed_refresh_is_503_for_an_unknown_kid_only",
+            "test_rule_known_kid_in_an_outage_is_served_without_lock",
+        ),
+    ),
+    Mutant(
+        "> on the age of idle",
+        "key_sources/freshness.py",
+        "now - snapshot.start >= policy.max_age and",
+        "now - snapshot.start > policy.max_age and",
+        killers("test_jwks", "test_b11_a_removed_key_dies"),
+    ),
+    Mutant(
+        "> on expiry",
+        "key_sources/freshness.py",
+        "if snapshot and now - snapshot.start < policy.expires_after",
+        "if snapshot and now - snapshot.start <= policy.expires_after",
+        killers("test_jwks", "test_rule_expired_keys_are_not_used"),
+    ),
+    Mutant(
+        "stale keys never expire",
+        "key_sources/facts.py",
+        "return max(self.max_stale, self.max_age)",
+        "return math.inf",
+        killers("test_jwks", "test_rule_expired_keys_are_not_used"),
+    ),
+    Mutant(
+        "no jitter in the pauses",
+        "key_sources/freshness.py",
+        "pause_after(fails, warm=warm) * (0.8 + 0.4 * jitter)",
+        "pause_after(fails, warm=warm) * 1.0",
+        killers("test_jwks", "test_rule_retry_after_lengthens_the_pause_within_reason"),
+    ),
+    Mutant(
+        "a failed fetch drops the keys",
+        "key_sources/freshness.py",
+        "        fetch=None,\n        fails=fails,",
+        "        snapshot=None,\n        fetch=None,\n        fails=fails,",
+        killers("test_jwks", "test_rule_failed_refresh_is_503_for_an_unknown_kid_only"),
+    ),
+    Mutant(
+        "waiting right after a failure",
+        "key_sources/freshness.py",
+        "return Then.WAIT if may_wait else Then.UNAVAILABLE",
+        "return Then.WAIT",
+        killers("test_jwks", "test_rule_who_waits_nobody_right_after_a_failure"),
+    ),
+    Mutant(
+        "after a failure nobody waits ever again",
+        "key_sources/freshness.py",
+        "return not facts.fails or now - earliest(facts) >= WAIT_AGAIN_AFTER",
+        "return not facts.fails",
+        killers("test_jwks", "test_rule_who_waits_all_again_after_a_silence"),
+    ),
+    Mutant(
+        "event shared between fetches",
+        "key_sources/remote.py",
+        "self._start_thread, self._make_event = start_thread, make_event",
+        "one = make_event()\n"
+        "        self._start_thread, self._make_event = start_thread, lambda: one",
+        killers("test_jwks", "test_rule_unknown_kid_starts_a_fetch_past_every_cache"),
+    ),
+    Mutant(
+        "401 for 503 after a failed fetch for an unknown kid",
+        "key_sources/remote.py",
+        "then = Then.SERVE if self._wait(fetch, patience) else Then.UNAVAILABLE",
+        "then = Then.SERVE if self._wait(fetch, patience) else Then.ABSENT",
+        killers("test_jwks", "test_rule_failed_refresh_is_503_for_an_unknown_kid_only"),
+    ),
+    Mutant(
+        "conditional fetch for an unknown kid",
+        "key_sources/loading.py",
+        "conditional = not (run.for_unknown_kid or now.fails)",
+        "conditional = not now.fails",
+        killers("test_jwks", "test_rule_unknown_kid_starts_a_fetch_past_every_cache"),
+    ),
+    Mutant(
+        "hooks before the fetch",
+        "key_sources/remote.py",
+        "        if fetch is not None and not facts.inline:\n            self._launch(fetch)\n"
+        "        for event in reports.changes(self._source, before, facts, now, self.policy):\n"
+        "            self._emit(event)\n"
+        "        if fetch is not None and fetch.for_unknown_kid:\n"
+        "            self._emit(events.KeyMissed(self._source, printable(fetch.kid)))\n",
+        "        for event in reports.changes(self._source, before, facts, now, self.policy):\n"
+        "            self._emit(event)\n"
+        "        if fetch is not None and fetch.for_unknown_kid:\n"
+        "            self._emit(events.KeyMissed(self._source, printable(fetch.kid)))\n"
+        "        if fetch is not None and not facts.inline:\n            self._launch(fetch)\n",
+        killers("test_jwks_scenes", "test_e8_a_hook_that_blocks"),
+    ),
+    Mutant(
+        "fetch for an unknown kid out of a cache",
+        "key_sources/loading.py",
+        "etag, no_cache=run.for_unknown_kid, timeout",
+        "etag, no_cache=False, timeout",
+        killers("test_jwks", "test_rule_unknown_kid_starts_a_fetch_past_every_cache"),
     ),
 )
 

@@ -23,9 +23,9 @@ from jwt_wsgi.events import KeyMissed
 from jwt_wsgi.events import LogHook
 from jwt_wsgi.events import fan_out
 from jwt_wsgi.events import logger
+from jwt_wsgi.key_sources.facts import Policy
 from jwt_wsgi.key_sources.fetch import Fetched
 from jwt_wsgi.key_sources.fetch import FetchError
-from jwt_wsgi.key_sources.remote import Policy
 from jwt_wsgi.key_sources.remote import RemoteKeys
 from jwt_wsgi.testing import FakeIssuer
 
@@ -63,8 +63,8 @@ class Day:
 
     def _start(self, run: Callable[[], None]) -> None:
         """A fetch that a request waits for has an answer after the line that tells of it."""
-        flight = self._keys._facts.flight
-        if flight is None or not flight.forced:
+        fetch = self._keys._facts.fetch
+        if fetch is None or not fetch.for_unknown_kid:
             return run()
         self._told.clear()
         self._thread = threading.Thread(target=lambda: (self._told.wait(10), run()))

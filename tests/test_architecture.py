@@ -16,6 +16,7 @@ PACKAGE = Path(jwt_wsgi.__file__).parent
 
 #: Each module imports only from modules before it.
 TOWER = [
+    "process_lock",
     "errors",
     "urls",
     "strict_json",
@@ -26,7 +27,10 @@ TOWER = [
     "keys",
     "key_sources.file",
     "key_sources.discovery",
+    "key_sources.facts",
     "key_sources.freshness",
+    "key_sources.reports",
+    "key_sources.loading",
     "key_sources.remote",
     "key_sources.shared",
     "revocation.store",

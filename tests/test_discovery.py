@@ -252,14 +252,14 @@ def world(pages: dict[str, Any]) -> tuple[World, Web]:
 
 
 def test_found_once_told_once() -> None:
-    """The first flight finds and fetches; later ones know."""
+    """The first fetch finds and fetches; later ones know."""
     source, web = world({OIDC: metadata(), URI: document("a")})
     source.ask()
     source.now += 301
     source.ask()
 
     assert web.asked == [OIDC, URI, URI]
-    (told,) = [e for e in source.told if isinstance(e, KeysFound)]
+    (told,) = [e for e in source.events if isinstance(e, KeysFound)]
     assert str(told) == f"keys of {ISSUER} from {URI} (found by OpenID Connect discovery)"
 
 
@@ -287,7 +287,7 @@ def test_an_outage_at_first_finds_nothing_and_remembers_nothing() -> None:
 
 @pytest.mark.parametrize("status", [404, 410])
 def test_a_jwks_that_is_gone_is_looked_for_again(status: int) -> None:
-    """The issuer moved its keys: the flight after the failed one follows."""
+    """The issuer moved its keys: the fetch after the failed one follows."""
     source, web = world({OIDC: metadata(), URI: document("a")})
     source.ask()
     moved = f"{URI}/moved"
@@ -298,11 +298,11 @@ def test_a_jwks_that_is_gone_is_looked_for_again(status: int) -> None:
     source.now += 40
 
     assert source.ask("b").status == 200
-    assert [e.jwks_uri for e in source.told if isinstance(e, KeysFound)] == [URI, moved]
+    assert [e.jwks_uri for e in source.events if isinstance(e, KeysFound)] == [URI, moved]
 
 
 def test_read_again_once_a_day() -> None:
-    """In the same flight, with at most three more GETs."""
+    """In the same fetch, with at most three more GETs."""
     source, web = world({OIDC: metadata(), URI: document("a")})
     source.ask()
     web.asked.clear()
@@ -340,7 +340,7 @@ def test_a_reread_that_hangs_leaves_time_for_the_keys() -> None:
         source.delay = 60.0 if url == OIDC and source.now > 80_000 else 0.1
         return plain(url, **how)
 
-    source.keys._fetch = fetch
+    source.keys._loader._fetch = fetch
     source.ask()
     source.now += 86_000
     source.ask()
@@ -352,11 +352,11 @@ def test_a_reread_that_hangs_leaves_time_for_the_keys() -> None:
     assert source.keys.health()["fails"] == 0
 
 
-def test_a_forced_flight_asks_the_convention_past_every_cache() -> None:
+def test_a_forced_fetch_asks_the_convention_past_every_cache() -> None:
     """Else the new key would be looked for in yesterday's answer."""
     source, web = world({WELL_KNOWN: document("a")})
     source.ask()
-    source.keys._located = source.keys._located[0], float("-inf")  # type: ignore[index]
+    source.keys._loader._located = source.keys._loader._located[0], float("-inf")  # type: ignore[index]
     source.now += 1
     web.pages[WELL_KNOWN] = document("ab")
 

@@ -1,6 +1,6 @@
 """Remote keys: every row of KEYS 7.4 by its number, and the bounds B1 to B19.
 
-:class:`World` is a simulation: its clock moves only when somebody waits, flights and
+:class:`World` is a simulation: its clock moves only when somebody waits, fetches and
 concurrent requests are greenlets, and nothing sleeps.
 """
 
@@ -27,16 +27,16 @@ from jwt_wsgi import events
 from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import LogHook
+from jwt_wsgi.key_sources.facts import Facts
+from jwt_wsgi.key_sources.facts import KeyFetch
+from jwt_wsgi.key_sources.facts import Loaded
+from jwt_wsgi.key_sources.facts import Policy
+from jwt_wsgi.key_sources.facts import Snapshot
 from jwt_wsgi.key_sources.fetch import Fetched
 from jwt_wsgi.key_sources.fetch import FetchError
 from jwt_wsgi.key_sources.fetch import NotModified
 from jwt_wsgi.key_sources.freshness import MAX_PENALTIES
-from jwt_wsgi.key_sources.freshness import Facts
-from jwt_wsgi.key_sources.freshness import Flight
-from jwt_wsgi.key_sources.freshness import Loaded
-from jwt_wsgi.key_sources.freshness import Policy
-from jwt_wsgi.key_sources.freshness import Snapshot
-from jwt_wsgi.key_sources.freshness import landed
+from jwt_wsgi.key_sources.freshness import fetch_finished
 from jwt_wsgi.key_sources.remote import RemoteKeys
 from jwt_wsgi.keys import KeySet
 
@@ -126,11 +126,11 @@ class World:
         self.error: FetchError | None = None
         self.delay = self.stall = 0.0
         self.etag: str | None = None
-        self.luck = 1.0
+        self.jitter = 1.0
         self.threads = True  # False: they never run; None: they cannot be started
         self.gets: list[Get] = []
-        self.flying = self.most_flying = 0
-        self.told: list[Event] = []
+        self.running = self.most_running = 0
+        self.events: list[Event] = []
         self._heap: list[tuple[float, int, Callable[[], object]]] = []
         self._number = itertools.count()
         settings: dict[str, Any] = {"jwks_uri": URI, "fetch": self.fetch} | options
@@ -140,7 +140,7 @@ class World:
             emit=self._emit,
             clock=lambda: self.now,
             wall_clock=lambda: self.now + self.skew,
-            random=lambda: self.luck,
+            random=lambda: self.jitter,
             start_thread=self._start_thread,
             make_event=lambda: FakeEvent(self),
             **settings,
@@ -184,15 +184,15 @@ class World:
         self, url: str, *, etag: str | None, no_cache: bool, timeout: float
     ) -> Fetched | NotModified:
         self.gets.append(Get(self.now, url, etag, no_cache, timeout))
-        self.flying += 1
-        self.most_flying = max(self.most_flying, self.flying)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
         # What an answer says is decided when the question arrives.
         body, error, tag = self.body, self.error, self.etag
         late = self.delay > timeout
         try:
             self.sleep(self.stall or min(self.delay, timeout))
         finally:
-            self.flying -= 1
+            self.running -= 1
         if late:
             raise FetchError("timeout", "the deadline is over")
         if error:
@@ -205,12 +205,19 @@ class World:
     # what we do
 
     def lock_is_held(self) -> bool:
-        lock = self.keys._locks.get(os.getpid())
-        return lock is not None and lock.locked()
+        return self.keys._process_lock().locked()
+
+    def fork(self) -> None:
+        """As a child finds its parent's source, where no hook has run."""
+        self._heap.clear()  # its threads stay behind
+        self.running = 0
+        self.keys._pid = -1
+        self.keys._process_lock._values = {-1: threading.Lock()}
+        self.keys._process_lock._values[-1].acquire()  # by a thread that is not here
 
     def _emit(self, event: Event) -> None:
         assert not self.lock_is_held()
-        self.told.append(event)
+        self.events.append(event)
 
     def ask(self, kid: str | None = "a", signer: str | None = None, alg: str = "EdDSA") -> Answer:
         """One request with a token of ``signer`` (usually its kid) and what it sees."""
@@ -240,8 +247,8 @@ class World:
         assert self.ask().status == 200
         self.settle()
         self.gets.clear()
-        self.told.clear()
-        self.most_flying = 0
+        self.events.clear()
+        self.most_running = 0
         self.now += seconds_ago
         return self
 
@@ -256,7 +263,7 @@ class World:
         return answer.status, round(answer.waited, 6), len(self.gets) - before
 
     def kinds(self) -> list[str]:
-        return [type(event).__name__ for event in self.told]
+        return [type(event).__name__ for event in self.events]
 
     def degrade(self) -> None:
         """A scheduled refresh fails; keys are held, the back-off runs."""
@@ -270,8 +277,8 @@ class World:
 # --- The rows of KEYS 7.4 ----------------------------------------------------------------------
 
 
-def test_row_1_cold_a_request_starts_a_flight_and_waits() -> None:
-    """The first request fetches, and waits no longer than its flight takes."""
+def test_rule_cold_start_fetches_and_waits() -> None:
+    """The first request fetches, and waits no longer than its fetch takes."""
     world = World()
     world.delay = 0.3
 
@@ -280,8 +287,8 @@ def test_row_1_cold_a_request_starts_a_flight_and_waits() -> None:
     assert world.keys.state == "FRESH"
 
 
-def test_row_1_cold_not_hopeful_is_503_at_once() -> None:
-    """Right after a failure a new flight starts, but nobody waits for it."""
+def test_rule_who_waits_nobody_right_after_a_failure() -> None:
+    """Right after a failure a new fetch starts, but nobody waits for it."""
     world = World()
     world.fail()
     world.ask()
@@ -291,8 +298,8 @@ def test_row_1_cold_not_hopeful_is_503_at_once() -> None:
     assert world.count(world.ask) == (503, 0.0, 1)
 
 
-def test_row_2_cold_flight_everybody_joins() -> None:
-    """A hundred requests share one flight, and wait from its start."""
+def test_rule_loading_all_requests_share_one_fetch() -> None:
+    """A hundred requests share one fetch, and wait from its start."""
     world = World()
     world.delay = 1.0
     others = [world.ask_later(0.5) for _ in range(99)]
@@ -302,8 +309,8 @@ def test_row_2_cold_flight_everybody_joins() -> None:
     assert world.keys.state == "FRESH"
 
 
-def test_row_2_cold_flight_not_hopeful_is_503_at_once() -> None:
-    """Nobody joins a flight that follows a failure."""
+def test_rule_who_waits_nobody_joins_after_a_failure() -> None:
+    """Nobody joins a fetch that follows a failure."""
     world = World()
     world.fail()
     world.ask()
@@ -311,12 +318,12 @@ def test_row_2_cold_flight_not_hopeful_is_503_at_once() -> None:
     world.delay = 3.0
     world.ask()
 
-    assert world.keys.state == "COLD-FLIGHT"
+    assert world.keys.state == "LOADING"
     assert world.count(world.ask) == (503, 0.0, 0)
 
 
-def test_row_3_cold_flight_ok_an_absent_kid_is_401() -> None:
-    """One request never uses two flights; the next one may force."""
+def test_rule_first_set_an_absent_kid_is_401() -> None:
+    """One request never uses two fetches; the next one may force."""
     world = World()
 
     assert world.count(lambda: world.ask("x")) == (401, 0.0, 1)
@@ -325,7 +332,7 @@ def test_row_3_cold_flight_ok_an_absent_kid_is_401() -> None:
     assert world.count(lambda: world.ask("x")) == (401, 0.0, 1)
 
 
-def test_row_4_cold_flight_failed() -> None:
+def test_rule_failed_load_is_503_for_all_who_waited() -> None:
     """Everybody who waited gets 503, with the rest of the back-off."""
     world = World()
     world.delay = 0.5
@@ -338,8 +345,8 @@ def test_row_4_cold_flight_failed() -> None:
     assert world.keys.state == "COLD-WAIT"
 
 
-def test_row_5_cold_flight_wait_over() -> None:
-    """After five seconds from the flight's start the answer is 503; the flight goes on."""
+def test_rule_loading_is_waited_for_five_seconds_at_most() -> None:
+    """After five seconds from the fetch's start the answer is 503; the fetch goes on."""
     world = World()
     world.stall = 5.5
     late = world.ask_later(4.0)
@@ -347,12 +354,12 @@ def test_row_5_cold_flight_wait_over() -> None:
     assert world.ask() == Answer(503, 5.0, 1)
     world.settle()
     assert late == [Answer(503, 1.0, 1)]
-    assert world.keys.state == "COLD-FLIGHT"
+    assert world.keys.state == "LOADING"
     world.run_until(world.now + 0.5)
     assert world.keys.state == "FRESH"
 
 
-def test_row_6_cold_wait() -> None:
+def test_rule_cold_pause_is_503_at_once() -> None:
     """Within the back-off nobody fetches and nobody waits."""
     world = World()
     world.fail(retry_after=120)
@@ -365,7 +372,7 @@ def test_row_6_cold_wait() -> None:
 @pytest.mark.parametrize(
     ("asked", "rest"), [(None, 2), (-1.0, 2), (0.5, 2), (120.0, 120), (1e9, 300)]
 )
-def test_row_6_the_issuer_may_ask_for_patience_within_reason(asked: float, rest: int) -> None:
+def test_rule_retry_after_lengthens_the_pause_within_reason(asked: float, rest: int) -> None:
     """O4: `Retry-After` lengthens the back-off, to five minutes at most, and never shortens it."""
     world = World()
     world.fail(retry_after=asked)
@@ -373,7 +380,7 @@ def test_row_6_the_issuer_may_ask_for_patience_within_reason(asked: float, rest:
     assert world.ask() == Answer(503, 0.0, rest)
 
 
-def test_row_7_cold_wait_ends() -> None:
+def test_rule_cold_pause_ends() -> None:
     """When the back-off is over the next request fetches."""
     world = World()
     world.fail()
@@ -386,18 +393,17 @@ def test_row_7_cold_wait_ends() -> None:
     assert world.count(world.ask)[2] == 1
 
 
-def test_row_8_fresh_known() -> None:
+def test_rule_known_kid_is_served_without_lock_or_fetch() -> None:
     """A known kid is served without fetch, wait or lock."""
     world = World().warm()
-    for lock in world.keys._locks.values():
-        lock.acquire()
+    world.keys._process_lock().acquire()
 
     assert [owner(k) for k in world.keys.candidates({"alg": "EdDSA", "kid": "a"})] == ["a"]
     assert world.keys.current() is not None
     assert not world.gets
 
 
-def test_row_9_a_set_fetched_after_the_token_arrived_is_final() -> None:
+def test_rule_final_set_is_not_fetched_twice() -> None:
     """A cold request whose token is of no known key does not fetch twice."""
     world = World()
 
@@ -406,7 +412,7 @@ def test_row_9_a_set_fetched_after_the_token_arrived_is_final() -> None:
     assert world.count(lambda: world.ask(None, "x")) == (401, 0.0, 1)
 
 
-def test_row_10_unknown_kid_forces_a_flight() -> None:
+def test_rule_unknown_kid_starts_a_fetch_past_every_cache() -> None:
     """A new key is found by the first request that names it, past every cache on the way."""
     world = World()
     world.etag = "1"
@@ -419,7 +425,7 @@ def test_row_10_unknown_kid_forces_a_flight() -> None:
     assert world.kinds() == ["KeyMissed", "KeysChanged"]
 
 
-def test_row_10_waits_two_seconds_at_most() -> None:
+def test_rule_unknown_kid_waits_two_seconds_at_most() -> None:
     """A slow issuer costs an unknown kid two seconds, then 503."""
     world = World().warm(1)
     world.delay = 4.0
@@ -429,7 +435,7 @@ def test_row_10_waits_two_seconds_at_most() -> None:
     assert world.ask("c") == Answer(503, 0.0, 1)
 
 
-def test_row_11_cooldown() -> None:
+def test_rule_cooldown() -> None:
     """A second wrong kid within the cooldown is 401 at once."""
     world = World().warm(1)
     world.ask("x")
@@ -440,7 +446,7 @@ def test_row_11_cooldown() -> None:
     assert world.count(lambda: world.ask("y")) == (401, 0.0, 1)
 
 
-def test_row_11_the_cooldown_counts_from_failures_too() -> None:
+def test_rule_cooldown_counts_from_failures_too() -> None:
     """An issuer that fails now and then is asked no more often than one that does not."""
     world = World().warm(1)
     world.fail()
@@ -455,7 +461,7 @@ def test_row_11_the_cooldown_counts_from_failures_too() -> None:
     assert world.count(lambda: world.ask("y")) == (401, 0.0, 1)
 
 
-def test_row_11_penalty() -> None:
+def test_rule_penalty_doubles() -> None:
     """A kid that missed is not fetched for again when the cooldown is over, only much later."""
     world = World().warm(1)
     times = []
@@ -468,19 +474,19 @@ def test_row_11_penalty() -> None:
     assert waits == [30, 60, 120, 240, 300]
 
 
-def test_row_12_fresh_becomes_due() -> None:
+def test_rule_scheduled_refresh_is_due_at_a_time_drawn_by_chance() -> None:
     """At the soft age a set is due; where in its last fifth is drawn by lot."""
     world = World().warm(299.9)
     assert world.keys.state == "FRESH"
     world.now += 0.2
 
     assert world.keys.state == "DUE"
-    world.luck = 0.0
+    world.jitter = 0.0
     world.ask()
-    assert world.keys.health()["soft_in"] == pytest.approx(240)
+    assert world.keys.health()["due_in"] == pytest.approx(240)
 
 
-def test_row_13_due_known_is_served_at_once() -> None:
+def test_rule_scheduled_refresh_delays_no_request() -> None:
     """The refresh runs behind the request's back; the condition of it is the ETag."""
     world = World()
     world.etag = "1"
@@ -493,7 +499,7 @@ def test_row_13_due_known_is_served_at_once() -> None:
     assert world.keys.state == "REFRESHING"
 
 
-def test_row_13i_idle_known_waits_for_confirmation() -> None:
+def test_rule_idle_check_waits_for_confirmation() -> None:
     """A key removed while nobody asked is not accepted once more."""
     world = World("ab").warm(601)
     world.body, world.delay = document("b"), 0.3
@@ -503,7 +509,7 @@ def test_row_13i_idle_known_waits_for_confirmation() -> None:
     assert world.ask("b") == Answer(200, 0.0)
 
 
-def test_row_13i_idle_but_the_issuer_fails() -> None:
+def test_rule_idle_check_serves_held_keys_if_the_issuer_fails() -> None:
     """Then it is an outage, and the old set serves."""
     world = World().warm(601)
     world.delay = 60.0
@@ -512,8 +518,8 @@ def test_row_13i_idle_but_the_issuer_fails() -> None:
     assert world.count(world.ask) == (200, 0.0, 0)
 
 
-def test_row_13u_due_unknown_after_failures() -> None:
-    """With failures an unknown kid takes the schedule's flight and does not wait for it."""
+def test_rule_retry_for_an_unknown_kid_is_not_waited_for() -> None:
+    """With failures an unknown kid takes the schedule's fetch and does not wait for it."""
     world = World().warm()
     world.degrade()
     world.now += 6.1
@@ -524,8 +530,8 @@ def test_row_13u_due_unknown_after_failures() -> None:
     assert not world.gets[-1].no_cache
 
 
-def test_row_13u_hopeful_again() -> None:
-    """When nobody tried for long, one flight may be waited for."""
+def test_rule_who_waits_all_again_after_a_silence() -> None:
+    """When nobody tried for long, one fetch may be waited for."""
     world = World().warm()
     world.degrade()
     world.now += 6.1 + 30
@@ -534,8 +540,8 @@ def test_row_13u_hopeful_again() -> None:
     assert world.count(lambda: world.ask("b")) == (200, 1.0, 1)
 
 
-def test_row_14_refreshing_known() -> None:
-    """A known kid does not join a flight."""
+def test_rule_known_kid_during_a_fetch_is_served_at_once() -> None:
+    """A known kid does not join a fetch."""
     world = World().warm(1)
     world.delay = 1.5
     seen = world.ask_later(0.5, "a")
@@ -544,8 +550,8 @@ def test_row_14_refreshing_known() -> None:
     assert seen == [Answer(200, 0.0)]
 
 
-def test_row_14i_refreshing_idle_joins() -> None:
-    """An idle worker's second request waits for the same flight."""
+def test_rule_idle_check_is_shared() -> None:
+    """An idle worker's second request waits for the same fetch."""
     world = World().warm(601)
     world.delay = 1.0
     seen = world.ask_later(0.25, "a")
@@ -563,10 +569,10 @@ def test_row_14i_refreshing_idle_joins() -> None:
         pytest.param("ab", None, 3.0, 503, 1.5, id="wait over"),
     ],
 )
-def test_row_15_refreshing_unknown_joins(
+def test_rule_unknown_kid_during_a_fetch_waits_for_it(
     body: str, error: FetchError | None, delay: float, status: int, waited: float
 ) -> None:
-    """An unknown kid waits for the flight that runs, two seconds from its start."""
+    """An unknown kid waits for the fetch that runs, two seconds from its start."""
     world = World().warm(301)
     world.body, world.error, world.delay = document(body), error, delay
     seen = world.ask_later(0.5, "b")
@@ -577,8 +583,8 @@ def test_row_15_refreshing_unknown_joins(
     assert len(world.gets) == 1
 
 
-def test_row_15_too_late_to_wait() -> None:
-    """More than two seconds after the flight's start an unknown kid is not kept waiting."""
+def test_rule_unknown_kid_during_a_fetch_may_come_too_late_to_wait() -> None:
+    """More than two seconds after the fetch's start an unknown kid is not kept waiting."""
     world = World().warm(301)
     world.delay = 4.0
     world.ask()
@@ -587,7 +593,7 @@ def test_row_15_too_late_to_wait() -> None:
     assert world.ask("b") == Answer(503, 0.0, 1)
 
 
-def test_row_16_a_changed_set_is_swapped_and_clears_penalties() -> None:
+def test_rule_new_set_is_used_at_once_and_clears_penalties() -> None:
     """A kid that missed is welcome the moment the set changes."""
     world = World().warm(1)
     world.ask("b")
@@ -599,12 +605,12 @@ def test_row_16_a_changed_set_is_swapped_and_clears_penalties() -> None:
 
     assert world.ask("b") == Answer(200, 0.0)
     assert len(world.keys._penalties) == 0
-    changed = world.told[-1]
+    changed = world.events[-1]
     assert isinstance(changed, events.KeysChanged)
     assert (changed.added, changed.removed) == (("b",), ())
 
 
-def test_row_16_an_equal_set_stays_the_object_it_is() -> None:
+def test_rule_same_set_stays_the_object_it_is() -> None:
     """Another order and other white space is no other set: what hangs on it lives on."""
     world = World("ab").warm(301)
     held = world.keys.current()
@@ -619,7 +625,7 @@ def test_row_16_an_equal_set_stays_the_object_it_is() -> None:
     assert world.keys.state == "FRESH"
 
 
-def test_row_17_304_renews_the_age() -> None:
+def test_rule_not_modified_renews_the_age() -> None:
     """304 proves freshness; the set and its object stay."""
     world = World()
     world.etag = "1"
@@ -633,7 +639,7 @@ def test_row_17_304_renews_the_age() -> None:
     assert world.keys.health()["age"] == 0
 
 
-def test_row_17_304_without_a_condition_is_a_failure() -> None:
+def test_rule_not_modified_without_a_condition_is_a_failure() -> None:
     """Nobody asked whether it changed."""
     world = World(fetch=lambda *_, **__: NotModified(None))
 
@@ -641,8 +647,8 @@ def test_row_17_304_without_a_condition_is_a_failure() -> None:
     assert world.keys.health()["last_error"].startswith("http: status 304")
 
 
-def test_row_17_after_a_lost_flight_the_whole_set_is_asked_for() -> None:
-    """A late flight may bring another set between a question and its 304."""
+def test_rule_not_modified_is_not_asked_for_after_a_lost_fetch() -> None:
+    """A late fetch may bring another set between a question and its 304."""
     world = World()
     world.etag = "1"
     world.warm(301)
@@ -659,22 +665,22 @@ def test_row_17_after_a_lost_flight_the_whole_set_is_asked_for() -> None:
     assert world.keys.state == "FRESH"
 
 
-def test_row_17_304_for_a_set_we_hold_no_longer_is_a_failure() -> None:
+def test_rule_not_modified_for_a_set_we_hold_no_longer_is_a_failure() -> None:
     """The policy does not rely on who asks."""
     old, new = KeySet.parse(document("a")), KeySet.parse(document("ab"))
-    flight = Flight(2, 10.0, "scheduled", hopeful=True, kid="", ended=threading.Event())
-    facts = Facts(Snapshot(new, 5.0, 300.0, "2", URI), flight, departed=2, accepted=1)
-    after = landed(facts, flight, Loaded(old, "1", URI, confirms=old), 11.0, DEFAULTS, 1.0)
+    fetch = KeyFetch(2, 10.0, "scheduled", may_wait=True, kid="", finished=threading.Event())
+    facts = Facts(Snapshot(new, 5.0, 300.0, "2", URI), fetch, started=2, accepted=1)
+    after = fetch_finished(facts, fetch, Loaded(old, "1", URI, confirms=old), 11.0, DEFAULTS, 1.0)
 
     assert after.snapshot is facts.snapshot
-    assert (after.flight, after.fails) == (None, 1)
-    assert landed(
-        facts, flight, Loaded(new, "2", URI, confirms=new), 11.0, DEFAULTS, 1.0
-    ).snapshot == facts.snapshot._replace(start=10.0, soft=310.0)
+    assert (after.fetch, after.fails) == (None, 1)
+    assert fetch_finished(
+        facts, fetch, Loaded(new, "2", URI, confirms=new), 11.0, DEFAULTS, 1.0
+    ).snapshot == facts.snapshot._replace(start=10.0, due=310.0)
 
 
-def test_row_18_forced_and_absent() -> None:
-    """401, a penalty, and the cooldown runs from the end of the flight."""
+def test_rule_penalty_and_cooldown_follow_a_kid_that_was_not_found() -> None:
+    """401, a penalty, and the cooldown runs from the end of the fetch."""
     world = World().warm(1)
     world.delay = 1.5
 
@@ -686,7 +692,7 @@ def test_row_18_forced_and_absent() -> None:
     assert world.count(lambda: world.ask("y"))[2] == 1
 
 
-def test_row_18_penalised_even_if_nobody_waited_for_the_end() -> None:
+def test_rule_penalty_even_if_nobody_waited_for_the_end() -> None:
     """A slow issuer is asked no more often for one wrong kid than a fast one."""
     world = World().warm(1)
     world.delay = 3.0
@@ -696,8 +702,8 @@ def test_row_18_penalised_even_if_nobody_waited_for_the_end() -> None:
     assert len(world.keys._penalties) == 1
 
 
-def test_row_19_failed() -> None:
-    """A failed forced flight is 503 and not 401, and costs the known kid nothing."""
+def test_rule_failed_refresh_is_503_for_an_unknown_kid_only() -> None:
+    """A failed forced fetch is 503 and not 401, and costs the known kid nothing."""
     world = World().warm(1)
     world.fail("dns")
 
@@ -707,7 +713,7 @@ def test_row_19_failed() -> None:
     assert world.kinds()[:2] == ["KeyMissed", "RefreshFailed"]
 
 
-def test_row_20_a_lost_flight_counts_as_failed_at_its_lease() -> None:
+def test_rule_lost_fetch_counts_as_failed_at_its_lease() -> None:
     """Name resolution hangs: the thread is given up, and the next request goes on."""
     world = World().warm(301)
     world.stall = 100.0
@@ -719,11 +725,11 @@ def test_row_20_a_lost_flight_counts_as_failed_at_its_lease() -> None:
     assert world.keys.state == "DEGRADED"
     assert world.keys.health()["stuck"] == 1
     assert world.keys.health()["next_attempt_in"] == pytest.approx(2.0)
-    assert world.kinds() == ["FlightLost", "RefreshFailed"]
+    assert world.kinds() == ["FetchLost", "RefreshFailed"]
 
 
-def test_row_20_two_stuck_threads_are_the_most_at_once() -> None:
-    """With two of them alive a new flight starts every quarter of an hour at most."""
+def test_rule_stuck_threads_are_two_at_most() -> None:
+    """With two of them alive a new fetch starts every quarter of an hour at most."""
     world = World().warm(301)
     world.stall = 100_000.0
     for _ in range(int(2 * HOUR)):
@@ -734,7 +740,7 @@ def test_row_20_two_stuck_threads_are_the_most_at_once() -> None:
     assert all(b.at - a.at >= 900 for a, b in itertools.pairwise(world.gets[1:]))
 
 
-def test_row_20_stuck_threads_that_return_open_the_gate_again() -> None:
+def test_rule_stuck_threads_that_return_end_the_long_pause() -> None:
     """When they are gone the usual back-off is in force, not the quarter of an hour."""
     world = World().warm(301)
     world.stall = 60.0
@@ -749,7 +755,7 @@ def test_row_20_stuck_threads_that_return_open_the_gate_again() -> None:
     assert world.now <= recovered_by
 
 
-def test_row_20_threads_that_never_run_lead_to_inline_flights() -> None:
+def test_rule_no_threads_run_so_fetches_run_inline() -> None:
     """An old uWSGI without --enable-threads is served within eight seconds of its start."""
     world = World()
     world.threads, began = False, world.now
@@ -758,11 +764,11 @@ def test_row_20_threads_that_never_run_lead_to_inline_flights() -> None:
 
     assert world.now - began <= 8
     assert world.keys.health()["inline"]
-    assert world.kinds().count("FlightLost") == 1
+    assert world.kinds().count("FetchLost") == 1
 
 
-def test_row_21_a_late_result_is_accepted_if_newer() -> None:
-    """The answer of a lost flight is still the best there is."""
+def test_rule_late_result_is_accepted_if_newer() -> None:
+    """The answer of a lost fetch is still the best there is."""
     world = World().warm(301)
     world.stall, world.body = 9.0, document("ab")
     world.ask()
@@ -776,8 +782,8 @@ def test_row_21_a_late_result_is_accepted_if_newer() -> None:
     assert world.ask("b") == Answer(200, 0.0)
 
 
-def test_row_21_a_late_failure_is_ignored() -> None:
-    """It was counted when its flight was lost."""
+def test_rule_late_result_that_is_a_failure_is_ignored() -> None:
+    """It was counted when its fetch was lost."""
     world = World().warm(301)
     world.stall = 9.0
     world.fail()
@@ -789,8 +795,8 @@ def test_row_21_a_late_failure_is_ignored() -> None:
     assert world.keys.health()["fails"] == 1
 
 
-def test_row_21_an_older_result_never_replaces_a_newer_one() -> None:
-    """Flights count in the order of their starts."""
+def test_rule_late_result_never_replaces_a_newer_set() -> None:
+    """Fetches count in the order of their starts."""
     world = World("a").warm(301)
     world.stall = 30.0
     world.ask()  # its answer, "a", comes in 30 s
@@ -807,17 +813,16 @@ def test_row_21_an_older_result_never_replaces_a_newer_one() -> None:
     assert world.keys.health()["generation"] == 2
 
 
-def test_row_22_degraded_known() -> None:
+def test_rule_known_kid_in_an_outage_is_served_without_lock() -> None:
     """In an outage a known kid is served, without lock, wait or fetch."""
     world = World().warm()
     world.degrade()
-    for lock in world.keys._locks.values():
-        lock.acquire()
+    world.keys._process_lock().acquire()
 
     assert [owner(k) for k in world.keys.candidates({"alg": "EdDSA", "kid": "a"})] == ["a"]
 
 
-def test_row_23_degraded_unknown() -> None:
+def test_rule_unknown_kid_in_an_outage_is_503_at_once() -> None:
     """Who cannot be known is 503 at once, with the rest of the back-off."""
     world = World().warm()
     world.degrade()
@@ -826,7 +831,7 @@ def test_row_23_degraded_unknown() -> None:
     assert world.ask("b") == Answer(503, 0.0, 6)
 
 
-def test_row_24_degraded_becomes_due_never_idle() -> None:
+def test_rule_known_kid_in_an_outage_never_waits_for_confirmation() -> None:
     """After a failure nobody waits for confirmation, however old the set is."""
     world = World().warm()
     world.degrade()
@@ -837,7 +842,7 @@ def test_row_24_degraded_becomes_due_never_idle() -> None:
     assert world.count(world.ask) == (200, 0.0, 1)
 
 
-def test_row_25_dead() -> None:
+def test_rule_expired_keys_are_not_used() -> None:
     """After a day without confirmation keys are no longer used."""
     world = World().warm()
     world.degrade()
@@ -854,7 +859,7 @@ def test_row_25_dead() -> None:
     assert world.kinds().count("KeysExpired") == 1
 
 
-def test_row_25_death_shortens_the_back_off() -> None:
+def test_rule_expired_keys_shorten_the_pause() -> None:
     """O8: now somebody is waiting; the pause of a source nobody waits for is over sooner."""
     world = World().warm()
     world.fail(retry_after=300)
@@ -865,8 +870,8 @@ def test_row_25_death_shortens_the_back_off() -> None:
     assert world.ask() == Answer(503, 0.0, 30)
 
 
-def test_row_25_dead_while_a_flight_runs() -> None:
-    """The flight that runs is then one of a cold source."""
+def test_rule_expired_keys_are_not_used_while_a_fetch_runs() -> None:
+    """The fetch that runs is then one of a cold source."""
     world = World().warm(DAY - 1)
     world.delay = 2.0
     world.fail()
@@ -875,87 +880,46 @@ def test_row_25_dead_while_a_flight_runs() -> None:
     assert world.keys.state == "COLD-WAIT"
 
 
-def test_row_26_a_forked_child_has_no_flight_and_its_own_time() -> None:
-    """Keys stay, the flight does not, and children do not refresh all at once."""
+def test_rule_fork_leaves_keys_but_no_fetch() -> None:
+    """Keys stay, the fetch does not, and children do not refresh all at once."""
     world = World().warm(200)
     world.delay = 3.0
     world.ask("x")
-    world.luck = 0.5
-    (lock,) = world.keys._locks.values()
-    lock.acquire()  # held by a thread that is not here
-    world.keys._pid = -1
-    world.keys._locks = {-1: lock}
+    world.jitter = 0.5
+    world.fork()
     world.delay = 0.5
 
-    assert world.ask("y").status == 401  # its own flight, not the parent's
+    assert world.ask("y").status == 401  # its own fetch, not the parent's
     assert len(world.gets) == 2
     assert world.keys.health()["stuck"] == 0
     assert world.keys.health()["pid"] == os.getpid()
 
 
-def test_row_26_a_child_draws_a_soft_age_of_its_own() -> None:
+def test_rule_fork_draws_a_refresh_time_for_the_child() -> None:
     """Workers of one warm parent would refresh in the same second otherwise."""
     world = World().warm()
-    assert world.keys.health()["soft_in"] == pytest.approx(300)
-    world.luck = 0.25
-    world.keys._pid = -1
-    world.keys._locks.clear()
+    assert world.keys.health()["due_in"] == pytest.approx(300)
+    world.jitter = 0.25
+    world.fork()
     world.ask("x")
 
     assert world.keys._facts.snapshot
-    world.keys._pid = -1
-    world.keys._locks.clear()
-    world.luck = 0.5
+    world.fork()
+    world.jitter = 0.5
     world.keys._lock()
-    assert world.keys.health()["soft_in"] == pytest.approx(270)
+    assert world.keys.health()["due_in"] == pytest.approx(270)
 
 
-def test_row_26_failures_survive_a_fork() -> None:
+def test_rule_fork_keeps_failures() -> None:
     """A child of a degraded parent is degraded."""
     world = World().warm()
     world.degrade()
-    world.keys._pid = -1
-    world.keys._locks.clear()
+    world.fork()
 
     assert world.count(lambda: world.ask("b")) == (503, 0.0, 0)
 
 
-def test_row_27_refresh_ignores_cooldown_and_backoff() -> None:
-    """What an operator asks for is done at once, past every cache."""
-    world = World().warm()
-    world.degrade()
-    world.error, world.body, world.delay = None, document("ab"), 1.0
-    began = world.now
-
-    assert world.keys.refresh()
-    assert world.now - began == 1.0
-    assert world.gets[-1].no_cache
-    assert world.keys.state == "FRESH"
-    assert "Recovered" in world.kinds()
-
-
-def test_row_27_refresh_does_not_spend_the_allowance_of_an_unknown_kid() -> None:
-    """A rotation right after an operator's refresh, or a warm-up, is found at once."""
-    world = World()
-    assert world.keys.warm_up()
-    assert world.keys.refresh()
-    world.now += 1
-    world.body = document("ab")
-
-    assert world.count(lambda: world.ask("b")) == (200, 0.0, 1)
-
-
-def test_row_27_refresh_joins_a_flight() -> None:
-    """There is never a second one beside it."""
-    world = World().warm(301)
-    world.delay = 1.0
-    world.ask()
-
-    assert world.keys.refresh()
-    assert len(world.gets) == 1
-
-
-def test_row_28_purge() -> None:
+def test_rule_purge_forgets_every_key() -> None:
     """Not a key is left, and back-off does not keep the next request from fetching."""
     world = World().warm()
     world.degrade()
@@ -968,7 +932,7 @@ def test_row_28_purge() -> None:
     assert world.ask("a").status == 401
 
 
-def test_row_28_a_flight_from_before_the_purge_brings_nothing_back() -> None:
+def test_rule_purge_takes_nothing_from_a_fetch_that_started_before() -> None:
     """It may have read the very key that is purged."""
     world = World().warm(301)
     world.delay = 2.0
@@ -979,7 +943,7 @@ def test_row_28_a_flight_from_before_the_purge_brings_nothing_back() -> None:
     assert world.keys.state == "COLD"
 
 
-def test_row_29_closed() -> None:
+def test_rule_closed_fetches_nothing() -> None:
     """Nothing is fetched ever again: known kids are served until the set is dead."""
     world = World().warm(299)
     world.keys.close()
@@ -988,13 +952,12 @@ def test_row_29_closed() -> None:
     assert world.keys.state == "CLOSED"
     assert world.count(world.ask) == (200, 0.0, 0)
     assert world.count(lambda: world.ask("b")) == (503, 0.0, 0)
-    assert not world.keys.refresh()
     world.now += DAY
     assert world.count(world.ask) == (503, 0.0, 0)
     assert not world.keys.warm_up()
 
 
-def test_row_29_a_finalising_interpreter_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rule_closed_is_a_finalising_interpreter_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread started now would hang for ever on some Pythons."""
     world = World().warm(301)
     monkeypatch.setattr("sys.is_finalizing", lambda: True)
@@ -1003,7 +966,7 @@ def test_row_29_a_finalising_interpreter_starts_nothing(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("kid", ["a", "x"])
-def test_row_30_no_thread_cold_or_forced_runs_inline(kid: str) -> None:
+def test_rule_no_thread_so_the_request_fetches_itself(kid: str) -> None:
     """The request that needs the answer fetches it itself."""
     world = World()
     world.threads = None
@@ -1014,7 +977,7 @@ def test_row_30_no_thread_cold_or_forced_runs_inline(kid: str) -> None:
     assert world.count(lambda: world.ask("x")) == (401, 0.5, 1)
 
 
-def test_row_30_no_thread_scheduled_counts_as_failed() -> None:
+def test_rule_no_thread_for_a_scheduled_refresh_counts_as_a_failure() -> None:
     """A refresh that can wait does not take the time of a request."""
     world = World().warm(301)
     world.threads = None
@@ -1083,12 +1046,12 @@ def test_the_set_that_came_meanwhile_counts() -> None:
     world.ask("b")
     world.settle()
 
-    assert world.keys._seek(arrival, "b", None).find({"alg": "EdDSA", "kid": "b"})
+    assert world.keys._look_for("b", arrival, None).find({"alg": "EdDSA", "kid": "b"})
 
 
 @pytest.mark.parametrize("names", ["", "a"], ids=["cold", "warm"])
 @pytest.mark.parametrize("kid", ["b", None])
-def test_a_flight_that_lands_while_a_request_looks_is_not_repeated(
+def test_a_fetch_that_finishes_while_a_request_looks_is_not_repeated(
     kid: str | None, names: str
 ) -> None:
     """Between its look at the set and its turn the very key may have come: rows 3 and 16."""
@@ -1154,7 +1117,7 @@ def test_a_document_without_keys_replaces_nothing(body: bytes) -> None:
 
 @pytest.mark.parametrize("error", [ValueError("x"), MemoryError(), RecursionError()])
 def test_a_broken_fetch_function_is_an_outage(error: Exception) -> None:
-    """Whatever it raises, the flight ends and is counted."""
+    """Whatever it raises, the fetch ends and is counted."""
 
     def fetch(*_: Any, **__: Any) -> Fetched:
         raise error
@@ -1167,7 +1130,7 @@ def test_a_broken_fetch_function_is_an_outage(error: Exception) -> None:
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, greenlet.GreenletExit])
 def test_a_helper_that_is_killed_wakes_everybody(error: type[BaseException]) -> None:
-    """F6: the event is set and the flight counted as failed."""
+    """F6: the event is set and the fetch counted as failed."""
 
     def fetch(*_: Any, **__: Any) -> Fetched:
         raise error
@@ -1202,7 +1165,7 @@ def test_a_clock_that_is_off_is_told() -> None:
     world.skew = 45.0
     world.ask()
 
-    told = world.told[-1]
+    told = world.events[-1]
     assert isinstance(told, events.ClockSkewed)
     assert told.seconds == pytest.approx(45.0)
     world.skew = -29.0
@@ -1225,7 +1188,7 @@ def test_an_outage_tells_its_story() -> None:
     world.ask()
     world.settle()
 
-    marks = [e.percent for e in world.told if isinstance(e, events.KeysStale)]
+    marks = [e.percent for e in world.events if isinstance(e, events.KeysStale)]
     assert marks == [50, 75, 90]
     assert world.kinds().count("KeysExpired") == 1
     assert world.kinds().count("Recovered") == 1
@@ -1237,7 +1200,7 @@ def test_no_url_is_told_with_what_is_secret_in_it() -> None:
     world = World(jwks_uri="https://me:word@issuer.example/keys?key=secret#x")
     world.ask()
 
-    assert {e.source for e in world.told} == {"https://...@issuer.example/keys"}
+    assert {e.source for e in world.events} == {"https://...@issuer.example/keys"}
 
 
 def test_health_and_stats_are_plain() -> None:
@@ -1248,16 +1211,19 @@ def test_health_and_stats_are_plain() -> None:
     world.ask("x")
     world.degrade()
     world.ask("y")
-    for lock in world.keys._locks.values():
-        lock.acquire()
+    world.keys._process_lock().acquire()
     health, stats = world.keys.health(), world.keys.stats()
 
     assert json.loads(json.dumps(health)) == health
     assert health["state"] == "DEGRADED"
     assert health["kids"] == ["a"]
     assert (stats["fetch_ok"], stats["fetch_http"]) == (2, 1)
-    assert (stats["fetch_cold"], stats["fetch_forced"], stats["fetch_scheduled"]) == (1, 1, 1)
-    assert (stats["miss_forced"], stats["miss_unavailable"], stats["unavailable"]) == (1, 1, 1)
+    assert (stats["fetch_cold"], stats["fetch_unknown_kid"], stats["fetch_scheduled"]) == (1, 1, 1)
+    assert (
+        stats["unknown_kid_fetched"],
+        stats["unknown_kid_unavailable"],
+        stats["unavailable"],
+    ) == (1, 1, 1)
     assert stats["fetch_seconds_sum"] >= stats["fetch_seconds_max"] >= 0
     assert health["counters"] == stats
 
@@ -1271,7 +1237,7 @@ def test_every_fetch_says_how_long_it_took() -> None:
         world.ask()
         world.sleep(301)
 
-    took = [(type(event).__name__, event.milliseconds) for event in world.told]
+    took = [(type(event).__name__, event.milliseconds) for event in world.events]
     assert took == [("KeysLoaded", 250), ("KeysConfirmed", 250), ("KeysChanged", 250)]
     assert world.keys.stats()["fetch_seconds_sum"] == 0.75
 
@@ -1397,11 +1363,11 @@ def test_b1_one_fetch_at_a_time_three_with_two_stuck() -> None:
     for n in range(50):
         world.ask_later(n * 0.1, "a" if n % 2 else f"x{n}")
     drive(world, 2000, 7.0, lambda n: "a" if n % 3 else f"x{n}")
-    assert world.most_flying == 1
+    assert world.most_running == 1
     world.stall = 1e6
     drive(world, 4000, 5.0, lambda n: "a" if n % 3 else f"x{n}")
 
-    assert world.most_flying <= 3 + 4000 // 900  # and each one more costs a quarter of an hour
+    assert world.most_running <= 3 + 4000 // 900  # and each one more costs a quarter of an hour
     assert most_in_window(world, 60) <= 4
 
 
@@ -1410,7 +1376,7 @@ def test_b1_one_fetch_at_a_time_three_with_two_stuck() -> None:
 def test_b2_healthy_any_traffic(window: float, bound: int) -> None:
     """Time bounds the load on the issuer, traffic does not."""
     world = World().warm()
-    world.luck = 0.0
+    world.jitter = 0.0
     drive(world, min(window * 1.5, DAY), 1.5, lambda n: "a" if n % 2 else f"x{n}")
 
     assert most_in_window(world, window) <= bound
@@ -1418,10 +1384,10 @@ def test_b2_healthy_any_traffic(window: float, bound: int) -> None:
 
 @pytest.mark.slow
 def test_b3_healthy_known_kids_only() -> None:
-    """A day of it is at most 361 GETs, and about 320 with the usual luck."""
+    """A day of it is at most 361 GETs, and about 320 with the usual jitter."""
     world = World().warm()
-    luck = itertools.cycle([0.1, 0.3, 0.5, 0.7, 0.9])
-    world.keys._random = lambda: next(luck)
+    jitter = itertools.cycle([0.1, 0.3, 0.5, 0.7, 0.9])
+    world.keys._random = lambda: next(jitter)
     drive(world, DAY, 2.0, lambda _: "a")
 
     assert 300 <= len(world.gets) <= 361
@@ -1460,11 +1426,11 @@ def test_b5_one_wrong_kid_for_ever() -> None:
     ],
 )
 def test_b6_b7_outage(window: float, bound: int, *, warm: bool) -> None:
-    """Even with the worst luck of all, and strangers asking for kids nobody has."""
+    """Even with the worst jitter of all, and strangers asking for kids nobody has."""
     world = World()
     if warm:
         world.warm(300)
-    world.luck = 0.0
+    world.jitter = 0.0
     world.fail()
     drive(world, window, 0.5 if window <= HOUR else 4.0, lambda n: "a" if n % 2 else f"x{n}")
 
@@ -1601,9 +1567,9 @@ def test_b12_a_new_key_used_at_once() -> None:
 def test_b13_a_fleet_is_so_many_times_one() -> None:
     """Workers that started together do not stay together."""
     fleet = [World() for _ in range(40)]
-    luck = itertools.count()
+    jitter = itertools.count()
     for world in fleet:
-        world.keys._random = lambda: (next(luck) * 0.6180339887) % 1.0
+        world.keys._random = lambda: (next(jitter) * 0.6180339887) % 1.0
     seconds: dict[int, int] = {}
     for world in fleet:
         drive(world, 3000, 1.0, lambda _: "a")
@@ -1616,7 +1582,7 @@ def test_b13_a_fleet_is_so_many_times_one() -> None:
 
 
 def test_b14_threads() -> None:
-    """One helper runs during a flight, none after it."""
+    """One helper runs during a fetch, none after it."""
     before = threading.active_count()
     gate = threading.Event()
     during = []
@@ -1698,7 +1664,7 @@ def test_b17_log_lines_of_an_outage(trouble: str, caplog: pytest.LogCaptureFixtu
 
 
 def test_b18_no_401_for_a_key_that_was_published() -> None:
-    """A key published before the flight is found by everyone who waits for it."""
+    """A key published before the fetch is found by everyone who waits for it."""
     world = World().warm(1)
     world.delay = 1.0
     world.body = document("ab")

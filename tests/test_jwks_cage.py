@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -28,8 +29,8 @@ from test_fetch import get
 
 from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.events import LogHook
+from jwt_wsgi.key_sources.facts import Policy
 from jwt_wsgi.key_sources.fetch import HTTPFetch
-from jwt_wsgi.key_sources.freshness import Policy
 from jwt_wsgi.key_sources.remote import RemoteKeys
 from jwt_wsgi.testing import FakeIssuer
 
@@ -92,16 +93,20 @@ class Warm:
         )
 
     def served(self) -> bool:
-        """Whether a known kid finds its key, without waiting for a flight."""
+        """Whether a known kid finds its key, without waiting for a fetch."""
         waits = self.keys.stats().get("waits", 0)
         return any(True for _ in self.keys.candidates(KNOWN)) and (
             self.keys.stats().get("waits", 0) == waits
         )
 
     def settled(self) -> None:
+        """Wait for the end of the fetch and of its thread, which reports it last."""
         until = time.monotonic() + 5
-        while self.keys.health()["in_flight"] and time.monotonic() < until:
+        while self.keys.health()["fetching"] and time.monotonic() < until:
             time.sleep(0.005)
+        for thread in threading.enumerate():
+            if thread.name == "jwt_wsgi.jwks" and not self.keys.health()["stuck"]:
+                thread.join(5)
 
 
 #: A warm source, ports of servers that are no good, and how to set the environment.

@@ -77,8 +77,8 @@ BY = pytest.mark.parametrize("hooks", [True, False], ids=["by the hook", "by the
 
 
 @BY
-def test_a_fork_inside_a_flight(*, hooks: bool) -> None:
-    """The child fetches for itself at once; the parent is served by the flight it has."""
+def test_a_fork_inside_a_fetch(*, hooks: bool) -> None:
+    """The child fetches for itself at once; the parent is served by the fetch it has."""
     run(
         """
 asker = threading.Thread(target=ask)
@@ -86,7 +86,7 @@ asker.start()
 while not gets: time.sleep(0.001)
 
 def serve():
-    keys._fetch = own_fetch
+    keys._loader._fetch = own_fetch
     assert ask("b") == 1, "not served"
     assert gets[1:] == [os.getpid()]
     assert keys.health()["stuck"] == 0 and not keys.health()["inline"]
@@ -110,7 +110,7 @@ assert ask() == 1
 keys._lock().acquire()
 
 def serve():
-    keys._fetch = own_fetch
+    keys._loader._fetch = own_fetch
     assert ask("b") == 1, "not served"
     askers = [threading.Thread(target=ask, args=(f"x{n}",)) for n in range(8)]
     for asker in askers: asker.start()
@@ -123,7 +123,7 @@ assert child(serve) == 0
 
 
 def test_many_threads_that_see_the_fork_at_once_are_one_process() -> None:
-    """Without hooks the first of them makes the new lock, and there is one flight."""
+    """Without hooks the first of them makes the new lock, and there is one fetch."""
     run(
         """
 def slow(url, *, etag, no_cache, timeout):
@@ -132,7 +132,7 @@ def slow(url, *, etag, no_cache, timeout):
     return Fetched(document("a"), None, None)
 
 def serve():
-    keys._fetch = slow
+    keys._loader._fetch = slow
     sys.setswitchinterval(1e-6)
     served = []
     askers = [threading.Thread(target=lambda: served.append(ask())) for _ in range(16)]
@@ -150,7 +150,7 @@ for _ in range(20):
 
 @BY
 def test_forks_while_everything_runs(*, hooks: bool) -> None:
-    """F2: floods and flights in the parent, and no child hangs; each is served."""
+    """F2: floods and fetches in the parent, and no child hangs; each is served."""
     run(
         timeout=60.0,
         script="""
@@ -159,8 +159,8 @@ def quick(url, *, etag, no_cache, timeout):
     time.sleep(0.002)
     return Fetched(document("a"), None, None)
 
-from jwt_wsgi.key_sources.freshness import Policy
-keys._fetch = quick
+from jwt_wsgi.key_sources.facts import Policy
+keys._loader._fetch = quick
 assert ask() == 1
 keys.policy = Policy(refresh_after=0.01, cooldown=0.01, max_age=0.02)
 keys._keep(keys._facts)
@@ -200,7 +200,7 @@ go.set()
 assert keys.warm_up()
 
 def serve():
-    keys._fetch = own_fetch
+    keys._loader._fetch = own_fetch
     assert ask() == 1
     assert len(gets) == 1
 
@@ -210,18 +210,18 @@ assert child(lambda: child(serve)) == 0
     )
 
 
-def test_a_child_knows_at_once_that_its_parents_flight_is_not_its_own() -> None:
+def test_a_child_knows_at_once_that_its_parents_fetch_is_not_its_own() -> None:
     """Before it is asked for anything: a probe of its health sees the child, not the parent."""
     run(
         """
 asking = threading.Thread(target=ask)
 asking.start()
 while not gets: time.sleep(0.001)
-assert keys.health()["in_flight"]
+assert keys.health()["fetching"]
 
 def look():
     health = keys.health()
-    assert (health["in_flight"], health["pid"]) == (False, os.getpid()), health
+    assert (health["fetching"], health["pid"]) == (False, os.getpid()), health
 
 assert child(look) == 0
 go.set()
@@ -315,7 +315,7 @@ def test_the_test_of_the_test_a_lock_across_io_hangs(slow_issuer: FakeIssuer) ->
         ),
     ],
 )
-def test_the_end_of_a_process_during_a_flight(end: str) -> None:
+def test_the_end_of_a_process_during_a_fetch(end: str) -> None:
     """F7: at once, without a word."""
     said = run(
         f"""
@@ -323,9 +323,9 @@ from jwt_wsgi.errors import KeysUnavailableError
 keys_ = keys
 
 def ask_anything(KeysUnavailableError=KeysUnavailableError, keys=keys_):
-    keys._facts = keys._facts._replace(flight=None)  # nothing keeps it from starting one
+    keys._facts = keys._facts._replace(fetch=None)  # nothing keeps it from starting one
     try:
-        keys.refresh() if keys._facts.closed else keys.current()
+        keys.current()
     except KeysUnavailableError:
         pass
 
@@ -341,10 +341,10 @@ sys.stdout.flush()
 """
     )
 
-    assert time.time() - float(said) < 3.0  # the flight would last for twenty
+    assert time.time() - float(said) < 3.0  # the fetch would last for twenty
 
 
-def test_a_flight_after_the_end_has_begun_is_none() -> None:
+def test_a_fetch_after_the_end_has_begun_is_none() -> None:
     """A thread started while the interpreter is finalising hangs for ever on Python 3.11."""
     said = run(
         """
@@ -354,9 +354,10 @@ ask()
 class Last:
     def __del__(self, keys=keys, sys=sys, os=os):
         assert sys.is_finalizing()
-        before = keys._facts.departed
-        keys.refresh()
-        assert keys._facts.departed == before
+        before = keys._facts.started
+        keys.purge()
+        keys.warm_up(0)
+        assert keys._facts.started == before
         os.write(1, b"asked")
 
 last = Last()

@@ -1,10 +1,9 @@
-"""Remote keys: every order in which two flights and three readers can meet.
+"""Remote keys: every order in which two fetches and three readers can meet.
 
-A run is a list of steps; each reader and each flight is a greenlet that goes on exactly when
+A run is a list of steps; each reader and each fetch is a greenlet that goes on exactly when
 its step says so. Every order that is possible is tried, from a cold, a due and an idle source.
 """
 
-import os
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -18,15 +17,15 @@ from test_jwks import owner
 from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import KeyMissed
+from jwt_wsgi.key_sources.facts import KeyFetch
 from jwt_wsgi.key_sources.fetch import Fetched
 from jwt_wsgi.key_sources.fetch import FetchError
-from jwt_wsgi.key_sources.freshness import Flight
 from jwt_wsgi.key_sources.remote import RemoteKeys
 from jwt_wsgi.keys import KeySet
 
 #: The kid each reader asks for: held from the start, published meanwhile, nobody's.
 READERS = {"read a": "a", "read b": "b", "read x": "x"}
-LEASE = 6.001 + 36.0  # the flight is lost, and the longest back-off of one failure is over
+LEASE = 6.001 + 36.0  # the fetch is lost, and the longest back-off of one failure is over
 BODIES = {1: document("ab"), 2: document("abc")}
 SETS = {number: KeySet.parse(body) for number, body in BODIES.items()}
 
@@ -53,7 +52,7 @@ class Signal:
 
 
 class Stage:
-    """One run: ``fates`` says which flights succeed.
+    """One run: ``fates`` says which fetches succeed.
 
     ``split``: a reader is one that may be overtaken between its look at the set and its turn.
     """
@@ -65,9 +64,9 @@ class Stage:
         self.readers = {n: k for n, k in READERS.items() if not split or k != "x"}
         self.looked: dict[str, greenlet.greenlet] = {}
         self.fates = dict(enumerate(fates, 1))
-        self.ready: dict[int, greenlet.greenlet] = {}  # launched flights, not begun
+        self.ready: dict[int, greenlet.greenlet] = {}  # launched fetches, not begun
         self.started: dict[int, greenlet.greenlet] = {}
-        self.flying: dict[int, greenlet.greenlet] = {}
+        self.running: dict[int, greenlet.greenlet] = {}
         self.waiting: list[tuple[greenlet.greenlet, Signal]] = []
         self.answers: dict[str, int] = {}
         self.waited: dict[str, float] = {}
@@ -87,7 +86,7 @@ class Stage:
         if age is not None:
             self.keys._start_thread = lambda run: run()
             assert self.keys.warm_up()
-            self.keys._start_thread, self.keys._fetch = self._start, self._fetch
+            self.keys._start_thread, self.keys._loader._fetch = self._start, self._fetch
             self.now += age
             self.first = 1
         self.brought: list[int] = []
@@ -116,13 +115,13 @@ class Stage:
 
     @property
     def _last(self) -> int:
-        """Number of the last flight that departed, from one."""
-        return self.keys._facts.departed - self.first
+        """Number of the last fetch that departed, from one."""
+        return self.keys._facts.started - self.first
 
     def _fetch(self, *_: Any, **__: Any) -> Fetched:
         me, number = greenlet.getcurrent(), self._last  # the last one, if it is flown inline
-        number = next((n for n, flight in self.started.items() if flight is me), number)
-        self.flying[number] = me
+        number = next((n for n, fetch in self.started.items() if fetch is me), number)
+        self.running[number] = me
         self._check_lock()
         self.main.switch()
         if not self.fates.get(number, True):
@@ -141,8 +140,8 @@ class Stage:
         yield from (name for name in self.readers if name not in self.waited)
         yield from self.looked
         yield from (f"start {number}" for number in self.ready)
-        yield from (f"end {number}" for number in self.flying)
-        if self.keys._facts.flight is not None:
+        yield from (f"end {number}" for number in self.running)
+        if self.keys._facts.fetch is not None:
             yield "lease"
 
     def do(self, step: str) -> None:
@@ -159,7 +158,7 @@ class Stage:
         elif step == "lease":
             self.now += LEASE
         else:
-            self.flying.pop(int(step[4:])).switch()
+            self.running.pop(int(step[4:])).switch()
         self._wake()
         self._check()
 
@@ -184,7 +183,7 @@ class Stage:
             self.do(step)
         while self.ready:
             self.do(f"start {min(self.ready)}")
-        for number in list(self.flying):
+        for number in list(self.running):
             self.do(f"end {number}")
         self.now += LEASE
         self._wake()
@@ -193,20 +192,20 @@ class Stage:
     # what is always true
 
     def _check_lock(self) -> None:
-        assert not self.keys._locks[os.getpid()].locked()
+        assert not self.keys._process_lock().locked()
 
     def _check(self) -> None:
         self._check_lock()
         before, now = self.seen, self.keys._facts
         assert now.accepted >= before.accepted
-        assert now.departed - now.accepted >= 0
+        assert now.started - now.accepted >= 0
         if before.snapshot:
             assert now.snapshot
             assert now.snapshot.start >= before.snapshot.start
-        airborne = len(self.flying) + len(self.ready)
-        assert airborne <= 1 + len(now.lost)
+        threads = len(self.running) + len(self.ready)
+        assert threads <= 1 + len(now.lost)
         assert len(now.lost) <= 2
-        assert all(isinstance(flight, Flight) for flight in now.lost)
+        assert all(isinstance(fetch, KeyFetch) for fetch in now.lost)
         self.seen = now
 
 
@@ -220,7 +219,7 @@ def replay(begin: Callable[[], Stage], steps: tuple[str, ...]) -> Stage:
 def orders(
     begin: Callable[[], Stage], leases: int, steps: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], Stage]]:
-    """Every complete run, depth first; with two leases there are at most three flights."""
+    """Every complete run, depth first; with two leases there are at most three fetches."""
     stage = replay(begin, steps)
     possible = [s for s in stage.possible() if s != "lease" or steps.count("lease") < leases]
     for step in possible:
@@ -240,7 +239,7 @@ def check_end(age: float | None, stage: Stage) -> None:
     if age is not None:  # idle waits, but an outage of the issuer is nobody's 503
         assert stage.answers["read a"] == 200
     snapshot = stage.keys._facts.snapshot
-    if stage.brought:  # the set of the flight that departed last among those that brought one
+    if stage.brought:  # the set of the fetch that departed last among those that brought one
         assert snapshot
         assert snapshot.keyset.digest == SETS[min(max(stage.brought), 2)].digest
     else:

@@ -6,6 +6,8 @@ import random
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from collections.abc import Iterator
 from hashlib import sha256
 from hmac import digest
@@ -91,13 +93,23 @@ def test_no_outage_makes_anybody_unready(app: EchoApp, served: FakeIssuer) -> No
         assert middleware.health()["ready"] is False
         assert middleware.health()["issuers"][served.issuer]["state"] == "COLD-WAIT"
     keys = next(iter(middleware.verifier.issuers.values())).keys
-    assert keys.refresh()
+    keys.purge()  # and with the keys it forgets the pause
+    assert keys.warm_up()
+    keys._clock = keys._loader._clock = lambda: time.clock_gettime(time.CLOCK_BOOTTIME) + 301
     with served.outage():
-        assert not keys.refresh()
+        assert keys.current() is not None
+        _until(lambda: keys.health()["fails"] == 1)
 
     assert middleware.health()["ready"] is True
     assert middleware.health()["issuers"][served.issuer]["state"] == "DEGRADED"
     assert middleware.warm_up()
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.005)
+    assert condition()
 
 
 BAD_KIDS = {

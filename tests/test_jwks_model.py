@@ -45,12 +45,12 @@ class Model:
     """Every number by itself, and one method a paragraph."""
 
     def __init__(self) -> None:
-        self.now, self.luck = 1000.0, 1.0
+        self.now, self.jitter = 1000.0, 1.0
         self.names: frozenset[str] | None = None
         self.start = self.soft = 0.0
         self.fails, self.not_before, self.forced_end = 0, -math.inf, -math.inf
         self.penalty: dict[str, tuple[float, float]] = {}
-        self.flight: dict[str, Any] | None = None
+        self.fetch: dict[str, Any] | None = None
         self.stuck: list[dict[str, Any]] = []
         self.number = self.accepted = self.gets = 0
         self.mode, self.published, self.closed = "up", frozenset("a"), False
@@ -62,85 +62,83 @@ class Model:
         stuck = max(f["start"] for f in self.stuck) + 900 if len(self.stuck) >= 2 else -math.inf
         return max(self.not_before, stuck)
 
-    def hopeful(self) -> bool:
+    def may_wait(self) -> bool:
         return not self.fails or self.now - self.gate() >= 30
 
-    def take_off(
-        self, *, forced: bool = False, hopeful: bool = False, kid: str = ""
-    ) -> dict[str, Any]:
+    def start_fetch(self, *, forced: bool = False, kid: str = "") -> dict[str, Any]:
         seconds, _, ok = MODES[self.mode]
         self.number += 1
         self.gets += 1
-        self.flight = flight = {
+        self.fetch = fetch = {
             "number": self.number,
             "start": self.now,
             "end": self.now + seconds,
             "forced": forced,
-            "hopeful": hopeful or self.hopeful(),
+            "may_wait": self.may_wait(),
             "kid": kid,
             "names": self.published if ok else None,
         }
-        return flight
+        return fetch
 
     def pass_time(self, seconds: float, until: dict[str, Any] | None = None) -> None:
         end = self.now + seconds
         while not (until and "over" in until):
-            flights = [f for f in (self.flight, *self.stuck) if f and f["end"] <= end]
-            if not flights:
+            fetches = [f for f in (self.fetch, *self.stuck) if f and f["end"] <= end]
+            if not fetches:
                 self.now = end
                 return
-            flight = min(flights, key=lambda f: (f["end"], f["number"]))
-            self.now = max(self.now, flight["end"])
-            self.land(flight)
+            fetch = min(fetches, key=lambda f: (f["end"], f["number"]))
+            self.now = max(self.now, fetch["end"])
+            self.finish(fetch)
 
-    def land(self, flight: dict[str, Any]) -> None:
-        in_time = flight is self.flight
-        self.flight = None if in_time else self.flight
-        self.stuck = [f for f in self.stuck if f is not flight]
-        flight["over"] = True
-        names = flight["names"]
+    def finish(self, fetch: dict[str, Any]) -> None:
+        in_time = fetch is self.fetch
+        self.fetch = None if in_time else self.fetch
+        self.stuck = [f for f in self.stuck if f is not fetch]
+        fetch["over"] = True
+        names = fetch["names"]
         if names is None:
             if in_time:
-                self.fail(flight, self.now)
-        elif flight["number"] > self.accepted:
+                self.fail(fetch, self.now)
+        elif fetch["number"] > self.accepted:
             if names != self.names:
                 self.penalty.clear()
-            self.names, self.start = names, flight["start"]
-            self.soft = self.start + SOFT * (0.8 + 0.2 * self.luck)
-            self.accepted, self.fails, self.not_before = flight["number"], 0, -math.inf
-            if flight["forced"]:
+            self.names, self.start = names, fetch["start"]
+            self.soft = self.start + SOFT * (0.8 + 0.2 * self.jitter)
+            self.accepted, self.fails, self.not_before = fetch["number"], 0, -math.inf
+            if fetch["forced"]:
                 self.forced_end = self.now
-                if flight["kid"] not in names:
-                    _, delay = self.penalty.get(flight["kid"], (0, 15.0))
+                if fetch["kid"] not in names:
+                    _, delay = self.penalty.get(fetch["kid"], (0, 15.0))
                     delay = min(2 * delay, 300.0)
-                    self.penalty[flight["kid"]] = (self.now + delay, delay)
+                    self.penalty[fetch["kid"]] = (self.now + delay, delay)
 
-    def fail(self, flight: dict[str, Any], at: float) -> None:
+    def fail(self, fetch: dict[str, Any], at: float) -> None:
         self.fails += 1
         warm = self.names is not None and at - self.start < DAY
         steps = WARM if warm else COLD
-        pause = steps[min(self.fails, len(steps)) - 1] * (0.8 + 0.4 * self.luck)
+        pause = steps[min(self.fails, len(steps)) - 1] * (0.8 + 0.4 * self.jitter)
         self.not_before = at + pause
-        if flight["forced"]:
+        if fetch["forced"]:
             self.forced_end = at
 
     def look(self) -> None:
         """What a request that cannot be served without a thought finds out."""
-        flight = self.flight
-        if flight and self.now >= flight["start"] + LEASE:
-            self.flight = None
-            self.stuck.append(flight)
-            self.fail(flight, flight["start"] + LEASE)
+        fetch = self.fetch
+        if fetch and self.now >= fetch["start"] + LEASE:
+            self.fetch = None
+            self.stuck.append(fetch)
+            self.fail(fetch, fetch["start"] + LEASE)
         if self.names is not None and not self.alive():
             self.names = None
             self.not_before = min(self.not_before, self.now + 30)
 
-    def wait(self, flight: dict[str, Any], budget: float) -> bool:
-        """Whether the flight brought a set in time."""
-        left = flight["start"] + budget - self.now
-        if left > 0 and "over" not in flight:
-            self.pass_time(left, flight)
-        return "over" in flight and self.names is not None and self.accepted >= flight["number"]
+    def wait(self, fetch: dict[str, Any], budget: float) -> bool:
+        """Whether the fetch brought a set in time."""
+        left = fetch["start"] + budget - self.now
+        if left > 0 and "over" not in fetch:
+            self.pass_time(left, fetch)
+        return "over" in fetch and self.names is not None and self.accepted >= fetch["number"]
 
     def ask(self, kid: str | None, signer: str) -> int:
         arrival, tried = self.now, None
@@ -160,18 +158,18 @@ class Model:
         return self.now - self.start >= HARD and not self.fails
 
     def known(self) -> frozenset[str] | None:
-        names, flight = self.names, self.flight
+        names, fetch = self.names, self.fetch
         if self.closed:
             return names
-        if flight and self.now < flight["start"] + LEASE and not self.idle():
+        if fetch and self.now < fetch["start"] + LEASE and not self.idle():
             return names
         self.look()
-        names, idle, flight = self.names, self.idle(), self.flight
-        if not flight and self.now >= self.gate() and (self.fails or self.now >= self.soft):
-            flight = self.take_off()
-        if not (flight and idle):
+        names, idle, fetch = self.names, self.idle(), self.fetch
+        if not fetch and self.now >= self.gate() and (self.fails or self.now >= self.soft):
+            fetch = self.start_fetch()
+        if not (fetch and idle):
             return names  # it arrives behind the request's back
-        self.wait(flight, DEADLINE)
+        self.wait(fetch, DEADLINE)
         return self.names if self.alive() else None
 
     def unknown(self, kid: str, arrival: float) -> int:
@@ -179,8 +177,8 @@ class Model:
             self.look()
             return 503
         self.look()
-        cold, flight = self.names is None, self.flight
-        if not flight:
+        cold, fetch = self.names is None, self.fetch
+        if not fetch:
             if self.now < self.gate():
                 return 401 if not (cold or self.fails) else 503
             blocked = (
@@ -191,10 +189,10 @@ class Model:
             if not cold and not self.fails and blocked:
                 return 401
             forced = not cold and not self.fails
-            flight = self.take_off(forced=forced, kid=kid if forced else "")
-        if not flight["hopeful"]:
+            fetch = self.start_fetch(forced=forced, kid=kid if forced else "")
+        if not fetch["may_wait"]:
             return 503
-        return 401 if self.wait(flight, DEADLINE if cold else 2.0) else 503
+        return 401 if self.wait(fetch, DEADLINE if cold else 2.0) else 503
 
 
 class Histories(RuleBasedStateMachine):
@@ -205,7 +203,7 @@ class Histories(RuleBasedStateMachine):
         self.model, self.world = Model(), World()
         self.the_issuer_becomes("up")
         self.born = 0  # GETs of the parents: the bounds are those of a process
-        self.meant: list[float] = []  # GETs that an operator asked for, or that follow a purge
+        self.meant: list[float] = []  # GETs that follow a purge
         self.history: list[tuple[float, frozenset[str]]] = [(0.0, frozenset("a"))]
 
     @rule(
@@ -254,9 +252,9 @@ class Histories(RuleBasedStateMachine):
         self.history.append((self.world.now, frozenset(names)))
         self.time_passes(0.003)
 
-    @rule(luck=st.sampled_from([0.0, 0.5, 1.0]))
-    def luck_turns(self, luck: float) -> None:
-        self.model.luck = self.world.luck = luck
+    @rule(jitter=st.sampled_from([0.0, 0.5, 1.0]))
+    def jitter_turns(self, jitter: float) -> None:
+        self.model.jitter = self.world.jitter = jitter
 
     @rule(kid=st.sampled_from(["a", "b", "c", "x", "y"]), forged=st.booleans())
     def somebody_asks(self, kid: str, *, forged: bool) -> None:
@@ -269,26 +267,11 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def the_process_forks(self) -> None:
         world, model = self.world, self.model
-        world._heap.clear()  # its threads stay behind
-        world.flying = 0
-        world.keys._pid = 0
-        world.keys._locks.clear()
+        world.fork()
         world.keys._lock()
         self.born = len(world.gets)
-        model.flight, model.stuck = None, []
-        model.soft = model.start + SOFT * (0.8 + 0.2 * model.luck)
-
-    @rule()
-    def the_operator_refreshes(self) -> None:
-        world, model = self.world, self.model
-        self.meant.append(world.now)
-        world.keys.refresh()
-        world.settle()
-        model.look()
-        if not (model.flight or model.closed):
-            model.take_off(hopeful=True)
-        if model.flight:
-            model.pass_time(DEADLINE, model.flight)
+        model.fetch, model.stuck = None, []
+        model.soft = model.start + SOFT * (0.8 + 0.2 * model.jitter)
 
     @rule()
     @precondition(lambda self: self.world.now > 100_000)
@@ -296,9 +279,9 @@ class Histories(RuleBasedStateMachine):
         self.meant.append(self.world.now)
         self.world.keys.purge()
         model = self.model
-        if model.flight:
-            model.stuck.append(model.flight)
-        model.flight, model.names, model.not_before = None, None, -math.inf
+        if model.fetch:
+            model.stuck.append(model.fetch)
+        model.fetch, model.names, model.not_before = None, None, -math.inf
         model.accepted = model.number
         model.penalty.clear()
 
@@ -353,7 +336,7 @@ class Histories(RuleBasedStateMachine):
         assert len(world.gets) == model.gets
         assert facts.fails == model.fails
         assert (facts.snapshot and frozenset(facts.snapshot.keyset.kids)) == model.names
-        assert (facts.flight is None) == (model.flight is None)
+        assert (facts.fetch is None) == (model.fetch is None)
         assert len(facts.lost) == len(model.stuck)
         assert (
             abs(facts.not_before - model.not_before) < 1e-6 or facts.not_before == model.not_before
@@ -364,7 +347,7 @@ class Histories(RuleBasedStateMachine):
     def the_bounds_hold(self) -> None:
         """B1, B2, B4: of the GETs that traffic made."""
         world = self.world
-        assert world.flying <= 1 + len(world.keys._facts.lost)
+        assert world.running <= 1 + len(world.keys._facts.lost)
         own = world.gets[self.born :]
         routine = [g.at for g in own if not any(abs(g.at - at) < 1e-6 for at in self.meant)]
         forced = [g.at for g in own if g.no_cache and g.at in routine]

@@ -45,14 +45,14 @@ def test_c1_c2_a_hundred_at_once_are_one_fetch() -> None:
     answers = crowd(world, ["a"] * 100 + ["x"] * 100)
 
     assert [a.status for a in answers] == [200] * 100 + [401] * 100
-    assert (len(world.gets), world.most_flying) == (1, 1)
+    assert (len(world.gets), world.most_running) == (1, 1)
     assert world.count(lambda: world.ask("x")) == (401, 0.3, 1)
 
 
 def test_c4_refused_for_ever() -> None:
     """At 0, 1, 3, 7, 15, 31 s and then every 30 s; all are told at once when to return."""
     world = World()
-    world.luck = 0.5
+    world.jitter = 0.5
     world.fail("connect")
     answers = drive(world, 120, 0.05, lambda _: "a")
 
@@ -92,7 +92,7 @@ def test_c6_three_failures_then_good() -> None:
 
 
 def test_c7_a_leader_that_goes_away_takes_nobody_along() -> None:
-    """The request that started the flight is killed while it waits; the others are served."""
+    """The request that started the fetch is killed while it waits; the others are served."""
     world = World()
     world.delay = 0.3
     leader = greenlet.greenlet(world.ask, world.main)
@@ -109,7 +109,7 @@ def test_c7_a_leader_that_goes_away_takes_nobody_along() -> None:
 
 
 def test_r6_r7_idle_and_many_at_once() -> None:
-    """All wait for one flight; if the issuer is a black hole, once, and are served all the same."""
+    """All wait for one fetch; if the issuer is a black hole, once, and are served all the same."""
     for trouble, waited in ((0.3, 0.3), (1000.0, 5.0)):
         world = World().warm(601)
         world.delay = trouble
@@ -120,8 +120,8 @@ def test_r6_r7_idle_and_many_at_once() -> None:
         assert world.count(world.ask) == (200, 0.0, 0)
 
 
-def test_r9_one_flight_serves_both() -> None:
-    """The set becomes due while a flight for an unknown kid runs: that one renews it."""
+def test_one_fetch_serves_both() -> None:
+    """The set becomes due while a fetch for an unknown kid runs: that one renews it."""
     world = World().warm(299.9)
     world.delay = 0.5
     strange = world.ask_later(0.0, "x")
@@ -144,7 +144,7 @@ def test_an_issuer_that_breaks_on_conditions() -> None:
             raise FetchError("http", "status 412", status=412)
         return Fetched(document("a"), '"tag"', None)
 
-    world.keys._fetch = fetch
+    world.keys._loader._fetch = fetch
     world.ask()
     world.now += 301
     world.ask()
@@ -183,7 +183,7 @@ def test_o7_every_second_answer_fails() -> None:
             raise FetchError("http", "status 500", status=500)
         return real(url, **more)
 
-    world.keys._fetch = flapping
+    world.keys._loader._fetch = flapping
     answers = []
     for _ in range(int(4 * HOUR / 5)):
         answers.append(world.ask())
@@ -275,7 +275,7 @@ def test_k15_a_cache_with_an_old_answer_hides_no_new_key() -> None:
         fresh = no_cache and etag is None
         return Fetched(document("ab"), '"2"', None) if fresh else NotModified(None)
 
-    world.keys._fetch = cache
+    world.keys._loader._fetch = cache
     assert world.ask("b").status == 200
 
 
@@ -283,13 +283,13 @@ def test_k15_a_cache_with_an_old_answer_hides_no_new_key() -> None:
 
 
 def test_e8_a_hook_that_blocks() -> None:
-    """Five seconds in a hook take nothing from a flight, and no known kid waits for it."""
+    """Five seconds in a hook take nothing from a fetch, and no known kid waits for it."""
     world = World().warm(1)
     world.delay, world.body = 0.5, document("ab")
 
     def slow(event: Event) -> None:
         assert not world.lock_is_held()
-        world.told.append(event)
+        world.events.append(event)
         world.sleep(5.0)
 
     world.keys._emit = slow
@@ -303,7 +303,7 @@ def test_e8_a_hook_that_blocks() -> None:
 
 
 def test_e8_a_hook_that_ends_its_request() -> None:
-    """A server that kills the request in the middle of a hook ends no flight."""
+    """A server that kills the request in the middle of a hook ends no fetch."""
     world = World().warm(1)
     world.body = document("ab")
 
@@ -324,7 +324,7 @@ def test_e8_a_hook_that_ends_its_request() -> None:
 
 @pytest.mark.parametrize("patience", [1e9, float("inf")])
 def test_warm_up_does_not_outlast_the_lease(patience: float) -> None:
-    """However long it may take, a flight that is lost is not waited for."""
+    """However long it may take, a fetch that is lost is not waited for."""
     world = World()
     world.stall = 1e6
 
@@ -347,11 +347,11 @@ def test_a_set_with_a_thousand_bad_members_is_no_flood() -> None:
 def test_a_warning_says_what_how_old_and_when_next() -> None:
     """What happened, to which host, since when, how old the keys are, when it is tried again."""
     world = World().warm(300)
-    world.luck = 0.5
+    world.jitter = 0.5
     world.fail("dns")
     world.ask()
 
-    (told,) = [str(e) for e in world.told if isinstance(e, events.RefreshFailed)]
+    (told,) = [str(e) for e in world.events if isinstance(e, events.RefreshFailed)]
     assert told == (
         "keys of https://issuer.example/keys could not be fetched (dns: the issuer is down, after"
         " 0 ms, failure 1 in a row); serving keys 300 s old, next attempt in 5 s"
@@ -360,13 +360,10 @@ def test_a_warning_says_what_how_old_and_when_next() -> None:
         list(world.keys.candidates({"alg": "EdDSA", "kid": "x"}))
 
 
-def test_every_row_and_bound_has_its_test() -> None:
-    """KEYS 7.4 and 8, by the numbers in the names of tests."""
+def test_every_bound_has_its_test() -> None:
+    """By the numbers in the names of tests."""
     import test_jwks
 
     names = " ".join(name for name in vars(test_jwks) if name.startswith("test_"))
-    rows = [*map(str, range(1, 31)), "13i", "13u", "14i"]
-    bounds = range(1, 20)
 
-    assert [row for row in rows if f"test_row_{row}_" not in names] == []
-    assert [n for n in bounds if f"test_b{n}_" not in names and f"_b{n}_" not in names] == []
+    assert [n for n in range(1, 20) if f"test_b{n}_" not in names and f"_b{n}_" not in names] == []

@@ -24,9 +24,9 @@ from jwt_wsgi import KeysUnavailableError
 from jwt_wsgi import Settings
 from jwt_wsgi import assembly
 from jwt_wsgi import tenants as module
+from jwt_wsgi.key_sources.facts import Policy
 from jwt_wsgi.key_sources.fetch import Fetched
 from jwt_wsgi.key_sources.fetch import FetchError
-from jwt_wsgi.key_sources.remote import Policy
 from jwt_wsgi.key_sources.remote import RemoteKeys
 from jwt_wsgi.tenants import MAX_IDENTIFIER
 from jwt_wsgi.tenants import MAX_LOADING
@@ -204,7 +204,7 @@ def test_no_place_is_lost(world: World, failing: bool) -> None:
         world.broken |= {f"https://t{number}"} if failing else set()
         world.forge(f"t{number}")
 
-    ((loading, _),) = world.tenants._loads.values()
+    loading, _ = world.tenants._loads()
     assert loading == {}
 
 
@@ -298,7 +298,7 @@ def test_the_memory_of_loads_is_bounded(world: World, monkeypatch: pytest.Monkey
     ]
     world.now += 30
     assert world.forge("t3") == "signature_invalid"
-    ((_, loads),) = world.tenants._loads.values()
+    _, loads = world.tenants._loads()
     assert len(loads) == 1
 
 

@@ -27,8 +27,8 @@ from werkzeug.test import create_environ
 from werkzeug.test import run_wsgi_app
 
 from jwt_wsgi.events import logger
+from jwt_wsgi.key_sources.facts import Policy
 from jwt_wsgi.key_sources.fetch import HTTPFetch
-from jwt_wsgi.key_sources.freshness import Policy
 from jwt_wsgi.key_sources.remote import RemoteKeys
 from jwt_wsgi.middleware import JWTMiddleware
 from jwt_wsgi.settings.issuer import Issuer

@@ -1,7 +1,7 @@
-"""Remote keys: an immutable key set that short-lived fetches replace as a whole.
+"""Remote keys: an immutable key set that short fetches in threads of their own replace.
 
 This is the mechanism: it asks :mod:`.freshness` what to do, and runs the fetches. Its lock is held
-over the exchange of one tuple, never across I/O or a callback.
+while one tuple takes the place of another, never during I/O or a callback.
 """
 
 import os
@@ -27,50 +27,33 @@ from jwt_wsgi.jose import Key
 from jwt_wsgi.keys import MAX_KEYS
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
-from jwt_wsgi.urls import shown_url
+from jwt_wsgi.process_lock import ProcessLock
 
-from .discovery import Located
-from .discovery import locate
+from . import freshness
+from . import reports
+from .facts import Facts
+from .facts import Finished
+from .facts import KeyFetch
+from .facts import Loaded
+from .facts import Policy
 from .fetch import Fetch
-from .fetch import Fetched
 from .fetch import FetchError
-from .freshness import NEVER
-from .freshness import REDISCOVER_AFTER
-from .freshness import WAIT
-from .freshness import Ended
-from .freshness import Facts
-from .freshness import Flight
-from .freshness import Loaded
 from .freshness import Penalties
-from .freshness import Policy
-from .freshness import Snapshot
 from .freshness import Start
+from .freshness import State
 from .freshness import Then
-from .freshness import calm
-from .freshness import decide
-from .freshness import departed
-from .freshness import earliest
-from .freshness import forked
-from .freshness import landed
-from .freshness import news
-from .freshness import overdue
-from .freshness import purged
-from .freshness import state
-from .freshness import usable
+from .loading import Loader
+
+#: It also runs while the machine sleeps: 24 h must be 24 h.
+_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_RANDOM: Final = random.SystemRandom().random  # needs no new seed after a fork
 
 
 def _boottime() -> float:
-    """Seconds that also pass while the machine sleeps: 24 h must be 24 h."""
     return time.clock_gettime(_CLOCK)
 
 
-_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-_CHANCE: Final = random.SystemRandom().random  # needs no seed after a fork
-
-
-def _make_event() -> Ended:
+def _make_event() -> Finished:
     return threading.Event()
 
 
@@ -82,8 +65,12 @@ def _start_thread(run: Callable[[], None]) -> None:
 class RemoteKeys:
     """The keys of one issuer, fetched when a request needs them.
 
-    A request whose key is held never waits for the network; only the first one after
-    ``max_age`` of silence does, so that a revoked key does not wake up with the worker.
+    A request whose key is held never waits for the network. The one exception is the first request
+    after ``max_age`` seconds without any, so that an idle process does not accept a revoked key.
+
+    ``jwks_uri``: where the keys are; None: the issuer's metadata is asked. ``leeway``: seconds by
+    which the issuer's clock may differ from ours before that is reported. ``clock``: seconds,
+    going forward; ``wall_clock``: seconds since 1970; ``random``: from 0 to 1.
     """
 
     def __init__(
@@ -99,86 +86,95 @@ class RemoteKeys:
         max_keys: int = MAX_KEYS,
         clock: Callable[[], float] = _boottime,
         wall_clock: Callable[[], float] = time.time,
-        random: Callable[[], float] = _CHANCE,
+        random: Callable[[], float] = _RANDOM,
         start_thread: Callable[[Callable[[], None]], None] = _start_thread,
-        make_event: Callable[[], Ended] = _make_event,
+        make_event: Callable[[], Finished] = _make_event,
     ) -> None:
-        self._issuer, self._jwks_uri = issuer, jwks_uri
-        self._source = shown_url(jwks_uri or issuer, 256)[1:-1]
-        self._fetch, self.policy, self._emit = fetch, policy, emit
-        self._leeway, self._allow_http, self._max_keys = leeway, allow_http, max_keys
+        self._loader = Loader(
+            issuer,
+            jwks_uri,
+            fetch=fetch,
+            emit=emit,
+            allow_http=allow_http,
+            max_keys=max_keys,
+            clock=clock,
+        )
+        self._source = self._loader.source
+        self.policy, self._emit, self._leeway = policy, emit, leeway
         self._clock, self._wall_clock, self._random = clock, wall_clock, random
         self._start_thread, self._make_event = start_thread, make_event
-        self._located: tuple[Located, float] | None = None
         self._penalties = Penalties()
         self._stats: Counter[str] = Counter()
         self._seconds: dict[str, float] = {}
         self._pid = os.getpid()
-        self._locks = {self._pid: threading.Lock()}
+        self._process_lock = ProcessLock()
         self._keep(Facts())
         _sources.add(self)
 
     def _keep(self, facts: Facts) -> None:
         self._facts = facts
-        self._calm = calm(facts, self.policy)
+        self._fast_path = freshness.fast_path(facts, self.policy)
 
-    # -- reading --
+    # -- What a request asks --
 
     def candidates(self, header: Mapping[str, Any]) -> Iterable[Key]:
-        """Yield the keys that fit, after what fetching the table allows.
+        """Yield the keys that fit, after the fetch that the rules allow, if any.
 
-        A signature that fails under a known kid fetches nothing; a token without kid whose
-        candidates all fail goes on as one with an unknown kid.
+        A signature that fails under a known kid fetches nothing. A token without kid goes on as
+        one with an unknown kid when all held keys have failed.
         """
-        keyset, calm_until = self._calm
-        if keyset is not None and self._clock() < calm_until:
+        keyset, until = self._fast_path
+        if keyset is not None and self._clock() < until:
             found = keyset.find(header)
             if found and "kid" in header:
                 return found
-        return self._look(header)
+        return self._slow_path(header)
 
-    def _look(self, header: Mapping[str, Any]) -> Iterator[Key]:
+    def _slow_path(self, header: Mapping[str, Any]) -> Iterator[Key]:
         arrival = self._clock()
         kid: str | None = header.get("kid")
-        tried, calm_until = self._calm
-        if arrival >= calm_until:
+        tried, until = self._fast_path
+        if arrival >= until:
             tried = self._held(arrival)
         if tried is not None and (kid in tried if kid is not None else tried.find(header)):
-            if arrival >= calm_until:
+            if arrival >= until:
                 tried = self._in_use(arrival)
             if tried is not None:
                 yield from tried.find(header)
                 if kid is not None:
                     return
-        found = self._seek(arrival, kid or "", tried)
+        found = self._look_for(kid or "", arrival, tried)
         if found is not tried:
             yield from found.find(header)
 
     def current(self) -> KeySet | None:
-        """The set in use now, or None; asking for it refreshes it as a request of a known kid."""
+        """Return the set in use now, or None; it is refreshed as by a request with a known kid."""
         now = self._clock()
-        keyset, calm_until = self._calm
-        return keyset if now < calm_until else self._in_use(now)
+        keyset, until = self._fast_path
+        return keyset if now < until else self._in_use(now)
 
     def _held(self, now: float) -> KeySet | None:
-        snapshot = usable(self._facts, now, self.policy)
+        snapshot = freshness.usable(self._facts, now, self.policy)
         return snapshot.keyset if snapshot else None
 
     def _in_use(self, now: float) -> KeySet | None:
-        """For a known kid: rows 8, 13, 14, 22. What was held goes on if the issuer fails."""
+        """Return the set for a known kid; if the issuer fails, the one that was held."""
         if self._held(now) is None:
             return None
-        then, flight, _ = self._ask(now, known=True)
-        if then is Then.WAIT and flight is not None:
-            self._wait(flight, self.policy.timeout)
+        then, fetch, _ = self._ask(now, known=True)
+        if then is Then.WAIT and fetch is not None:
+            self._wait(fetch, self.policy.timeout)
         return self._held(self._clock())
 
-    def _seek(self, arrival: float, kid: str, tried: KeySet | None) -> KeySet:
-        """For anything else: rows 1 to 6, 9 to 11, 15, 23. Raises KeysUnavailableError."""
-        then, flight, cold = self._ask(arrival, kid, known=False, tried=tried)
-        if then is Then.WAIT and flight is not None:
-            patience = self.policy.timeout if cold else min(WAIT, self.policy.timeout)
-            then = Then.SERVE if self._wait(flight, patience) else Then.UNAVAILABLE
+    def _look_for(self, kid: str, arrival: float, tried: KeySet | None) -> KeySet:
+        """Return the set for an unknown kid, or for any while there is none.
+
+        Raises :class:`KeysUnavailableError`.
+        """
+        then, fetch, cold = self._ask(arrival, kid, known=False, tried=tried)
+        if then is Then.WAIT and fetch is not None:
+            patience = self.policy.timeout if cold else min(freshness.WAIT, self.policy.timeout)
+            then = Then.SERVE if self._wait(fetch, patience) else Then.UNAVAILABLE
         keyset = self._held(self._clock())  # also where it is ABSENT: it may have come just now
         if then is Then.UNAVAILABLE or keyset is None:
             raise self._unavailable()
@@ -186,19 +182,24 @@ class RemoteKeys:
 
     def _ask(
         self, arrival: float, kid: str = "", *, known: bool, tried: KeySet | None = None
-    ) -> tuple[Then, Flight | None, bool]:
-        """Ask the policy and start what it says; also whether no set was usable.
+    ) -> tuple[Then, KeyFetch | None, bool]:
+        """Ask the policy and start what it says; also return whether no set was usable.
 
-        ``tried``: where the caller looked. A flight may have landed since, with the very key.
+        ``tried``: where the caller looked. A fetch may have finished since, with the very key.
         """
-        lock, luck, ended, now = self._lock(), self._random(), self._make_event(), self._clock()
+        lock, jitter, finished, now = (
+            self._lock(),
+            self._random(),
+            self._make_event(),
+            self._clock(),
+        )
         with lock:
             before = self._facts
-            facts = self._overdue(before, now, luck)
+            facts = self._time_passed(before, now, jitter)
             snapshot = facts.snapshot
             if snapshot is not None and snapshot.keyset is not tried:
                 known = known or not kid or kid in snapshot.keyset
-            start, then = decide(
+            start, then = freshness.decide(
                 facts,
                 now,
                 self.policy,
@@ -207,162 +208,101 @@ class RemoteKeys:
                 penalised=self._penalties.hold(kid, now),
             )
             if start is not Start.NOTHING:
-                facts = departed(facts, now, _reason(start, snapshot), ended, kid)
+                reason = start.name.lower() if snapshot else "cold"
+                facts = freshness.fetch_started(facts, now, reason, finished, kid)
             self._keep(facts)
-        self._count_miss(start, then, known=known or snapshot is None)
+        if not (known or snapshot is None):
+            self._count_unknown_kid(start, then)
         self._go_on(before, facts, now)
-        return then, facts.flight, snapshot is None
+        return then, facts.fetch, snapshot is None
 
-    def _overdue(self, facts: Facts, now: float, luck: float) -> Facts:
-        facts = overdue(facts, now, self.policy, luck)
+    def _time_passed(self, facts: Facts, now: float, jitter: float) -> Facts:
+        facts = freshness.time_passed(facts, now, self.policy, jitter)
         return facts._replace(closed=True) if sys.is_finalizing() else facts
 
-    def _wait(self, flight: Flight, patience: float) -> bool:
+    def _wait(self, fetch: KeyFetch, patience: float) -> bool:
+        """Wait until so many seconds after the fetch's start; True if it brought a set."""
         began = self._clock()
-        flight.ended.wait(max(0.0, flight.start + patience - began))
+        fetch.finished.wait(max(0.0, fetch.start + patience - began))
         self._stats["waits"] += 1
         self._time("wait_seconds", self._clock() - began)
-        return flight.ok
+        return fetch.ok
 
     def _unavailable(self) -> KeysUnavailableError:
         facts = self._facts
         self._stats["unavailable"] += 1
         self._emit(events.KeysUnavailable(self._source))
-        rest = 1.0 if facts.flight else earliest(facts) - self._clock()
+        retry_after = 1.0 if facts.fetch else freshness.earliest(facts) - self._clock()
         failure = facts.failure
         why = f"{failure.kind}: {failure.detail}" if failure else "no answer yet"
-        return KeysUnavailableError(max(1.0, rest), f"keys of {self._source}: {why}")
+        return KeysUnavailableError(max(1.0, retry_after), f"keys of {self._source}: {why}")
 
     def _lock(self) -> threading.Lock:
-        """The lock of this process. A fork leaves one behind that somebody may hold for ever.
-
-        The hook below is not enough: uWSGI runs none. ``setdefault`` lets one thread win.
-        """
-        pid = os.getpid()
-        if pid == self._pid:
-            return self._locks[pid]
-        lock, luck = self._locks.setdefault(pid, threading.Lock()), self._random()
-        with lock:
-            if pid != self._pid:
-                self._keep(forked(self._facts, self.policy, luck))
-                self._pid = pid
+        """Return the lock of this process, after what a fork makes of the facts."""
+        lock, pid = self._process_lock(), os.getpid()
+        if pid != self._pid:
+            jitter = self._random()
+            with lock:
+                if pid != self._pid:
+                    self._keep(freshness.forked(self._facts, self.policy, jitter))
+                    self._pid = pid
         return lock
 
-    # -- flights --
+    # -- Fetches --
 
     def _go_on(self, before: Facts, facts: Facts, now: float) -> None:
-        """Launch what was decided and tell what happened, now that no lock is held.
+        """Run what was decided and report what happened, now that the lock is free.
 
-        A thread goes first: a hook that is slow, or ends its request, takes no flight along.
+        The thread is started first: a hook that is slow, or that ends its request, delays no fetch.
         """
-        flight = facts.flight if facts.departed != before.departed else None
-        if flight is not None and not facts.inline:
-            self._launch(flight)
-        for event in news(self._source, before, facts, now, self.policy):
+        fetch = facts.fetch if facts.started != before.started else None
+        if fetch is not None and not facts.inline:
+            self._launch(fetch)
+        for event in reports.changes(self._source, before, facts, now, self.policy):
             self._emit(event)
-        if flight is not None and flight.forced:
-            self._emit(events.KeyMissed(self._source, printable(flight.kid)))
-        if flight is not None and facts.inline:
-            self._fly(flight)
+        if fetch is not None and fetch.for_unknown_kid:
+            self._emit(events.KeyMissed(self._source, printable(fetch.kid)))
+        if fetch is not None and facts.inline:
+            self._run(fetch)
 
-    def _launch(self, flight: Flight) -> None:
+    def _launch(self, fetch: KeyFetch) -> None:
         try:
-            self._start_thread(lambda: self._fly(flight))
-        except RuntimeError as error:  # 30: no thread to be had
-            if flight.reason == "scheduled":
-                self._land(flight, FetchError("lost", f"no thread to be had ({error})"))
+            self._start_thread(lambda: self._run(fetch))
+        except RuntimeError as error:  # Rule: no thread.
+            if fetch.reason == "scheduled":
+                self._finish(fetch, FetchError("lost", f"no thread to be had ({error})"))
             else:
-                self._fly(flight)
+                self._run(fetch)
 
-    def _fly(self, flight: Flight) -> None:
-        flight.began = True
+    def _run(self, fetch: KeyFetch) -> None:
+        fetch.running = True
         result: Loaded | FetchError = FetchError("lost", "the fetch was ended from outside")
         try:
-            result = self._load(flight)
+            result = self._loader.load(fetch, lambda: self._facts, self.policy.timeout)
         except FetchError as error:
             result = error
         except DocumentError as error:
             result = FetchError("document", str(error))
-        except Exception as error:  # a bug of a fetch function is an outage, not a dead refresh
+        except Exception as error:  # a bug of a fetch function is an outage, not the end of fetches
             result = FetchError("broken", type(error).__name__)
         finally:
-            self._land(flight, result)
+            self._finish(fetch, result)
 
-    def _land(self, flight: Flight, result: Loaded | FetchError) -> None:
-        lock, luck, now = self._lock(), self._random(), self._clock()
+    def _finish(self, fetch: KeyFetch, result: Loaded | FetchError) -> None:
+        lock, jitter, now = self._lock(), self._random(), self._clock()
         with lock:
             before = self._facts
-            facts = landed(before, flight, result, now, self.policy, luck)
+            facts = freshness.fetch_finished(before, fetch, result, now, self.policy, jitter)
             if facts.generation != before.generation:
                 self._penalties.clear()
-            if flight.forced and _missed(flight, facts):  # 18
-                self._penalties.add(flight.kid, now)
+            if fetch.for_unknown_kid and _missed(fetch, facts):
+                self._penalties.add(fetch.kid, now)
             self._keep(facts)
-            flight.ok = facts.snapshot is not None and facts.accepted >= flight.serial
-        flight.ended.set()
-        self._count_flight(flight, result, now)
+            fetch.ok = facts.snapshot is not None and facts.accepted >= fetch.number
+        fetch.finished.set()
+        self._count_fetch(fetch, result, now)
         self._go_on(before, facts, now)
         self._check_clock(result)
-
-    def _load(self, flight: Flight) -> Loaded:
-        located = self._locate(flight)
-        answer, facts = located.document, self._facts
-        held, etag = facts.snapshot, None
-        # After a failure the whole set is asked for: it may be the condition that fails.
-        if held and held.uri == located.jwks_uri and _is_routine(flight) and not facts.fails:
-            etag = held.etag
-        if answer is None:
-            found = self._get(located.jwks_uri, etag, flight)
-            if not isinstance(found, Fetched):
-                if held is None or etag is None:
-                    raise FetchError("http", "status 304 without a condition", status=304)
-                return Loaded(held.keyset, etag, held.uri, found.date, confirms=held.keyset)
-            answer = found
-        keyset = KeySet.parse(answer.body, max_keys=self._max_keys)
-        _ = keyset.digest  # made here, not where the lock is held
-        return Loaded(keyset, answer.etag, located.jwks_uri, answer.date)
-
-    def _get(self, url: str, etag: str | None, flight: Flight) -> Any:
-        try:
-            return self._fetch(
-                url, etag=etag, no_cache=not _is_routine(flight), timeout=self._left(flight)
-            )
-        except FetchError as error:
-            if error.status in (404, 410) and self._located is not None:
-                self._located = self._located[0], NEVER  # ask again where they are
-            raise
-
-    def _left(self, flight: Flight, share: float = 1.0) -> float:
-        seconds = flight.start + share * self.policy.timeout - self._clock()
-        if seconds <= 0:
-            raise FetchError("timeout", "the deadline is over")
-        return seconds
-
-    def _locate(self, flight: Flight) -> Located:
-        if self._jwks_uri is not None:
-            return Located(self._jwks_uri, "jwks_uri")
-        remembered, read = self._located or (None, NEVER)
-        if remembered is not None and self._clock() - read < REDISCOVER_AFTER:
-            return remembered
-        try:
-            located = locate(
-                self._issuer,
-                fetch=self._fetch,
-                # Half of the time is left for the keys, should only the metadata be out of reach.
-                left=lambda: self._left(flight, 0.5 if remembered else 1.0),
-                remembered=remembered,
-                allow_http=self._allow_http,
-                no_cache=not _is_routine(flight),
-            )
-        except FetchError:
-            if remembered is None:
-                raise
-            return remembered
-        self._located = located._replace(document=None), self._clock()
-        if remembered is None or remembered.jwks_uri != located.jwks_uri:
-            found = shown_url(located.jwks_uri, 256)[1:-1]
-            self._emit(events.KeysFound(self._source, found, located.found_by))
-        return located
 
     def _check_clock(self, result: Loaded | FetchError) -> None:
         if isinstance(result, Loaded) and result.date is not None:
@@ -370,81 +310,67 @@ class RemoteKeys:
             if abs(skew) > max(self._leeway, 1.0):  # a Date has whole seconds
                 self._emit(events.ClockSkewed(self._source, skew))
 
-    # -- what operators do --
+    # -- What operators do --
 
     def warm_up(self, timeout: float = 5.0, *, raises: bool = False) -> bool:
         """Load the keys before serving; True if they are here within ``timeout`` seconds.
 
-        Costs nothing when they are, and keeps to the back-off when they were not to be had, so
-        that a readiness probe may call it. ``raises``: :class:`KeysUnavailableError`, not False.
+        Costs nothing when they are here, and fetches no more often than requests would, so that a
+        readiness probe may call it. ``raises``: :class:`KeysUnavailableError` instead of False.
         """
         if not self.ready:
-            _, flight, _ = self._ask(self._clock(), known=True)
-            if flight is not None:
-                flight.ended.wait(min(timeout, self.policy.lease))
+            _, fetch, _ = self._ask(self._clock(), known=True)
+            if fetch is not None:
+                fetch.finished.wait(min(timeout, self.policy.lease))
         if raises and not self.ready:
             raise self._unavailable()
         return self.ready
 
-    def refresh(self) -> bool:
-        """Fetch now, whatever cooldown and back-off say; True if the issuer answered (row 27)."""
-        lock, luck, ended, now = self._lock(), self._random(), self._make_event(), self._clock()
-        with lock:
-            before = self._facts
-            facts = self._overdue(before, now, luck)
-            if not (facts.closed or facts.flight):
-                facts = departed(facts, now, "manual", ended)
-            self._keep(facts)
-        self._go_on(before, facts, now)
-        if facts.flight is None:
-            return False
-        facts.flight.ended.wait(self.policy.timeout)
-        return facts.flight.ok
-
     def purge(self) -> None:
-        """Forget every key, at once: the answer to a stolen signing key (row 28).
+        """Forget every key at once: the answer to a stolen signing key.
 
-        Not for a signal handler, which may have interrupted whoever holds the lock.
+        Not for a signal handler: the thread it interrupts may hold the lock.
         """
         with self._lock():
-            self._keep(purged(self._facts))
+            self._keep(freshness.purged(self._facts))
             self._penalties.clear()
 
     def close(self) -> None:
-        """Fetch nothing ever again; held keys go on serving (row 29)."""
+        """Start no fetch any more; held keys go on serving."""
         with self._lock():
             self._keep(self._facts._replace(closed=True))
 
     @property
     def ready(self) -> bool:
-        """Whether there is a usable set. A refresh that failed makes nobody unready."""
+        """Whether there is a usable set. A refresh that failed changes nothing in it."""
         return self._held(self._clock()) is not None
 
     @property
-    def state(self) -> str:
-        """The state of KEYS 7.3, derived from the data."""
-        return state(self._facts, self._clock(), self.policy)
+    def state(self) -> State:
+        """The state, as :meth:`health` shows it."""
+        return freshness.state(self._facts, self._clock(), self.policy)
 
     def health(self) -> dict[str, Any]:
-        """What is known, as a plain dict; no I/O and no lock. Times in seconds."""
+        """Return what is known as a plain dict, without I/O and without the lock; in seconds."""
         now, facts, policy = self._clock(), self._facts, self.policy
-        snapshot, failure = usable(facts, now, policy), facts.failure
+        snapshot, failure = freshness.usable(facts, now, policy), facts.failure
+        next_attempt = max(0.0, freshness.earliest(facts) - now)
         return {
-            "state": state(facts, now, policy),
+            "state": freshness.state(facts, now, policy).value,
             "ready": snapshot is not None,
             "keys": len(snapshot.keyset) if snapshot else 0,
             "kids": list(snapshot.keyset.kids[:20]) if snapshot else [],
             "sha256": snapshot.keyset.digest if snapshot else None,
             "generation": facts.generation,
             "age": now - snapshot.start if snapshot else None,
-            "soft_in": snapshot.soft - now if snapshot else None,
-            "dead_in": snapshot.start + policy.dead_after - now if snapshot else None,
+            "due_in": snapshot.due - now if snapshot else None,
+            "expires_in": snapshot.start + policy.expires_after - now if snapshot else None,
             "last_success_ago": None if facts.success is None else now - facts.success,
             "last_failure_ago": now - failure.at if failure else None,
             "last_error": f"{failure.kind}: {failure.detail}" if failure else None,
             "fails": facts.fails,
-            "next_attempt_in": max(0.0, earliest(facts) - now) if facts.fails else None,
-            "in_flight": facts.flight is not None,
+            "next_attempt_in": next_attempt if facts.fails else None,
+            "fetching": facts.fetch is not None,
             "stuck": len(facts.lost),
             "inline": facts.inline,
             "pid": self._pid,
@@ -452,50 +378,37 @@ class RemoteKeys:
         }
 
     def stats(self) -> dict[str, int | float]:
-        """Counters since this source was made, those of the parent included; times in seconds."""
+        """Return counters since this source was made, in a child those of its parent included."""
         return {**self._stats, **self._seconds}
 
-    def _count_miss(self, start: Start, then: Then, *, known: bool) -> None:
-        if known:
-            return
-        outcome = "forced" if start is Start.FORCED else then.name.lower()
-        self._stats[f"miss_{outcome}"] += 1
+    def _count_unknown_kid(self, start: Start, then: Then) -> None:
+        outcome = "fetched" if start is Start.UNKNOWN_KID else then.name.lower()
+        self._stats[f"unknown_kid_{outcome}"] += 1
 
-    def _count_flight(self, flight: Flight, result: Loaded | FetchError, now: float) -> None:
+    def _count_fetch(self, fetch: KeyFetch, result: Loaded | FetchError, now: float) -> None:
         kind = result.kind if isinstance(result, FetchError) else "ok"
         self._stats[f"fetch_{kind}"] += 1
-        self._stats[f"fetch_{flight.reason}"] += 1
-        self._time("fetch_seconds", now - flight.start)
+        self._stats[f"fetch_{fetch.reason}"] += 1
+        self._time("fetch_seconds", now - fetch.start)
 
     def _time(self, name: str, seconds: float) -> None:
         self._seconds[f"{name}_sum"] = self._seconds.get(f"{name}_sum", 0.0) + seconds
         self._seconds[f"{name}_max"] = max(seconds, self._seconds.get(f"{name}_max", 0.0))
 
 
-def _is_routine(flight: Flight) -> bool:
-    """Whether an answer out of a cache on the way will do: not where a new key is looked for."""
-    return flight.reason in ("cold", "scheduled")
+def _missed(fetch: KeyFetch, facts: Facts) -> bool:
+    brought = facts.accepted == fetch.number and facts.snapshot is not None
+    return brought and fetch.kid not in (facts.snapshot.keyset if facts.snapshot else ())
 
 
-def _reason(start: Start, snapshot: Snapshot | None) -> str:
-    if start is Start.FORCED:
-        return "forced"
-    return "scheduled" if snapshot else "cold"
-
-
-def _missed(flight: Flight, facts: Facts) -> bool:
-    arrived = facts.accepted == flight.serial and facts.snapshot is not None
-    return arrived and flight.kid not in (facts.snapshot.keyset if facts.snapshot else ())
-
-
-#: Every source of this process, for the fork hook; there is no unregistering a hook.
+#: Every source of this process, for the fork hook; a hook cannot be unregistered.
 _sources: Final["weakref.WeakSet[RemoteKeys]"] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
     for source in list(_sources):
         source._pid = 0  # noqa: SLF001
-        source._locks.clear()  # noqa: SLF001
+        source._process_lock.forget()  # noqa: SLF001
         source._lock()  # noqa: SLF001
 
 

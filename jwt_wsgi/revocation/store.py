@@ -4,13 +4,13 @@ A store is any object with the three methods of :class:`Store`. Their names are 
 of another library, which may unpickle what it reads, has none of them and is never taken for one.
 """
 
-import os
-import threading
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Final
 from typing import Protocol
 from typing import TypeGuard
+
+from jwt_wsgi.process_lock import ProcessLock
 
 #: Seconds for which a store that failed is not asked.
 BREAKER_PAUSE: Final = 5.0
@@ -43,22 +43,6 @@ def is_store(value: object) -> TypeGuard[Store]:
 
 class StoreError(Exception):
     """The store did not keep what it was given."""
-
-
-class ProcessLock:
-    """A lock for a few lines without I/O that no fork leaves behind held.
-
-    Another thread may hold it in the moment of a fork, and never let go of it in the child;
-    uWSGI runs no fork hooks, so the process is looked at. ``setdefault`` lets one thread win.
-    """
-
-    def __init__(self) -> None:
-        self._locks: dict[int, threading.Lock] = {}
-
-    def __call__(self) -> threading.Lock:
-        """Return the lock of this process."""
-        pid = os.getpid()
-        return self._locks.get(pid) or self._locks.setdefault(pid, threading.Lock())
 
 
 class Breaker:

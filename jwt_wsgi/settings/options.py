@@ -13,7 +13,7 @@ from typing import Final
 from typing import Literal
 
 from jwt_wsgi.events import Hook
-from jwt_wsgi.key_sources.freshness import Policy
+from jwt_wsgi.key_sources.facts import Policy
 from jwt_wsgi.metadata import audiences
 from jwt_wsgi.responses import Responder
 from jwt_wsgi.revocation.revocations import Revoked

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 
-from jwt_wsgi.revocation.store import ProcessLock
+from jwt_wsgi.process_lock import ProcessLock
 from jwt_wsgi.revocation.store import StoreError
 
 

@@ -18,8 +18,8 @@ from measure import exactly
 
 from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
+from jwt_wsgi.key_sources.facts import Policy
 from jwt_wsgi.key_sources.fetch import HTTPFetch
-from jwt_wsgi.key_sources.freshness import Policy
 from jwt_wsgi.key_sources.remote import RemoteKeys
 from jwt_wsgi.testing import FakeIssuer
 

@@ -1,0 +1,128 @@
+"""What is known of the keys of one source: the settings that count, and the facts.
+
+Facts are immutable values that are replaced as a whole. What follows from them is in
+:mod:`.freshness`.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+from typing import NamedTuple
+from typing import Protocol
+
+from jwt_wsgi.keys import KeySet
+
+#: A fetch that has not finished so many seconds after its deadline is lost.
+LEASE_SLACK: Final = 1.0
+NEVER: Final = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long keys are fresh, due and stale, as the settings say; all in seconds."""
+
+    refresh_after: float = 300.0
+    max_age: float = 600.0
+    max_stale: float = 86400.0
+    cooldown: float = 30.0
+    timeout: float = 5.0
+
+    def problems(self) -> list[str]:
+        """Say what does not fit together, each with its remedy. NaN fits nowhere."""
+        problems = []
+        if not 1 <= self.max_age < math.inf:
+            problems.append("jwks_max_age: at least 1 s")
+        elif not 1 <= self.refresh_after <= self.max_age:
+            problems.append("jwks_refresh_after: from 1 s to jwks_max_age")
+        if self.max_stale != 0 and not self.max_age <= self.max_stale < math.inf:
+            problems.append("jwks_max_stale: at least jwks_max_age; 0 for no stale keys at all")
+        if not 1 <= self.cooldown < math.inf:
+            problems.append("jwks_cooldown: at least 1 s, or strangers could make us fetch at will")
+        if not 0.1 <= self.timeout <= 60:  # noqa: PLR2004
+            problems.append("jwks_timeout: from 0.1 s to 60 s, and below your server's time-out")
+        return problems
+
+    @property
+    def expires_after(self) -> float:
+        """The age in seconds at which keys are no longer used, whatever happens."""
+        return max(self.max_stale, self.max_age)
+
+    @property
+    def lease(self) -> float:
+        """How many seconds after its start a fetch that has not finished is lost."""
+        return self.timeout + LEASE_SLACK
+
+
+class Finished(Protocol):
+    """What is needed of a :class:`threading.Event`."""
+
+    def set(self) -> None: ...
+    def wait(self, timeout: float | None = None) -> bool: ...
+
+
+class Snapshot(NamedTuple):
+    """A key set, and when it was true: ``start`` of the fetch that brought or confirmed it."""
+
+    keyset: KeySet
+    start: float
+    due: float
+    etag: str | None
+    uri: str
+
+
+@dataclass(eq=False, slots=True)
+class KeyFetch:
+    """One fetch of the keys. ``reason``: cold, scheduled or unknown_kid."""
+
+    number: int
+    start: float
+    reason: str
+    may_wait: bool  # requests may wait for it
+    kid: str
+    finished: Finished
+    running: bool = False  # its thread has begun to run
+    ok: bool = False
+
+    @property
+    def for_unknown_kid(self) -> bool:
+        return self.reason == "unknown_kid"
+
+
+class Loaded(NamedTuple):
+    """What a fetch brought; ``confirms``: the set that a 304 says is still the one."""
+
+    keyset: KeySet
+    etag: str | None
+    uri: str
+    date: float | None = None
+    confirms: KeySet | None = None
+
+
+class Failure(NamedTuple):
+    """How the last failed fetch ended."""
+
+    at: float
+    kind: str
+    detail: str
+    seconds: float
+    pause: float
+
+
+class Facts(NamedTuple):
+    """Everything that decides, replaced as a whole. The state follows from it."""
+
+    snapshot: Snapshot | None = None
+    fetch: KeyFetch | None = None  # that runs
+    lost: frozenset[KeyFetch] = frozenset()  # given up, though their threads may be alive
+    started: int = 0  # number of the last fetch that started
+    accepted: int = 0  # results of fetches up to this number change nothing any more
+    fails: int = 0  # in a row
+    failing_since: float = 0.0
+    not_before: float = NEVER
+    unknown_kid_end: float = NEVER  # end of the last fetch for an unknown kid
+    success: float | None = None
+    failure: Failure | None = None
+    generation: int = 0
+    reported: bool = False  # some fetch of this process has finished: threads do run here
+    inline: bool = False  # threads do not run here: the request that starts a fetch runs it
+    closed: bool = False

@@ -1,0 +1,120 @@
+"""One fetch from its beginning to a key set: find the URL, GET the document, check it."""
+
+from collections.abc import Callable
+from typing import Final
+
+from jwt_wsgi.events import Emit
+from jwt_wsgi.events import KeysFound
+from jwt_wsgi.keys import KeySet
+from jwt_wsgi.urls import shown_url
+
+from .discovery import Located
+from .discovery import locate
+from .facts import NEVER
+from .facts import Facts
+from .facts import KeyFetch
+from .facts import Loaded
+from .fetch import Fetch
+from .fetch import Fetched
+from .fetch import FetchError
+from .fetch import NotModified
+
+#: Seconds after which the issuer's metadata is read again.
+REDISCOVER_AFTER: Final = 86400.0
+
+
+class Loader:
+    """Fetches the keys of one issuer, and remembers where they are.
+
+    ``jwks_uri``: where they are; None: ``issuer`` is asked. ``clock``: seconds, going forward.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        jwks_uri: str | None,
+        *,
+        fetch: Fetch,
+        emit: Emit,
+        allow_http: bool,
+        max_keys: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self.source = source_name(jwks_uri or issuer)
+        self._issuer, self._jwks_uri = issuer, jwks_uri
+        self._fetch, self._emit, self._clock = fetch, emit, clock
+        self._allow_http, self._max_keys = allow_http, max_keys
+        #: Where the keys are, and when that was read.
+        self._located: tuple[Located, float] | None = None
+
+    def load(self, run: KeyFetch, facts: Callable[[], Facts], timeout: float) -> Loaded:
+        """Fetch within ``timeout`` seconds of the fetch's start.
+
+        Raises :class:`FetchError`, and :class:`~jwt_wsgi.keys.DocumentError` for a document that
+        is no usable JWKS.
+        """
+
+        def left(share: float = 1.0) -> float:
+            seconds = run.start + share * timeout - self._clock()
+            if seconds <= 0:
+                raise FetchError("timeout", "the deadline is over")
+            return seconds
+
+        located = self._locate(left, no_cache=run.for_unknown_kid)
+        now = facts()
+        answer, held, etag = located.document, now.snapshot, None
+        # After a failure the whole set is asked for: it may be the condition that fails.
+        conditional = not (run.for_unknown_kid or now.fails)
+        if held and held.uri == located.jwks_uri and conditional:
+            etag = held.etag
+        if answer is None:
+            found = self._get(located.jwks_uri, etag, no_cache=run.for_unknown_kid, timeout=left())
+            if not isinstance(found, Fetched):
+                if held is None or etag is None:
+                    raise FetchError("http", "status 304 without a condition", status=304)
+                return Loaded(held.keyset, etag, held.uri, found.date, confirms=held.keyset)
+            answer = found
+        keyset = KeySet.parse(answer.body, max_keys=self._max_keys)
+        _ = keyset.digest  # made here, not later under the lock
+        return Loaded(keyset, answer.etag, located.jwks_uri, answer.date)
+
+    def _get(
+        self, url: str, etag: str | None, *, no_cache: bool, timeout: float
+    ) -> Fetched | NotModified:
+        try:
+            return self._fetch(url, etag=etag, no_cache=no_cache, timeout=timeout)
+        except FetchError as error:
+            if error.status in (404, 410) and self._located is not None:
+                self._located = self._located[0], NEVER  # ask again where the keys are
+            raise
+
+    def _locate(self, left: Callable[..., float], *, no_cache: bool) -> Located:
+        if self._jwks_uri is not None:
+            return Located(self._jwks_uri, "jwks_uri")
+        remembered, read_at = self._located or (None, NEVER)
+        if remembered is not None and self._clock() - read_at < REDISCOVER_AFTER:
+            return remembered
+        try:
+            located = locate(
+                self._issuer,
+                fetch=self._fetch,
+                # Half of the time is left for the keys, should only the metadata be out of reach.
+                left=lambda: left(0.5 if remembered else 1.0),
+                remembered=remembered,
+                allow_http=self._allow_http,
+                no_cache=no_cache,
+            )
+        except FetchError:
+            if remembered is None:
+                raise
+            return remembered
+        self._located = located._replace(document=None), self._clock()
+        if remembered is None or remembered.jwks_uri != located.jwks_uri:
+            where = source_name(located.jwks_uri)
+            self._emit(KeysFound(self.source, where, located.found_by))
+        return located
+
+
+def source_name(url: str) -> str:
+    """Return the URL as people may read it in a log: without user-info, query and fragment."""
+    return shown_url(url, 256)[1:-1]
