@@ -18,12 +18,12 @@ from .errors import AuthError
 from .errors import ConfigurationError
 from .errors import MissingTokenError
 from .errors import printable
+from .event_log import LogHook
+from .event_log import fan_out
 from .events import Accepted
 from .events import FunctionFailed
-from .events import LogHook
 from .events import Refused
 from .events import Reported
-from .events import fan_out
 from .events import logger
 from .injection import ERROR
 from .injection import Injection

@@ -18,10 +18,10 @@ from werkzeug.test import Client
 
 from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
+from jwt_wsgi.event_log import LogHook
+from jwt_wsgi.event_log import fan_out
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import KeyMissed
-from jwt_wsgi.events import LogHook
-from jwt_wsgi.events import fan_out
 from jwt_wsgi.events import logger
 from jwt_wsgi.key_sources.facts import Policy
 from jwt_wsgi.key_sources.fetch import Fetched

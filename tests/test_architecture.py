@@ -21,6 +21,7 @@ TOWER = [
     "urls",
     "strict_json",
     "events",
+    "event_log",
     "key_sources.fetch",
     "claims",
     "jose",

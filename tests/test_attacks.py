@@ -36,7 +36,7 @@ from werkzeug.test import run_wsgi_app
 from jwt_wsgi import ConfigurationError
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi.errors import TOKEN_ERRORS
-from jwt_wsgi.events import LogHook
+from jwt_wsgi.event_log import LogHook
 from jwt_wsgi.events import Refused
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Token

@@ -8,10 +8,10 @@ import pytest
 
 from jwt_wsgi import events
 from jwt_wsgi.errors import printable
+from jwt_wsgi.event_log import LogHook
+from jwt_wsgi.event_log import fan_out
 from jwt_wsgi.events import Event
-from jwt_wsgi.events import LogHook
 from jwt_wsgi.events import Refused
-from jwt_wsgi.events import fan_out
 from jwt_wsgi.events import logger
 
 SAMPLES: list[Event] = [

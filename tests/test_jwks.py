@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from jwt_wsgi import events
 from jwt_wsgi.errors import KeysUnavailableError
+from jwt_wsgi.event_log import LogHook
 from jwt_wsgi.events import Event
-from jwt_wsgi.events import LogHook
 from jwt_wsgi.key_sources.facts import Facts
 from jwt_wsgi.key_sources.facts import KeyFetch
 from jwt_wsgi.key_sources.facts import Loaded

@@ -28,7 +28,7 @@ from test_fetch import certificates
 from test_fetch import get
 
 from jwt_wsgi.errors import KeysUnavailableError
-from jwt_wsgi.events import LogHook
+from jwt_wsgi.event_log import LogHook
 from jwt_wsgi.key_sources.facts import Policy
 from jwt_wsgi.key_sources.fetch import HTTPFetch
 from jwt_wsgi.key_sources.remote import RemoteKeys
