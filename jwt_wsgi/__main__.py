@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from .cli import demo  # noqa: PLC0415  # its imports are needed by nobody else
+    from .cli import demo  # noqa: PLC0415  # only this command needs its imports
     from .cli import outage  # noqa: PLC0415
 
     try:

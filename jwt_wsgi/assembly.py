@@ -1,4 +1,4 @@
-"""From settings to what does the work: issuers with their keys and terms. Fetches nothing."""
+"""Build the verifier, the issuers and their key sources from settings. Fetches nothing."""
 
 from collections.abc import Hashable
 from functools import partial

@@ -98,7 +98,7 @@ def _header(key: str, max_size: int, *, bare: bool) -> Place:
 
 
 def _cookie(name: str, max_size: int) -> Place:
-    """A cookie, which a browser also sends for a page of somebody else."""
+    """A cookie. Browsers also send it with requests that pages of other sites make."""
     key = "HTTP_COOKIE"
 
     def read(environ: "WSGIEnvironment", _lenient: bool) -> str | None:  # noqa: FBT001

@@ -78,7 +78,7 @@ class CachingVerifier:
         return claims
 
     def _keep(self, name: bytes, entry: "_Entry", more: int) -> None:
-        """Keep an entry with the young ones; ``more``: bytes that they take more than before."""
+        """Keep an entry among the young ones; ``more``: bytes that it adds to them."""
         self._bytes += more
         full = len(self._young) >= self._half and name not in self._young
         if full or self._bytes > self._half * BYTES_PER_TOKEN:
@@ -108,8 +108,8 @@ class _Entry:
         self.copied: tuple[str, ...] = ()
 
     def own_claims(self, texts: dict[str, str]) -> Claims:
-        """Claims that no other request has, down to their last list, but for ``texts``."""
-        payload = self.payload  # before the question: another thread may drop it after it
+        """A copy of the claims for one request. Only texts are shared, which cannot be changed."""
+        payload = self.payload  # read first: another thread may drop it below
         if self.claims is None:
             claims = json.loads(payload)
             nested = tuple(name for name, value in claims.items() if _is_nested(value))
@@ -125,7 +125,7 @@ class _Entry:
 
 
 def _keyset_of(issuer: TrustedIssuer, key: Key, header: dict[str, Any]) -> KeySet | None:
-    """The set that an entry lives and dies with: the one of now, if the key is in it still."""
+    """The key set that an entry belongs to: the current one, if it still holds the key."""
     keys: Any = issuer.keys
     source: Any = type(keys)  # not keys.__class__, which a proxy may answer for what it wraps
     keyset: KeySet | None = keys.current() if _has_sets(source) else None

@@ -1,7 +1,7 @@
 """The claims of a token, and the checks that need no key (RFC 7519 section 4.1).
 
 A check is a function ``(claims, now)`` that raises
-:class:`~jwt_wsgi.errors.InvalidTokenError`, or, if it is yours, returns False to refuse.
+:class:`~jwt_wsgi.errors.InvalidTokenError`. A check of the application may also return False.
 """
 
 import math
@@ -27,7 +27,7 @@ _NUMBERS: Final = (int, float)  # by type: a bool is an int, too
 
 
 class Claims(dict[str, Any]):
-    """The verified claims, a dict of its receiver's own; ``header`` is the JOSE header."""
+    """The verified claims: a dict that no one else holds. ``header`` is the JOSE header."""
 
     __slots__ = ("header",)
 
@@ -102,7 +102,7 @@ def check_times(leeway: float) -> Check:
 def lifetime(
     claims: Mapping[str, Any], *, leeway: float, max_age: float | None
 ) -> tuple[float, float]:
-    """From when until when the two checks of times let these claims pass; they have passed once."""
+    """The time span in which these claims, which have passed the checks of times, go on passing."""
     starts, ends = claims.get("nbf", -math.inf), claims["exp"]
     if max_age is not None:
         starts, ends = max(starts, claims["iat"]), min(ends, claims["iat"] + max_age)
@@ -132,7 +132,7 @@ def check_strings(claims: Mapping[str, Any], _now: float) -> None:
 
 
 def check_required(names: Collection[str]) -> Check:
-    """Every name, tried whole and then as a dotted path, has a value that is not null."""
+    """Every name has a value that is not null. It is read as a whole, then as a dotted path."""
 
     def check(claims: Mapping[str, Any], _now: float) -> None:
         for name in names:
@@ -159,7 +159,8 @@ def check_expected(expected: Mapping[str, Collection[Any]]) -> Check:
 def check_audience(audience: Collection[str]) -> Check:
     """``aud`` names one of ``audience`` (RFC 7519 section 4.1.3).
 
-    Without any audience a token that carries ``aud`` was meant for somebody, and we are not he.
+    Without a configured audience, a token that has ``aud`` was issued for another API and is
+    refused.
     """
     exact = frozenset(value for value in audience if not value.endswith("/*"))
     below = tuple(value.removesuffix("/*") for value in audience if value.endswith("/*"))
@@ -227,6 +228,6 @@ def _is_below(value: str, bases: Collection[str]) -> bool:
 
 
 def _is_plain(url: str) -> bool:
-    """No segment, however encoded, climbs out of the base again; nor is one hidden by controls."""
+    """Whether the URL stays below its base: no dot segments, plain or encoded, no controls."""
     path = unquote(re.split("[?#]", url)[0]).replace("\\", "/")
     return path.isprintable() and {".", ".."}.isdisjoint(path.split("/"))

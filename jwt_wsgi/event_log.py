@@ -33,7 +33,7 @@ class LogHook:
             logger.log(level, "%s%s", event, before)
 
     def passes_over(self, kind: type[Event], key: Hashable) -> bool:
-        """Count an event that nobody would read, so that it need not be made; True if so."""
+        """Count an event that no log line would show. True if so: then it need not be made."""
         if logger.isEnabledFor(kind.quiet_level):
             return False
         since, silent = self._last.get(key, (float("-inf"), 0))

@@ -18,7 +18,7 @@ from .errors import printable
 logger: Final = logging.getLogger("jwt_wsgi")
 
 #: After the first line of its kind, an outage repeats itself this often (seconds), so that
-#: a day of it stays under 150 lines even while strangers ask for keys nobody has.
+#: a day of it stays under 150 lines, even while tokens name keys that do not exist.
 OUTAGE_QUIET: Final = 1200.0
 
 

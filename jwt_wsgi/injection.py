@@ -1,7 +1,7 @@
 """What the application finds in its environ: the claims, and what options make of them.
 
-Everything that is set here is removed first, on every path, so that nothing a client or an
-outer instance put there passes for a result of ours.
+Everything that is set here is removed first, on every path: what a client or an outer instance
+put there must not be taken for a result.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Parse a token, import a key, verify a signature: the only module that knows the JOSE libraries.
+"""Parse tokens, import keys, verify signatures; the only module that imports JOSE libraries.
 
 joserfc imports the points of curves; ``cryptography`` does the rest, because joserfc warns at
 every EdDSA verification and at short RSA keys, and its algorithm lists and header limits are not

@@ -1,7 +1,7 @@
-"""Which keys may have signed this token: key sources and the immutable key set behind them.
+"""Key sources, and the immutable key set that they find a token's keys in.
 
 A key source is any object with ``candidates(header)``. The verifier tries what it yields, in
-order, until a signature verifies; nothing yielded means that the key is not to be found.
+order, until a signature verifies. A source that yields nothing has no key for the token.
 """
 
 import json
@@ -28,7 +28,7 @@ _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
 class KeySource(Protocol):
-    """Whatever yields keys: a set, a file, a remote JWKS, or an object of your own."""
+    """An object that yields keys: a set, a file, a remote JWKS, or one of your own."""
 
     def candidates(self, header: Mapping[str, Any]) -> Iterable[jose.Key]:
         """Yield the keys that may have signed a token with this JOSE header, best first.

@@ -70,5 +70,5 @@ def _below(layer: object) -> Iterator[object]:
 def _attribute(layer: object, name: str) -> object:
     try:
         return getattr(layer, name, None)
-    except Exception:  # a property of somebody else's object may raise anything
+    except Exception:  # a property of a foreign object may raise anything
         return None

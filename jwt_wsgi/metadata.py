@@ -1,7 +1,7 @@
 """How clients find the issuer: protected resource metadata (RFC 9728) as a small WSGI app.
 
-The document is public: it says which authorization servers and scopes there are, to whoever
-asks and without a token. Not for the metadata of an authorization server (RFC 8414).
+The document is public: it names the authorization servers and the scopes, and needs no token. It
+is not the metadata of an authorization server (RFC 8414).
 """
 
 import json

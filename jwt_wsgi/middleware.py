@@ -1,4 +1,4 @@
-"""The WSGI middleware: one request is one straight line, :meth:`JWTMiddleware.authenticate`."""
+"""The WSGI middleware. :meth:`JWTMiddleware.authenticate` is the whole way of a request."""
 
 import os
 from collections.abc import Iterable
@@ -157,7 +157,7 @@ class JWTMiddleware:
         return upkeep.health(self.verifier.issuers, named_later=callable(self.settings.issuer))
 
     def close(self) -> None:
-        """Fetch nothing ever again. Keys that are held go on serving."""
+        """Stop fetching keys for good. Keys that are held stay in use."""
         upkeep.close(self.verifier.issuers)
         if self._variants is not None:
             self._variants.close()

@@ -9,7 +9,7 @@
 For tests of the app alone, in which tokens play no part: :func:`authenticated`. A fixture for
 pytest: :mod:`jwt_wsgi.pytest_plugin`.
 
-Not for production: whoever has the object has the private keys.
+Not for production: the object holds the private keys.
 """
 
 import base64
@@ -168,7 +168,7 @@ class FakeIssuer:
         return JWTMiddleware(app, **(wired | options))
 
     def _trusted(self) -> Issuer:
-        """What makes somebody accept the tokens."""
+        """The issuer as a middleware is configured with it."""
         if self.algorithm.startswith("HS"):
             return Issuer(self.issuer, secret=self.secret, algorithms=self.algorithm)
         return Issuer(self.issuer, keys=_OwnKeys(self), algorithms=self.algorithm)

@@ -1,4 +1,4 @@
-"""An issuer we trust: what it is called, where its keys are, and on what terms."""
+"""A trusted issuer, ready for use: its identifier, its keys, and the checks of its tokens."""
 
 from collections.abc import Coroutine
 from collections.abc import Generator
@@ -33,10 +33,11 @@ _NOT_RUN: Final = (Coroutine, Generator)
 
 @dataclass(frozen=True, slots=True)
 class TrustedIssuer:
-    """An issuer ready to be asked: its keys and its terms, with nothing left to decide.
+    """An issuer with its keys and its terms.
 
     ``token_types`` empty: any but :data:`OTHER_KINDS`. ``checks`` need no key and are made in
-    their order; ``own_checks``, the user's, see verified claims only, at every use. ``leeway``
+    their order; ``own_checks`` are the application's; they see verified claims and
+    are made at every use. ``leeway``
     and ``max_age`` in seconds, as the checks have them.
     """
 

@@ -1,4 +1,4 @@
-"""What operators do with the keys of a middleware: load them early, look at them, end it all."""
+"""What operators do with the keys of a middleware: load, report on them, stop fetching."""
 
 import time
 from typing import Any
@@ -27,7 +27,7 @@ def health(issuers: Issuers, *, named_later: bool) -> dict[str, Any]:
 
 
 def close(issuers: Issuers) -> None:
-    """Fetch nothing ever again."""
+    """Stop fetching keys for good."""
     if isinstance(issuers, Tenants):
         issuers.close()
     for keys in _remote(issuers).values():

@@ -1,4 +1,4 @@
-"""From a token to verified claims: everything that does not depend on the request."""
+"""Verify a token: everything that does not depend on the request."""
 
 import time
 from collections.abc import Callable
@@ -39,16 +39,16 @@ class Issuers(Protocol):
         """
 
     def values(self) -> Iterable[TrustedIssuer]:
-        """Those in memory, for whoever looks after their keys."""
+        """The issuers in memory, for loading and reporting their keys."""
 
     def __iter__(self) -> Iterator[str]:
-        """Identifiers of some that we trust, for people; perhaps none."""
+        """Identifiers of trusted issuers, for messages; a tenants' memory yields none."""
 
     def __contains__(self, identifier: object, /) -> bool:
-        """Whether it is one of those, at no cost."""
+        """Whether it is an issuer in memory. Fetches nothing and asks no function."""
 
 
-#: What need not be done again while the key is there and the time is right.
+#: What stays true while the key is there and the times of the claims hold.
 Verified: TypeAlias = tuple[TrustedIssuer, jose.Key, jose.UnverifiedToken]
 
 
@@ -61,7 +61,7 @@ class Verifier:
 
     ``accept_bound_tokens``: something in front has checked the proof that goes with a token
     that has ``cnf`` (RFC 9449, RFC 8705). ``revoked(claims)`` is asked at every use of a token.
-    ``on_verified`` is told the issuer of each good signature. ``clock``: seconds since 1970.
+    ``on_verified`` is called with the issuer of each good signature. ``clock``: seconds since 1970.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Verifier:
         return claims
 
     def authenticate(self, token: str) -> Verified:
-        """Everything but what is asked at every use; raises as :meth:`verify`."""
+        """Make every check whose result can be remembered. Raises as :meth:`verify`."""
         if len(token) > self.max_token_size:
             raise InvalidTokenError("token_malformed", "the token is too long")
         unverified = jose.parse(token, self.heads)
@@ -118,7 +118,7 @@ class Verifier:
         return issuer, key, unverified
 
     def admit(self, issuer: TrustedIssuer, claims: Claims) -> None:
-        """What is asked at every use of a token: the user's checks, and whether it is revoked."""
+        """Make the checks of every use of a token: the application's own, and revocation."""
         try:
             if issuer.own_checks:
                 issuer.check_own(claims, self.clock())
@@ -129,7 +129,7 @@ class Verifier:
             raise
 
     def _remember_head(self, token: jose.UnverifiedToken) -> None:
-        """Spare the next token of this key the parsing."""
+        """Remember the parsed header: the next token of this key has the same one."""
         if _is_ordinary(token):
             if len(self.heads) >= MAX_HEADS:
                 self.heads = {}
@@ -150,7 +150,7 @@ class Verifier:
             if other in self.issuers:
                 return f"iss differs from {other} in its final slash only; configure it as it is"
         known = ", ".join(islice(self.issuers, 5))
-        return f"iss is none of {known}" if known else "nobody knows iss"
+        return f"iss is none of {known}" if known else "iss is not a known issuer"
 
     def _check_signature(self, token: jose.UnverifiedToken, issuer: TrustedIssuer) -> jose.Key:
         algorithm, tried = token.header["alg"], 0
@@ -159,7 +159,7 @@ class Verifier:
                 return key
             tried += 1
         if not tried:
-            self.heads.pop(token.head, None)  # it dies with its key
+            self.heads.pop(token.head, None)  # its key is no longer there
             raise InvalidTokenError("key_not_found", "no key of the issuer fits kid and alg")
         raise InvalidTokenError("signature_invalid", f"{tried} keys tried")
 
@@ -171,12 +171,12 @@ def _candidates(source: KeySource, header: Mapping[str, Any]) -> Iterator[jose.K
 
 
 def _is_ordinary(token: jose.UnverifiedToken) -> bool:
-    """Whether requests may share the header: it is short, and nothing in it can be changed."""
+    """Whether requests may share the header: it is short and holds no lists and objects."""
     nested = any(isinstance(value, list | dict) for value in token.header.values())
     few = len(token.header) <= MAX_HEAD_MEMBERS
     return len(token.head) <= MAX_HEAD and few and not nested
 
 
 def claimed(header: Mapping[str, Any], claims: Mapping[str, Any]) -> tuple[object, object, object]:
-    """Whose token a refused one is, if it is to be believed: for the operator's log."""
+    """What a refused token says of itself, unverified, for the log."""
     return claims.get("iss"), header.get("alg"), header.get("kid")

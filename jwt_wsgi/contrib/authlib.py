@@ -41,7 +41,7 @@ from jwt_wsgi.claims import scopes as scopes_of
 from jwt_wsgi.current import current_payload
 from jwt_wsgi.responses import Responses
 
-#: In Authlib's 401 where there is no payload: for whoever wonders why a good token is refused.
+#: In Authlib's 401 where there is no payload: it says why a good token is refused.
 UNVERIFIED: Final = "The token was not verified on its way to this route"
 
 

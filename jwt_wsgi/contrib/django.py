@@ -276,13 +276,13 @@ def check_application(**_: Any) -> list[checks.CheckMessage]:
     if guards(application):
         return []
     if _is_set():
-        told = (
+        problem = (
             "WSGI_APPLICATION is not wrapped in JWTMiddleware: it serves without verifying tokens."
         )
-        return [checks.Error(told, hint=_WRAP, id="jwt_wsgi.E004")]
-    told = "JWT_WSGI is not set, and WSGI_APPLICATION verifies no tokens: nothing is guarded."
+        return [checks.Error(problem, hint=_WRAP, id="jwt_wsgi.E004")]
+    problem = "JWT_WSGI is not set, and WSGI_APPLICATION verifies no tokens: nothing is guarded."
     hint = 'Set JWT_WSGI = {"issuer": "https://…"} ({}: all from the environment). ' + _WRAP
-    return [checks.Warning(told, hint=hint, id="jwt_wsgi.W001")]
+    return [checks.Warning(problem, hint=hint, id="jwt_wsgi.W001")]
 
 
 def _check_asgi() -> Iterator[checks.CheckMessage]:

@@ -10,8 +10,8 @@ Serve the registry as ever, with ``prometheus_client.make_wsgi_app()``. In gunic
 multi-process mode set ``PROMETHEUS_MULTIPROC_DIR`` and end workers with ``mark_process_dead``
 (examples/deploy/gunicorn.conf.py).
 
-Labels are bounded: they come from the settings and from tables of ours, never from a token that
-nobody verified. ``issuer`` is the verified one; ``source`` is where its keys come from.
+Labels are bounded: they come from the settings and from tables of this package, never from an
+unverified token. ``issuer`` is the verified one; ``source`` is where its keys come from.
 """
 
 import time
@@ -30,9 +30,9 @@ from jwt_wsgi.events import Hook
 
 #: What stands for the issuers beyond ``max_issuers``.
 OTHER: Final = "other"
-#: Functions of the application that are told apart; there are few, but some make them anew.
+#: Functions of the application that have a label of their own.
 MAX_FUNCTIONS: Final = 100
-#: Seconds; ``jwks_timeout`` is 5 unless somebody changes it.
+#: Seconds; the default of ``jwks_timeout`` is 5.
 BUCKETS: Final = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -40,7 +40,7 @@ def metrics(registry: CollectorRegistry = REGISTRY, *, max_issuers: int = 100) -
     """Make a hook that counts events in ``registry``; several middlewares may share it.
 
     ``max_issuers``: more values than this of ``issuer`` and ``source`` each, in one process, are
-    told as ``other``, for functions that name issuers; 0 leaves none of them apart. Raises
+    counted as ``other``, for functions that name issuers; 0 counts all of them so. Raises
     ValueError when the registry has these metrics already: make one hook, and share it.
     """
     issuer, source = _bounded(max_issuers), _bounded(max_issuers)
@@ -56,7 +56,7 @@ def metrics(registry: CollectorRegistry = REGISTRY, *, max_issuers: int = 100) -
 
 
 def _bounded(limit: int) -> Callable[[str], str]:
-    """A function that knows so many values, and calls the others one name."""
+    """Return a function that passes the first ``limit`` values, and ``other`` for the rest."""
     known: set[str] = set()
 
     def label(value: str) -> str:

@@ -1,4 +1,4 @@
-"""One caged GET of a JSON document; the only module that knows ``requests``.
+"""One bounded GET of a JSON document; the only module that imports ``requests``.
 
 ``requests`` alone has no total deadline, no size limit, follows redirects, sends passwords of
 ``~/.netrc`` and decompresses whatever it is sent. Here it does none of that.
@@ -187,7 +187,7 @@ def _origin(url: str) -> tuple[str, str, int | None]:
 
 
 class _Session(requests.Session):
-    """A session that sends nobody's password and goes nowhere else."""
+    """A session without passwords of ``~/.netrc``, and without redirects."""
 
     def __init__(self) -> None:
         super().__init__()

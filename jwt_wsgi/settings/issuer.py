@@ -1,4 +1,4 @@
-"""An issuer as it is configured: its identifier, where its keys are, and on what terms."""
+"""An issuer as it is configured: its identifier, its keys, and the terms of its tokens."""
 
 import os
 from collections.abc import Callable

@@ -61,7 +61,7 @@ TABLE: Final = (
             "enterprise",
             # It begins with repo:OWNER@ID/NAME@ID for repositories that were made, renamed or
             # moved after 2026-07-15, and with repo:OWNER/NAME for the others. An owner may have
-            # it composed of other claims: one that names no repository pins nobody.
+            # it composed of other claims: one that names no repository pins nothing.
             "sub",
         ),
         note="; a sub is repo:OWNER@ID/NAME@ID:… where the repository was made, renamed or moved"
@@ -305,7 +305,7 @@ def unsafe(
     With checks of their own people have taken the decision over.
 
     A final slash or an upper-case letter makes no difference. No token has such an ``iss``, so it
-    would let nobody in; but the next correction of the setting would.
+    would refuse every token, until somebody corrects it.
     """
     row = _BY_IDENTIFIER.get(_plain(issuer))
     if row is None or has_own_checks:
