@@ -1,5 +1,9 @@
-"""Where the token of a request stands, and the grammar it must have (RFC 6750 section 2.1)."""
+"""What of a request is read: where its token stands, and which methods it names.
 
+The grammar of a token is that of RFC 6750 section 2.1.
+"""
+
+import re
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -7,6 +11,7 @@ from typing import TYPE_CHECKING
 from typing import Final
 from typing import NamedTuple
 from typing import TypeAlias
+from urllib.parse import unquote_plus
 
 from .errors import InvalidTokenError
 from .errors import MalformedHeaderError
@@ -22,11 +27,23 @@ _B64TOKEN: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 #: Room for the scheme and spaces; no more of a longer header is looked at.
 _SCHEME_ROOM: Final = 64
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
-#: Headers that make something else of a GET: a WebSocket, or the method they name.
-_NOT_SAFE: Final = frozenset(
-    f"HTTP_{name}"
-    for name in "UPGRADE X_HTTP_METHOD_OVERRIDE X_METHOD_OVERRIDE X_HTTP_METHOD X_METHOD".split()  # noqa: SIM905
+#: RFC 9110 section 9.3, and RFC 5789.
+_METHODS: Final = _SAFE | {"POST", "PUT", "PATCH", "DELETE", "CONNECT"}
+#: Headers that middleware in front of a router takes for the method: Flask's documentation has
+#: the first, Microsoft's and IBM's interfaces the others.
+METHOD_HEADERS: Final = frozenset(
+    {"HTTP_X_HTTP_METHOD_OVERRIDE", "HTTP_X_METHOD_OVERRIDE", "HTTP_X_HTTP_METHOD", "HTTP_X_METHOD"}
 )
+#: Parameters of a query that do the same: ``_method`` (Rails, Symfony, TurboGears, Pecan),
+#: ``__METHOD_OVERRIDE__`` (a Flask recipe), ``_HttpMethod``, and those headers' names.
+_METHOD_PARAMETER: Final = re.compile(
+    r"[&;](?:_+(?:http_?)?method_*|[\w-]*method[-_]?override_*|x-(?:http-)?method)=([^&;]*)",
+    re.IGNORECASE,
+)
+#: Whether a query may have such a parameter: its name may be percent-encoded.
+_MAY_NAME_A_METHOD: Final = re.compile("(?:^|[&;])[^&;=]*(?:method|%)", re.IGNORECASE)
+#: Headers that make something else of a GET: a WebSocket, or the method they name.
+_NOT_SAFE: Final = METHOD_HEADERS | {"HTTP_UPGRADE"}
 
 
 #: ``read(environ, lenient)`` returns the token or None; ``lenient``: credentials of another
@@ -115,6 +132,23 @@ def _cookie(name: str, max_size: int) -> Place:
             environ[key] = "; ".join(kept)
 
     return Place(key, read, remove)
+
+
+def overrides(environ: "WSGIEnvironment") -> Sequence[str]:
+    """Other methods that an app may take the request for, in upper case.
+
+    Headers and the query name them; the body is never read. Empty text stands for a value that
+    is no method of HTTP: what an app makes of it is unknown.
+    """
+    query = environ.get("QUERY_STRING", "")
+    named = query and _MAY_NAME_A_METHOD.search(query)
+    if not named and environ.keys().isdisjoint(METHOD_HEADERS):
+        return ()
+    values = [environ[name] for name in METHOD_HEADERS if name in environ]
+    if named:
+        values += _METHOD_PARAMETER.findall(f"&{unquote_plus(query)}")
+    methods = {value.strip().upper() for value in values}
+    return [method if method in _METHODS else "" for method in methods]
 
 
 def _cookies(environ: "WSGIEnvironment") -> Iterator[tuple[str, str]]:

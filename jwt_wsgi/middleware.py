@@ -12,6 +12,7 @@ from . import assembly
 from . import current
 from . import upkeep
 from .applications import app_problem
+from .bearer import overrides
 from .bearer import place
 from .bearer import reader
 from .errors import AuthError
@@ -30,9 +31,11 @@ from .injection import Injection
 from .key_sources.shared import SharedKeys
 from .responses import Responses
 from .responses import status_of
+from .rules import REQUIRE_TOKEN
 from .rules import Rule
 from .rules import Rules
 from .rules import Token
+from .rules import together
 from .settings.loading import Given
 from .settings.loading import Settings
 from .settings.options import Options
@@ -84,7 +87,7 @@ class JWTMiddleware:
         self.settings = settings
         self._log = self._log_hook()
         self._emit = fan_out((self._log, *self.settings.on_event))
-        self._rules = Rules(self.settings.request_rules)
+        self._rules = Rules(rules) if (rules := self.settings.request_rules) else None
         self._places = [place(p, self.settings.max_token_size) for p in self.settings.token_from]
         self._read_token = reader(self._places)
         self._injection = Injection(self.settings.claim_headers or {})
@@ -108,7 +111,7 @@ class JWTMiddleware:
             return self._variants(environ, start_response)
         if self._metadata and environ.get("PATH_INFO") in self._metadata.paths:
             return self._metadata(environ, start_response)
-        rule = self._rules.find(environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/")
+        rule = find_rule(self._rules, environ) if self._rules else REQUIRE_TOKEN
         try:
             self.authenticate(environ, rule)
         except AuthError as error:
@@ -200,10 +203,25 @@ class _Variant(JWTMiddleware):
         return self._outer._log  # noqa: SLF001  # or each made-up Host would be a WARNING of its own
 
 
+def find_rule(rules: Rules, environ: "WSGIEnvironment") -> Rule:
+    """The rule of a request, by every method and path that the app may take it for."""
+    if "HTTP_X_VHM_ROOT" in environ:  # Pyramid's traversal puts it in front of the path
+        return rules.every
+    path = environ.get("PATH_INFO") or "/"
+    rule = rules.find(environ["REQUEST_METHOD"], path)
+    if rules.by_method and (others := overrides(environ)):
+        return together([rule, *(rules.find(method, path) for method in others)])
+    return rule
+
+
 def is_preflight(environ: "WSGIEnvironment") -> bool:
-    """Whether a browser asks for permission (Fetch standard section 3.2.2), and nothing else."""
+    """Whether a browser asks for permission (Fetch standard section 3.2.2), and nothing else.
+
+    An ``OPTIONS`` that names another method may be that method to the app.
+    """
     return (
         environ["REQUEST_METHOD"] == "OPTIONS"
         and "HTTP_ORIGIN" in environ
         and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
+        and not overrides(environ)
     )

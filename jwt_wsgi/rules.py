@@ -1,11 +1,14 @@
-"""Which token a request needs: rules by path and method, first match decides.
+"""Which token a request needs: rules by path and method; the first one that matches decides.
 
-Takes a method and a path, no environ, so that it can be read and tested as a table.
+This module takes a method and a path, no environ, so that it can be read and tested as a table.
+The router of the app may read both otherwise. Where it may, every reading must be permitted.
 """
 
+import re
 import time
 from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -21,10 +24,11 @@ from .errors import InsufficientScopeError
 
 #: Seconds that a login may lie in the future: the most that ``leeway`` can be.
 _SKEW: Final = 300.0
+_ESCAPE: Final = re.compile("%[0-9A-Fa-f]{2}")
 
 
 class Token(StrEnum):
-    """What a rule asks of a request's token."""
+    """What a rule asks of a request's token, the strictest first."""
 
     REQUIRED = "required"
     #: A missing token passes, a bad one is refused.
@@ -58,6 +62,11 @@ class Rule:
         if self.methods is None or method in self.methods:
             return True
         return method == "HEAD" and "GET" in self.methods
+
+    @property
+    def parts(self) -> "tuple[Rule, ...]":
+        """The rules whose conditions must all be met: this one."""
+        return (self,)
 
     @property
     def scope(self) -> tuple[str, ...]:
@@ -104,87 +113,165 @@ REQUIRE_TOKEN: Final = Rule("/*")
 class Rules:
     """An index over rules: a decision costs the segments of the path, not the rules there are.
 
-    Rules as the settings make them: ``methods``, ``scopes`` and the like are sets and tuples.
+    The rules are as the settings make them: ``methods``, ``scopes`` and the like are sets and
+    tuples.
     """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        # PATH_INFO is UTF-8 read as latin-1 (PEP 3333), so the index is, too.
-        patterns = [rule.path.encode().decode("latin-1") for rule in rules]
         by_pattern: dict[str, list[int]] = {}
-        for order, pattern in enumerate(patterns):
-            by_pattern.setdefault(pattern, []).append(order)
+        for order, rule in enumerate(rules):
+            by_pattern.setdefault(_pattern(rule), []).append(order)
 
         def matching(pattern: str) -> tuple[Rule, ...]:
             covering = (pattern, *(f"{base}/*" for base in _bases(pattern.removesuffix("/*"))))
             orders = {order for other in covering for order in by_pattern.get(other, ())}
-            twins = by_pattern.get(_twin(pattern), ())  # many routers take both for one
-            orders |= {order for order in twins if rules[order].token is Token.REQUIRED}
             return tuple(rules[order] for order in sorted(orders))
 
-        exact = [path for path in by_pattern if not path.endswith("/*")]
         #: Path -> every rule that can match it, in their order.
-        self._exact = {path: matching(path) for path in (*exact, *map(_twin, exact))}
+        self._exact = {path: matching(path) for path in by_pattern if not path.endswith("/*")}
         #: The same for all paths below it that have no entry nearer to them.
         self._below = {path[:-2]: matching(path) for path in by_pattern if path.endswith("/*")}
         #: How many segments those paths have, and no other number is looked for; nearest first.
         self._depths = sorted({path.count("/") + 1 for path in self._below}, reverse=True)
-        self._every = _EveryRule("/*", rules=tuple(rules))
+        named = {_pattern(rule) for rule in rules if rule.token is Token.REQUIRED}
+        #: What such a rule names: ``/users`` for ``/users``, ``/users/`` and ``/users/*``.
+        self._named = {path.removesuffix("*").removesuffix("/") for path in named}
+        #: Paths that differ from a rule's in the slash at the end.
+        self._twins = {_twin(path) for path in named if not path.endswith("/*")}
+        #: Whether the method of a request matters at all.
+        self.by_method = any(rule.methods is not None for rule in rules)
+        #: For a request that may be meant by any rule.
+        self.every: Rule = _AllOf("/*", rules=tuple(_conditions(rules)))
 
     def find(self, method: str, path: str) -> Rule:
         """The first rule that matches, else :data:`REQUIRE_TOKEN`.
 
-        Where routers differ (``//admin``, ``admin``, ``post``: Werkzeug knows them as ``/admin``
-        and ``POST``), nobody can say which rule is meant: the conditions of every rule count.
+        Routers read some paths differently: ``//admin``, ``admin`` and ``post`` are ``/admin``
+        and ``POST`` to Werkzeug. Any rule may be meant there, so the conditions of all count.
+        Some routers ignore a slash at the end, or a suffix such as ``.json``: then what the rule
+        of the path without it asks for is needed, too.
         """
-        if not self._every.rules:
-            return REQUIRE_TOKEN
         if not (is_plain(path) and method.isupper()):
-            return self._every
+            return self.every
+        rule = self._first(method, path)
+        is_read_otherwise = "." in path or path in self._twins
+        if is_read_otherwise and (others := self._stricter(rule, method, path)):
+            return together([rule, *others])
+        return rule
+
+    def _first(self, method: str, path: str) -> Rule:
+        """The first rule that matches this very path: of its entry, else of the nearest subtree.
+
+        A path of a hundred thousand segments costs no more than the rules have.
+        """
         matching = self._exact.get(path)
-        for rule in self._nearest(path) if matching is None else matching:
+        if matching is None and self._depths:
+            segments = path.split("/", self._depths[0])
+            for depth in self._depths:
+                matching = self._below.get("/".join(segments[:depth]))
+                if matching is not None:
+                    break
+        for rule in matching or ():
             if rule.methods is None or rule.takes(method):
                 return rule
         return REQUIRE_TOKEN
 
-    def _nearest(self, path: str) -> tuple[Rule, ...]:
-        """The rules of the nearest subtree that ``path`` is in.
+    def _stricter(self, decided: Rule, method: str, path: str) -> list[Rule]:
+        """The rules of the paths that a router may take ``path`` for, if they need a token.
 
-        A path of a hundred thousand segments costs no more than the rules have.
+        None where the deciding rule is for this very path alone: its author knows the path. A
+        rule for a subtree that ``path`` is in, too, was already asked.
         """
-        if not self._depths:
-            return ()
-        segments = path.split("/", self._depths[0])
-        for depth in self._depths:
-            if (matching := self._below.get("/".join(segments[:depth]))) is not None:
-                return matching
-        return ()
+        whole = path.removesuffix("/")
+        stem, _, suffix = whole.rpartition(".")
+        bases = (whole, stem.removesuffix("/")) if suffix.isalnum() else (whole,)
+        named = [base for base in bases if base in self._named]
+        if not named or _pattern(decided) == path:
+            return []
+        readings = [one for base in named for one in (base, f"{base}/")]
+        found = [self._first(method, reading) for reading in readings if reading != path]
+        return [rule for rule in found if rule.token is Token.REQUIRED and not _covers(rule, path)]
 
 
 @dataclass(frozen=True, slots=True)
-class _EveryRule(Rule):
-    """A token is required, and it needs whatever any rule asks for."""
+class _AllOf(Rule):
+    """What several rules ask for, together."""
 
     rules: tuple[Rule, ...] = ()
 
+    @property
+    def parts(self) -> tuple[Rule, ...]:
+        return self.rules
+
     def authorize(self, claims: Mapping[str, Any], clock: Callable[[], float] = time.time) -> None:
         for rule in self.rules:
-            if rule.token is not Token.REPORT:  # it asks for nothing yet
-                rule.authorize(claims, clock)
+            rule.authorize(claims, clock)
+
+
+def together(rules: Iterable[Rule]) -> Rule:
+    """One rule for a request that all of these are for: the strictest token, all conditions."""
+    rules = {id(rule): rule for rule in rules}.values()
+    token = next(token for token in Token if any(rule.token == token for rule in rules))
+    # Where a bad token is refused, a rule that only reports asks for nothing.
+    counts = {token, Token.OPTIONAL} if token is Token.REQUIRED else {token}
+    asking = [rule for rule in rules if rule.token in counts and rule is not REQUIRE_TOKEN]
+    if not asking:
+        return REQUIRE_TOKEN
+    if len(asking) == 1 and asking[0].token == token:
+        return asking[0]
+    return _AllOf(
+        path=" and ".join(rule.path for rule in asking),
+        token=token,
+        scopes=frozenset(name for rule in asking for name in rule.scope),
+        rules=tuple(part for rule in asking for part in rule.parts),
+    )
+
+
+def _conditions(rules: Iterable[Rule]) -> Iterator[Rule]:
+    """Every condition of these rules, once: a thousand rules with one scope cost what one does."""
+    asking = [rule for rule in rules if rule.token is not Token.REPORT]  # it asks for nothing yet
+    yield Rule("/*", scopes=frozenset().union(*(rule.scopes for rule in asking)))
+    for any_scope in dict.fromkeys(tuple(rule.any_scope) for rule in asking if rule.any_scope):
+        yield Rule("/*", any_scope=any_scope)
+    expected: dict[tuple[str, str], list[Any]] = {}
+    for name, values in (item for rule in asking for item in rule.claims.items()):
+        alike = expected.setdefault((name, repr(values)), [])  # 1 and True are equal, not alike
+        if values not in alike:
+            alike.append(values)
+            yield Rule("/*", claims={name: values})
+    for acr_values, max_age in dict.fromkeys((tuple(r.acr_values), r.max_age) for r in asking):
+        yield Rule("/*", acr_values=acr_values, max_age=max_age)
 
 
 def is_plain(path: str) -> bool:
     """Whether every router reads this path alike, so that it may need less than a token.
 
     No empty segment inside, no dot segment, none of backslash, NUL, line feed and ``;``, and
-    UTF-8: Bottle leaves out what is none, so ``/ad%ffmin`` is ``/admin`` there.
+    UTF-8: Bottle leaves out what is none, so ``/ad%ffmin`` is ``/admin`` there. No ``%XX`` that
+    is left after decoding, for what decodes once more, and no ``@@view`` of Pyramid's traversal.
     """
-    if path[:1] != "/" or "//" in path or "\\" in path or "\0" in path or ";" in path:
+    if not path or path[0] != "/":
+        return False
+    if "//" in path or "\\" in path or "\0" in path or ";" in path:
         return False
     if "\n" in path:  # Pyramid's routes end in ``$``: to them /admin%0a is /admin
         return False
     if "/." in path and not {".", ".."}.isdisjoint(path.split("/")):
         return False
+    if "/@@" in path or ("%" in path and _ESCAPE.search(path)):
+        return False
     return path.isascii() or _is_utf8(path)
+
+
+def _pattern(rule: Rule) -> str:
+    """The rule's path as PATH_INFO has it: UTF-8 that was read as latin-1 (PEP 3333)."""
+    return rule.path.encode().decode("latin-1")
+
+
+def _covers(rule: Rule, path: str) -> bool:
+    """Whether the rule is for a subtree that ``path`` is in."""
+    pattern = _pattern(rule)
+    return pattern.endswith("/*") and f"{path}/".startswith(pattern[:-1])
 
 
 def _twin(path: str) -> str:

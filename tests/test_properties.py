@@ -419,6 +419,7 @@ def test_every_character_of_a_token() -> None:
 
 SEGMENTS = ["", "a", "b", ".", "..", "...", "a;b", "\\", "\x00", "\xc3\xa9", "\xe9"]
 PLAIN = ["/", "/a", "/a/", "/a/b", "/a/b/c", "/ab", "/b", "/\xc3\xa9", "/\xc3\xa9/b", "/A"]
+PLAIN += ["/a.json", "/a.json/", "/a/.json", "/a/b.c", "/.a", "/a.b-c", "/a.", "/b.1/a", "/a.b.c"]
 PATHS = (
     st.sampled_from(PLAIN)
     | st.lists(st.sampled_from(SEGMENTS), max_size=4).map(lambda parts: "/" + "/".join(parts))
@@ -435,21 +436,36 @@ RULES = st.builds(
 )
 
 
-def first_match(rules: Iterable[Rule], method: str, path: str) -> Rule:
-    """The first in the list whose path and method fit.
-
-    An exact path that asks for no less than a token is meant with and without a final slash.
-    """
+def in_order(rules: Iterable[Rule], method: str, path: str) -> Rule:
+    """The first in the list whose path and method fit."""
     for rule in rules:
-        pattern = rule.path.encode().decode("latin-1")
-        if rule.token is Token.REQUIRED and path in (f"{pattern}/", pattern.removesuffix("/")):
-            pattern = path if not pattern.endswith("/*") else pattern
-        below = pattern.endswith("/*") and f"{path}/".startswith(pattern[:-1])
-        methods = rule.methods or {method}
-        of_method = method in methods or (method == "HEAD" and "GET" in methods)
-        if (below or path == pattern) and of_method:
+        of_method = rule.methods is None or method in rule.methods
+        of_method = of_method or (method == "HEAD" and "GET" in rule.methods)
+        if of_method and fits(rule, path):
             return rule
     return REQUIRE_TOKEN
+
+
+def fits(rule: Rule, path: str) -> bool:
+    pattern = rule.path.encode().decode("latin-1")
+    return path == pattern or (pattern.endswith("/*") and f"{path}/".startswith(pattern[:-1]))
+
+
+def all_that_count(rules: list[Rule], method: str, path: str) -> list[Rule]:
+    """The rule of the path, and of what a router takes it for: no final slash, no suffix."""
+    found = [in_order(rules, method, path)]
+    if found[0].path.encode().decode("latin-1") == path:
+        return found
+    bases = [path.removesuffix("/")]
+    bases += [match[1].removesuffix("/")] if (match := SUFFIX.fullmatch(bases[0])) else []
+    for reading in [other for base in bases for other in (base, f"{base}/")]:
+        rule = in_order(rules, method, reading)
+        if rule.token is Token.REQUIRED and not fits(rule, path) and rule not in found:
+            found.append(rule)
+    return found
+
+
+SUFFIX = re.compile(r"(.*)\.[a-zA-Z0-9]+")
 
 
 def calm(path: str) -> bool:
@@ -475,13 +491,26 @@ def test_the_index_of_rules_finds_the_first_match(
     """As a walk through the list would; an odd path or method meets the conditions of all."""
     found = Rules(listed).find(method, path)
     if calm(path) and method.isupper():
-        assert found == first_match(listed, method, path)
+        meant = all_that_count(listed, method, path)
+        asking = [rule for rule in meant if rule.token in ("required", "optional")]
+        if len(meant) == 1:
+            assert found == meant[0]
+            return
+        asked = {scope for rule in asking for scope in rule.scopes}
+        assert found.token is Token.REQUIRED
+        assert set(found.scope) == asked
+        _needs_all_of(found, asked)
         return
 
-    # Nobody can say which rule is meant, so a token is needed, with what any of them asks for.
+    # Any rule may be meant, so a token is needed, with what any of them asks for.
     assert found.token is Token.REQUIRED
+    assert found.scope == ()
     asked = {scope for rule in listed if rule.token is not Token.REPORT for scope in rule.scopes}
-    found.authorize({"scope": " ".join(asked)})
+    _needs_all_of(found, asked)
+
+
+def _needs_all_of(rule: Rule, asked: set[str]) -> None:
+    rule.authorize({"scope": " ".join(asked)})
     for scope in asked:
         with pytest.raises(InsufficientScopeError):
-            found.authorize({"scope": " ".join(asked - {scope})})
+            rule.authorize({"scope": " ".join(asked - {scope})})

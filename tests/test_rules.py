@@ -408,41 +408,6 @@ def test_no_router_serves_it_without_its_scope(make: Any, path: str) -> None:
     assert SECRET not in b"".join(chunks)
 
 
-METHODS = st.sampled_from(["GET", "HEAD", "POST", "DELETE"])
-PATTERNS = st.sampled_from(["/", "/*", "/a", "/a/*", "/a/b", "/a/b/*", "/a/b/c", "/ä/*", "/b"])
-RULES = st.builds(
-    Rule,
-    path=PATTERNS,
-    methods=st.none() | st.frozensets(METHODS, min_size=1),
-    token=st.sampled_from(Token),
-)
-
-
-@given(
-    listed=st.lists(RULES, max_size=6),
-    method=METHODS,
-    path=st.sampled_from(["/", "/a", "/a/", "/a/b", "/a/b/c", "/a/b/c/d", "/ab", "/b/x", "/Ã¤/x"]),
-)
-def test_the_index_finds_what_reading_the_list_finds(
-    listed: list[Rule], method: str, path: str
-) -> None:
-    """A naive reference: the first rule from the top whose pattern and methods fit."""
-
-    def fits(rule: Rule) -> bool:
-        pattern = rule.path.encode().decode("latin-1")
-        at = f"{path}/".startswith(pattern[:-1]) if pattern.endswith("/*") else path == pattern
-        if rule.token is Token.REQUIRED:  # it is for its path with and without a final slash
-            at = at or path.removesuffix("/") == pattern.removesuffix("/")
-        methods = rule.methods
-        return at and (
-            methods is None or bool({method, "GET" if method == "HEAD" else ""} & {*methods})
-        )
-
-    found = Rules(listed).find(method, path)
-
-    assert found is next(filter(fits, listed), found if found == Rule("/*") else None)
-
-
 # --- What a rule asks of a token ------------------------------------------------------------------
 
 

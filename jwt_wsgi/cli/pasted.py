@@ -49,8 +49,10 @@ class Pasted(NamedTuple):
 
 def pasted(settings: Settings, text: str, method: str, path: str) -> Pasted:
     """Make a request of a token, with or without its scheme, or of the lines of its headers."""
-    decoded = unquote_to_bytes(path.partition("?")[0]).decode("latin-1")
+    path, _, query = path.partition("?")
+    decoded = unquote_to_bytes(path).decode("latin-1")
     line = {"REQUEST_METHOD": method, "PATH_INFO": decoded, "wsgi.url_scheme": "https"}
+    line["QUERY_STRING"] = query
     if headers := _headers(text):
         return Pasted(headers | line, tuple(_credentials(settings, headers)))
     sent, place = credentials(text), settings.token_from[0]

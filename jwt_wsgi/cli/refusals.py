@@ -196,29 +196,31 @@ def _revoked(case: Case) -> Iterator[str]:
 
 
 def _scope(case: Case) -> Iterator[str]:
-    rule, claims = case.rule, case.token.claims if case.token else {}
-    if rule.scopes:
-        yield f"the rule needs all of: {' '.join(sorted(rule.scopes))}"
-    if rule.any_scope:
-        yield f"the rule needs one of: {' '.join(sorted(rule.any_scope))}"
-    if rule.scopes or rule.any_scope:
+    rules, claims = case.rule.parts, case.token.claims if case.token else {}
+    for rule in rules:
+        if rule.scopes:
+            yield f"the rule needs all of: {' '.join(sorted(rule.scopes))}"
+        if rule.any_scope:
+            yield f"the rule needs one of: {' '.join(sorted(rule.any_scope))}"
+    if any(rule.scopes or rule.any_scope for rule in rules):
         granted = sorted(claims_.scopes(claims))
         yield f"the token has: {printable(' '.join(granted), 200) if granted else 'no scope'}"
-    for name, values in rule.claims.items():
+    for name, values in (item for rule in rules for item in rule.claims.items()):
         if not claims_.has_one_of(found := claims_.find(claims, name), values):
             wanted = ", ".join(printable(value) for value in list(values)[:10])
             yield f"{name} is {_shown(found)}; the rule needs: {wanted}"
 
 
 def _step_up(case: Case) -> Iterator[str]:
-    if case.rule.acr_values:
-        wanted = " ".join(sorted(case.rule.acr_values))
-        yield f"the token's acr is {_shown(case.claim('acr'))}; the rule needs one of: {wanted}"
-    if case.rule.max_age is not None:
-        login = case.claim("auth_time")
-        told = moment("auth_time", login, case.now)
-        yield "the token has no auth_time" if login is None else told
-        yield f"the rule needs a login of the last {duration(case.rule.max_age)}"
+    for rule in case.rule.parts:
+        if rule.acr_values:
+            wanted = " ".join(sorted(rule.acr_values))
+            yield f"the token's acr is {_shown(case.claim('acr'))}; the rule needs one of: {wanted}"
+        if rule.max_age is not None:
+            login = case.claim("auth_time")
+            told = moment("auth_time", login, case.now)
+            yield "the token has no auth_time" if login is None else told
+            yield f"the rule needs a login of the last {duration(rule.max_age)}"
 
 
 def _shown(value: object) -> str:

@@ -20,6 +20,7 @@ from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import InvalidTokenError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.middleware import JWTMiddleware
+from jwt_wsgi.middleware import find_rule
 from jwt_wsgi.responses import status_of
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Rules
@@ -116,7 +117,7 @@ def walk(settings: Settings, text: str, *, method: str = "GET", path: str = "/")
     witness = Witness(bare)
     middleware.verifier = cast("Verifier", witness)
     request = pasted(settings, text, method, path)
-    rule, case = _rule(settings, method, request.environ["PATH_INFO"]), None
+    rule, case = _rule(settings, request.environ), None
     try:
         middleware.authenticate(request.environ, rule)
     except AuthError as error:
@@ -126,12 +127,12 @@ def walk(settings: Settings, text: str, *, method: str = "GET", path: str = "/")
     return Walk(method, path, rule, step, case, lines)
 
 
-def _rule(settings: Settings, method: str, path: str) -> Rule:
+def _rule(settings: Settings, environ: "WSGIEnvironment") -> Rule:
     """The rule of the request; our own metadata (RFC 9728) is there for everybody."""
     metadata = assembly.metadata(settings)
-    if metadata is not None and path in metadata.paths:
-        return Rule(path, token=Token.IGNORED)
-    return Rules(settings.request_rules).find(method, path)
+    if metadata is not None and environ["PATH_INFO"] in metadata.paths:
+        return Rule(environ["PATH_INFO"], token=Token.IGNORED)
+    return find_rule(Rules(settings.request_rules), environ)
 
 
 def _no_app(_environ: "WSGIEnvironment", _start: "StartResponse") -> Iterable[bytes]:
@@ -216,8 +217,9 @@ def _needs(rule: Rule) -> str:
         Token.REPORT: "a token is looked at, and everything passes",
         Token.IGNORED: "no token is looked at",
     }[Token(rule.token)]
-    if rule.scopes:
-        told += f", with the scopes {' '.join(sorted(rule.scopes))}"
-    if rule.any_scope:
-        told += f", with one of the scopes {' '.join(sorted(rule.any_scope))}"
+    for part in rule.parts:
+        if part.scopes:
+            told += f", with the scopes {' '.join(sorted(part.scopes))}"
+        if part.any_scope:
+            told += f", with one of the scopes {' '.join(sorted(part.any_scope))}"
     return f"{told} (rule {rule.path})"
