@@ -16,6 +16,7 @@ import django
 import falcon
 import flask
 import pytest
+from conftest import IN_A_DAY
 from django.conf import settings as django_settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpResponse
@@ -228,8 +229,8 @@ APPS: dict[str, Any] = {
 GUARDED = {
     name: ISSUER.protect(app, rules=RULES, skip_preflight=True) for name, app in APPS.items()
 }
-WEAK = f"Bearer {ISSUER.token(scope='read', lifetime=86_400)}"
-STRONG = f"Bearer {ISSUER.token(scope='admin vault write', lifetime=86_400)}"
+WEAK = f"Bearer {ISSUER.token(scope='read', exp=IN_A_DAY)}"
+STRONG = f"Bearer {ISSUER.token(scope='admin vault write', exp=IN_A_DAY)}"
 
 
 def body_of(app: Any, method: str, url: str, more: Mapping[str, str], token: str = "") -> bytes:
