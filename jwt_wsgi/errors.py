@@ -4,6 +4,7 @@ An :class:`AuthError` knows its own answer: status, body and challenge. What may
 a client is a constant of ours; ``detail`` is for the operator's log and never leaves.
 """
 
+import math
 from collections.abc import Iterable
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -176,6 +177,33 @@ class KeysUnavailableError(AuthError):
     def __init__(self, retry_after: float = 1, detail: str = "") -> None:
         super().__init__(detail)
         self.retry_after = max(1, int(-(-retry_after // 1)))
+
+
+class KeyNotKnownYetError(AuthError):
+    """The token names a key that the issuer has not been asked for, and cannot be asked for now.
+
+    Too many tokens have named unknown keys lately. The client may try again (RFC 6585 section 4).
+    ``keys_as_of``: when the known keys were fetched, in seconds since 1970.
+    """
+
+    status = 429
+    error = "Key not known yet"
+    code = "key_not_known_yet"
+    details = "The key of the token is not known yet; try again later"
+
+    def __init__(self, retry_after: float, detail: str = "", *, keys_as_of: float = 0.0) -> None:
+        super().__init__(detail)
+        self.retry_after = max(1, math.ceil(retry_after))
+        self.keys_as_of = keys_as_of
+
+    def judged(self, issued: object, leeway: float) -> AuthError:
+        """Return the refusal of a token with this ``iat``: for good, if the keys are newer.
+
+        The keys that were fetched after a token was issued hold its key, or nobody does.
+        """
+        if isinstance(issued, int | float) and issued < self.keys_as_of - leeway:
+            return InvalidTokenError("key_not_found", "the keys are newer than the token")
+        return self
 
 
 class RevocationUnavailableError(AuthError):

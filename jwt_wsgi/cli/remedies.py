@@ -40,6 +40,8 @@ REFUSAL_REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
         " revoked, and until when.",
         "keys_unavailable": "Make the issuer reachable from this machine: jwt-wsgi doctor tells"
         " what is in the way.",
+        "key_not_known_yet": "Try again after the seconds of Retry-After: too many tokens named"
+        " unknown keys lately, and jwt-wsgi keys shows which ones the issuer publishes.",
         "revocation_unavailable": "Make the store of JWT_WSGI_STORE reachable from this machine;"
         " JWT_WSGI_REVOCATION_FAIL_OPEN=true lets tokens pass meanwhile.",
         "insufficient_scope": "Ask the issuer for a token with the scopes, or the role, that this"

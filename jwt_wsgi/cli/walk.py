@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
@@ -80,8 +81,8 @@ class Walk:
         """Of the answer; 200 stands for the app's."""
         if self.error is None:
             return 200
-        is_our_trouble = self.error.retry_after is not None
-        return self.unavailable_status if is_our_trouble else self.error.status
+        is_unavailable = self.error.status == HTTPStatus.SERVICE_UNAVAILABLE
+        return self.unavailable_status if is_unavailable else self.error.status
 
     @property
     def error(self) -> AuthError | None:

@@ -313,7 +313,10 @@ class Settings:
         shown="24h",
     )
     jwks_cooldown: float = _option(
-        values.read_seconds, "Pause between two fetches for unknown `kid`s.", 30.0, shown="30s"
+        values.read_seconds,
+        "Pause between two fetches for unknown `kid`s; four may come at once.",
+        30.0,
+        shown="30s",
     )
     jwks_timeout: float = _option(
         values.read_seconds, "Total time of one fetch, discovery included.", 5.0, shown="5s"
