@@ -387,6 +387,8 @@ class _OwnKeys:
         """As :class:`~jwt_wsgi.keys.KeySource`."""
         return self.current().candidates(header)
 
+    candidates_are_current = candidates
+
 
 class _Server(ThreadingHTTPServer):
     """The issuer's endpoints on loopback."""

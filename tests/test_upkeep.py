@@ -4,6 +4,7 @@ import time
 
 from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
+from jwt_wsgi.keys import KeySet
 from jwt_wsgi.testing import FakeIssuer
 
 
@@ -40,3 +41,33 @@ def test_one_issuer_that_is_down_makes_a_process_unready() -> None:
         assert not health["ready"]
         assert [keys["ready"] for keys in health["issuers"].values()] == [True, False]
         middleware.close()
+
+
+def test_a_key_source_of_your_own_is_asked_for_what_it_has() -> None:
+    """Each of the three is optional."""
+    asked = []
+
+    class Vault(KeySet):
+        def warm_up(self, timeout: float, *, raises: bool) -> bool:
+            asked.append(("warm_up", raises))
+            return timeout == 0 or not raises
+
+        def health(self) -> dict[str, object]:
+            return {"ready": False, "region": "north"}
+
+    class Closing(KeySet):
+        def close(self) -> None:
+            asked.append(("close", True))
+
+    jwks = FakeIssuer().jwks()["keys"]
+    vault, closing = (kind.of({"keys": jwks}) for kind in (Vault, Closing))
+    issuers = [Issuer("https://a.example", keys=vault), Issuer("https://b.example", keys=closing)]
+    middleware = JWTMiddleware(lambda *_: [], issuer=issuers)
+
+    assert middleware.warm_up(timeout=1.0)
+    assert middleware.health() == {
+        "ready": False,
+        "issuers": {"https://a.example": {"ready": False, "region": "north"}},
+    }
+    middleware.close()
+    assert asked == [("warm_up", False), ("warm_up", False), ("close", True)]
