@@ -138,11 +138,11 @@ def _keyset_of(issuer: TrustedIssuer, key: Key, header: dict[str, Any]) -> KeySe
 def _has_sets(source: type) -> bool:
     """Whether a key source yields what is in its ``current()`` set, and nothing else.
 
-    One that has no such set, or that has ``candidates`` of its own before it, may refuse what it
-    has yielded before: of its tokens nothing is remembered.
+    It promises that (:class:`~jwt_wsgi.keys.KeySource`). Of the tokens of any other source nothing
+    is remembered: it may refuse a key that it has yielded before.
     """
-    owner = next((cls for cls in source.__mro__ if "candidates" in vars(cls)), object)
-    return "current" in vars(owner)
+    promised = getattr(source, "candidates_are_current", None)
+    return promised is not None and promised is source.candidates  # type: ignore[attr-defined]
 
 
 def _shared(value: Any, texts: dict[str, str]) -> Any:

@@ -325,3 +325,30 @@ class Asking:
 
 def _spaced(values: Iterable[str]) -> str:
     return values if isinstance(values, str) else " ".join(values)
+
+
+class KeyNotKnownYetError(AuthError):
+    """The token names a key that the issuer has not been asked for, and cannot be asked for now.
+
+    Too many tokens have named unknown keys lately. The client may try again (RFC 6585 section 4).
+    ``keys_as_of``: when the known keys were fetched, in seconds since 1970.
+    """
+
+    status = 429
+    error = "Key not known yet"
+    code = "key_not_known_yet"
+    details = "The key of the token is not known yet; try again later"
+
+    def __init__(self, retry_after: float, detail: str = "", *, keys_as_of: float = 0.0) -> None:
+        super().__init__(detail)
+        self.retry_after = whole_seconds(retry_after)
+        self.keys_as_of = keys_as_of
+
+    def judged(self, issued: object, leeway: float) -> AuthError:
+        """Return the refusal of a token with this ``iat``: for good, if the keys are newer.
+
+        If a token was issued before the keys were fetched, they hold its key, or it has none.
+        """
+        if isinstance(issued, int | float) and issued < self.keys_as_of - leeway:
+            return InvalidTokenError("key_not_found", "the keys are newer than the token")
+        return self

@@ -257,7 +257,7 @@ class KeysStale(KeysEvent):
 
 @dataclass(frozen=True, slots=True)
 class KeysExpired(KeysEvent):
-    """The held keys were not confirmed within ``jwks_max_stale`` and are no longer used."""
+    """Held keys were not confirmed within ``jwks_max_stale``, and a request was refused for it."""
 
     level: ClassVar[int] = logging.CRITICAL
 
@@ -267,9 +267,10 @@ class KeysExpired(KeysEvent):
 
 @dataclass(frozen=True, slots=True)
 class KeyMissed(KeysEvent):
-    """A token named a key that is not in the set, and a fetch was made for it."""
+    """A token named a key that is not in the set, and a look-up was started for it."""
 
     kid: str
+    quiet: ClassVar[float] = 30.0
 
     def __str__(self) -> str:
         return f"a token names key {self.kid}, new to us, of {self.source}; fetching its keys"

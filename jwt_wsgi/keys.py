@@ -28,7 +28,20 @@ _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
 class KeySource(Protocol):
-    """An object that yields keys: a set, a file, a remote JWKS, or one of your own."""
+    """An object that yields keys: a set, a file, a remote JWKS, or one of your own.
+
+    A source may also have these; each is used where it is there:
+
+    * ``current()`` returns the :class:`KeySet` in use now, or None;
+    * ``candidates_are_current = candidates``, in the body of its class, promises that exactly that
+      ``candidates`` yields keys of ``current()`` and no others. Tokens are then remembered while
+      ``current()`` is the same object. A subclass with a ``candidates`` of its own, which may
+      refuse what it has yielded before, does not inherit the promise.
+    * ``warm_up(timeout, *, raises)`` loads keys, and returns whether they are there within
+      ``timeout`` seconds; ``raises``: raise :class:`~jwt_wsgi.errors.KeysUnavailableError` instead;
+    * ``health()`` returns a dict for JSON whose ``ready`` says whether it has keys; without I/O;
+    * ``close()`` ends all fetching.
+    """
 
     def candidates(self, header: Mapping[str, Any]) -> Iterable[jose.Key]:
         """Yield the keys that may have signed a token with this JOSE header, best first.
@@ -120,6 +133,8 @@ class KeySet:
         """The keys that fit ``kid``, ``alg``, ``kty``, ``crv``, ``use`` and ``key_ops``."""
         return self.find(header)
 
+    candidates_are_current = candidates
+
     def find(self, header: Mapping[str, Any]) -> tuple[jose.Key, ...]:
         """As :meth:`candidates`; () if there is none."""
         found = self._found.get((header.get("kid"), header["alg"]))
@@ -193,7 +208,7 @@ class _Member:
 
     @classmethod
     def of(cls, jwk: object) -> "_Member":
-        """Check what can be checked without arithmetic (KEYS: bad members spoil nothing)."""
+        """Check what can be checked without arithmetic (a bad member spoils no other)."""
         if not isinstance(jwk, dict):
             raise _DroppedError(None, "it is no JSON object")
         kid, kty, alg = jwk.get("kid"), jwk.get("kty"), jwk.get("alg")

@@ -122,7 +122,8 @@ class Responses:
         own = None if self._responder is None else self._ask(self._responder, error, standard)
         status, headers, body = own or (standard, [_JSON], self.json_body(error))
         headers += [("Content-Length", str(len(body))), ("Cache-Control", "no-store")]
-        if HTTPStatus.UNAUTHORIZED in (standard, status) or standard < _SERVER_ERRORS:
+        is_for_now = error.retry_after is not None or standard >= _SERVER_ERRORS
+        if HTTPStatus.UNAUTHORIZED in (standard, status) or not is_for_now:
             headers.append(("WWW-Authenticate", self.challenge(error)))
         if error.retry_after is not None or HTTPStatus.SERVICE_UNAVAILABLE in (standard, status):
             headers.append(("Retry-After", str(whole_seconds(error.retry_after))))

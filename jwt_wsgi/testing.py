@@ -397,3 +397,5 @@ class _OwnKeys:
     def candidates(self, header: Mapping[str, Any]) -> "Iterable[jose.Key]":
         """As :class:`~jwt_wsgi.keys.KeySource`."""
         return self.current().candidates(header)
+
+    candidates_are_current = candidates

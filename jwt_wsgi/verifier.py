@@ -16,6 +16,7 @@ from .claims import Claims
 from .errors import Asking
 from .errors import AuthError
 from .errors import InvalidTokenError
+from .errors import KeyNotKnownYetError
 from .errors import KeysUnavailableError
 from .keys import KeySource
 from .revocation.revocations import Revoked
@@ -86,8 +87,9 @@ class Verifier:
     def verify(self, token: str) -> Claims:
         """Return the claims of ``token``, or raise the :class:`AuthError` that says why not.
 
-        Raises :class:`InvalidTokenError` for a bad token and
-        :class:`~jwt_wsgi.errors.KeysUnavailableError` if its key cannot be had now.
+        Raises :class:`InvalidTokenError` for a bad token, and
+        :class:`~jwt_wsgi.errors.KeysUnavailableError` or :class:`KeyNotKnownYetError` if its key
+        cannot be had now.
         """
         issuer, _key, verified = self.authenticate(token)
         claims = Claims.of(verified.claims, verified.header)
@@ -110,8 +112,7 @@ class Verifier:
             if self._on_verified is not None:
                 self._on_verified(issuer)
             if "cnf" in claims and not self._accept_bound_tokens:
-                detail = "it has cnf and came as a plain bearer token"
-                raise InvalidTokenError("token_bound", detail)
+                raise InvalidTokenError("token_bound", "it has cnf, and came as a bearer token")
         except AuthError as error:
             error.claimed = claimed(header, claims)
             raise
@@ -154,10 +155,13 @@ class Verifier:
 
     def _check_signature(self, token: jose.UnverifiedToken, issuer: TrustedIssuer) -> jose.Key:
         algorithm, tried = token.header["alg"], 0
-        for key in _candidates(issuer.keys, token.header):
-            if jose.verify(algorithm, key, token.signed, token.signature):
-                return key
-            tried += 1
+        try:
+            for key in _candidates(issuer.keys, token.header):
+                if jose.verify(algorithm, key, token.signed, token.signature):
+                    return key
+                tried += 1
+        except KeyNotKnownYetError as error:
+            raise error.judged(token.claims.get("iat"), issuer.leeway) from error
         if not tried:
             self.heads.pop(token.head, None)  # its key is no longer there
             raise InvalidTokenError("key_not_found", "no key of the issuer fits kid and alg")

@@ -43,20 +43,6 @@ def killers(file: str, *tests: str) -> tuple[str, ...]:
 MUTANTS = (
     # cooldown, ages, jitter
     Mutant(
-        "cooldown from success only",
-        "key_sources/freshness.py",
-        "unknown_kid_end=at if fetch.for_unknown_kid else facts.unknown_kid_end",
-        "unknown_kid_end=facts.unknown_kid_end",
-        killers("test_jwks", "test_rule_cooldown_counts_from_failures_too"),
-    ),
-    Mutant(
-        "cooldown removed",
-        "key_sources/freshness.py",
-        "cooling_down = now - facts.unknown_kid_end < policy.cooldown",
-        "cooling_down = False",
-        killers("test_jwks", "test_rule_cooldown", "test_b4_ten_thousand_random_kids"),
-    ),
-    Mutant(
         "no jitter",
         "key_sources/freshness.py",
         "    due = fetch.start + policy.refresh_after * (0.8 + 0.2 * jitter)",
@@ -94,18 +80,10 @@ MUTANTS = (
         killers("test_jwks", "test_rule_late_result_never_replaces_a_newer_set"),
     ),
     Mutant(
-        "penalty not cleared on change",
-        "key_sources/remote.py",
-        "            if facts.generation != before.generation:\n"
-        "                self._penalties.clear()\n",
-        "",
-        killers("test_jwks", "test_rule_new_set_is_used_at_once_and_clears_penalties"),
-    ),
-    Mutant(
         "a set that came meanwhile not looked at",
         "key_sources/remote.py",
-        "                known = known or not kid or kid in snapshot.keyset\n",
-        "                pass\n",
+        "            known = known or (held is not None and kid in held)\n",
+        "            known = kid is None\n",
         killers("test_jwks", "test_a_fetch_that_finishes_while_a_request_looks_is_not_repeated"),
     ),
     # who waits, and for how long
@@ -119,18 +97,18 @@ MUTANTS = (
     Mutant(
         "hooks called with the lock held",
         "key_sources/remote.py",
-        "            self._keep(facts)\n        if not (known",
+        "            self._keep(facts)\n        if not known",
         "            self._keep(facts)\n"
         "            for event in reports.changes(self._source, before, facts, now, self.policy):\n"
         "                self._emit(event)\n"
-        "        if not (known",
-        killers("test_jwks", "test_rule_expired_keys_are_not_used"),
+        "        if not known",
+        killers("test_jwks", "test_rule_failed_refresh_is_503_for_an_unknown_kid_only"),
     ),
     Mutant(
         "wait counted from arrival",
         "key_sources/remote.py",
-        "fetch.finished.wait(max(0.0, fetch.start + patience - began))",
-        "fetch.finished.wait(patience)",
+        "fetch.finished.wait(max(0.0, until - began))",
+        "fetch.finished.wait(self.policy.timeout)",
         killers(
             "test_jwks",
             "test_rule_loading_is_waited_for_five_seconds_at_most",
@@ -140,7 +118,7 @@ MUTANTS = (
     Mutant(
         "wait without time-out",
         "key_sources/remote.py",
-        "fetch.finished.wait(max(0.0, fetch.start + patience - began))",
+        "fetch.finished.wait(max(0.0, until - began))",
         "fetch.finished.wait(threading.TIMEOUT_MAX)",
         killers("test_jwks", "test_rule_unknown_kid_waits_two_seconds_at_most"),
     ),
@@ -337,17 +315,17 @@ MUTANTS = (
     Mutant(
         "401 for 503 in an outage",
         "key_sources/freshness.py",
-        "        if pausing:  # Rule: unknown kid in an outage.\n"
-        "            return Start.NOTHING, Then.UNAVAILABLE\n",
-        "        if pausing:\n            return Start.NOTHING, Then.ABSENT\n",
+        "  # Rules: no look-up left, unknown kid in an outage.\n"
+        "        return Start.NOTHING, Then.NOT_NOW\n",
+        "\n        return Start.NOTHING, Then.ABSENT\n",
         killers("test_jwks", "test_rule_unknown_kid_in_an_outage_is_503_at_once"),
     ),
     Mutant(
         "503 for 401",
         "key_sources/freshness.py",
         "return Start.NOTHING, Then.ABSENT\n",
-        "return Start.NOTHING, Then.UNAVAILABLE\n",
-        killers("test_jwks", "test_rule_cooldown"),
+        "return Start.NOTHING, Then.NOT_NOW\n",
+        killers("test_jwks", "test_rule_absent_kid_that_is_published_is_served_after_the_cooldown"),
     ),
     # cookies, answers and the functions of an application
     Mutant(
@@ -471,8 +449,10 @@ MUTANTS = (
     Mutant(
         "fetch on bad signature",
         "key_sources/remote.py",
-        "                if kid is not None:\n                    return\n",
-        "",
+        "            yield from keyset.find(header)\n"
+        "            if kid is not None:\n"
+        "                return\n",
+        "            yield from keyset.find(header)\n",
         killers("test_jwks", "test_a_bad_signature_under_a_known_kid_fetches_nothing_more"),
     ),
     Mutant(
@@ -495,8 +475,8 @@ MUTANTS = (
     Mutant(
         "conditional after a failure",
         "key_sources/loading.py",
-        "conditional = not (run.for_unknown_kid or now.fails)",
-        "conditional = not run.for_unknown_kid",
+        "conditional = not (run.is_lookup or now.fails)",
+        "conditional = not run.is_lookup",
         killers("test_jwks_scenes", "test_an_issuer_that_breaks_on_conditions"),
     ),
     # the cage
@@ -974,9 +954,9 @@ MUTANTS = (
     Mutant(
         "no jitter in the pauses",
         "key_sources/freshness.py",
-        "pause_after(fails, warm=warm) * (0.8 + 0.4 * jitter)",
-        "pause_after(fails, warm=warm) * 1.0",
-        killers("test_jwks", "test_rule_retry_after_lengthens_the_pause_within_reason"),
+        "pauses[min(fails, len(pauses)) - 1] * (0.8 + 0.2 * jitter)",
+        "pauses[min(fails, len(pauses)) - 1]",
+        killers("test_jwks_scenes", "test_c4_refused_for_ever"),
     ),
     Mutant(
         "a failed fetch drops the keys",
@@ -988,9 +968,9 @@ MUTANTS = (
     Mutant(
         "waiting right after a failure",
         "key_sources/freshness.py",
-        "return Then.WAIT if may_wait else Then.UNAVAILABLE",
+        "return Then.WAIT if may_wait else Then.NOT_NOW",
         "return Then.WAIT",
-        killers("test_jwks", "test_rule_who_waits_nobody_right_after_a_failure"),
+        killers("test_jwks", "test_rule_who_waits_nobody_after_a_slow_failure"),
     ),
     Mutant(
         "after a failure nobody waits ever again",
@@ -1010,14 +990,14 @@ MUTANTS = (
     Mutant(
         "401 for 503 after a failed fetch for an unknown kid",
         "key_sources/remote.py",
-        "then = Then.SERVE if self._wait(fetch, patience) else Then.UNAVAILABLE",
-        "then = Then.SERVE if self._wait(fetch, patience) else Then.ABSENT",
+        "                    raise self._not_now()\n                # A fetch",
+        "                    return tried\n                # A fetch",
         killers("test_jwks", "test_rule_failed_refresh_is_503_for_an_unknown_kid_only"),
     ),
     Mutant(
         "conditional fetch for an unknown kid",
         "key_sources/loading.py",
-        "conditional = not (run.for_unknown_kid or now.fails)",
+        "conditional = not (run.is_lookup or now.fails)",
         "conditional = not now.fails",
         killers("test_jwks", "test_rule_unknown_kid_starts_a_fetch_past_every_cache"),
     ),
@@ -1027,11 +1007,11 @@ MUTANTS = (
         "        if fetch is not None and not facts.inline:\n            self._launch(fetch)\n"
         "        for event in reports.changes(self._source, before, facts, now, self.policy):\n"
         "            self._emit(event)\n"
-        "        if fetch is not None and fetch.for_unknown_kid:\n"
+        "        if fetch is not None and fetch.is_lookup and not facts.fails:\n"
         "            self._emit(events.KeyMissed(self._source, printable(fetch.kid)))\n",
         "        for event in reports.changes(self._source, before, facts, now, self.policy):\n"
         "            self._emit(event)\n"
-        "        if fetch is not None and fetch.for_unknown_kid:\n"
+        "        if fetch is not None and fetch.is_lookup and not facts.fails:\n"
         "            self._emit(events.KeyMissed(self._source, printable(fetch.kid)))\n"
         "        if fetch is not None and not facts.inline:\n            self._launch(fetch)\n",
         killers("test_jwks_scenes", "test_e8_a_hook_that_blocks"),
@@ -1039,9 +1019,101 @@ MUTANTS = (
     Mutant(
         "fetch for an unknown kid out of a cache",
         "key_sources/loading.py",
-        "etag, no_cache=run.for_unknown_kid, timeout",
+        "etag, no_cache=run.is_lookup, timeout",
         "etag, no_cache=False, timeout",
         killers("test_jwks", "test_rule_unknown_kid_starts_a_fetch_past_every_cache"),
+    ),
+    Mutant(
+        "look-ups of a failing issuer are free",
+        "key_sources/freshness.py",
+        "lookups_full_at=min(full_at, now + LOOKUPS * policy.cooldown)",
+        "lookups_full_at=facts.lookups_full_at if facts.fails else full_at",
+        killers("test_jwks", "test_rule_no_look_up_left_for_an_issuer_that_fails_now_and_then"),
+    ),
+    Mutant(
+        "look-ups without limit",
+        "key_sources/freshness.py",
+        "return max(earliest(facts), facts.lookups_full_at - (LOOKUPS - 1) * policy.cooldown)",
+        "return earliest(facts)",
+        killers(
+            "test_jwks", "test_rule_no_look_up_left_is_429", "test_b4_ten_thousand_random_kids"
+        ),
+    ),
+    Mutant(
+        "a waiting kid needs a request of its own",
+        "key_sources/freshness.py",
+        "if facts.kid_waits and now >= next_lookup(facts, policy):",
+        "if False:",
+        killers("test_jwks", "test_rule_waiting_kid_is_looked_up_by_the_next_request_of_any_kind"),
+    ),
+    Mutant(
+        "the fast path does not see a waiting kid",
+        "key_sources/freshness.py",
+        "due = min(due, next_lookup(facts, policy))",
+        "pass",
+        killers("test_jwks", "test_rule_waiting_kid_is_looked_up_by_the_next_request_of_any_kind"),
+    ),
+    Mutant(
+        "absent from the end of the look-up",
+        "key_sources/unknown_kids.py",
+        "until = fetch.start + cooldown",
+        "until = now + cooldown",
+        killers("test_jwks", "test_rule_absent_kid_counts_from_the_start_of_its_look_up"),
+    ),
+    Mutant(
+        "a fetch settles kids that were named while it ran",
+        "key_sources/remote.py",
+        "settled = kid in fetch.kids",
+        "settled = True",
+        killers(
+            "test_jwks",
+            "test_rule_absent_kid_needs_a_look_up_that_started_after_it_was_asked_for",
+        ),
+    ),
+    Mutant(
+        "a new key waits for the long pauses",
+        "key_sources/freshness.py",
+        "pause_ends = facts.lookup_not_before if facts.kid_waits else facts.not_before",
+        "pause_ends = facts.not_before",
+        killers("test_jwks", "test_rule_unknown_kid_in_an_outage_shortens_the_pause"),
+    ),
+    Mutant(
+        "no request waits after a quick failure",
+        "key_sources/freshness.py",
+        "return was_quick or may_wait(facts, now)",
+        "return may_wait(facts, now)",
+        killers("test_jwks", "test_rule_quick_failure_lets_the_request_that_starts_a_fetch_wait"),
+    ),
+    Mutant(
+        "waiting after a slow failure",
+        "key_sources/freshness.py",
+        "facts.failure.seconds <= QUICK_FAILURE",
+        "True",
+        killers("test_jwks", "test_rule_who_waits_nobody_after_a_slow_failure"),
+    ),
+    Mutant(
+        "keys that expired are reported though nobody is refused",
+        "key_sources/remote.py",
+        "            self._keep(facts)\n        if not known",
+        "            self._keep(facts)\n"
+        "        if facts.expired and not before.expired:\n"
+        "            self._emit(events.KeysExpired(self._source))\n"
+        "        if not known",
+        killers("test_jwks", "test_rule_expired_keys_are_reported_when_a_request_is_refused"),
+    ),
+    Mutant(
+        "503 that a stranger can cause",
+        "key_sources/remote.py",
+        "if snapshot is None or facts.fails or facts.closed:",
+        "if True:",
+        killers("test_jwks", "test_rule_no_look_up_left_is_429"),
+    ),
+    Mutant(
+        "a kid that a fetch brings still waits",
+        "key_sources/remote.py",
+        "                facts = facts._replace(kid_waits=waits)\n",
+        "                _ = waits\n",
+        killers("test_jwks_model"),
     ),
 )
 

@@ -29,6 +29,7 @@ TOWER = [
     "key_sources.file",
     "key_sources.discovery",
     "key_sources.facts",
+    "key_sources.unknown_kids",
     "key_sources.freshness",
     "key_sources.reports",
     "key_sources.loading",

@@ -77,6 +77,8 @@ class Source:
     def candidates(self, header: Any) -> tuple[jose.Key, ...]:
         return self.keyset.find(header)
 
+    candidates_are_current = candidates
+
 
 def test_a_token_is_verified_once() -> None:
     """Every use gets the same claims and header, as objects of its own."""

@@ -358,6 +358,21 @@ def test_a_terminal_obeys_nothing_that_is_pasted(explain: Explain, text: str) ->
     assert explain(text)[0] == 1
 
 
+def test_a_key_that_is_not_known_yet_is_429(
+    explain: Explain, issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the status that is set for our own trouble."""
+
+    def candidates(*_: object) -> None:
+        raise errors.KeyNotKnownYetError(7)
+
+    monkeypatch.setattr("jwt_wsgi.keys.KeySet.candidates", candidates)
+    exit_code, told = explain(issuer.token(aud="api"), UNAVAILABLE_STATUS="401")
+
+    assert exit_code == 1
+    assert (told["code"], told["status"]) == ("key_not_known_yet", 429)
+
+
 def test_no_code_is_without_a_case_and_a_remedy() -> None:
     """The 14 of the table, and every other class; two have a test of their own."""
     ours = {kind for kind in vars(errors).values() if isinstance(kind, type)}
@@ -367,7 +382,7 @@ def test_no_code_is_without_a_case_and_a_remedy() -> None:
 
     assert len(codes) == len(errors.TOKEN_ERRORS) + len(refusals) - 1
     assert set(REFUSAL_REMEDIES) == codes
-    elsewhere = {"token_revoked", "temporarily_unavailable"}
+    elsewhere = {"token_revoked", "temporarily_unavailable", "key_not_known_yet"}
     assert {case.values[0] for case in CASES} | elsewhere == codes
 
 

@@ -76,6 +76,16 @@ ROWS = [
         None,
     ),
     (
+        errors.KeyNotKnownYetError(29.1),
+        429,
+        {
+            "error": "Key not known yet",
+            "details": "The key of the token is not known yet; try again later",
+            "code": "key_not_known_yet",
+        },
+        None,
+    ),
+    (
         errors.RevocationUnavailableError(29.1),
         503,
         {
@@ -148,3 +158,21 @@ def test_without_details_only_the_code_of_the_class_stays() -> None:
 
     assert json.loads(answer.body) == {"error": "Invalid token", "code": "token_invalid"}
     assert dict(answer.headers)["WWW-Authenticate"] == 'Bearer realm="api", error="invalid_token"'
+
+
+@pytest.mark.parametrize(
+    ("issued", "code"),
+    [
+        (969, "key_not_found"),
+        (969.5, "key_not_found"),
+        (970, "key_not_known_yet"),
+        (1001, "key_not_known_yet"),
+        (None, "key_not_known_yet"),
+        ("1", "key_not_known_yet"),
+    ],
+)
+def test_a_token_that_is_older_than_the_keys_is_refused_for_good(issued: object, code: str) -> None:
+    """Trying again would bring it nothing; the leeway is 30 s."""
+    error = errors.KeyNotKnownYetError(5, keys_as_of=1000.0)
+
+    assert error.judged(issued, 30.0).code == code

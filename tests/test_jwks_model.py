@@ -1,11 +1,10 @@
-"""Remote keys against a small model of KEYS section 7, in random histories.
+"""Remote keys against a small model of docs/development/keys.md, in random histories.
 
     JWT_WSGI_TEST_PROFILE=long pytest tests/test_jwks_model.py      2,000 histories of 200 steps
 
 The model is written from the table, with none of the code's words: plain numbers and sets.
 """
 
-import itertools
 import math
 import os
 from typing import Any
@@ -27,7 +26,7 @@ from jwt_wsgi.key_sources.fetch import FetchError
 #: Not an option of the package: how long these tests run.
 LONG = os.environ.get("JWT_WSGI_TEST_PROFILE") == "long"
 SOFT, HARD, COOLDOWN, DEADLINE, LEASE = 300.0, 600.0, 30.0, 5.0, 6.0
-COLD, WARM = (1, 2, 4, 8, 16, 30), (5, 10, 20, 40, 60)
+COLD, NEW_KEY, WARM = (1, 2, 4, 8, 10), (5, 10, 15), (5, 10, 20, 40, 60)
 #: How the issuer is: seconds until an answer, whether our deadline sees that, what it is.
 MODES = {
     "up": (0.05, True, True),
@@ -47,9 +46,13 @@ class Model:
     def __init__(self) -> None:
         self.now, self.jitter = 1000.0, 1.0
         self.names: frozenset[str] | None = None
-        self.start = self.soft = 0.0
-        self.fails, self.not_before, self.forced_end = 0, -math.inf, -math.inf
-        self.penalty: dict[str, tuple[float, float]] = {}
+        self.start = self.due = 0.0
+        self.fails, self.seconds = 0, 0.0  # failures in a row, and how long the last one took
+        self.pause_end = self.new_key_pause_end = -math.inf
+        self.waiting: set[str] = set()
+        self.refused = False  # some kid was named since the last look-up started
+        self.absent: dict[str, float] = {}
+        self.lookups, self.counted = 4.0, 1000.0  # how many are left, and when that was so
         self.fetch: dict[str, Any] | None = None
         self.stuck: list[dict[str, Any]] = []
         self.number = self.accepted = self.gets = 0
@@ -60,12 +63,18 @@ class Model:
 
     def gate(self) -> float:
         stuck = max(f["start"] for f in self.stuck) + 900 if len(self.stuck) >= 2 else -math.inf
-        return max(self.not_before, stuck)
+        return max(self.new_key_pause_end if self.refused else self.pause_end, stuck)
+
+    def lookup_allowed(self) -> bool:
+        if self.now < self.gate():
+            return False
+        left = min(4.0, self.lookups + (self.now - self.counted) / COOLDOWN)
+        return bool(self.fails) or left >= 1 - 1e-9
 
     def may_wait(self) -> bool:
         return not self.fails or self.now - self.gate() >= 30
 
-    def start_fetch(self, *, forced: bool = False, kid: str = "") -> dict[str, Any]:
+    def start_fetch(self, *, lookup: bool = False) -> dict[str, Any]:
         seconds, _, ok = MODES[self.mode]
         self.number += 1
         self.gets += 1
@@ -73,11 +82,18 @@ class Model:
             "number": self.number,
             "start": self.now,
             "end": self.now + seconds,
-            "forced": forced,
+            "lookup": lookup,
             "may_wait": self.may_wait(),
-            "kid": kid,
+            "starter_waits": self.may_wait() or self.seconds <= 1.0,
+            "kids": set(),
             "names": self.published if ok else None,
         }
+        if lookup:
+            self.absent = {kid: end for kid, end in self.absent.items() if self.now < end}
+            fetch["kids"] = self.waiting | set(self.absent)
+            self.waiting, self.refused = set(), False
+            left = min(4.0, self.lookups + (self.now - self.counted) / COOLDOWN)
+            self.lookups, self.counted = max(0.0, left - 1), self.now
         return fetch
 
     def pass_time(self, seconds: float, until: dict[str, Any] | None = None) -> None:
@@ -101,29 +117,30 @@ class Model:
             if in_time:
                 self.fail(fetch, self.now)
         elif fetch["number"] > self.accepted:
-            if names != self.names:
-                self.penalty.clear()
             self.names, self.start = names, fetch["start"]
-            self.soft = self.start + SOFT * (0.8 + 0.2 * self.jitter)
-            self.accepted, self.fails, self.not_before = fetch["number"], 0, -math.inf
-            if fetch["forced"]:
-                self.forced_end = self.now
-                if fetch["kid"] not in names:
-                    _, delay = self.penalty.get(fetch["kid"], (0, 15.0))
-                    delay = min(2 * delay, 300.0)
-                    self.penalty[fetch["kid"]] = (self.now + delay, delay)
+            self.due = self.start + SOFT * (0.8 + 0.2 * self.jitter)
+            self.accepted, self.fails = fetch["number"], 0
+            self.pause_end = self.new_key_pause_end = -math.inf
+            self.waiting -= names
+            self.refused = bool(self.waiting)
+            for kid in fetch["kids"] - self.waiting:
+                self.absent[kid] = fetch["start"] + COOLDOWN
+            self.absent = {kid: end for kid, end in self.absent.items() if kid not in names}
 
     def fail(self, fetch: dict[str, Any], at: float) -> None:
         self.fails += 1
+        self.seconds = at - fetch["start"]
         warm = self.names is not None and at - self.start < DAY
-        steps = WARM if warm else COLD
-        pause = steps[min(self.fails, len(steps)) - 1] * (0.8 + 0.4 * self.jitter)
-        self.not_before = at + pause
-        if fetch["forced"]:
-            self.forced_end = at
+
+        def pause(steps: tuple[int, ...]) -> float:
+            return at + steps[min(self.fails, len(steps)) - 1] * (0.8 + 0.2 * self.jitter)
+
+        self.new_key_pause_end = pause(NEW_KEY if warm else COLD)
+        refused = fetch["lookup"] or self.refused or not warm
+        self.pause_end = self.new_key_pause_end if refused else pause(WARM)
 
     def look(self) -> None:
-        """What a request that cannot be served without a thought finds out."""
+        """What a request that is not on the fast path finds out."""
         fetch = self.fetch
         if fetch and self.now >= fetch["start"] + LEASE:
             self.fetch = None
@@ -131,28 +148,30 @@ class Model:
             self.fail(fetch, fetch["start"] + LEASE)
         if self.names is not None and not self.alive():
             self.names = None
-            self.not_before = min(self.not_before, self.now + 30)
+            self.refused = False
+            self.pause_end = min(self.pause_end, self.now + 10)
 
-    def wait(self, fetch: dict[str, Any], budget: float) -> bool:
+    def wait(self, fetch: dict[str, Any], until: float) -> bool:
         """Whether the fetch brought a set in time."""
-        left = fetch["start"] + budget - self.now
-        if left > 0 and "over" not in fetch:
-            self.pass_time(left, fetch)
+        if until > self.now and "over" not in fetch:
+            self.pass_time(until - self.now, fetch)
         return "over" in fetch and self.names is not None and self.accepted >= fetch["number"]
 
     def ask(self, kid: str | None, signer: str) -> int:
-        arrival, tried = self.now, None
-        if self.alive() and (kid is None or kid in self.names):
-            tried = self.known()
-            if tried is not None:
-                if signer in tried and kid in (None, signer):
-                    return 200
-                if kid is not None:
-                    return 401
-        status = self.unknown(kid or "", arrival)
-        if status == 503:
+        cold, deadline = not self.alive(), self.now + 2.0
+        known = not cold and (kid is None or kid in self.names)
+        names = self.known() if known else self.names if not cold else None
+        if names is None:
+            names = self.first_set()
+            deadline += 3.0 if cold else 0.0
+        if names is None:
             return 503
-        return 200 if self.names and signer in self.names and kid in (None, signer) else 401
+        if kid is None or known or kid in names:
+            if signer in names and kid in (None, signer):
+                return 200
+            if kid is not None:
+                return 401
+        return self.look_up(kid or "", signer, names, deadline)
 
     def idle(self) -> bool:
         return self.now - self.start >= HARD and not self.fails
@@ -165,34 +184,58 @@ class Model:
             return names
         self.look()
         names, idle, fetch = self.names, self.idle(), self.fetch
-        if not fetch and self.now >= self.gate() and (self.fails or self.now >= self.soft):
+        if names is None:
+            return self.first_set()
+        if not fetch and self.refused and self.lookup_allowed():
+            fetch = self.start_fetch(lookup=True)
+        elif not fetch and self.now >= self.gate() and (self.fails or self.now >= self.due):
             fetch = self.start_fetch()
         if not (fetch and idle):
             return names  # it arrives behind the request's back
-        self.wait(fetch, DEADLINE)
+        self.wait(fetch, fetch["start"] + DEADLINE)
         return self.names if self.alive() else None
 
-    def unknown(self, kid: str, arrival: float) -> int:
-        if self.closed:
-            self.look()
-            return 503
+    def first_set(self) -> frozenset[str] | None:
         self.look()
-        cold, fetch = self.names is None, self.fetch
-        if not fetch:
-            if self.now < self.gate():
-                return 401 if not (cold or self.fails) else 503
-            blocked = (
-                self.start >= arrival
-                or self.now < self.penalty.get(kid, (0, 0))[0]
-                or self.now - self.forced_end < COOLDOWN
-            )
-            if not cold and not self.fails and blocked:
+        if self.closed:
+            return None
+        fetch = self.fetch
+        waits = bool(fetch and fetch["may_wait"])
+        if not fetch and self.now >= self.gate():
+            fetch = self.start_fetch()
+            waits = fetch["starter_waits"]
+        if fetch and waits:
+            self.wait(fetch, fetch["start"] + DEADLINE)
+        return self.names if self.alive() else None
+
+    def look_up(self, kid: str, signer: str, tried: frozenset[str], deadline: float) -> int:
+        while True:
+            self.look()
+            if self.closed or self.names is None:
+                return 503
+            if self.names != tried and (kid in self.names or not kid):
+                return 200 if signer in self.names and kid in ("", signer) else 401
+            if self.now < self.absent.get(kid, -math.inf):
                 return 401
-            forced = not cold and not self.fails
-            fetch = self.start_fetch(forced=forced, kid=kid if forced else "")
-        if not fetch["may_wait"]:
-            return 503
-        return 401 if self.wait(fetch, DEADLINE if cold else 2.0) else 503
+            fetch = self.fetch
+            if not (fetch and kid in fetch["kids"]):
+                self.waiting.add(kid)
+                self.absent.pop(kid, None)
+                self.refused = True
+            waits = bool(fetch and fetch["may_wait"])
+            if not fetch and self.lookup_allowed():
+                fetch = self.start_fetch(lookup=True)
+                waits = fetch["starter_waits"]
+            if not (fetch and waits and self.wait(fetch, min(fetch["start"] + 2.0, deadline))):
+                return 503 if self.fails or not self.alive() else 429
+            if kid in self.names or not kid:
+                if signer in self.names and kid in ("", signer):
+                    return 200
+                if kid:
+                    return 401
+            if kid in fetch["kids"]:
+                return 401
+            tried = self.names
 
 
 class Histories(RuleBasedStateMachine):
@@ -205,6 +248,7 @@ class Histories(RuleBasedStateMachine):
         self.born = 0  # GETs of the parents: the bounds are those of a process
         self.meant: list[float] = []  # GETs that follow a purge
         self.history: list[tuple[float, frozenset[str]]] = [(0.0, frozenset("a"))]
+        self.asked: list[tuple[float, str | None]] = []
 
     @rule(
         seconds=st.sampled_from(
@@ -257,11 +301,11 @@ class Histories(RuleBasedStateMachine):
         self.model.jitter = self.world.jitter = jitter
 
     @rule(kid=st.sampled_from(["a", "b", "c", "x", "y"]), forged=st.booleans())
-    def somebody_asks(self, kid: str, *, forged: bool) -> None:
+    def a_request_comes(self, kid: str, *, forged: bool) -> None:
         self._ask(kid, "nobody" if forged else kid)
 
     @rule(signer=st.sampled_from(["a", "b", "c", "nobody"]))
-    def somebody_asks_without_kid(self, signer: str) -> None:
+    def a_request_without_kid_comes(self, signer: str) -> None:
         self._ask(None, signer)
 
     @rule()
@@ -281,9 +325,11 @@ class Histories(RuleBasedStateMachine):
         model = self.model
         if model.fetch:
             model.stuck.append(model.fetch)
-        model.fetch, model.names, model.not_before = None, None, -math.inf
+        model.fetch, model.names = None, None
+        model.pause_end = model.new_key_pause_end = -math.inf
         model.accepted = model.number
-        model.penalty.clear()
+        model.waiting, model.refused = set(), False
+        model.absent.clear()
 
     @rule()
     @precondition(lambda self: self.world.now > 300_000)
@@ -294,6 +340,7 @@ class Histories(RuleBasedStateMachine):
     def _ask(self, kid: str | None, signer: str) -> None:
         world, model, began = self.world, self.model, self.world.now
         facts = world.keys._facts
+        self.asked.append((began, kid))
         answer = world.ask(kid, signer)
         assert answer.status == model.ask(kid, signer)
         model.pass_time(0.0)
@@ -301,7 +348,7 @@ class Histories(RuleBasedStateMachine):
         self._bounds(kid, signer, answer, facts, began)
 
     def _bounds(self, kid: str | None, signer: str, answer: Any, facts: Any, began: float) -> None:
-        """B8, B11, B18, B19: not by the model's leave but by themselves."""
+        """B8, B11, B12, B19: not by the model's leave but by themselves."""
         snapshot = facts.snapshot
         held = snapshot is not None and began - snapshot.start < DAY
         idle = held and began - snapshot.start >= HARD and not facts.fails
@@ -314,14 +361,21 @@ class Histories(RuleBasedStateMachine):
         if answer.status == 200:
             since = snapshot if held and not idle else self.world.keys._facts.snapshot
             assert signer in self._published_since(since.start)  # B11
-        if (
-            answer.status == 401
-            and kid is not None
-            and signer == kid
-            and not self.world.keys._facts.fails
-        ):
-            current = self.world.keys._facts.snapshot
-            assert kid not in self._published_at(current.start)  # B18
+        if answer.status == 401 and kid is not None and signer == kid and not known:
+            # B12: it was named before it was published, and that is no cooldown ago.
+            missing = [at for at, end, names in self._times() if kid not in names]
+            ends = [end for _, end, names in self._times() if kid not in names]
+            assert any(end >= began - COOLDOWN for end in ends)
+            assert any(at <= max(ends) and name == kid for at, name in self.asked)
+            assert missing
+        if answer.status == 429:
+            assert not self.world.keys._facts.fails
+            assert not known
+
+    def _times(self) -> list[tuple[float, float, frozenset[str]]]:
+        """From when to when the issuer published which names."""
+        ends = [*(at for at, _ in self.history[1:]), math.inf]
+        return [(at, end, names) for (at, names), end in zip(self.history, ends, strict=True)]
 
     def _published_at(self, moment: float) -> frozenset[str]:
         return [names for at, names in self.history if at <= moment][-1]
@@ -338,9 +392,12 @@ class Histories(RuleBasedStateMachine):
         assert (facts.snapshot and frozenset(facts.snapshot.keyset.kids)) == model.names
         assert (facts.fetch is None) == (model.fetch is None)
         assert len(facts.lost) == len(model.stuck)
-        assert (
-            abs(facts.not_before - model.not_before) < 1e-6 or facts.not_before == model.not_before
-        )
+        assert facts.kid_waits == model.refused
+        for ours, theirs in (
+            (facts.not_before, model.pause_end),
+            (facts.lookup_not_before, model.new_key_pause_end),
+        ):
+            assert abs(ours - theirs) < 1e-6 or ours == theirs or facts.snapshot is None
         assert not world.lock_is_held()
 
     @invariant()
@@ -349,13 +406,10 @@ class Histories(RuleBasedStateMachine):
         world = self.world
         assert world.running <= 1 + len(world.keys._facts.lost)
         own = world.gets[self.born :]
-        routine = [g.at for g in own if not any(abs(g.at - at) < 1e-6 for at in self.meant)]
-        forced = [g.at for g in own if g.no_cache and g.at in routine]
-        for earlier, later in itertools.pairwise(forced):
-            assert later - earlier >= COOLDOWN or self.meant
-        last_minute = [at for at in routine if at > world.now - 60]
-        assert len(last_minute) <= 7 or self.meant
-        assert len(world.keys._penalties) <= 256
+        routine = [g for g in own if not any(abs(g.at - at) < 1e-6 for at in self.meant)]
+        last_minute = [g for g in routine if g.at > world.now - 60]
+        assert len(last_minute) <= 11 + 6 or self.meant  # a cold outage that ends in a flood
+        assert len(world.keys._unknown) <= 256
 
 
 TestHistories = pytest.mark.slow(Histories.TestCase)

@@ -14,6 +14,7 @@ from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import upkeep
 from jwt_wsgi.key_sources.remote import RemoteKeys
+from jwt_wsgi.keys import KeySet
 from jwt_wsgi.testing import FakeIssuer
 
 
@@ -71,3 +72,33 @@ def test_all_issuers_have_one_time_out_together(monkeypatch: pytest.MonkeyPatch)
     JWTMiddleware(lambda *_: [], issuer=issuers).warm_up(timeout=0.5)
 
     assert waited == pytest.approx([0, 0, 0, 0, 0.5, 0.3, 0.1, 0.0])
+
+
+def test_a_key_source_of_your_own_is_asked_for_what_it_has() -> None:
+    """Each of the three is optional."""
+    asked = []
+
+    class Vault(KeySet):
+        def warm_up(self, timeout: float, *, raises: bool) -> bool:
+            asked.append(("warm_up", raises))
+            return timeout == 0 or not raises
+
+        def health(self) -> dict[str, object]:
+            return {"ready": False, "region": "north"}
+
+    class Closing(KeySet):
+        def close(self) -> None:
+            asked.append(("close", True))
+
+    jwks = FakeIssuer().jwks()["keys"]
+    vault, closing = (kind.of({"keys": jwks}) for kind in (Vault, Closing))
+    issuers = [Issuer("https://a.example", keys=vault), Issuer("https://b.example", keys=closing)]
+    middleware = JWTMiddleware(lambda *_: [], issuer=issuers)
+
+    assert middleware.warm_up(timeout=1.0)
+    assert middleware.health() == {
+        "ready": False,
+        "issuers": {"https://a.example": {"ready": False, "region": "north"}},
+    }
+    middleware.close()
+    assert asked == [("warm_up", False), ("warm_up", False), ("close", True)]

@@ -44,6 +44,8 @@ REFUSAL_REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
         " machine; with its fail_open tokens pass meanwhile.",
         "temporarily_unavailable": "Look for the ERROR of the same minute in the log: it names the"
         " function of the application that failed, and the type of its error.",
+        "key_not_known_yet": "Try again after the seconds of Retry-After: too many tokens named"
+        " unknown keys lately, and jwt-wsgi keys shows which ones the issuer publishes.",
         "insufficient_scope": "Ask the issuer for a token with the scopes, or the role, that this"
         " request needs.",
         "insufficient_user_authentication": "Have the user log in again, as strongly and as"

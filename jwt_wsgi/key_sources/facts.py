@@ -72,20 +72,22 @@ class Snapshot(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class KeyFetch:
-    """One fetch of the keys. ``reason``: cold, scheduled or unknown_kid."""
+    """One fetch of the keys. ``reason``: cold, scheduled or lookup (for an unknown kid)."""
 
     number: int
     start: float
     reason: str
-    may_wait: bool  # requests may wait for it
-    kid: str
+    may_wait: bool  # requests that come while it runs may wait for it
     finished: Finished
+    kid: str = ""  # of a look-up: for which it was started
+    kids: frozenset[str] = frozenset()  # of a look-up: all that were asked for before it started
     running: bool = False  # its thread has begun to run
     ok: bool = False
 
     @property
-    def for_unknown_kid(self) -> bool:
-        return self.reason == "unknown_kid"
+    def is_lookup(self) -> bool:
+        """It goes past every cache, and what it does not bring is absent."""
+        return self.reason == "lookup"
 
 
 class Loaded(NamedTuple):
@@ -118,11 +120,14 @@ class Facts(NamedTuple):
     accepted: int = 0  # results of fetches up to this number change nothing any more
     fails: int = 0  # in a row
     failing_since: float = 0.0
-    not_before: float = NEVER
-    unknown_kid_end: float = NEVER  # end of the last fetch for an unknown kid
+    not_before: float = NEVER  # the pause after a failure ends
+    lookup_not_before: float = NEVER  # and when it ends while a request is refused for a new key
+    kid_waits: bool = False  # some request named an unknown kid, and no look-up has started since
+    lookups_full_at: float = NEVER  # when all look-ups are available again
     success: float | None = None
     failure: Failure | None = None
     generation: int = 0
     reported: bool = False  # some fetch of this process has finished: threads do run here
     inline: bool = False  # threads do not run here: the request that starts a fetch runs it
+    expired: bool = False  # keys have expired, and no request has been refused since
     closed: bool = False

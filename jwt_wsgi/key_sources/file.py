@@ -49,6 +49,8 @@ class FileKeys:
     def candidates(self, header: Mapping[str, Any]) -> tuple[Key, ...]:
         return self.current().find(header)
 
+    candidates_are_current = candidates
+
     def current(self) -> KeySet:
         """The set in use now.
 

@@ -23,23 +23,26 @@ from .facts import Policy
 from .facts import Snapshot
 from .fetch import FetchError
 
-#: Seconds that a request waits for an unknown kid, from the start of the fetch.
+#: Seconds that a request waits for an unknown kid.
 WAIT: Final = 2.0
 #: After failures requests wait again if nobody has tried for so many seconds.
 WAIT_AGAIN_AFTER: Final = 30.0
+#: After a failure that took at most so many seconds, the request that starts a fetch waits for it.
+QUICK_FAILURE: Final = 1.0
 #: With so many lost threads still alive (name resolution can hang for minutes) ...
 STUCK_LIMIT: Final = 2
 #: ... so many seconds pass from one fetch to the next.
 STUCK_PAUSE: Final = 900.0
-#: Seconds of pause after each failure in a row: without keys, when requests are being refused ...
-COLD_PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-#: ... and with keys, when requests are served meanwhile.
+#: Seconds of pause after each failure in a row: without keys, when requests are being refused,
+COLD_PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 10.0)
+#: with keys, when requests are being refused because their key is a new one,
+NEW_KEY_PAUSES: Final = (5.0, 10.0, 15.0)
+#: and with keys, when every request is served.
 WARM_PAUSES: Final = (5.0, 10.0, 20.0, 40.0, 60.0)
 #: Seconds for which an issuer's ``Retry-After`` counts at most.
-MAX_RETRY_AFTER: Final = 300.0
-#: Seconds for which an unknown kid that was not found is not fetched for: first, and at most.
-PENALTY: Final = (30.0, 300.0)
-MAX_PENALTIES: Final = 256
+MAX_RETRY_AFTER: Final = 60.0
+#: Look-ups of unknown kids that may start at once; one more each ``jwks_cooldown``.
+LOOKUPS: Final = 4
 
 
 class State(StrEnum):
@@ -62,7 +65,7 @@ class Then(Enum):
     SERVE = "verify with the set in hand"
     WAIT = "wait for the fetch that runs"
     ABSENT = "401: the key is not to be found"
-    UNAVAILABLE = "503: it cannot be known now"
+    NOT_NOW = "503 or 429: it cannot be known now"
 
 
 class Start(Enum):
@@ -70,7 +73,7 @@ class Start(Enum):
 
     NOTHING = "none"
     SCHEDULED = "one that was due"
-    UNKNOWN_KID = "one for an unknown kid"
+    LOOKUP = "one for an unknown kid"
 
 
 def usable(facts: Facts, now: float, policy: Policy) -> Snapshot | None:
@@ -81,15 +84,29 @@ def usable(facts: Facts, now: float, policy: Policy) -> Snapshot | None:
 
 def earliest(facts: Facts) -> float:
     """When the next fetch may start: after the pause, and later while threads are stuck."""
+    pause_ends = facts.lookup_not_before if facts.kid_waits else facts.not_before
     if len(facts.lost) < STUCK_LIMIT:
-        return facts.not_before
+        return pause_ends
     # Rule: stuck threads.
-    return max(facts.not_before, max(fetch.start for fetch in facts.lost) + STUCK_PAUSE)
+    return max(pause_ends, max(fetch.start for fetch in facts.lost) + STUCK_PAUSE)
+
+
+def next_lookup(facts: Facts, policy: Policy) -> float:
+    """When the next look-up may start. After a failure the pause is its only limit."""
+    if facts.fails:
+        return earliest(facts)
+    return max(earliest(facts), facts.lookups_full_at - (LOOKUPS - 1) * policy.cooldown)
 
 
 def may_wait(facts: Facts, now: float) -> bool:
     """Whether requests may wait for a fetch that starts now. Rule: who waits."""
     return not facts.fails or now - earliest(facts) >= WAIT_AGAIN_AFTER
+
+
+def starter_waits(facts: Facts, now: float) -> bool:
+    """Whether the request that starts a fetch now waits for it. Rule: quick failure."""
+    was_quick = facts.failure is not None and facts.failure.seconds <= QUICK_FAILURE
+    return was_quick or may_wait(facts, now)
 
 
 def is_idle(facts: Facts, snapshot: Snapshot, now: float, policy: Policy) -> bool:
@@ -100,7 +117,7 @@ def is_idle(facts: Facts, snapshot: Snapshot, now: float, policy: Policy) -> boo
 def fast_path(facts: Facts, policy: Policy) -> tuple[KeySet | None, float]:
     """Return the set for known kids, and until when it is served without asking :func:`decide`.
 
-    Rules: known kid, known kid during a fetch, known kid in an outage, closed.
+    Rules: known kid, known kid during a fetch, known kid in an outage, waiting kid, closed.
     """
     if (snapshot := facts.snapshot) is None:
         return None, NEVER
@@ -111,6 +128,8 @@ def fast_path(facts: Facts, policy: Policy) -> tuple[KeySet | None, float]:
         idle = math.inf if facts.fails else snapshot.start + policy.max_age
         return snapshot.keyset, min(expires, idle, facts.fetch.start + policy.lease)
     due = NEVER if facts.fails else snapshot.due
+    if facts.kid_waits:
+        due = min(due, next_lookup(facts, policy))
     return snapshot.keyset, min(expires, max(earliest(facts), due))
 
 
@@ -131,73 +150,83 @@ def state(facts: Facts, now: float, policy: Policy) -> State:
 
 
 def decide(
-    facts: Facts,
-    now: float,
-    policy: Policy,
-    *,
-    known: bool,
-    final: bool = False,
-    penalised: bool = False,
+    facts: Facts, now: float, policy: Policy, *, known: bool, absent: bool = False
 ) -> tuple[Start, Then]:
-    """Say what a request starts and does next. ``known``: a key for its token is in hand.
+    """Say what a request starts and does next.
 
-    ``final``: the set was fetched after the token arrived; ``penalised``: its kid was fetched for
-    a short while ago, and not found.
+    ``known``: a key for its token is in hand. ``absent``: a look-up has just shown that its kid
+    is not published; of any other unknown kid the facts say that it waits.
     """
     snapshot = usable(facts, now, policy)
     if facts.closed:  # Rule: closed.
-        return Start.NOTHING, Then.SERVE if known and snapshot else Then.UNAVAILABLE
+        return Start.NOTHING, Then.SERVE if known and snapshot else Then.NOT_NOW
     if snapshot is None:
         return _without_keys(facts, now)
     if known:
         return _known_kid(facts, now, snapshot, policy)
-    cooling_down = now - facts.unknown_kid_end < policy.cooldown
-    return _unknown_kid(facts, now, barred=penalised or cooling_down, final=final)
+    if absent:  # Rule: absent kid.
+        return Start.NOTHING, Then.ABSENT
+    return _unknown_kid(facts, now, policy)
 
 
 def _without_keys(facts: Facts, now: float) -> tuple[Start, Then]:
     if facts.fetch:  # Rule: loading.
         return Start.NOTHING, _wait_if(facts.fetch.may_wait)
     if now < earliest(facts):  # Rule: cold pause.
-        return Start.NOTHING, Then.UNAVAILABLE
-    return Start.SCHEDULED, _wait_if(may_wait(facts, now))  # Rule: cold start.
+        return Start.NOTHING, Then.NOT_NOW
+    return Start.SCHEDULED, _wait_if(starter_waits(facts, now))  # Rule: cold start.
 
 
 def _known_kid(facts: Facts, now: float, snapshot: Snapshot, policy: Policy) -> tuple[Start, Then]:
     then = Then.WAIT if is_idle(facts, snapshot, now, policy) else Then.SERVE
     if facts.fetch:  # Rules: known kid during a fetch, idle check.
         return Start.NOTHING, then
+    if facts.kid_waits and now >= next_lookup(facts, policy):  # Rule: waiting kid.
+        return Start.LOOKUP, then
     if now >= earliest(facts) and (now >= snapshot.due or facts.fails):
         return Start.SCHEDULED, then  # Rules: scheduled refresh, idle check.
     return Start.NOTHING, Then.SERVE  # Rules: known kid, known kid in an outage.
 
 
-def _unknown_kid(facts: Facts, now: float, *, barred: bool, final: bool) -> tuple[Start, Then]:
+def _unknown_kid(facts: Facts, now: float, policy: Policy) -> tuple[Start, Then]:
     if facts.fetch:  # Rule: unknown kid during a fetch.
         return Start.NOTHING, _wait_if(facts.fetch.may_wait)
-    pausing = now < earliest(facts)
-    if facts.fails:
-        if pausing:  # Rule: unknown kid in an outage.
-            return Start.NOTHING, Then.UNAVAILABLE
-        return Start.SCHEDULED, _wait_if(may_wait(facts, now))  # Rule: retry for an unknown kid.
-    if final or barred or pausing:  # Rules: final set, cooldown, penalty.
-        return Start.NOTHING, Then.ABSENT
-    return Start.UNKNOWN_KID, Then.WAIT  # Rule: unknown kid.
+    if now < next_lookup(facts, policy):  # Rules: no look-up left, unknown kid in an outage.
+        return Start.NOTHING, Then.NOT_NOW
+    return Start.LOOKUP, _wait_if(starter_waits(facts, now))  # Rule: unknown kid.
 
 
 def _wait_if(may_wait: bool) -> Then:  # noqa: FBT001  # reads as a sentence
-    return Then.WAIT if may_wait else Then.UNAVAILABLE
+    return Then.WAIT if may_wait else Then.NOT_NOW
 
 
 # What an event makes of the facts. ``jitter``: a random number from 0 to 1.
 
 
 def fetch_started(
-    facts: Facts, now: float, reason: str, finished: Finished, kid: str = ""
+    facts: Facts,
+    now: float,
+    start: Start,
+    finished: Finished,
+    policy: Policy,
+    kid: str,
+    kids: frozenset[str],
 ) -> Facts:
-    """Give the facts a fetch that runs."""
-    fetch = KeyFetch(facts.started + 1, now, reason, may_wait(facts, now), kid, finished)
-    return facts._replace(fetch=fetch, started=fetch.number)
+    """Give the facts a fetch that runs. ``kid``, ``kids``: of a look-up, as in KeyFetch."""
+    number, wait = facts.started + 1, may_wait(facts, now)
+    if start is not Start.LOOKUP:
+        reason = "scheduled" if facts.snapshot else "cold"
+        fetch = KeyFetch(number, now, reason, wait, finished)
+        return facts._replace(fetch=fetch, started=number)
+    # A look-up after a failure takes what there is: an issuer that fails now and then is asked
+    # no more often than one that does not.
+    full_at = max(facts.lookups_full_at, now) + policy.cooldown
+    return facts._replace(
+        fetch=KeyFetch(number, now, "lookup", wait, finished, kid, kids),
+        started=number,
+        kid_waits=False,
+        lookups_full_at=min(full_at, now + LOOKUPS * policy.cooldown),
+    )
 
 
 def time_passed(facts: Facts, now: float, policy: Policy, jitter: float) -> Facts:
@@ -205,13 +234,13 @@ def time_passed(facts: Facts, now: float, policy: Policy, jitter: float) -> Fact
     fetch = facts.fetch
     if fetch is not None and now >= (end := fetch.start + policy.lease):  # Rule: lost fetch.
         lost = facts.lost | {fetch}
-        inline = facts.inline or not (facts.reported or fetch.running)  # Rule: no threads.
+        inline = facts.inline or not (facts.reported or fetch.running)  # Rule: no thread.
         facts = facts._replace(lost=lost, inline=inline)
         error = FetchError("lost", "it did not report back")
         facts = fetch_failed(facts, fetch, error, end, policy, jitter)
     if facts.snapshot is not None and usable(facts, now, policy) is None:  # Rule: expired keys.
-        soon = now + COLD_PAUSES[-1]
-        facts = facts._replace(snapshot=None, not_before=min(facts.not_before, soon))
+        soon = min(facts.not_before, now + COLD_PAUSES[-1])
+        facts = facts._replace(snapshot=None, expired=True, kid_waits=False, not_before=soon)
     return facts
 
 
@@ -257,7 +286,8 @@ def fetch_succeeded(
         accepted=fetch.number,
         fails=0,
         not_before=NEVER,
-        unknown_kid_end=now if fetch.for_unknown_kid else facts.unknown_kid_end,
+        lookup_not_before=NEVER,
+        expired=False,
         success=now,
         generation=facts.generation + (not same),
     )
@@ -268,22 +298,23 @@ def fetch_failed(
 ) -> Facts:
     """Count it, and pause before the next fetch. Rules: failed load, failed refresh."""
     fails, warm = facts.fails + 1, usable(facts, at, policy) is not None
-    pause = pause_after(fails, warm=warm) * (0.8 + 0.4 * jitter)
-    pause = max(pause, min(error.retry_after or 0.0, MAX_RETRY_AFTER))
+    refused = fetch.is_lookup or facts.kid_waits
+    retry_after = min(error.retry_after or 0.0, MAX_RETRY_AFTER)
+
+    def pause_after(pauses: tuple[float, ...]) -> float:
+        pause = pauses[min(fails, len(pauses)) - 1] * (0.8 + 0.2 * jitter)
+        return max(pause, retry_after)  # Rule: retry after.
+
+    lookup_pause = pause_after(NEW_KEY_PAUSES if warm else COLD_PAUSES)
+    pause = lookup_pause if refused or not warm else pause_after(WARM_PAUSES)
     return facts._replace(
         fetch=None,
         fails=fails,
         failing_since=facts.failing_since if facts.fails else at,
         not_before=at + pause,
-        unknown_kid_end=at if fetch.for_unknown_kid else facts.unknown_kid_end,
+        lookup_not_before=at + lookup_pause,
         failure=Failure(at, error.kind, error.detail, at - fetch.start, pause),
     )
-
-
-def pause_after(fails: int, *, warm: bool) -> float:
-    """Seconds until the next fetch after that many failures in a row, without jitter."""
-    pauses = WARM_PAUSES if warm else COLD_PAUSES
-    return pauses[min(fails, len(pauses)) - 1]
 
 
 def forked(facts: Facts, policy: Policy, jitter: float) -> Facts:
@@ -299,28 +330,12 @@ def purged(facts: Facts) -> Facts:
     """Drop every key; a fetch that started before brings none of them back. Rule: purge."""
     lost = facts.lost | {facts.fetch} if facts.fetch else facts.lost
     return facts._replace(
-        snapshot=None, fetch=None, lost=lost, accepted=facts.started, not_before=NEVER
+        snapshot=None,
+        fetch=None,
+        lost=lost,
+        accepted=facts.started,
+        not_before=NEVER,
+        lookup_not_before=NEVER,
+        kid_waits=False,
+        expired=False,
     )
-
-
-class Penalties:
-    """Kids that a fetch did not bring. For a while no request with one of them starts another."""
-
-    def __init__(self) -> None:
-        self._until: dict[str, tuple[float, float]] = {}
-
-    def hold(self, kid: str, now: float) -> bool:
-        return now < self._until.get(kid, (NEVER, 0.0))[0]
-
-    def add(self, kid: str, now: float) -> None:
-        _, delay = self._until.pop(kid, (NEVER, PENALTY[0] / 2))
-        delay = min(2 * delay, PENALTY[1])
-        self._until[kid] = now + delay, delay
-        if len(self._until) > MAX_PENALTIES:
-            del self._until[next(iter(self._until))]
-
-    def clear(self) -> None:
-        self._until.clear()
-
-    def __len__(self) -> int:
-        return len(self._until)

@@ -60,15 +60,15 @@ class Loader:
                 raise FetchError("timeout", "the deadline is over")
             return seconds
 
-        located = self._locate(left, no_cache=run.for_unknown_kid)
+        located = self._locate(left, no_cache=run.is_lookup)
         now = facts()
         answer, held, etag = located.document, now.snapshot, None
         # After a failure the whole set is asked for: it may be the condition that fails.
-        conditional = not (run.for_unknown_kid or now.fails)
+        conditional = not (run.is_lookup or now.fails)
         if held and held.uri == located.jwks_uri and conditional:
             etag = held.etag
         if answer is None:
-            found = self._get(located.jwks_uri, etag, no_cache=run.for_unknown_kid, timeout=left())
+            found = self._get(located.jwks_uri, etag, no_cache=run.is_lookup, timeout=left())
             if not isinstance(found, Fetched):
                 if held is None or etag is None:
                     raise FetchError("http", "status 304 without a condition", status=304)

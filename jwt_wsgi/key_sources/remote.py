@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 import weakref
-from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -20,6 +19,8 @@ from typing import Final
 
 from jwt_wsgi import events
 from jwt_wsgi.claims import LEEWAY
+from jwt_wsgi.errors import AuthError
+from jwt_wsgi.errors import KeyNotKnownYetError
 from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.events import Emit
@@ -38,11 +39,11 @@ from .facts import Loaded
 from .facts import Policy
 from .fetch import Fetch
 from .fetch import FetchError
-from .freshness import Penalties
 from .freshness import Start
 from .freshness import State
 from .freshness import Then
 from .loading import Loader
+from .unknown_kids import UnknownKids
 
 #: It also runs while the machine sleeps: 24 h must be 24 h.
 _CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -68,9 +69,8 @@ class RemoteKeys:
     A request whose key is held never waits for the network. The one exception is the first request
     after ``max_age`` seconds without any, so that an idle process does not accept a revoked key.
 
-    ``jwks_uri``: where the keys are; None: the issuer's metadata is asked. ``leeway``: seconds by
-    which the issuer's clock may differ from ours before that is reported. ``clock``: seconds,
-    going forward; ``wall_clock``: seconds since 1970; ``random``: from 0 to 1.
+    ``jwks_uri``: where the keys are; None: the metadata is asked. ``leeway``: seconds by which
+    clocks may differ unreported. ``clock``: seconds; ``wall_clock``: since 1970; ``random``: 0..1.
     """
 
     def __init__(
@@ -101,11 +101,11 @@ class RemoteKeys:
         )
         self._source = self._loader.source
         self.policy, self._emit, self._leeway = policy, emit, leeway
+        self._patience = min(freshness.WAIT, policy.timeout)
         self._clock, self._wall_clock, self._random = clock, wall_clock, random
         self._start_thread, self._make_event = start_thread, make_event
-        self._penalties = Penalties()
-        self._stats: Counter[str] = Counter()
-        self._seconds: dict[str, float] = {}
+        self._unknown = UnknownKids()
+        self._counters = reports.Counters()
         self._pid = os.getpid()
         self._process_lock = ProcessLock()
         self._keep(Facts())
@@ -130,109 +130,147 @@ class RemoteKeys:
                 return found
         return self._slow_path(header)
 
+    candidates_are_current = candidates
+
     def _slow_path(self, header: Mapping[str, Any]) -> Iterator[Key]:
         arrival = self._clock()
         kid: str | None = header.get("kid")
-        tried, until = self._fast_path
+        keyset, until = self._fast_path
         if arrival >= until:
-            tried = self._held(arrival)
-        if tried is not None and (kid in tried if kid is not None else tried.find(header)):
-            if arrival >= until:
-                tried = self._in_use(arrival)
-            if tried is not None:
-                yield from tried.find(header)
-                if kid is not None:
-                    return
-        found = self._look_for(kid or "", arrival, tried)
-        if found is not tried:
+            keyset = self._held(arrival)
+        deadline = arrival + (self.policy.timeout if keyset is None else self._patience)
+        known = keyset is not None and (kid in keyset if kid is not None else keyset.find(header))
+        if known and arrival >= until:
+            keyset = self._in_use()
+        if keyset is None and (keyset := self._in_use()) is None:
+            raise self._not_now()
+        if known or kid is None or kid in keyset:
+            yield from keyset.find(header)
+            if kid is not None:
+                return
+        while (found := self._look_up(kid or "", keyset, deadline)) is not keyset:
             yield from found.find(header)
+            if kid is not None:
+                return
+            keyset = found
 
     def current(self) -> KeySet | None:
         """Return the set in use now, or None; it is refreshed as by a request with a known kid."""
         now = self._clock()
         keyset, until = self._fast_path
-        return keyset if now < until else self._in_use(now)
+        if now < until:
+            return keyset
+        return None if self._held(now) is None else self._in_use()
 
     def _held(self, now: float) -> KeySet | None:
         snapshot = freshness.usable(self._facts, now, self.policy)
         return snapshot.keyset if snapshot else None
 
-    def _in_use(self, now: float) -> KeySet | None:
-        """Return the set for a known kid; if the issuer fails, the one that was held."""
-        if self._held(now) is None:
-            return None
-        then, fetch, _ = self._ask(now, known=True)
+    def _in_use(self) -> KeySet | None:
+        """Return the set, after the fetch that is due; if that fails, the one that was held."""
+        then, fetch = self._ask()
         if then is Then.WAIT and fetch is not None:
-            self._wait(fetch, self.policy.timeout)
+            self._wait(fetch, fetch.start + self.policy.timeout)
         return self._held(self._clock())
 
-    def _look_for(self, kid: str, arrival: float, tried: KeySet | None) -> KeySet:
-        """Return the set for an unknown kid, or for any while there is none.
+    def _look_up(self, kid: str, tried: KeySet, deadline: float) -> KeySet:
+        """Return a set for a kid that ``tried`` has not, or ``tried`` if the kid is absent.
 
-        Raises :class:`KeysUnavailableError`.
+        Raises :class:`KeysUnavailableError` or :class:`KeyNotKnownYetError`.
         """
-        then, fetch, cold = self._ask(arrival, kid, known=False, tried=tried)
-        if then is Then.WAIT and fetch is not None:
-            patience = self.policy.timeout if cold else min(freshness.WAIT, self.policy.timeout)
-            then = Then.SERVE if self._wait(fetch, patience) else Then.UNAVAILABLE
-        keyset = self._held(self._clock())  # also where it is ABSENT: it may have come just now
-        if then is Then.UNAVAILABLE or keyset is None:
-            raise self._unavailable()
-        return keyset
+        while True:
+            then, fetch = self._ask(kid, tried)
+            settled = then in (Then.SERVE, Then.ABSENT)
+            if then is Then.WAIT and fetch is not None:
+                if not self._wait(fetch, min(fetch.start + self._patience, deadline)):
+                    raise self._not_now()
+                # A fetch that started before this request named its kid settles nothing.
+                settled = kid in fetch.kids
+            keyset = self._held(self._clock())
+            if keyset is None or then is Then.NOT_NOW:
+                raise self._not_now()
+            if settled or kid in keyset or (not kid and keyset is not tried):
+                return keyset
 
     def _ask(
-        self, arrival: float, kid: str = "", *, known: bool, tried: KeySet | None = None
-    ) -> tuple[Then, KeyFetch | None, bool]:
-        """Ask the policy and start what it says; also return whether no set was usable.
+        self, kid: str | None = None, tried: KeySet | None = None
+    ) -> tuple[Then, KeyFetch | None]:
+        """Ask the policy, and start what it says.
 
-        ``tried``: where the caller looked. A fetch may have finished since, with the very key.
+        ``kid``: an unknown one, which is not in ``tried``; None for a known one. A fetch may have
+        finished since the caller looked, and have brought the very key.
         """
-        lock, jitter, finished, now = (
-            self._lock(),
-            self._random(),
-            self._make_event(),
-            self._clock(),
-        )
+        lock, jitter, finished = self._lock(), self._random(), self._make_event()
+        now = self._clock()
         with lock:
             before = self._facts
             facts = self._time_passed(before, now, jitter)
-            snapshot = facts.snapshot
-            if snapshot is not None and snapshot.keyset is not tried:
-                known = known or not kid or kid in snapshot.keyset
-            start, then = freshness.decide(
-                facts,
-                now,
-                self.policy,
-                known=known,
-                final=snapshot is not None and snapshot.start >= arrival,
-                penalised=self._penalties.hold(kid, now),
-            )
+            held = facts.snapshot.keyset if facts.snapshot else None
+            known = kid is None or (held is not None and held is not tried and not kid)
+            known = known or (held is not None and kid in held)
+            absent = kid is not None and self._unknown.is_absent(kid, now)
+            if kid is not None and held is not None and not (known or absent or facts.closed):
+                facts = self._kid_asked(facts, kid)
+            start, then = freshness.decide(facts, now, self.policy, known=known, absent=absent)
             if start is not Start.NOTHING:
-                reason = start.name.lower() if snapshot else "cold"
-                facts = freshness.fetch_started(facts, now, reason, finished, kid)
+                lookup = start is Start.LOOKUP
+                kids = self._unknown.start_lookup(now) if lookup else frozenset[str]()
+                facts = freshness.fetch_started(
+                    facts, now, start, finished, self.policy, self._unknown.last, kids
+                )
             self._keep(facts)
-        if not (known or snapshot is None):
-            self._count_unknown_kid(start, then)
+        if not known and held is not None:
+            outcome = "lookup" if start is Start.LOOKUP else then.name.lower()
+            self._counters.count(f"unknown_kid_{outcome}")
         self._go_on(before, facts, now)
-        return then, facts.fetch, snapshot is None
+        return then, facts.fetch
+
+    def _kid_asked(self, facts: Facts, kid: str) -> Facts:
+        if facts.fetch is not None and kid in facts.fetch.kids:
+            return facts  # the look-up that runs was started later than its kid was named
+        self._unknown.ask(kid)
+        return facts if facts.kid_waits else facts._replace(kid_waits=True)
 
     def _time_passed(self, facts: Facts, now: float, jitter: float) -> Facts:
         facts = freshness.time_passed(facts, now, self.policy, jitter)
         return facts._replace(closed=True) if sys.is_finalizing() else facts
 
-    def _wait(self, fetch: KeyFetch, patience: float) -> bool:
-        """Wait until so many seconds after the fetch's start; True if it brought a set."""
+    def _wait(self, fetch: KeyFetch, until: float) -> bool:
+        """Wait for the fetch; True if it brought a set in time."""
         began = self._clock()
-        fetch.finished.wait(max(0.0, fetch.start + patience - began))
-        self._stats["waits"] += 1
-        self._time("wait_seconds", self._clock() - began)
+        fetch.finished.wait(max(0.0, until - began))
+        self._counters.count("waits")
+        self._counters.time("wait_seconds", self._clock() - began)
         return fetch.ok
 
-    def _unavailable(self) -> KeysUnavailableError:
-        facts = self._facts
-        self._stats["unavailable"] += 1
+    def _not_now(self) -> AuthError:
+        """Return the refusal of a request whose key cannot be known now.
+
+        It is 503 where the issuer fails. Where it does not, the request is one of too many with
+        unknown kids, and a stranger must not be able to cause 503s: load balancers and alarms
+        take those for a broken server.
+        """
+        facts, now = self._facts, self._clock()
+        snapshot = freshness.usable(facts, now, self.policy)
+        if snapshot is None or facts.fails or facts.closed:
+            return self._unavailable(facts, now)
+        self._counters.count("not_known_yet")
+        wait = 1.0 if facts.fetch else freshness.next_lookup(facts, self.policy) - now
+        keys_as_of = self._wall_clock() - (now - snapshot.start)
+        why = "the fetch takes long" if facts.fetch else "too many unknown kids"
+        detail = f"keys of {self._source}: {why}"
+        return KeyNotKnownYetError(wait, detail, keys_as_of=keys_as_of)
+
+    def _unavailable(self, facts: Facts, now: float) -> KeysUnavailableError:
+        self._counters.count("unavailable")
+        if facts.expired:  # Rule: expired keys. Reported when the first request is refused.
+            with self._lock():
+                expired = self._facts.expired
+                self._keep(self._facts._replace(expired=False))
+            if expired:
+                self._emit(events.KeysExpired(self._source))
         self._emit(events.KeysUnavailable(self._source))
-        retry_after = 1.0 if facts.fetch else freshness.earliest(facts) - self._clock()
+        retry_after = 1.0 if facts.fetch else freshness.earliest(facts) - now
         failure = facts.failure
         why = f"{failure.kind}: {failure.detail}" if failure else "no answer yet"
         return KeysUnavailableError(max(1.0, retry_after), f"keys of {self._source}: {why}")
@@ -260,7 +298,7 @@ class RemoteKeys:
             self._launch(fetch)
         for event in reports.changes(self._source, before, facts, now, self.policy):
             self._emit(event)
-        if fetch is not None and fetch.for_unknown_kid:
+        if fetch is not None and fetch.is_lookup and not facts.fails:
             self._emit(events.KeyMissed(self._source, printable(fetch.kid)))
         if fetch is not None and facts.inline:
             self._run(fetch)
@@ -268,11 +306,8 @@ class RemoteKeys:
     def _launch(self, fetch: KeyFetch) -> None:
         try:
             self._start_thread(lambda: self._run(fetch))
-        except RuntimeError as error:  # Rule: no thread.
-            if fetch.reason == "scheduled":
-                self._finish(fetch, FetchError("lost", f"no thread to be had ({error})"))
-            else:
-                self._run(fetch)
+        except RuntimeError:  # Rule: no thread. Later would be no better, and keys would go stale.
+            self._run(fetch)
 
     def _run(self, fetch: KeyFetch) -> None:
         fetch.running = True
@@ -293,22 +328,17 @@ class RemoteKeys:
         with lock:
             before = self._facts
             facts = freshness.fetch_finished(before, fetch, result, now, self.policy, jitter)
-            if facts.generation != before.generation:
-                self._penalties.clear()
-            if fetch.for_unknown_kid and _missed(fetch, facts):
-                self._penalties.add(fetch.kid, now)
+            if facts.snapshot is not None and facts.accepted == fetch.number:
+                keyset, cooldown = facts.snapshot.keyset, self.policy.cooldown
+                waits = self._unknown.settle(fetch, keyset, now, cooldown)
+                facts = facts._replace(kid_waits=waits)
             self._keep(facts)
             fetch.ok = facts.snapshot is not None and facts.accepted >= fetch.number
         fetch.finished.set()
-        self._count_fetch(fetch, result, now)
+        self._counters.count_fetch(fetch, result, now)
         self._go_on(before, facts, now)
-        self._check_clock(result)
-
-    def _check_clock(self, result: Loaded | FetchError) -> None:
-        if isinstance(result, Loaded) and result.date is not None:
-            skew = self._wall_clock() - result.date
-            if abs(skew) > max(self._leeway, 1.0):  # a Date has whole seconds
-                self._emit(events.ClockSkewed(self._source, skew))
+        if skewed := reports.clock_skewed(self._source, result, self._wall_clock(), self._leeway):
+            self._emit(skewed)
 
     # -- What operators do --
 
@@ -319,21 +349,18 @@ class RemoteKeys:
         readiness probe may call it. ``raises``: :class:`KeysUnavailableError` instead of False.
         """
         if not self.ready:
-            _, fetch, _ = self._ask(self._clock(), known=True)
+            _, fetch = self._ask()
             if fetch is not None:
                 fetch.finished.wait(min(timeout, self.policy.lease))
         if raises and not self.ready:
-            raise self._unavailable()
+            raise self._not_now()
         return self.ready
 
     def purge(self) -> None:
-        """Forget every key at once: the answer to a stolen signing key.
-
-        Not for a signal handler: the thread it interrupts may hold the lock.
-        """
+        """Forget every key at once: for a stolen signing key. Not for a signal handler (lock)."""
         with self._lock():
             self._keep(freshness.purged(self._facts))
-            self._penalties.clear()
+            self._unknown.clear()
 
     def close(self) -> None:
         """Start no fetch any more; held keys go on serving."""
@@ -352,53 +379,12 @@ class RemoteKeys:
 
     def health(self) -> dict[str, Any]:
         """Return what is known as a plain dict, without I/O and without the lock; in seconds."""
-        now, facts, policy = self._clock(), self._facts, self.policy
-        snapshot, failure = freshness.usable(facts, now, policy), facts.failure
-        next_attempt = max(0.0, freshness.earliest(facts) - now)
-        return {
-            "state": freshness.state(facts, now, policy).value,
-            "ready": snapshot is not None,
-            "keys": len(snapshot.keyset) if snapshot else 0,
-            "kids": list(snapshot.keyset.kids[:20]) if snapshot else [],
-            "sha256": snapshot.keyset.digest if snapshot else None,
-            "generation": facts.generation,
-            "age": now - snapshot.start if snapshot else None,
-            "due_in": snapshot.due - now if snapshot else None,
-            "expires_in": snapshot.start + policy.expires_after - now if snapshot else None,
-            "last_success_ago": None if facts.success is None else now - facts.success,
-            "last_failure_ago": now - failure.at if failure else None,
-            "last_error": f"{failure.kind}: {failure.detail}" if failure else None,
-            "fails": facts.fails,
-            "next_attempt_in": next_attempt if facts.fails else None,
-            "fetching": facts.fetch is not None,
-            "stuck": len(facts.lost),
-            "inline": facts.inline,
-            "pid": self._pid,
-            "counters": self.stats(),
-        }
+        own = {"pid": self._pid, "counters": self.stats()}
+        return reports.health(self._facts, self._clock(), self.policy) | own
 
     def stats(self) -> dict[str, int | float]:
         """Return counters since this source was made, in a child those of its parent included."""
-        return {**self._stats, **self._seconds}
-
-    def _count_unknown_kid(self, start: Start, then: Then) -> None:
-        outcome = "fetched" if start is Start.UNKNOWN_KID else then.name.lower()
-        self._stats[f"unknown_kid_{outcome}"] += 1
-
-    def _count_fetch(self, fetch: KeyFetch, result: Loaded | FetchError, now: float) -> None:
-        kind = result.kind if isinstance(result, FetchError) else "ok"
-        self._stats[f"fetch_{kind}"] += 1
-        self._stats[f"fetch_{fetch.reason}"] += 1
-        self._time("fetch_seconds", now - fetch.start)
-
-    def _time(self, name: str, seconds: float) -> None:
-        self._seconds[f"{name}_sum"] = self._seconds.get(f"{name}_sum", 0.0) + seconds
-        self._seconds[f"{name}_max"] = max(seconds, self._seconds.get(f"{name}_max", 0.0))
-
-
-def _missed(fetch: KeyFetch, facts: Facts) -> bool:
-    brought = facts.accepted == fetch.number and facts.snapshot is not None
-    return brought and fetch.kid not in (facts.snapshot.keyset if facts.snapshot else ())
+        return self._counters.values()
 
 
 #: Every source of this process, for the fork hook; a hook cannot be unregistered.

@@ -1,6 +1,8 @@
-"""Which events tell operators what became of the keys of one source."""
+"""What operators are told of the keys of one source: its health, and events."""
 
+from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 from typing import Final
 
 from jwt_wsgi import events
@@ -8,13 +10,77 @@ from jwt_wsgi.events import Event
 
 from .facts import NEVER
 from .facts import Facts
+from .facts import KeyFetch
+from .facts import Loaded
 from .facts import Policy
 from .facts import Snapshot
+from .fetch import FetchError
+from .freshness import earliest
+from .freshness import state
+from .freshness import usable
 
 #: Dropped members of one set that are reported; the others are in ``jwt-wsgi keys``.
 MAX_DROPPED_REPORTED: Final = 20
 #: Percent of ``jwks_max_stale`` at which an outage is reported again.
 STALE_MARKS: Final = (50, 75, 90)
+
+
+class Counters:
+    """Counts since the source was made, and sums and maxima of seconds."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._seconds: dict[str, float] = {}
+
+    def count(self, name: str) -> None:
+        self._counts[name] += 1
+
+    def time(self, name: str, seconds: float) -> None:
+        self._seconds[f"{name}_sum"] = self._seconds.get(f"{name}_sum", 0.0) + seconds
+        self._seconds[f"{name}_max"] = max(seconds, self._seconds.get(f"{name}_max", 0.0))
+
+    def count_fetch(self, fetch: KeyFetch, result: Loaded | FetchError, now: float) -> None:
+        self.count(f"fetch_{result.kind if isinstance(result, FetchError) else 'ok'}")
+        self.count(f"fetch_{fetch.reason}")
+        self.time("fetch_seconds", now - fetch.start)
+
+    def values(self) -> dict[str, int | float]:
+        return {**self._counts, **self._seconds}
+
+
+def clock_skewed(
+    source: str, result: Loaded | FetchError, wall_clock: float, leeway: float
+) -> Event | None:
+    """Return an event if the issuer's clock and ours differ by more than the leeway (seconds)."""
+    if not isinstance(result, Loaded) or result.date is None:
+        return None
+    skew = wall_clock - result.date
+    within = abs(skew) <= max(leeway, 1.0)  # a Date has whole seconds
+    return None if within else events.ClockSkewed(source, skew)
+
+
+def health(facts: Facts, now: float, policy: Policy) -> dict[str, Any]:
+    """Return what is known, for JSON; times in seconds from now or until now."""
+    snapshot, failure = usable(facts, now, policy), facts.failure
+    return {
+        "state": state(facts, now, policy).value,
+        "ready": snapshot is not None,
+        "keys": len(snapshot.keyset) if snapshot else 0,
+        "kids": list(snapshot.keyset.kids[:20]) if snapshot else [],
+        "sha256": snapshot.keyset.digest if snapshot else None,
+        "generation": facts.generation,
+        "age": now - snapshot.start if snapshot else None,
+        "due_in": snapshot.due - now if snapshot else None,
+        "expires_in": snapshot.start + policy.expires_after - now if snapshot else None,
+        "last_success_ago": None if facts.success is None else now - facts.success,
+        "last_failure_ago": now - failure.at if failure else None,
+        "last_error": f"{failure.kind}: {failure.detail}" if failure else None,
+        "fails": facts.fails,
+        "next_attempt_in": max(0.0, earliest(facts) - now) if facts.fails else None,
+        "fetching": facts.fetch is not None,
+        "stuck": len(facts.lost),
+        "inline": facts.inline,
+    }
 
 
 def changes(
@@ -33,8 +99,6 @@ def changes(
         )
         if age is not None:
             yield from _staleness(source, before, age, policy)
-    if old and not new:
-        yield events.KeysExpired(source)
     if new and after.accepted != before.accepted:
         if before.fails:
             yield events.Recovered(source, now - before.failing_since)

@@ -1,0 +1,73 @@
+"""The unknown kids that requests have named lately: which wait for a look-up, which are absent."""
+
+from typing import Final
+
+from jwt_wsgi.keys import KeySet
+
+from .facts import NEVER
+from .facts import KeyFetch
+
+#: Unknown kids that are remembered; of more the oldest are forgotten.
+MAX_KIDS: Final = 256
+
+
+class UnknownKids:
+    """Changed under the lock of its source only. Times in seconds of the source's clock.
+
+    A kid *waits* from the first request that names it until a look-up starts. If that look-up does
+    not bring it, the kid is *absent* for one cooldown from the look-up's start.
+    """
+
+    def __init__(self) -> None:
+        #: Until when a kid is absent; NEVER while it waits.
+        self._asked: dict[str, float] = {}
+        #: The kid that was named last.
+        self.last = ""
+
+    def is_absent(self, kid: str, now: float) -> bool:
+        """Whether a look-up has shown a moment ago that the issuer does not publish this kid."""
+        return now < self._asked.get(kid, NEVER)
+
+    def ask(self, kid: str) -> None:
+        """Remember that a request named this kid."""
+        self._asked.pop(kid, None)
+        self._asked[kid] = NEVER
+        self.last = kid
+        self._trim()
+
+    def start_lookup(self, now: float) -> frozenset[str]:
+        """Return the kids that a look-up settles which starts now; none of them waits any more."""
+        absent = {kid: until for kid, until in self._asked.items() if now < until}
+        kids = frozenset(kid for kid, until in self._asked.items() if until == NEVER)
+        self._asked = absent
+        return kids.union(absent)
+
+    def settle(self, fetch: KeyFetch, keyset: KeySet, now: float, cooldown: float) -> bool:
+        """Take what a fetch has brought; True if kids still wait.
+
+        Only a look-up makes kids absent: another fetch may have been answered by a cache.
+        """
+        until = fetch.start + cooldown
+        absent = {kid: until for kid in fetch.kids if kid not in keyset and now < until}
+        others = {
+            kid: end
+            for kid, end in self._asked.items()
+            if kid not in keyset and (end == NEVER or (now < end and kid not in absent))
+        }
+        self._asked = {**absent, **others}  # in this order: what waits is forgotten last
+        self._trim()
+        return NEVER in self._asked.values()
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self._asked.clear()
+
+    def _trim(self) -> None:
+        while len(self._asked) > MAX_KIDS:
+            del self._asked[next(iter(self._asked))]
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    def __contains__(self, kid: object) -> bool:
+        return kid in self._asked
