@@ -118,7 +118,9 @@ def _check_utf8(value: object) -> None:
 
 
 def _shown(row: Option, raw: Any) -> str:
-    if row.secret and not isinstance(raw, Path):
+    if isinstance(raw, Path):
+        return printable(str(raw), 200)
+    if row.secret:
         return "(a secret)"
     if isinstance(raw, str) and raw.lstrip().startswith(("[", "{")):
         return "(JSON)"  # it may hold a secret somewhere, and so may objects
