@@ -182,14 +182,14 @@ class JWTMiddleware:
     def _tell(
         self, kind: type[Refused | Reported], error: AuthError, environ: "WSGIEnvironment"
     ) -> None:
-        label, status = error.label, status_of(error)
+        label = error.label
         if error.failure is not None:
-            self._emit(FunctionFailed(*error.failure, f"{status} {label}"))
+            self._emit(FunctionFailed(*error.failure, f"{status_of(error)} {label}"))
         if not self.settings.on_event and self._log.passes_over(kind, (kind.__name__, label)):
             return
         name = environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_TRACEPARENT")
         request_id = printable(name) if name else ""
-        self._emit(kind(label, status, request_id=request_id, **error.facts))
+        self._emit(kind(label, status_of(error), request_id=request_id, **error.facts))
 
 
 class _Variant(JWTMiddleware):

@@ -189,11 +189,11 @@ def _standard(error: AuthError) -> tuple[object, ...] | None:
 
     One of our own classes, whose instance says nothing that the class does not let it say.
     """
-    allowed = _STANDARD.get(type(error))
-    if allowed is None or not vars(error).keys() <= allowed:
+    kind = type(error)
+    if kind not in _STANDARD or not vars(error).keys() <= _STANDARD[kind]:
         return None
     code, named = error.code, error.challenge_error
-    if type(error) is InvalidTokenError:
+    if kind is InvalidTokenError:
         known = isinstance(code, str) and code in TOKEN_ERRORS
         return (code, named) if known and error.details is TOKEN_ERRORS[code] else None
     return (code, named) if named in _CHALLENGE_ERRORS else None
