@@ -12,8 +12,9 @@ from typing import Final
 #: Levels of nested objects and arrays. The parser calls itself for each level: in a thread with
 #: a small stack, some thousand levels end the process.
 MAX_DEPTH: Final = 32
-#: Digits of an integer. No float holds a larger number, and ``int`` takes quadratic time.
-MAX_DIGITS: Final = 308
+#: Digits of an integer, for which ``int`` takes quadratic time. It is the limit that Python has,
+#: too, unless the app has switched it off.
+MAX_DIGITS: Final = 4300
 
 
 class MalformedError(ValueError):
@@ -65,7 +66,8 @@ def compact_object(data: bytes) -> dict[str, Any]:
 def _parsed(data: bytes) -> Any:
     check_depth(data)
     text = data.decode("utf-8")
-    value, end = _decoder.raw_decode(text)
+    decoder = _decoder if len(text) <= MAX_DIGITS else _counting_decoder
+    value, end = decoder.raw_decode(text)
     if end != len(text):
         raise MalformedError("not one JSON value")
     if "\\" in text and ("\\ud" in text or "\\uD" in text):
@@ -99,9 +101,11 @@ def _no_constant(name: str) -> float:
     raise MalformedError(f"{name} is no JSON")
 
 
-_decoder: Final = json.JSONDecoder(
-    object_pairs_hook=_without_duplicates,
-    parse_int=_integer,
-    parse_float=_finite,
-    parse_constant=_no_constant,
-)
+_RULES: Final[dict[str, Any]] = {
+    "object_pairs_hook": _without_duplicates,
+    "parse_float": _finite,
+    "parse_constant": _no_constant,
+}
+_decoder: Final = json.JSONDecoder(**_RULES)
+#: Looks at every integer. In a text that is shorter than the bound, that would be in vain.
+_counting_decoder: Final = json.JSONDecoder(**_RULES, parse_int=_integer)

@@ -353,13 +353,10 @@ STRUCTURE_AND_HEADER = [
 NO_DATE = {
     "a string": '"x"', "digits": f'"{LATER}"', "empty": '""', "true": "true", "false": "false",
     "null": "null", "a list": f"[{LATER}]", "an object": "{}", "beyond 2^53": "9007199254740994",
-    "1e300": "1e300", "10^300": "1" + "0" * 300, "-10^300": "-1" + "0" * 300,
+    "1e300": "1e300", "10^400": "1" + "0" * 400, "-10^400": "-1" + "0" * 400,
     "milliseconds": "1800000000000", "the year 10000": "253402300800",
 }  # fmt: skip
-NO_NUMBER = {
-    "NaN": "NaN", "Infinity": "Infinity", "-Infinity": "-Infinity", "1e400": "1e400",
-    "10^400": "1" + "0" * 400,
-}  # fmt: skip
+NO_NUMBER = {"NaN": "NaN", "Infinity": "Infinity", "-Infinity": "-Infinity", "1e400": "1e400"}
 OTHER_ISSUERS = named(
     "https://issuer.example/", "https://issuer.example.evil", "https://issuer.exampl",
     "https://issuer", "http://issuer.example", "HTTPS://ISSUER.EXAMPLE", "https://Issuer.example",
@@ -406,8 +403,6 @@ CLAIMS = [
     *rows("T27 5000 digits", "token_malformed", "RFC 8259 9",
           named("exp", "nbf", "iat", "x", "aud"),
           lambda name: token(payload=f'{{{BASE},"{name}":{"9" * 5000}}}'.encode())),
-    *rows("T27 400 digits", "token_malformed", "RFC 8259 6", named("exp", "nbf", "iat", "x", "aud"),
-          lambda name: token(payload=f'{{{BASE},"{name}":{"9" * 400}}}'.encode())),
     *rows("T28 iss", "issuer_not_trusted", "RFC 8725 3.8", OTHER_ISSUERS,
           lambda iss: token(payload={"iss": iss})),
     *rows("T29 aud", "audience_mismatch", "RFC 7519 4.1.3", OTHER_AUDIENCES,
@@ -599,7 +594,8 @@ ACCEPTED = {
     "T51 EC twin": lambda: token({"kid": "twins"}, alg="ES256"),
     "T51 RSA twin": lambda: token({"kid": "twins"}, alg="RS256"),
     "T52 no kid": lambda: token({"kid": ...}),
-    "T27 10^300 in a claim": lambda: token(payload={"x": [10**300, -(10**300)]}),
+    "T27 4000 digits that nobody asked for": lambda: token(payload={"x": 10**4000}),
+    "T27 10^400 in a claim": lambda: token(payload={"x": [10**400, -(10**400)]}),
     "T32 32 deep": lambda: by_claims(f'"exp":{LATER},"x":' + "[" * 31 + "]" * 31),
     "T32 pairs of surrogates": lambda: by_claims(rf'"exp":{LATER},"x":"\ud83d\ude00"'),
     "T32 NUL in a string": lambda: by_claims(rf'"exp":{LATER},"x":"\u0000"'),
