@@ -214,9 +214,9 @@ class RemoteKeys:
             start, then = freshness.decide(facts, now, self.policy, known=known, absent=absent)
             if start is not Start.NOTHING:
                 lookup = start is Start.LOOKUP
-                kids = self._unknown.start_lookup(now) if lookup else frozenset[str]()
+                named, kids = self._unknown.start_lookup(now) if lookup else ("", frozenset())
                 facts = freshness.fetch_started(
-                    facts, now, start, finished, self.policy, self._unknown.last, kids
+                    facts, now, start, finished, self.policy, named, kids
                 )
             self._keep(facts)
         if not known and held is not None:

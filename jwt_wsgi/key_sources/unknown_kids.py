@@ -21,8 +21,6 @@ class UnknownKids:
     def __init__(self) -> None:
         #: Until when a kid is absent; NEVER while it waits.
         self._asked: dict[str, float] = {}
-        #: The kid that was named last.
-        self.last = ""
 
     def is_absent(self, kid: str, now: float) -> bool:
         """Whether a look-up has shown a moment ago that the issuer does not publish this kid."""
@@ -32,15 +30,16 @@ class UnknownKids:
         """Remember that a request named this kid."""
         self._asked.pop(kid, None)
         self._asked[kid] = NEVER
-        self.last = kid
         self._trim()
 
-    def start_lookup(self, now: float) -> frozenset[str]:
-        """Return the kids that a look-up settles which starts now; none of them waits any more."""
-        absent = {kid: until for kid, until in self._asked.items() if now < until}
-        kids = frozenset(kid for kid, until in self._asked.items() if until == NEVER)
-        self._asked = absent
-        return kids.union(absent)
+    def start_lookup(self, now: float) -> tuple[str, frozenset[str]]:
+        """Return the kid that was named last, and all that a look-up settles which starts now.
+
+        None of them waits any more.
+        """
+        waiting = [kid for kid, until in self._asked.items() if until == NEVER]
+        self._asked = {kid: until for kid, until in self._asked.items() if now < until}
+        return waiting[-1] if waiting else "", frozenset(waiting).union(self._asked)
 
     def settle(self, fetch: KeyFetch, keyset: KeySet, now: float, cooldown: float) -> bool:
         """Take what a fetch has brought; True if kids still wait.
