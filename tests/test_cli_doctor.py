@@ -23,8 +23,8 @@ from werkzeug.serving import make_server
 
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi.__main__ import main
-from jwt_wsgi.cli.live_check import Answer
-from jwt_wsgi.cli.live_check import judge
+from jwt_wsgi.cli.doctor_live import Answer
+from jwt_wsgi.cli.doctor_live import judge
 from jwt_wsgi.testing import FakeIssuer
 
 Doctor = Callable[..., tuple[int, dict[str, list[tuple[str, str]]]]]

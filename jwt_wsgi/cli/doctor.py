@@ -5,15 +5,12 @@ would ask it, and with ``--url`` the running app is sent a token that nobody mad
 """
 
 import argparse
-import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from jwt_wsgi.errors import ConfigurationError
-from jwt_wsgi.events import logger
 
-from .checks import examine
-from .live_check import live_check
+from .doctor_checks import examine
+from .doctor_live import live_check
 from .terminal import EXIT_FINE
 from .terminal import EXIT_REFUSED
 from .terminal import EXIT_USAGE
@@ -24,6 +21,7 @@ from .terminal import add_settings_flags
 from .terminal import load_settings
 from .terminal import show_json
 from .terminal import show_lines
+from .terminal import warnings_of_settings
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -76,22 +74,3 @@ def _told(lines: Iterator[Line], options: argparse.Namespace, code: int) -> int:
     else:
         show_lines(noted())
     return code if any(line.outcome == FAIL for line in told) else EXIT_FINE
-
-
-@contextmanager
-def warnings_of_settings() -> Iterator[list[str]]:
-    """Collect what loading the settings says to the log, instead of printing it."""
-    told: list[str] = []
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            told.append(record.getMessage())
-
-    collector, propagate = Collector(logging.WARNING), logger.propagate
-    logger.addHandler(collector)
-    logger.propagate = False
-    try:
-        yield told
-    finally:
-        logger.removeHandler(collector)
-        logger.propagate = propagate

@@ -19,6 +19,7 @@ from typing import Final
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from jwt_wsgi.bearer import place
 from jwt_wsgi.errors import TOKEN_ERRORS
 from jwt_wsgi.errors import InvalidTokenError
 from jwt_wsgi.errors import KeysUnavailableError
@@ -28,7 +29,6 @@ from jwt_wsgi.errors import escaped
 from jwt_wsgi.strict_json import json_object
 from jwt_wsgi.urls import shown_url
 
-from .pasted import carried
 from .terminal import FAIL
 from .terminal import OK
 from .terminal import WARN
@@ -53,9 +53,9 @@ class Answer(NamedTuple):
     location: str
 
 
-def live_check(url: str, place: str) -> Line:
-    """Ask ``url``; ``place`` is the first of the option ``token_from``."""
-    name, value = carried(place, f"Bearer {made_up_token()}")
+def live_check(url: str, spec: str) -> Line:
+    """Ask ``url``; ``spec`` is the first of the option ``token_from``."""
+    name, value = _carried(spec, made_up_token())
     try:
         answer = _ask(url, {name: value, "Accept": "application/json"})
     except ssl.SSLError as error:
@@ -65,6 +65,14 @@ def live_check(url: str, place: str) -> Line:
         told = f"it cannot be asked ({type(error).__name__})"
         return Line(FAIL, "app", told, "Give the URL of the running app, with http:// or https://.")
     return judge(answer, name)
+
+
+def _carried(spec: str, token: str) -> tuple[str, str]:
+    """The request header that brings a token to a place of ``token_from``: its name and value."""
+    environ: dict[str, str] = {}
+    where = place(spec, len(token))
+    where.write(environ, token)
+    return where.key.removeprefix("HTTP_").replace("_", "-").title(), environ[where.key]
 
 
 def made_up_token() -> str:

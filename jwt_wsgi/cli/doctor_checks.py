@@ -15,10 +15,10 @@ from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.strict_json import json_object
 from jwt_wsgi.urls import shown_url
 
+from .doctor_live import live_check
 from .key_report import Report
 from .key_report import of_url
 from .key_report import report_of
-from .live_check import live_check
 from .remedies import FETCH_REMEDIES
 from .remedies import remedy
 from .terminal import FAIL
