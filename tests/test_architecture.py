@@ -24,6 +24,7 @@ TOWER = [
     "claims",
     "jose",
     "keys",
+    "key_sources.document_kind",
     "key_sources.file",
     "key_sources.discovery",
     "key_sources.freshness",

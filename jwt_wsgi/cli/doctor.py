@@ -1,16 +1,17 @@
-"""``python -m jwt_wsgi doctor``: what is wrong with the configuration, its issuers and the way.
+"""``python -m jwt_wsgi doctor``: is the configuration good, and do tokens get through?
 
-One line a check, with its remedy. Nothing is changed; each issuer is asked as the middleware
-would ask it, and with ``--url`` the running app is sent a token that nobody made.
+One line a check, with its remedy. Nothing is changed. Each issuer is asked as the middleware asks
+it, and with ``--url`` made-up tokens are sent to the running app.
 """
 
 import argparse
 from collections.abc import Iterator
 
 from jwt_wsgi.errors import ConfigurationError
+from jwt_wsgi.verifier import MAX_TOKEN_SIZE
 
 from .doctor_checks import examine
-from .doctor_live import live_check
+from .doctor_live import live_checks
 from .terminal import EXIT_FINE
 from .terminal import EXIT_REFUSED
 from .terminal import EXIT_USAGE
@@ -45,32 +46,34 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Make the checks and tell each as soon as it is made."""
+    """Make the checks, and show each as soon as it is made."""
     with warnings_of_settings() as unknown:
         try:
             settings = load_settings(options)
         except ConfigurationError as error:
-            return _told(_broken(error, options.url), options, EXIT_USAGE)
-    return _told(examine(settings, unknown, options.url, quiet=options.json), options, EXIT_REFUSED)
+            return _shown(_broken(error, options.url), options, EXIT_USAGE)
+    return _shown(
+        examine(settings, unknown, options.url, quiet=options.json), options, EXIT_REFUSED
+    )
 
 
 def _broken(error: ConfigurationError, url: str | None) -> Iterator[Line]:
-    """The app can be asked all the same: its configuration is another machine's."""
+    """The problems. The app is asked all the same: its configuration may be on another machine."""
     yield from (Line(FAIL, "settings", problem) for problem in error.problems)
     if url is not None:
-        yield live_check(url, "header")
+        yield from live_checks(url, "header", MAX_TOKEN_SIZE)
 
 
-def _told(lines: Iterator[Line], options: argparse.Namespace, code: int) -> int:
-    told: list[Line] = []
+def _shown(lines: Iterator[Line], options: argparse.Namespace, code: int) -> int:
+    made: list[Line] = []
 
     def noted() -> Iterator[Line]:
         for line in lines:
-            told.append(line)
+            made.append(line)
             yield line
 
     if options.json:
         show_json({"checks": [line._asdict() for line in noted()]})
     else:
         show_lines(noted())
-    return code if any(line.outcome == FAIL for line in told) else EXIT_FINE
+    return code if any(line.outcome == FAIL for line in made) else EXIT_FINE

@@ -5,6 +5,7 @@ Answers to clients say none of it.
 
 import re
 from collections.abc import Collection
+from typing import Any
 from typing import Final
 
 #: https://docs.aws.amazon.com/cognito/latest/developerguide/
@@ -30,6 +31,12 @@ def hint(issuer: str, *, audience: Collection[str], expected_claims: Collection[
         ' claims={"client_id": "…", "token_use": "access"}, or, where clients ask for a resource,'
         ' keep audience and set claims={"token_use": "access"}'
     )
+
+
+def warning(own: Any) -> str | None:
+    """As :func:`hint`, for settings as they are for one issuer."""
+    audience, expected = own.accepted_audience, own.claims or ()
+    return hint(own.issuers[0].identifier, audience=audience, expected_claims=expected)
 
 
 #: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
