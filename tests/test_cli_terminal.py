@@ -317,6 +317,40 @@ def test_every_command_helps(command: str, capsys: pytest.CaptureFixture[str]) -
         assert "--json" in said
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["explian"], "did you mean explain?"),
+        (["keys", "--jwks-url", "x"], "did you mean --jwks-uri?"),
+        (["explain", "--no-claim-s", "x"], "did you mean --no-claims?"),
+        (["revoke", "tokn"], "did you mean token?"),
+        (["revoke", "token", "--jit", "x", "--iss", "x", "--jti", "x"], "did you mean --jti?"),
+        (["mint", "--alg", "ES526"], "did you mean ES256?"),
+        (["frobnicate"], "invalid choice"),
+        (["keys", "--frobnicate"], "no such option: --frobnicate\n"),
+    ],
+)
+def test_a_word_that_does_not_exist(
+    words: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What may have been meant is named; exit code 2."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+
+    assert ended.value.code == 2
+    assert hint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["help"], ["help", "explain"]])
+def test_help_as_a_word(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Of all commands, or of one."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+
+    assert ended.value.code == 0
+    assert f"usage: jwt-wsgi {' '.join(words[1:])}".strip() in capsys.readouterr().out
+
+
 def test_the_main_module_has_no_logic_of_its_own() -> None:
     """Each command is a module's function."""
     source = Path(main.__code__.co_filename).read_text()

@@ -1,6 +1,7 @@
 """What the commands share: how they read settings, what they print, and their exit codes."""
 
 import argparse
+import difflib
 import json
 import logging
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from typing import Final
 from typing import NamedTuple
+from typing import NoReturn
 from typing import TextIO
 
 from jwt_wsgi.applications import load_app
@@ -50,6 +52,33 @@ class Line(NamedTuple):
     name: str
     says: str = ""
     remedy: str = ""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what may have been meant by an option or a command that does not exist."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.set_defaults(parser=self)  # that of a command comes over this one
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As in argparse."""
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            known = re.findall(r"--[a-z][a-z-]+", options.parser.format_help())
+            options.parser.error(f"no such option: {unknown[0]}{_nearest(unknown[0], known)}")
+        return options
+
+    def error(self, message: str) -> NoReturn:
+        """Print it with a hint, and end with exit code 2."""
+        wrong = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        hint = _nearest(wrong[1], re.findall(r"[\w.-]+", wrong[2])) if wrong else ""
+        super().error(message + hint)
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def add_settings_flags(parser: argparse.ArgumentParser) -> None:
