@@ -89,6 +89,8 @@ TOWER = [
     "cli.keys",
     "cli.mint",
     "cli.revoke",
+    "cli.demo_gunicorn",
+    "cli.demo_app",
     "cli.demo",
     "cli.outage",
     "__main__",

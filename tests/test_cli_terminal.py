@@ -325,7 +325,7 @@ def test_every_command_helps(command: str, capsys: pytest.CaptureFixture[str]) -
         (["explain", "--no-claim-s", "x"], "did you mean --no-claims?"),
         (["revoke", "tokn"], "did you mean token?"),
         (["revoke", "token", "--jit", "x", "--iss", "x", "--jti", "x"], "did you mean --jti?"),
-        (["mint", "--alg", "ES526"], "did you mean ES256?"),
+        (["mint", "--alg", "RS2566"], "did you mean RS256?"),
         (["frobnicate"], "invalid choice"),
         (["keys", "--frobnicate"], "no such option: --frobnicate\n"),
     ],

@@ -1,7 +1,7 @@
 """``python -m jwt_wsgi demo --outage``: one issuer rotated, attacked and killed under load.
 
 The same scenes for this middleware and for PyJWT with its PyJWKClient, on loopback, in real time
-and with real sockets. What we claim is checked; what the other does is only told.
+and with real sockets. What is claimed of this middleware is checked; what PyJWT does is only shown.
 """
 
 import json
@@ -32,6 +32,7 @@ from jwt_wsgi.key_sources.freshness import Policy
 from jwt_wsgi.key_sources.remote import RemoteKeys
 from jwt_wsgi.middleware import JWTMiddleware
 from jwt_wsgi.settings.issuer import Issuer
+from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.testing import FakeIssuer
 
 from .demo import AUDIENCE
@@ -81,7 +82,8 @@ def ours(issuer: FakeIssuer, fresh: float | None) -> Iterator[Ask]:
     """This middleware, asked as a server asks a WSGI app."""
     policy = Policy() if fresh is None else Policy(refresh_after=fresh)
     keys = RemoteKeys(issuer.issuer, fetch=HTTPFetch(), policy=policy, emit=lambda _event: None)
-    app = JWTMiddleware(echo, issuer=Issuer(issuer.issuer, keys=keys), audience=AUDIENCE)
+    settings = Settings.of(issuer=Issuer(issuer.issuer, keys=keys), audience=AUDIENCE)
+    app = JWTMiddleware(echo, settings)  # without the variables of the shell
 
     def ask(token: str) -> bool:
         environ = create_environ("/orders", headers={"Authorization": f"Bearer {token}"})
