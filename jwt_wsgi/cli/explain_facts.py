@@ -100,8 +100,8 @@ def _malformed_header(case: Case) -> Iterator[str]:
 
 def _malformed(case: Case) -> Iterator[str]:
     parts = case.request.token.count(".") + 1
-    told = "1 part" if parts == 1 else f"{parts} parts"
-    yield f"{len(case.request.token)} characters in {told}"
+    count = "1 part" if parts == 1 else f"{parts} parts"
+    yield f"{len(case.request.token)} characters in {count}"
 
 
 def _issuer(case: Case) -> Iterator[str]:
@@ -223,8 +223,8 @@ def _step_up(case: Case) -> Iterator[str]:
         yield f"the token's acr is {_shown(case.claim('acr'))}; the rule needs one of: {wanted}"
     if case.rule.max_age is not None:
         login = case.claim("auth_time")
-        told = moment("auth_time", login, case.now)
-        yield "the token has no auth_time" if login is None else told
+        when = moment("auth_time", login, case.now)
+        yield "the token has no auth_time" if login is None else when
         yield f"the rule needs a login of the last {duration(case.rule.max_age)}"
 
 

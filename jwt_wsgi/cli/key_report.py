@@ -233,11 +233,11 @@ def _rows(body: bytes, accepted: Collection[str]) -> tuple[Row, ...]:
 def row_of(jwk: object, accepted: Collection[str]) -> Row:
     """Judge one member of a JWKS."""
     members = jwk if isinstance(jwk, Mapping) else {}
-    told = {name: _told(members.get(name)) for name in ("kid", "kty", "crv", "alg", "use")}
+    shown = {name: _shown(members.get(name)) for name in ("kid", "kty", "crv", "alg", "use")}
     dropped = KeySet.of({"keys": [_GOOD, jwk]}).unusable()
     reason = dropped[0].reason if dropped else _unfit(KeySet.of({"keys": [jwk]}), jwk, accepted)
     return Row(
-        **told,
+        **shown,
         thumbprint=thumbprint(members),
         reason=reason,
         private=any(drop.private for drop in dropped),
@@ -253,7 +253,7 @@ def of_keyset(keyset: KeySet, accepted: Collection[str]) -> tuple[Row, ...]:
         fits = any(keyset.find({**named, "alg": alg}) for alg in accepted)
         reason = "" if fits else _NO_ALGORITHM
         for kty, crv in dict.fromkeys((key.kty, key.crv) for key in found):
-            rows.append(Row(_told(kid) or "(any)", kty, crv, reason=reason))
+            rows.append(Row(_shown(kid) or "(any)", kty, crv, reason=reason))
     skipped = (Row(d.kid, reason=d.reason, private=d.private) for d in keyset.unusable())
     return (*rows, *skipped)
 
@@ -267,5 +267,5 @@ def _unfit(keyset: KeySet, jwk: Any, accepted: Collection[str]) -> str:
     return "" if fits else _NO_ALGORITHM
 
 
-def _told(value: object) -> str:
+def _shown(value: object) -> str:
     return "" if value is None else printable(value, 80)[1:-1]

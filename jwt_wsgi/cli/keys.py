@@ -34,7 +34,7 @@ from .terminal import say
 from .terminal import show_json
 from .terminal import show_table
 
-#: Settings that go with a URL nobody has configured; its headers and certificates do not.
+#: Settings that count for a URL that is not configured. Headers and certificates do not.
 _FETCHING: Final = ("JWKS_VERIFY", "JWKS_TIMEOUT", "ALLOW_HTTP")
 
 
@@ -92,11 +92,11 @@ def _named(options: argparse.Namespace) -> Report:
     for own in terms:
         if own.issuers[0].identifier == options.source:
             return _asked(own, options)
-    return _stranger(options)
+    return _unconfigured(options)
 
 
-def _stranger(options: argparse.Namespace) -> Report:
-    """Look at an address that nobody has configured: a JWKS if it answers with one."""
+def _unconfigured(options: argparse.Namespace) -> Report:
+    """Look at an address that is not configured: a JWKS if it answers with one."""
     names = {PREFIX + name + end for name in _FETCHING for end in ("", "_FILE")}
     environ = {name: text for name, text in os.environ.items() if name in names}
     own = Settings.load({"issuer": "https://issuer.invalid"}, environ=environ)

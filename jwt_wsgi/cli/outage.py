@@ -70,7 +70,7 @@ class Fact(NamedTuple):
     unit: str = ""
 
     @property
-    def told(self) -> str:
+    def shown(self) -> str:
         return f"{self.value:,.2f} s" if self.unit == "s" else f"{self.value:,.0f}{self.unit}"
 
 
@@ -177,7 +177,7 @@ def scenes(open_: Contestant, progress: Callable[[str], None]) -> Iterator[Fact]
 
 
 def forgeries(issuer: FakeIssuer) -> Iterator[str]:
-    """Tokens of everybody but the issuer, and of the issuer for somebody else."""
+    """Tokens that the issuer did not sign, and tokens that it signed for another API."""
     (public,) = issuer.jwks()["keys"]
     claims = issuer.token().split(".")[1]
     for alg in ("none", "None", "NONE"):
@@ -215,7 +215,7 @@ def _keys(issuer: FakeIssuer) -> int:
 
 
 def _percent(crowd: Crowd) -> float:
-    """Of the users; more than 100 if a stranger got in as well."""
+    """Of the users; more than 100 if a token with a strange kid was accepted as well."""
     return 100 * crowd.let_in / USERS
 
 
@@ -242,7 +242,7 @@ def compare(others: dict[str, Contestant]) -> tuple[str, list[str]]:
     columns = _played(others, sys.stdout)
     rows = [["", *columns, "we claim"], ["---"] * (len(columns) + 2)]
     rows += [
-        [facts[0].name, *(fact.told for fact in facts), facts[0].claim]
+        [facts[0].name, *(fact.shown for fact in facts), facts[0].claim]
         for facts in zip(*columns.values(), strict=True)
     ]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows), _failed(columns)
@@ -262,7 +262,7 @@ def _played(others: dict[str, Contestant], progress_to: TextIO) -> dict[str, lis
 
 def _failed(columns: dict[str, list[Fact]]) -> list[str]:
     return [
-        f"{fact.name}: {fact.told}, not {fact.claim}"
+        f"{fact.name}: {fact.shown}, not {fact.claim}"
         for fact in columns[OURS]
         if not fact.holds(fact.value)
     ]
