@@ -26,12 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["help"]:  # help, help explain
+        words = [*words[1:], "--help"]
+    options = _parser().parse_args(words)
     return int(options.run(options))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = terminal.Parser(
         prog="jwt-wsgi", description="JWT authentication for any WSGI app, in one line."
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('jwt-wsgi')}")

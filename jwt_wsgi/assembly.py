@@ -10,6 +10,7 @@ from .cache import CachingVerifier
 from .claims import claim_checks
 from .errors import ConfigurationError
 from .events import Emit
+from .events import logger
 from .key_sources.fetch import HTTPFetch
 from .key_sources.file import FileKeys
 from .key_sources.remote import RemoteKeys
@@ -20,6 +21,7 @@ from .keys import KeySource
 from .metadata import Metadata
 from .revocation.revocations import Revoked
 from .revocation.revocations import checker
+from .settings import provider_hints
 from .settings.loading import Settings
 from .settings.revocation import Revocation
 from .tenants import Tenants
@@ -41,6 +43,8 @@ def verifier(
         return Verifier({})
     issuers: dict[str, TrustedIssuer] | Tenants
     if isinstance(settings.issuer, tuple):
+        for warning in filter(None, map(provider_hints.warning, settings.terms)):
+            logger.warning("%s", warning)
         ready = [trusted(own, emit, shared) for own in settings.terms]
         issuers = {issuer.identifier: issuer for issuer in ready}
         on_verified = None

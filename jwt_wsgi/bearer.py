@@ -53,11 +53,18 @@ Read: TypeAlias = "Callable[[WSGIEnvironment, bool], str | None]"
 
 
 class Place(NamedTuple):
-    """A place where a token may stand: how it is read, and how it is taken out of the environ."""
+    """A place where a token may stand.
 
-    key: str  # of the environ
+    ``key``: of the environ. ``values(environ)``: everything that stands there, as it was sent.
+    ``remove(environ)``: take the token out. ``write(environ, token)``: put a token there as a
+    client sends it, in the place of one that is there.
+    """
+
+    key: str
+    values: "Callable[[WSGIEnvironment], list[str]]"
     read: Read
     remove: "Callable[[WSGIEnvironment], None]"
+    write: "Callable[[WSGIEnvironment, str], None]"
 
 
 def place(spec: str, max_size: int) -> Place:
@@ -91,6 +98,9 @@ def reader(places: Sequence[Place]) -> Read:
 def _header(key: str, max_size: int, *, bare: bool) -> Place:
     """``Bearer b64token``, or with ``bare`` the b64token alone as well."""
 
+    def values(environ: "WSGIEnvironment") -> list[str]:
+        return [environ[key]] if environ.get(key) else []
+
     def read(environ: "WSGIEnvironment", lenient: bool) -> str | None:  # noqa: FBT001
         value: str = environ.get(key, "")
         if not value:
@@ -111,27 +121,38 @@ def _header(key: str, max_size: int, *, bare: bool) -> Place:
         if bare or environ.get(key, "").lstrip().lower().startswith("bearer"):
             environ.pop(key, None)
 
-    return Place(key, read, remove)
+    def write(environ: "WSGIEnvironment", token: str) -> None:
+        environ[key] = token if bare else f"Bearer {token}"
+
+    return Place(key, values, read, remove, write)
 
 
 def _cookie(name: str, max_size: int) -> Place:
     """A cookie. Browsers also send it with requests that pages of other sites make."""
     key = "HTTP_COOKIE"
 
+    def values(environ: "WSGIEnvironment") -> list[str]:
+        return [value for other, value in _cookies(environ) if other == name]
+
     def read(environ: "WSGIEnvironment", _lenient: bool) -> str | None:  # noqa: FBT001
-        values = [value for other, value in _cookies(environ) if other == name]
-        if not any(values) or not cookie_counts(environ):
+        found = values(environ)
+        if not any(found) or not cookie_counts(environ):
             return None
-        if len(values) > 1:  # a neighbour under the same domain can add one
+        if len(found) > 1:  # a neighbour under the same domain can add one
             raise MultipleTokensError
-        return _checked(values[0], max_size)
+        return _checked(found[0], max_size)
 
     def remove(environ: "WSGIEnvironment") -> None:
         pairs = [pair.strip() for pair in environ.pop(key, "").split(";")]
         if kept := [pair for pair in pairs if pair and pair.partition("=")[0].strip() != name]:
             environ[key] = "; ".join(kept)
 
-    return Place(key, read, remove)
+    def write(environ: "WSGIEnvironment", token: str) -> None:
+        remove(environ)
+        others = environ.get(key)
+        environ[key] = f"{others}; {name}={token}" if others else f"{name}={token}"
+
+    return Place(key, values, read, remove, write)
 
 
 def overrides(environ: "WSGIEnvironment") -> Sequence[str]:

@@ -5,6 +5,7 @@ order, until a signature verifies. A source that yields nothing has no key for t
 """
 
 import json
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -153,6 +154,11 @@ class KeySet:
         if keys and not (self._any_kid and kid is not None):  # so it has an entry a key at most
             self._found[kid, header["alg"]] = keys
         return keys
+
+    def fits_any(self, algorithms: Collection[str]) -> bool:
+        """Whether one of these values of ``alg`` can verify a signature with a key of the set."""
+        names = [{}, *({"kid": kid} for kid in self.kids)]
+        return any(self.find({**named, "alg": alg}) for alg in algorithms for named in names)
 
     @property
     def kids(self) -> tuple[str, ...]:

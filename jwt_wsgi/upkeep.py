@@ -7,20 +7,43 @@ of :class:`~jwt_wsgi.keys.KeySource`.
 import time
 from typing import Any
 
+from .errors import KeysUnavailableError
+from .key_sources.file import FileKeys
+from .key_sources.remote import RemoteKeys
+from .keys import KeySet
 from .tenants import Tenants
+from .trusted_issuer import TrustedIssuer
+from .urls import shown_url
 from .verifier import Issuers
 
 
 def warm_up(issuers: Issuers, timeout: float, *, raises: bool) -> bool:
     """Load all keys at once; True if they are here within ``timeout`` seconds altogether.
 
-    Raises :class:`~jwt_wsgi.errors.KeysUnavailableError` instead of returning False if ``raises``.
+    Keys of which none fits the accepted algorithms of their issuer are as good as no keys: every
+    token is refused. ``raises``: :class:`KeysUnavailableError` instead of False.
     """
     sources = _having(issuers, "warm_up").values()
     for keys in sources:
         keys.warm_up(0, raises=False)
     until = time.monotonic() + timeout
-    return all(keys.warm_up(max(0.0, until - time.monotonic()), raises=raises) for keys in sources)
+    loaded = [keys.warm_up(max(0.0, until - time.monotonic()), raises=raises) for keys in sources]
+    unfit = [problem for issuer in issuers.values() if (problem := _unfit(issuer))]
+    if unfit and raises:
+        raise KeysUnavailableError(detail="; ".join(unfit))
+    return all(loaded) and not unfit
+
+
+def _unfit(issuer: TrustedIssuer) -> str:
+    """What is wrong if no key that is here fits an accepted algorithm; empty otherwise."""
+    if not isinstance(issuer.keys, RemoteKeys | FileKeys | KeySet):  # not asked of an app's own
+        return ""
+    keyset = issuer.keys.current()
+    if keyset is None or keyset.fits_any(issuer.algorithms):
+        return ""
+    accepted = ", ".join(sorted(issuer.algorithms))
+    named = shown_url(issuer.identifier)
+    return f"{named}: none of {len(keyset)} keys fits the accepted algorithms ({accepted})"
 
 
 def health(issuers: Issuers, *, named_later: bool) -> dict[str, Any]:

@@ -117,3 +117,36 @@ def test_a_token_over_the_limit_is_not_looked_at() -> None:
         with pytest.raises(InvalidTokenError) as caught:
             read(value)
         assert caught.value.code == "token_malformed"
+
+
+@pytest.mark.parametrize(
+    ("spec", "before", "after"),
+    [
+        ("header", {}, {"HTTP_AUTHORIZATION": "Bearer a.b.c"}),
+        ("header", {"HTTP_AUTHORIZATION": "Basic x"}, {"HTTP_AUTHORIZATION": "Bearer a.b.c"}),
+        ("header:X-Token", {}, {"HTTP_X_TOKEN": "a.b.c"}),
+        ("cookie:t", {}, {"HTTP_COOKIE": "t=a.b.c"}),
+        ("cookie:t", {"HTTP_COOKIE": "a=b; t=old"}, {"HTTP_COOKIE": "a=b; t=a.b.c"}),
+    ],
+)
+def test_a_token_is_written_as_a_client_sends_it(
+    spec: str, before: dict[str, str], after: dict[str, str]
+) -> None:
+    """What is written is read again; what stood there is replaced, other cookies stay."""
+    environ: dict[str, Any] = {**before, "REQUEST_METHOD": "GET"}
+    where = place(spec, 100)
+    where.write(environ, "a.b.c")
+
+    assert environ == {**after, "REQUEST_METHOD": "GET"}
+    assert where.read(environ, False) == "a.b.c"
+    where.remove(environ)
+    assert where.read(environ, False) is None
+
+
+def test_everything_that_stands_in_a_place() -> None:
+    """As it is, good or not: for those who explain a refusal."""
+    environ = {"HTTP_COOKIE": "t=a; x=y; t=b", "HTTP_AUTHORIZATION": "Basic x"}
+
+    assert place("cookie:t", 100).values(environ) == ["a", "b"]
+    assert place("header", 100).values(environ) == ["Basic x"]
+    assert place("header:X-Token", 100).values(environ) == []

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,8 +24,9 @@ from werkzeug.serving import make_server
 
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi.__main__ import main
-from jwt_wsgi.cli.live_check import Answer
-from jwt_wsgi.cli.live_check import judge
+from jwt_wsgi.cli.doctor_live import Answer
+from jwt_wsgi.cli.doctor_live import judge
+from jwt_wsgi.events import logger
 from jwt_wsgi.testing import FakeIssuer
 
 Doctor = Callable[..., tuple[int, dict[str, list[tuple[str, str]]]]]
@@ -200,6 +202,85 @@ def test_no_key_is_usable(doctor: Doctor, issuer: FakeIssuer) -> None:
     assert code == 1
     assert "no usable key" in told["keys"][0][1]
     assert "its use is not sig" in told["key"][0][1]
+
+
+def test_no_key_fits_the_accepted_algorithms(doctor: Doctor) -> None:
+    """Nobody would get in, so it is a failure, and both sides are named."""
+    with FakeIssuer(algorithm="ES256").serve() as issuer:
+        code, told = doctor(ISSUER=issuer.issuer, AUDIENCE="api", ALGORITHMS="RS256")
+        keys = main(["keys"])
+
+    assert (code, keys, told["keys"][0][0]) == (1, 1, "fail")
+    assert "none of 1 keys fits the accepted algorithms (RS256)" in told["keys"][0][1]
+    assert "JWT_WSGI_ALGORITHMS" in told["keys"][0][1]
+
+
+def test_a_proxy_that_asks_for_a_password(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """407 is the proxy's, not the issuer's, for http and for https."""
+    with fault_server(says("407 Proxy Authentication Required")) as proxy:
+        for name in ("http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, proxy.url.removesuffix("/jwks"))
+        for url in ("https://issuer.invalid", "http://issuer.invalid"):
+            code, told = doctor(ISSUER=url, ALLOW_HTTP="true")
+            assert (code, told["keys"][0][0]) == (1, "fail")
+            assert "a proxy asks for a password (407)" in told["keys"][0][1]
+            assert "HTTPS_PROXY" in told["keys"][0][1]
+
+
+PAGES = {
+    "html": (b"<!DOCTYPE html><html>", "an HTML page"),
+    "pem": (b"-----BEGIN PUBLIC KEY-----", "a PEM file"),
+    "certificates": (b'{"a1": "-----BEGIN CERTIFICATE-----\\nMII"}', "a map of certificates"),
+    "empty": (b"{}", "an empty object"),
+    "jwk": (b'{"kty": "OKP", "crv": "Ed25519", "x": "a"}', "one key"),
+    "metadata": (b'{"issuer": "https://x", "jwks_uri": "https://x/jwks"}', "metadata"),
+    "nothing": (b"", "empty"),
+}
+
+
+@pytest.mark.parametrize("kind", PAGES)
+def test_a_jwks_that_is_something_else(doctor: Doctor, kind: str) -> None:
+    """It is recognised, and the remedy names where the right document is."""
+    body, words = PAGES[kind]
+    with fault_server(says("200 OK", body)) as server:
+        code, told = doctor(ISSUER="https://i.example", JWKS_URI=server.url, ALLOW_HTTP="true")
+
+    assert (code, told["keys"][0][0]) == (1, "fail")
+    assert words in told["keys"][0][1]
+
+
+def test_hints_for_a_provider(doctor: Doctor, issuer: FakeIssuer) -> None:
+    """Amazon Cognito's access tokens have no aud."""
+    pool = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbC"
+    code, told = doctor(ISSUER=pool, JWKS=json.dumps(issuer.jwks()), AUDIENCE="client")
+
+    assert (code, told["provider"][0][0]) == (0, "warn")
+    assert "Amazon Cognito" in told["provider"][0][1]
+
+
+APP_WITHOUT_A_LOG = """
+import logging.config
+from jwt_wsgi import JWTMiddleware
+app = JWTMiddleware(lambda environ, start: [], issuer="https://i.example", jwks={jwks})
+logging.config.dictConfig({"version": 1})
+"""
+
+
+def test_a_logger_that_is_switched_off(
+    doctor: Doctor, issuer: FakeIssuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """disable_existing_loggers is on unless the app's logging configuration says otherwise."""
+    text = APP_WITHOUT_A_LOG.replace("{jwks}", repr(issuer.jwks()))
+    (tmp_path / "app_without_a_log.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    try:
+        code, told = doctor("--app", "app_without_a_log:app")
+    finally:
+        logger.disabled = False
+
+    assert (code, told["log"][0][0]) == (0, "warn")
+    assert "disable_existing_loggers" in told["log"][0][1]
 
 
 @pytest.mark.parametrize(
@@ -388,6 +469,13 @@ def test_an_app_that_lets_everything_through(
             "warn",
             "redirect to 'https://x/in'",
         ),
+        (
+            Answer(302, "", "", "", "https://x/oauth2/authorize?state=s3cret"),
+            "fail",
+            "a login page answers: 302, a redirect to 'https://x/oauth2/authorize'",
+        ),
+        (Answer(303, "", "", "", "/accounts/login/?next=/"), "fail", "a login page answers"),
+        (Answer(407, "", "", "", ""), "fail", "407: a proxy on the way asks for a password"),
     ],
 )
 def test_what_an_answer_means(answer: Answer, outcome: str, words: str) -> None:
@@ -398,13 +486,54 @@ def test_what_an_answer_means(answer: Answer, outcome: str, words: str) -> None:
     assert words in line.says
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "ftp://x/", "http://127.0.0.1:x/", "x"])
-def test_an_app_that_cannot_be_asked(doctor: Doctor, url: str) -> None:
-    """No traceback."""
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:1/", "nobody listens at 127.0.0.1:1"),
+        ("http://nowhere.invalid/", "the host 'nowhere.invalid' has no address"),
+        ("ftp://x/", "it is no URL"),
+        ("http://127.0.0.1:x/", "it is no URL"),
+        ("x", "it is no URL"),
+    ],
+)
+def test_an_app_that_cannot_be_asked(doctor: Doctor, url: str, words: str) -> None:
+    """A sentence for each reason, and no name of a Python class."""
     _, told = doctor("--url", url)
 
     assert told["app"][0][0] == "fail"
-    assert "cannot be asked" in told["app"][0][1]
+    assert words in told["app"][0][1]
+    assert "Error" not in told["app"][0][1]
+
+
+def test_an_app_that_hangs_up(doctor: Doctor) -> None:
+    """Something listens, and speaks no HTTP."""
+    with fault_server(lambda connection: connection.close()) as server:
+        _, told = doctor("--url", server.url)
+
+    assert told["app"][0][0] == "fail"
+    assert "it does not answer in HTTP" in told["app"][0][1]
+
+
+@pytest.mark.parametrize(("limit", "outcome"), [(4096, "warn"), (20_000, "ok")])
+def test_a_server_that_takes_no_long_headers(
+    doctor: Doctor, app: EchoApp, issuer: FakeIssuer, limit: int, outcome: str
+) -> None:
+    """A token of the size that the middleware accepts gets 431 from what is in front of it."""
+
+    def limited(environ: Any, start_response: Any) -> Any:
+        if len(environ.get("HTTP_AUTHORIZATION", "")) > limit:
+            start_response("431 Request Header Fields Too Large", [("Content-Length", "0")])
+            return []
+        return issuer.protect(app)(environ, start_response)
+
+    with running(limited) as url:
+        code, told = doctor("--url", url, ISSUER=issuer.issuer, JWKS=json.dumps(issuer.jwks()))
+
+    assert (code, told["token size"][0][0]) == (0, outcome)
+    words = (
+        "of 16384 characters" if outcome == "ok" else "of 16384 characters gets 431, one of 2048"
+    )
+    assert words in told["token size"][0][1]
 
 
 def test_an_app_behind_a_bad_certificate(doctor: Doctor, tmp_path: Path) -> None:

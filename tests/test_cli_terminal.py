@@ -3,9 +3,12 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
+import termios
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -23,9 +26,12 @@ def environment(issuer: FakeIssuer, **more: str) -> dict[str, str]:
     return {**os.environ, **own, "TERM": "xterm", **more}
 
 
-def under_a_terminal(arguments: list[str], environ: dict[str, str], typed: bytes = b"") -> str:
-    """What a person would see; ``typed`` is what he types when he is asked."""
+def under_a_terminal(
+    arguments: list[str], environ: dict[str, str], typed: bytes = b"", columns: int = 200
+) -> str:
+    """What a person would see; ``typed`` is what is typed when it is asked for."""
     parent, child = pty.openpty()
+    termios.tcsetwinsize(child, (24, columns))
     running = subprocess.Popen(
         [*COMMAND, *arguments],
         stdin=child, stdout=child, stderr=child, env=environ, start_new_session=True,
@@ -42,7 +48,7 @@ def under_a_terminal(arguments: list[str], environ: dict[str, str], typed: bytes
             break
         seen += data
         if typed and b"token (not shown)" in seen:
-            os.write(parent, typed)
+            threading.Thread(target=os.write, args=(parent, typed), daemon=True).start()
             typed = b""
     os.close(parent)
     running.wait(10)
@@ -74,14 +80,126 @@ def test_colours_on_a_terminal_only_where_they_are_wanted(issuer: FakeIssuer) ->
     assert "\x1b" not in under_a_terminal(["explain", "--json", issuer.token()], environ)
 
 
+def test_colours_that_are_forced(
+    issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a pipe, by FORCE_COLOR; NO_COLOR comes first, and JSON has none."""
+    for name, value in environment(issuer, FORCE_COLOR="1").items():
+        monkeypatch.setenv(name, value)
+    main(["explain", issuer.token()])
+    assert "\x1b[32mok" in capsys.readouterr().out
+    main(["explain", "--json", issuer.token()])
+    assert "\x1b" not in capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    main(["explain", issuer.token()])
+    assert "\x1b" not in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_a_token_that_is_pasted_into_a_terminal_is_not_shown(issuer: FakeIssuer) -> None:
     """Neither echoed nor printed."""
     token = issuer.token(sub="ada")
-    seen = under_a_terminal(["explain"], environment(issuer), token.encode() + b"\n")
+    seen = under_a_terminal(["explain"], environment(issuer), token.encode() + b"\n\n")
 
     assert "accepted" in seen
     assert not any(part[:24] in seen for part in token.split("."))
+
+
+def interruptible() -> None:
+    """A process that a shell started in the background ignores SIGINT, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+#: Runs a command in a shell's place, and says what is left of the terminal's input, and its modes.
+AFTERWARDS = """
+import os, select, subprocess, sys, termios
+before = termios.tcgetattr(0)
+code = subprocess.run([sys.executable, *sys.argv[1:]]).returncode
+print("modes", termios.tcgetattr(0) == before)
+flags = termios.tcgetattr(0)
+flags[3] &= ~termios.ICANON
+termios.tcsetattr(0, termios.TCSANOW, flags)
+print("left", select.select([0], [], [], 0)[0], "code", code)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("spell", "end"),
+    [
+        ("{}", b"\x04"),
+        ("{}\n", b"\x04"),
+        ("{}\n", b"\n"),
+        ("GET / HTTP/1.1\nHost: x\nAuthorization: Bearer {}\n\nrm -rf body\nmore\n", b""),
+        ("wrong\x7f\x7f\x7f\x7f\x7f{}\n", b"\n"),
+    ],
+    ids=["Ctrl-D", "a line and Ctrl-D", "an empty line", "headers and a body", "backspace"],
+)
+def test_a_paste_of_many_lines_and_of_any_length(
+    issuer: FakeIssuer, spell: str, end: bytes
+) -> None:
+    """A token of 9 kB, headers with a body: nothing is cut, shown, or left to the shell."""
+    token = issuer.token(sub="ada", groups=["staff"] * 900)
+    assert len(token) > 8192
+    wrapped = "\n".join(token[at : at + 76] for at in range(0, len(token), 76))
+    text = spell.format(token if "GET" in spell else wrapped)
+    parent, child = pty.openpty()
+    running = subprocess.Popen(
+        [sys.executable, "-c", AFTERWARDS, "-m", "jwt_wsgi", "explain", "--no-claims"],
+        stdin=child, stdout=child, stderr=child, env=environment(issuer), start_new_session=True,
+    )  # fmt: skip
+    os.close(child)
+    seen = b""
+    with suppress(OSError):  # the terminal is gone
+        while data := os.read(parent, 65536):
+            seen += data
+            if b"Ctrl-D: " in seen and text:
+                pasted, text = text.encode() + end, ""
+                threading.Thread(target=os.write, args=(parent, pasted), daemon=True).start()
+    os.close(parent)
+    running.wait(10)
+
+    assert b"accepted" in seen
+    assert b"modes True" in seen
+    assert b"left [] code 0" in seen
+    assert b"rm -rf" not in seen
+    assert not any(token[at : at + 24].encode() in seen for at in range(0, len(token), 76))
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_the_terminal_as_it_was(issuer: FakeIssuer) -> None:
+    """Echo is on again."""
+    parent, child = pty.openpty()
+    before = termios.tcgetattr(child)
+    running = subprocess.Popen(
+        [*COMMAND, "explain"], stdin=child, stdout=child, stderr=child,
+        env=environment(issuer), start_new_session=True, preexec_fn=interruptible,  # noqa: PLW1509
+    )  # fmt: skip
+    seen = b""
+    while b"Ctrl-D: " not in seen:
+        seen += os.read(parent, 65536)
+    assert termios.tcgetattr(child) != before
+    running.send_signal(signal.SIGINT)
+    assert running.wait(20) == 130
+
+    assert termios.tcgetattr(child) == before
+    os.close(child)
+    os.close(parent)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [["explain", "{}"], ["keys"], ["doctor"]])
+def test_everything_fits_into_eighty_columns(issuer: FakeIssuer, arguments: list[str]) -> None:
+    """Text wraps between words, and a table that is too wide becomes blocks."""
+    token = issuer.token(aud="https://another.example/api")
+    line = [argument.format(token) for argument in arguments]
+    rotated = {**issuer.jwks()["keys"][0], "kid": "a" * 43}
+    environ = environment(issuer, JWT_WSGI_AUDIENCE="https://orders.example/api")
+    environ["JWT_WSGI_JWKS"] = json.dumps({"keys": [*issuer.jwks()["keys"], rotated]})
+    seen = re.sub("\x1b\\[[0-9;]*m", "", under_a_terminal(line, environ, columns=80))
+
+    assert max(map(len, seen.split("\r\n"))) <= 80
+    assert ("a" * 43 in seen) == (arguments == ["keys"])
 
 
 def test_who_waits_is_told_what_for() -> None:
@@ -125,11 +243,6 @@ def test_input_without_an_end(issuer: FakeIssuer) -> None:
     assert "token_malformed: 1000000 characters" in done.stdout
 
 
-def interruptible() -> None:
-    """A process that a shell started in the background ignores SIGINT, and so do its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["explain", "doctor"])
 def test_ctrl_c(command: str) -> None:
@@ -161,30 +274,11 @@ def test_ctrl_c(command: str) -> None:
     assert b"Traceback" not in seen
 
 
-def test_a_token_that_the_terminal_may_have_cut(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A line of 4095 characters is as long as a terminal lets one be."""
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    monkeypatch.setattr("getpass.getpass", lambda _prompt: "x" * 4095)
-
-    assert main(["explain", "--issuer", "https://i.example"]) == 1
-    assert "a terminal cuts lines at 4095 characters" in capsys.readouterr().err
-
-
-def test_nothing_is_typed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Ctrl-D is no token."""
-
-    def end(_prompt: str) -> str:
-        raise EOFError
-
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    monkeypatch.setattr("getpass.getpass", end)
-
-    assert main(["explain", "--issuer", "https://i.example"]) == 1
-    assert "token_missing" in capsys.readouterr().out
+@pytest.mark.slow
+@pytest.mark.parametrize("typed", [b"\x04", b"\n"])
+def test_nothing_is_typed(issuer: FakeIssuer, typed: bytes) -> None:
+    """Ctrl-D or an empty line is no token."""
+    assert "token_missing" in under_a_terminal(["explain"], environment(issuer), typed)
 
 
 def test_input_that_is_no_text(issuer: FakeIssuer) -> None:
@@ -221,6 +315,40 @@ def test_every_command_helps(command: str, capsys: pytest.CaptureFixture[str]) -
         assert "example" in said
         assert "jwt-wsgi " + command in said
         assert "--json" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["explian"], "did you mean explain?"),
+        (["keys", "--jwks-url", "x"], "did you mean --jwks-uri?"),
+        (["explain", "--no-claim-s", "x"], "did you mean --no-claims?"),
+        (["revoke", "tokn"], "did you mean token?"),
+        (["revoke", "token", "--jit", "x", "--iss", "x", "--jti", "x"], "did you mean --jti?"),
+        (["mint", "--alg", "RS2566"], "did you mean RS256?"),
+        (["frobnicate"], "invalid choice"),
+        (["keys", "--frobnicate"], "no such option: --frobnicate\n"),
+    ],
+)
+def test_a_word_that_does_not_exist(
+    words: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What may have been meant is named; exit code 2."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+
+    assert ended.value.code == 2
+    assert hint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["help"], ["help", "explain"]])
+def test_help_as_a_word(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Of all commands, or of one."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+
+    assert ended.value.code == 0
+    assert f"usage: jwt-wsgi {' '.join(words[1:])}".strip() in capsys.readouterr().out
 
 
 def test_the_main_module_has_no_logic_of_its_own() -> None:

@@ -7,14 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from servers.running import free_port
+from werkzeug.test import Client
 
 from jwt_wsgi.__main__ import main
+from jwt_wsgi.cli.demo import DemoIssuer
 
 pytestmark = pytest.mark.slow
 
@@ -22,21 +25,24 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 @contextmanager
-def demo(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """Run the demo and yield it with what it printed up to its last curl line."""
+def demo(
+    *arguments: str, cwd: Path = EXAMPLES, last: str = "/public", **variables: str
+) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """Run the demo and yield it with what it printed up to the line with ``last``."""
     ports = ["--port", str(free_port()), "--issuer-port", str(free_port())]
     running = subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "jwt_wsgi", "demo", *arguments, *ports],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=EXAMPLES,
+        cwd=cwd,
+        env=os.environ | variables,
         start_new_session=True,
     )
     try:
         assert running.stdout is not None
         printed = ""
-        while "/public\n" not in printed and '/public"' not in printed:
+        while last not in printed:
             line = running.stdout.readline()
             assert line, running.communicate()[1]
             printed += line
@@ -90,9 +96,78 @@ def test_what_there_is_for_machines() -> None:
 
 def test_an_app_of_the_users_is_protected() -> None:
     """MODULE:APP from the current directory."""
-    with demo("untouched_app:app") as (_, printed):
+    with demo("untouched_app:app", last="Bearer ey") as (_, printed):
         url = re.search(r"http://\S+?(?=/orders)", printed)[0]  # type: ignore[index]
         assert '{"error": "No token provided"}' in run(f"curl -si {url}/protected")
+
+
+GUARDED = """
+from jwt_wsgi import JWTMiddleware
+
+def bare(environ, start_response):
+    claims = environ["jwt_wsgi.payload"]
+    start_response("200 OK", [("X-Guards", str(environ.get("HTTP_X_GUARDS")))])
+    return [claims["iss"].encode()]
+
+app = JWTMiddleware(
+    bare, issuer="https://issuer.example", audience="https://orders.example",
+    rules=[{"path": "/hello", "token": "ignored"}, {"path": "/admin", "scopes": ["write"]}],
+)
+"""
+
+
+def test_nothing_of_the_shell_counts_and_a_guarded_app_is_guarded_once(tmp_path: Path) -> None:
+    """It trusts the demo's issuer by its own rules; a public line that it lacks is not printed."""
+    (tmp_path / "guarded.py").write_text(GUARDED)
+    (tmp_path / "gunicorn.conf.py").write_text("raise SystemExit('read')")
+    shell = {
+        "JWT_WSGI_LEEWAY": "soon",
+        "JWT_WSGI_PUBLIC_PATHS": "/*",
+        "GUNICORN_CMD_ARGS": "--no-such-option",
+        "http_proxy": "http://127.0.0.1:1",
+    }
+    with demo("guarded:app", "--json", cwd=tmp_path, last="}]}", **shell) as (_, printed):
+        told = json.loads(printed)
+        bodies = [
+            run("\n".join(request["commands"]).replace("curl -", "curl --noproxy '*' -s"))
+            for request in told["requests"]
+        ]
+        token = re.findall(r"Bearer (ey[\w.-]+)", printed)[-1]
+        credentials = f"-H 'Authorization: Bearer {token}'"
+        forbidden = run(f"curl --noproxy '*' -si {told['app']}/admin {credentials}")
+
+    assert [int(body.split()[1]) for body in bodies] == [401, 401, 401, 200, 200]
+    assert "/public" not in printed
+    assert bodies[-1].endswith(told["issuer"])
+    assert forbidden.split()[1] == "403"
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_demo_that_is_killed_leaves_nothing_behind() -> None:
+    """SIGKILL cannot be caught: gunicorn notices that its standard input ends."""
+    with demo() as (running, printed):
+        ports = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", printed)}
+        running.kill()
+        running.wait(15)
+        for port in ports:
+            until = time.monotonic() + 30
+            while answers(port):
+                assert time.monotonic() < until, f"port {port} still answers"
+                time.sleep(0.1)
+
+
+def test_the_issuer_answers_for_its_own_host_only() -> None:
+    """A page in a browser can let its own name lead to loopback (DNS rebinding)."""
+    client = Client(DemoIssuer("http://127.0.0.1:8001"))
+    path = "/.well-known/jwks.json"
+
+    assert client.get(path, headers={"Host": "127.0.0.1:8001"}).status_code == 200
+    for host in ("evil.example:8001", "127.0.0.1", ""):
+        assert client.get(path, headers={"Host": host}).status_code == 421
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -136,7 +211,7 @@ def test_an_app_that_cannot_be_imported_is_named() -> None:
     )
 
     assert ended.returncode == 2
-    assert "JWT_WSGI_APP: 'no_such_module:app': there is no module 'no_such_module'" in ended.stderr
+    assert "MODULE:APP: 'no_such_module:app': there is no module 'no_such_module'" in ended.stderr
     assert "gunicorn" in ended.stderr
 
 

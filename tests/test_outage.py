@@ -12,6 +12,8 @@ import pytest
 
 from jwt_wsgi.__main__ import main
 from jwt_wsgi.cli import outage
+from jwt_wsgi.cli.demo import AUDIENCE
+from jwt_wsgi.testing import FakeIssuer
 
 pytestmark = pytest.mark.slow
 
@@ -83,3 +85,11 @@ def test_the_table_for_machines(
     assert (fact["name"], fact["claim"], fact["holds"]) == ("refused", "0", True)
     assert (ours, theirs) == (0, 5)
     assert "a scene" in told.err
+
+
+def test_nothing_of_the_shell_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting of the shell would change what is compared."""
+    monkeypatch.setenv("JWT_WSGI_LEEWAY", "soon")
+    fake = FakeIssuer(algorithm="ES256", aud=AUDIENCE)
+    with fake.serve() as issuer, outage.ours(issuer, None) as ask:
+        assert ask(issuer.token())

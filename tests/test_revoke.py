@@ -7,7 +7,7 @@ import pytest
 
 from jwt_wsgi.__main__ import main
 from jwt_wsgi.cli.revoke import date
-from jwt_wsgi.cli.revoke import line_of
+from jwt_wsgi.cli.revoke import described
 from jwt_wsgi.cli.terminal import load_option
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.revocation.revocations import Entry
@@ -153,7 +153,7 @@ def test_how_a_time_is_said(text: str, seconds: float | None) -> None:
 
 def test_what_stands_in_an_entry_is_escaped() -> None:
     """A terminal obeys what is printed to it."""
-    line = line_of(Entry("token", "https://i\x1b[2J", "a\nb", 0))
+    line = described(Entry("token", "https://i\x1b[2J", "a\nb", 0))
 
     assert line.isascii()
     assert line.isprintable()

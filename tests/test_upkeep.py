@@ -12,6 +12,7 @@ from fault_issuer import says
 
 from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
+from jwt_wsgi import KeysUnavailableError
 from jwt_wsgi import upkeep
 from jwt_wsgi.key_sources.remote import RemoteKeys
 from jwt_wsgi.keys import KeySet
@@ -102,3 +103,18 @@ def test_a_key_source_of_your_own_is_asked_for_what_it_has() -> None:
     }
     middleware.close()
     assert asked == [("warm_up", False), ("warm_up", False), ("close", True)]
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_keys_that_fit_no_accepted_algorithm_are_not_ready(served: bool) -> None:
+    """Every token would be refused, so a server that asks first does not start."""
+    with FakeIssuer(algorithm="ES256").serve() as issuer:
+        source: dict[str, Any] = {} if served else {"jwks": issuer.jwks()}
+        guarded = JWTMiddleware(lambda *_: [], issuer=issuer.issuer, algorithms="RS256", **source)
+
+        assert not guarded.warm_up(timeout=20.0)
+        with pytest.raises(KeysUnavailableError) as caught:
+            guarded.warm_up(timeout=20.0, raises=True)
+        assert "none of 1 keys fits the accepted algorithms (RS256)" in str(caught.value)
+        good = JWTMiddleware(lambda *_: [], issuer=issuer.issuer, algorithms="ES256", **source)
+        assert good.warm_up(timeout=20.0, raises=True)

@@ -1,6 +1,6 @@
 """``python -m jwt_wsgi demo``: Authlib's authorization server and an app behind the middleware.
 
-Both on loopback, for looking and trying; nothing here is for production.
+Both run on loopback, to be looked at and tried. Nothing here is for production.
 """
 
 import base64
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections import defaultdict
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import ExitStack
+from http import HTTPStatus
 from importlib.util import find_spec
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -26,6 +28,7 @@ from typing import Any
 from typing import Final
 from typing import NamedTuple
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from authlib.oauth2.rfc6749 import AuthorizationServer
 from authlib.oauth2.rfc6749 import ClientMixin
@@ -40,6 +43,9 @@ from werkzeug.serving import WSGIRequestHandler
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request
 from werkzeug.wrappers import Response
+
+from .demo_app import PUBLIC_PATH
+from .demo_app import VARIABLE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -59,7 +65,7 @@ class DemoError(Exception):
 
 
 class _Client(ClientMixin):  # type: ignore[misc]
-    """The one client there is."""
+    """The one client."""
 
     def get_client_id(self) -> str:
         return CLIENT
@@ -131,7 +137,7 @@ class DemoIssuer(AuthorizationServer):  # type: ignore[misc]
         return _Client() if client_id == CLIENT else None
 
     def save_token(self, token: object, request: object) -> None:
-        """Nothing to save: a JWT speaks for itself."""
+        """Nothing is saved: a JWT holds everything."""
 
     def create_oauth2_request(self, request: Request) -> _Request:
         return _Request(request)
@@ -142,7 +148,7 @@ class DemoIssuer(AuthorizationServer):  # type: ignore[misc]
         return Response(json.dumps(body), status, dict(headers))
 
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
-        """Nobody listens."""
+        """Nothing is connected to the signals."""
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -155,6 +161,8 @@ class DemoIssuer(AuthorizationServer):  # type: ignore[misc]
             "/token": self._token,
         }
         answer = answers.get(request.path, _not_found)
+        if environ.get("HTTP_HOST") != urlsplit(self.issuer).netloc:
+            answer = _misdirected  # a page that resolves its own name to loopback (DNS rebinding)
         return answer(request)(environ, start_response)
 
     def _metadata(self, _request: Request) -> Response:
@@ -180,6 +188,10 @@ def _not_found(_request: Request) -> Response:
     return Response("Not Found", 404)
 
 
+def _misdirected(_request: Request) -> Response:
+    return Response("This server answers for its own host only", 421)
+
+
 def _json(value: object) -> Response:
     return Response(json.dumps(value), content_type="application/json")
 
@@ -188,7 +200,7 @@ def _json(value: object) -> Response:
 
 
 def echo(environ: "WSGIEnvironment", start_response: "StartResponse") -> list[bytes]:
-    """Say what the middleware found."""
+    """Answer with what the middleware found."""
     payload = environ["jwt_wsgi.payload"]
     granted = {"message": "Access granted", "user": payload}
     body = json.dumps({"status": "ok"} if payload is None else granted).encode() + b"\n"
@@ -228,8 +240,8 @@ def run(app: str, port: int, issuer_port: int, *, as_json: bool = False) -> None
             gunicorn = _start_gunicorn(app, port, issuer)
             cleanup.callback(_stop_gunicorn, gunicorn)
             _wait_until_ready(gunicorn, port)
-            told = _announced(f"http://127.0.0.1:{port}", issuer, as_json=as_json)
-            print(told, flush=True)
+            printed = _announced(f"http://127.0.0.1:{port}", issuer, as_json=as_json)
+            print(printed, flush=True)
             gunicorn.wait()
             raise DemoError("gunicorn has ended; its messages are above")
         except KeyboardInterrupt:
@@ -238,7 +250,7 @@ def run(app: str, port: int, issuer_port: int, *, as_json: bool = False) -> None
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    for number in (signal.SIGINT, signal.SIGTERM):  # once is enough; what follows is tidying up
+    for number in (signal.SIGINT, signal.SIGTERM):  # the first one counts; the rest is cleaning up
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
@@ -254,16 +266,23 @@ def _check_free(port: int, option: str) -> None:
 
 
 def _start_gunicorn(app: str, port: int, issuer: str) -> "subprocess.Popen[bytes]":
-    settings = {
-        "JWT_WSGI_APP": app,
-        "JWT_WSGI_ISSUER": issuer,
+    """Start it without any setting of the shell or of ``./gunicorn.conf.py``."""
+    own = {
+        VARIABLE: json.dumps({"app": app, "issuer": issuer, "audience": AUDIENCE}),
+        "JWT_WSGI_ISSUER": issuer,  # for an app with a middleware that reads them
         "JWT_WSGI_AUDIENCE": AUDIENCE,
-        "JWT_WSGI_PUBLIC_PATHS": "/public",
     }
-    others = {name: v for name, v in os.environ.items() if not name.startswith("JWT_WSGI_")}
-    command = [sys.executable, "-m", "gunicorn", "jwt_wsgi.wsgi:application"]
-    options = ["--bind", f"127.0.0.1:{port}", "--workers", "2", "--log-level", "warning"]
-    return subprocess.Popen([*command, *options], env=others | settings)
+    for name in ("NO_PROXY", "no_proxy"):  # no proxy of the shell's is for loopback
+        own[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1"]))
+    others = {name: value for name, value in os.environ.items() if not _is_setting(name)}
+    command = [sys.executable, "-m", "gunicorn", "jwt_wsgi.cli.demo_app:application()"]
+    command += ["--config", "python:jwt_wsgi.cli.demo_gunicorn", "--bind", f"127.0.0.1:{port}"]
+    command += ["--workers", "2", "--log-level", "warning"]
+    return subprocess.Popen(command, env=others | own, stdin=subprocess.PIPE)
+
+
+def _is_setting(name: str) -> bool:
+    return name.startswith("JWT_WSGI_") or name == "GUNICORN_CMD_ARGS"
 
 
 def _wait_until_ready(gunicorn: "subprocess.Popen[bytes]", port: int) -> None:
@@ -287,6 +306,9 @@ def _stop_gunicorn(gunicorn: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         gunicorn.kill()
         gunicorn.wait()
+    finally:
+        if gunicorn.stdin is not None:
+            gunicorn.stdin.close()
 
 
 def _stop_server(server: BaseWSGIServer) -> None:
@@ -319,9 +341,11 @@ def _examples(url: str, issuer: str) -> Iterator[Example]:
     yield Example("A token whose signature does not fit: 401", 401, (ask(f"Bearer {tampered}"),))
     about = "A token of the authorization server: 200, and the app has its payload"
     yield Example(about, 200, (fetch, ask("Bearer $TOKEN")))
-    about = "The same, with a token for those who are in a hurry"
+    about = "The same, with the token in the line"
     yield Example(about, 200, (ask(f"Bearer {token}"),))
-    yield Example("A public path: 200 without a token", 200, (f"curl -i {url}/public",))
+    if _status(url + PUBLIC_PATH) == HTTPStatus.OK:  # an app of the user's may have none
+        command = f"curl -i {url}{PUBLIC_PATH}"
+        yield Example("A public path: 200 without a token", 200, (command,))
 
 
 def _announced(url: str, issuer: str, *, as_json: bool) -> str:
@@ -331,8 +355,8 @@ def _announced(url: str, issuer: str, *, as_json: bool) -> str:
         return json.dumps({"app": url, "issuer": issuer, "requests": requests})
     blocks = ["\n".join([f"# {e.about}", *e.commands]) for e in examples]
     head = f"An app behind jwt_wsgi is at {url}, its authorization server at {issuer}."
-    told = [f"{head} Ctrl-C ends both.\nPaste these into another terminal.", *blocks]
-    return "\n" + "\n\n".join(told) + "\n"
+    parts = [f"{head} Ctrl-C ends both.\nPaste these into another terminal.", *blocks]
+    return "\n" + "\n\n".join(parts) + "\n"
 
 
 def _fetch_token(issuer: str) -> str:
@@ -342,6 +366,22 @@ def _fetch_token(issuer: str) -> str:
         b"grant_type=client_credentials&scope=read",
         {"Authorization": f"Basic {basic}"},
     )
-    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+    with _open(request, timeout=5) as answer:
         token: str = json.load(answer)["access_token"]
     return token
+
+
+def _status(url: str) -> int:
+    """The status of the answer to a GET without a token; 0 if there is none."""
+    try:
+        with _open(url, timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except OSError:
+        return 0
+
+
+#: No proxy of the shell's is for loopback.
+_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open

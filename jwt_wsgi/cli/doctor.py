@@ -1,19 +1,17 @@
-"""``python -m jwt_wsgi doctor``: what is wrong with the configuration, its issuers and the way.
+"""``python -m jwt_wsgi doctor``: is the configuration good, and do tokens get through?
 
-One line a check, with its remedy. Nothing is changed; each issuer is asked as the middleware
-would ask it, and with ``--url`` the running app is sent a token that nobody made.
+One line a check, with its remedy. Nothing is changed. Each issuer is asked as the middleware asks
+it, and with ``--url`` made-up tokens are sent to the running app.
 """
 
 import argparse
-import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from jwt_wsgi.errors import ConfigurationError
-from jwt_wsgi.events import logger
+from jwt_wsgi.verifier import MAX_TOKEN_SIZE
 
-from .checks import examine
-from .live_check import live_check
+from .doctor_checks import examine
+from .doctor_live import live_checks
 from .terminal import EXIT_FINE
 from .terminal import EXIT_REFUSED
 from .terminal import EXIT_USAGE
@@ -24,6 +22,7 @@ from .terminal import add_settings_flags
 from .terminal import load_settings
 from .terminal import show_json
 from .terminal import show_lines
+from .terminal import warnings_of_settings
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -47,51 +46,34 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Make the checks and tell each as soon as it is made."""
+    """Make the checks, and show each as soon as it is made."""
     with warnings_of_settings() as unknown:
         try:
             settings = load_settings(options)
         except ConfigurationError as error:
-            return _told(_broken(error, options.url), options, EXIT_USAGE)
-    return _told(examine(settings, unknown, options.url, quiet=options.json), options, EXIT_REFUSED)
+            return _shown(_broken(error, options.url), options, EXIT_USAGE)
+    return _shown(
+        examine(settings, unknown, options.url, quiet=options.json), options, EXIT_REFUSED
+    )
 
 
 def _broken(error: ConfigurationError, url: str | None) -> Iterator[Line]:
-    """The app can be asked all the same: its configuration is another machine's."""
+    """The problems. The app is asked all the same: its configuration may be on another machine."""
     yield from (Line(FAIL, "settings", problem) for problem in error.problems)
     if url is not None:
-        yield live_check(url, "header")
+        yield from live_checks(url, "header", MAX_TOKEN_SIZE)
 
 
-def _told(lines: Iterator[Line], options: argparse.Namespace, code: int) -> int:
-    told: list[Line] = []
+def _shown(lines: Iterator[Line], options: argparse.Namespace, code: int) -> int:
+    made: list[Line] = []
 
     def noted() -> Iterator[Line]:
         for line in lines:
-            told.append(line)
+            made.append(line)
             yield line
 
     if options.json:
         show_json({"checks": [line._asdict() for line in noted()]})
     else:
         show_lines(noted())
-    return code if any(line.outcome == FAIL for line in told) else EXIT_FINE
-
-
-@contextmanager
-def warnings_of_settings() -> Iterator[list[str]]:
-    """Collect what loading the settings says to the log, instead of printing it."""
-    told: list[str] = []
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            told.append(record.getMessage())
-
-    collector, propagate = Collector(logging.WARNING), logger.propagate
-    logger.addHandler(collector)
-    logger.propagate = False
-    try:
-        yield told
-    finally:
-        logger.removeHandler(collector)
-        logger.propagate = propagate
+    return code if any(line.outcome == FAIL for line in made) else EXIT_FINE

@@ -20,6 +20,7 @@ from jwt_wsgi import jose
 from jwt_wsgi.errors import printable
 from jwt_wsgi.key_sources.discovery import Located
 from jwt_wsgi.key_sources.discovery import locate
+from jwt_wsgi.key_sources.document_kind import document_kind
 from jwt_wsgi.key_sources.fetch import Fetched
 from jwt_wsgi.key_sources.fetch import FetchError
 from jwt_wsgi.key_sources.fetch import HTTPFetch
@@ -213,7 +214,9 @@ def of_document(name: str, body: bytes, accepted: Collection[str]) -> Report:
     try:
         KeySet.parse(body)
     except DocumentError as error:
-        rows, problem = _rows(body, accepted), f"document: {error}"
+        looks_like = document_kind(body)
+        problem = f"document: it is {looks_like}, no JWKS" if looks_like else f"document: {error}"
+        rows = _rows(body, accepted)
         return Report(name, "", rows=rows, kind="document", problem=problem)
     return Report(name, "", rows=_rows(body, accepted))
 
@@ -230,13 +233,11 @@ def _rows(body: bytes, accepted: Collection[str]) -> tuple[Row, ...]:
 def row_of(jwk: object, accepted: Collection[str]) -> Row:
     """Judge one member of a JWKS."""
     members = jwk if isinstance(jwk, Mapping) else {}
-    shown_members = {
-        name: _escaped(members.get(name)) for name in ("kid", "kty", "crv", "alg", "use")
-    }
+    shown = {name: _shown(members.get(name)) for name in ("kid", "kty", "crv", "alg", "use")}
     dropped = KeySet.of({"keys": [_GOOD, jwk]}).unusable()
     reason = dropped[0].reason if dropped else _unfit(KeySet.of({"keys": [jwk]}), jwk, accepted)
     return Row(
-        **shown_members,
+        **shown,
         thumbprint=thumbprint(members),
         reason=reason,
         private=any(drop.private for drop in dropped),
@@ -252,7 +253,7 @@ def of_keyset(keyset: KeySet, accepted: Collection[str]) -> tuple[Row, ...]:
         fits = any(keyset.find({**named, "alg": alg}) for alg in accepted)
         reason = "" if fits else _NO_ALGORITHM
         for kty, crv in dict.fromkeys((key.kty, key.crv) for key in found):
-            rows.append(Row(_escaped(kid) or "(any)", kty, crv, reason=reason))
+            rows.append(Row(_shown(kid) or "(any)", kty, crv, reason=reason))
     skipped = (Row(d.kid, reason=d.reason, private=d.private) for d in keyset.unusable())
     return (*rows, *skipped)
 
@@ -266,5 +267,5 @@ def _unfit(keyset: KeySet, jwk: Any, accepted: Collection[str]) -> str:
     return "" if fits else _NO_ALGORITHM
 
 
-def _escaped(value: object) -> str:
+def _shown(value: object) -> str:
     return "" if value is None else printable(value, 80)[1:-1]

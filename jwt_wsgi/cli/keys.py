@@ -34,7 +34,7 @@ from .terminal import say
 from .terminal import show_json
 from .terminal import show_table
 
-#: Settings for a URL that is not configured; headers and certificates are not among them.
+#: Settings that count for a URL that is not configured. Headers and certificates do not.
 _FETCHING: Final = ("JWKS_VERIFY", "JWKS_TIMEOUT", "ALLOW_HTTP")
 
 
@@ -96,7 +96,7 @@ def _named(options: argparse.Namespace) -> Report:
 
 
 def _unconfigured(options: argparse.Namespace) -> Report:
-    """Look at a URL that is not configured: a JWKS, if it answers with one, else an issuer."""
+    """Look at an address that is not configured: a JWKS if it answers with one."""
     names = {PREFIX + name + end for name in _FETCHING for end in ("", "_FILE")}
     environ = {name: text for name, text in os.environ.items() if name in names}
     own = Settings.load({"issuer": "https://issuer.invalid"}, environ=environ)

@@ -100,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
         kid = options.kid or _name(issuer)
         jwks = {"keys": [{**key, "kid": kid} for key in issuer.jwks()["keys"]]}
         claims = _claims(options)
-        told = list(_write(options, issuer, jwks))
+        notes = list(_write(options, issuer, jwks))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         return complain(
@@ -111,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
         show_json({"token": token, "jwks": jwks, "kid": kid})
     else:
         say(token)
-    note("a token for tests: whoever has its key can make more", *told)
+    note("a token for tests: whoever has its key can make more", *notes)
     return EXIT_FINE
 
 

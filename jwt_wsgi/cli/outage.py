@@ -1,7 +1,7 @@
 """``python -m jwt_wsgi demo --outage``: one issuer rotated, attacked and killed under load.
 
 The same scenes for this middleware and for PyJWT with its PyJWKClient, on loopback, in real time
-and with real sockets. What we claim is checked; what the other does is only told.
+and with real sockets. What is claimed of this middleware is checked; what PyJWT does is only shown.
 """
 
 import json
@@ -32,6 +32,7 @@ from jwt_wsgi.key_sources.fetch import HTTPFetch
 from jwt_wsgi.key_sources.remote import RemoteKeys
 from jwt_wsgi.middleware import JWTMiddleware
 from jwt_wsgi.settings.issuer import Issuer
+from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.testing import FakeIssuer
 
 from .demo import AUDIENCE
@@ -69,7 +70,7 @@ class Fact(NamedTuple):
     unit: str = ""
 
     @property
-    def told(self) -> str:
+    def shown(self) -> str:
         return f"{self.value:,.2f} s" if self.unit == "s" else f"{self.value:,.0f}{self.unit}"
 
 
@@ -81,7 +82,8 @@ def ours(issuer: FakeIssuer, fresh: float | None) -> Iterator[Ask]:
     """This middleware, asked as a server asks a WSGI app."""
     policy = Policy() if fresh is None else Policy(refresh_after=fresh)
     keys = RemoteKeys(issuer.issuer, fetch=HTTPFetch(), policy=policy, emit=lambda _event: None)
-    app = JWTMiddleware(echo, issuer=Issuer(issuer.issuer, keys=keys), audience=AUDIENCE)
+    settings = Settings.of(issuer=Issuer(issuer.issuer, keys=keys), audience=AUDIENCE)
+    app = JWTMiddleware(echo, settings)  # without the variables of the shell
 
     def ask(token: str) -> bool:
         environ = create_environ("/orders", headers={"Authorization": f"Bearer {token}"})
@@ -175,7 +177,7 @@ def scenes(open_: Contestant, progress: Callable[[str], None]) -> Iterator[Fact]
 
 
 def forgeries(issuer: FakeIssuer) -> Iterator[str]:
-    """Tokens of everybody but the issuer, and of the issuer for somebody else."""
+    """Tokens that the issuer did not sign, and tokens that it signed for another API."""
     (public,) = issuer.jwks()["keys"]
     claims = issuer.token().split(".")[1]
     for alg in ("none", "None", "NONE"):
@@ -213,7 +215,7 @@ def _keys(issuer: FakeIssuer) -> int:
 
 
 def _percent(crowd: Crowd) -> float:
-    """Of the users; more than 100 if a stranger got in as well."""
+    """Of the users; more than 100 if a token with a strange kid was accepted as well."""
     return 100 * crowd.let_in / USERS
 
 
@@ -240,7 +242,7 @@ def compare(others: dict[str, Contestant]) -> tuple[str, list[str]]:
     columns = _played(others, sys.stdout)
     rows = [["", *columns, "we claim"], ["---"] * (len(columns) + 2)]
     rows += [
-        [facts[0].name, *(fact.told for fact in facts), facts[0].claim]
+        [facts[0].name, *(fact.shown for fact in facts), facts[0].claim]
         for facts in zip(*columns.values(), strict=True)
     ]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows), _failed(columns)
@@ -260,7 +262,7 @@ def _played(others: dict[str, Contestant], progress_to: TextIO) -> dict[str, lis
 
 def _failed(columns: dict[str, list[Fact]]) -> list[str]:
     return [
-        f"{fact.name}: {fact.told}, not {fact.claim}"
+        f"{fact.name}: {fact.shown}, not {fact.claim}"
         for fact in columns[OURS]
         if not fact.holds(fact.value)
     ]

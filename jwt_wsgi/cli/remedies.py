@@ -1,4 +1,7 @@
-"""What to do, in one sentence: for every reason to refuse, and for every way a fetch fails."""
+"""The general remedies: for each code of a refusal, and for each kind of failed fetch.
+
+The causes that can be recognised, with remedies of their own, are in ``explain_causes``.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -7,11 +10,10 @@ from typing import Final
 #: For each code of an :class:`~jwt_wsgi.errors.AuthError`.
 REFUSAL_REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "token_missing": "Send the header Authorization: Bearer TOKEN; if the client does and the"
-        " app sees none, something in front swallows it: jwt-wsgi doctor --url URL.",
-        "header_malformed": "Send Authorization: Bearer TOKEN: that scheme, one space, and the"
-        " token in one piece without quotes.",
-        "tokens_multiple": "Send the token in one place only.",
+        "token_missing": "Send the token in {place}; if the client does and the app sees none,"
+        " something in front swallows it: jwt-wsgi doctor --url URL.",
+        "header_malformed": "Send the token in {place}: one piece, without quotes.",
+        "tokens_multiple": "Send the token in one place only: {place}.",
         "token_malformed": "Send the access token itself, a signed JWT of three parts; ask the"
         " issuer for JWT access tokens if yours are opaque or encrypted.",
         "token_type_not_allowed": "Send an access token, not another kind of JWT; if yours are"
@@ -75,5 +77,5 @@ FETCH_REMEDIES: Final[Mapping[str, str]] = {
 
 
 def remedy(code: str) -> str:
-    """What to do; a code nobody knows here is that of a check of the app's own."""
+    """What to do. A code that is not in the table is that of a check of the app's own."""
     return REFUSAL_REMEDIES.get(code, "Ask whoever wrote the check that refused it.")

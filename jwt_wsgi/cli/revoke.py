@@ -180,7 +180,7 @@ def _list(revocations: Revocations, options: argparse.Namespace) -> int:
     if options.json:
         show_json([entry.as_json() for entry in entries])
     else:
-        say("\n".join(map(line_of, entries)) or "nothing is revoked")
+        say("\n".join(map(described, entries)) or "nothing is revoked")
     if unreadable := len(found) - len(entries):
         note(f"jwt-wsgi revoke: {unreadable} entries cannot be read")
         return EXIT_REFUSED
@@ -191,11 +191,11 @@ def _say(entry: Entry, options: argparse.Namespace) -> int:
     if options.json:
         show_json(entry.as_json())
     else:
-        say(f"revoked: {line_of(entry)}")
+        say(f"revoked: {described(entry)}")
     return EXIT_FINE
 
 
-def line_of(entry: Entry) -> str:
+def described(entry: Entry) -> str:
     """One line for people, whatever its parts hold."""
     what = f"{entry.kind} {printable(entry.name, 256)} of {printable(entry.issuer, 256)}"
     if entry.kind == "subject":

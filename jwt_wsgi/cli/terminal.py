@@ -1,22 +1,30 @@
 """What the commands share: how they read settings, what they print, and their exit codes."""
 
 import argparse
+import difflib
 import json
+import logging
 import os
+import re
+import shutil
 import sys
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from typing import Final
 from typing import NamedTuple
+from typing import NoReturn
 from typing import TextIO
 
 from jwt_wsgi.applications import load_app
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.errors import printable
+from jwt_wsgi.events import logger
 from jwt_wsgi.layers import guards
 from jwt_wsgi.settings.loading import Given
 from jwt_wsgi.settings.loading import Settings
@@ -33,6 +41,7 @@ FAIL: Final = "fail"
 NONE: Final = "-"
 
 _COLOURS: Final = {OK: "32", WARN: "33", FAIL: "1;31", NONE: "2"}  # ECMA-48 section 8.3.117
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _NAME_WIDTH: Final = 13
 
 
@@ -43,6 +52,33 @@ class Line(NamedTuple):
     name: str
     says: str = ""
     remedy: str = ""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what may have been meant by an option or a command that does not exist."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.set_defaults(parser=self)  # that of a command comes over this one
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As in argparse."""
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            known = re.findall(r"--[a-z][a-z-]+", options.parser.format_help())
+            options.parser.error(f"no such option: {unknown[0]}{_nearest(unknown[0], known)}")
+        return options
+
+    def error(self, message: str) -> NoReturn:
+        """Print it with a hint, and end with exit code 2."""
+        wrong = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        hint = _nearest(wrong[1], re.findall(r"[\w.-]+", wrong[2])) if wrong else ""
+        super().error(message + hint)
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def add_settings_flags(parser: argparse.ArgumentParser) -> None:
@@ -87,7 +123,7 @@ def load_settings(options: argparse.Namespace) -> Settings:
     if options.app and any(flags.values()):
         raise ConfigurationError(["--app: its settings are taken as they are; give no others"])
     settings = app_settings(options.app) if options.app else Settings.load(flags)
-    if not settings.issuers:
+    if settings.settings_from_request and not settings.issuers:
         raise ConfigurationError(["issuer: each request brings it here; give --issuer"])
     return replace(settings, settings_from_request=False)
 
@@ -117,14 +153,33 @@ def app_settings(spec: str) -> Settings:
     return found[0].settings
 
 
+@contextmanager
+def warnings_of_settings() -> Iterator[list[str]]:
+    """Collect the warnings that go to our log meanwhile, instead of printing them."""
+    found: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(record.getMessage())
+
+    collector, propagate = Collector(logging.WARNING), logger.propagate
+    logger.addHandler(collector)
+    logger.propagate = False
+    try:
+        yield found
+    finally:
+        logger.removeHandler(collector)
+        logger.propagate = propagate
+
+
 def guarded(run: Callable[[], int]) -> int:
-    """Run a command; a reader that has seen enough, a full disk and Ctrl-C are no tracebacks."""
+    """Run a command. A closed pipe, a full disk and Ctrl-C give an exit code, no traceback."""
     _reopen()
     try:
         try:
             return run()
         finally:
-            sys.stdout.flush()  # now, and not when Python ends, which would tell of it
+            sys.stdout.flush()  # here, because an error at the end of Python is printed
     except OSError as error:
         # https://docs.python.org/3/library/signal.html#note-on-sigpipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -144,7 +199,7 @@ def _reopen() -> None:
 
 
 def complain(command: str, problems: Iterable[str], *, as_json: bool = False) -> int:
-    """Tell what is wrong with the way it was called, all of it; returns exit code 2."""
+    """Say everything that is wrong with the call or the configuration; returns exit code 2."""
     listed = list(problems)
     if as_json:
         show_json({"problems": listed})
@@ -153,41 +208,74 @@ def complain(command: str, problems: Iterable[str], *, as_json: bool = False) ->
 
 
 def note(*lines: str) -> None:
-    """Tell people something beside the result, on standard error."""
+    """Say something beside the result, on standard error."""
     for line in lines:
         print(line, file=sys.stderr, flush=True)
 
 
 def progress(text: str, *, as_json: bool = False) -> None:
-    """Say what is waited for, to a person at a terminal."""
+    """Say at a terminal what the command waits for."""
     if sys.stderr.isatty() and not as_json:
         note(text)
 
 
-def say(text: str) -> None:
-    """Print one line for people; what the terminal has no sign for is escaped."""
+def say(text: str, indent: int = 0) -> None:
+    """Print for people, wrapped to the terminal if there is one.
+
+    ``indent``: of the lines after the first. What the terminal cannot show is escaped.
+    """
     encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    for line in _wrapped(text, indent):
+        print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    """The lines of ``text``. Colours have no width; words stay whole so that they can be copied."""
+    width = _width()
+    if width is None:
+        return [text]
+    lines = [""]
+    for word in re.findall(r"\n|\s*\S+", text):
+        if word == "\n":
+            lines.append("")
+        elif len(_COLOUR.sub("", lines[-1] + word)) > width and lines[-1].strip():
+            lines.append(" " * indent + word.lstrip())
+        else:
+            lines[-1] += word
+    return lines
+
+
+def _width() -> int | None:
+    """Columns of the terminal; None if standard output is none, and then nothing is wrapped."""
+    return max(20, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
 
 
 def show_json(value: Any) -> None:
     """Print one line for machines."""
-    say(json.dumps(value))
+    print(json.dumps(value), flush=True)
 
 
 def show_lines(lines: Iterable[Line]) -> None:
     """Print each as soon as it is known, its remedy below it."""
+    column = _NAME_WIDTH + 7
     for line in lines:
         head = f"{painted(line.outcome.ljust(5), line.outcome)} {line.name.ljust(_NAME_WIDTH)}"
-        say(f"{head} {line.says}".rstrip())
+        say(f"{head} {line.says}".rstrip(), column)
         if line.remedy:
-            say(" " * (_NAME_WIDTH + 7) + f"-> {line.remedy}")
+            say(" " * column + f"-> {line.remedy}", column + 3)
 
 
 def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print columns as wide as they need to be; the last one may be longer than the line."""
+    """Print columns as wide as they need to be; where a terminal is too narrow, a block a row."""
     table = [list(heads), *map(list, rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(heads))]
+    width = _width()
+    if width is not None and sum(widths) + 2 * len(widths) > width:
+        for row in rows:
+            pairs = [(name, cell) for name, cell in zip(heads, row, strict=True) if cell]
+            for mark, (name, cell) in zip("-".ljust(len(pairs)), pairs, strict=True):
+                say(f"  {mark} {name.ljust(max(map(len, heads)))}  {cell}", 6)
+        return
     for row in table:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         say(("  " + "  ".join(cells)).rstrip())
@@ -199,6 +287,12 @@ def painted(text: str, outcome: str) -> str:
 
 
 def is_colourful(stream: TextIO) -> bool:
-    """Whether it is a terminal and colours are not switched off (https://no-color.org)."""
-    unwanted = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return stream.isatty() and not unwanted
+    """Whether it is a terminal or FORCE_COLOR is set, and NO_COLOR is not (https://no-color.org).
+
+    The order is that of Python's own tracebacks.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "0") != "0":
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"

@@ -9,12 +9,12 @@ from jwt_wsgi.claims import MAX_DATE
 
 def duration(seconds: float) -> str:
     """For people: the two largest units."""
-    left, told = round(abs(seconds)), []
+    left, parts = round(abs(seconds)), []
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         if left >= size:
-            told.append(f"{left // size} {unit}")
+            parts.append(f"{left // size} {unit}")
             left %= size
-    return " ".join(told[:2]) or "0 s"
+    return " ".join(parts[:2]) or "0 s"
 
 
 def moment(name: str, value: Any, now: float) -> str:
@@ -23,12 +23,12 @@ def moment(name: str, value: Any, now: float) -> str:
         return f"{name} is no date"
     if not abs(value) <= MAX_DATE:
         return f"{name} is no date; are these milliseconds?"
-    told = f"{duration(now - value)} ago" if value <= now else f"in {duration(value - now)}"
+    distance = f"{duration(now - value)} ago" if value <= now else f"in {duration(value - now)}"
     try:
         when = utc(value)
     except (OverflowError, ValueError):
         when = "before the year 1"
-    return f"{name} is {told} ({when})"
+    return f"{name} is {distance} ({when})"
 
 
 def utc(seconds: float) -> str:

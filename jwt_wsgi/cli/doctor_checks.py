@@ -9,16 +9,18 @@ from jwt_wsgi import assembly
 from jwt_wsgi.errors import RevocationUnavailableError
 from jwt_wsgi.errors import escaped
 from jwt_wsgi.errors import printable
+from jwt_wsgi.events import logger
 from jwt_wsgi.revocation.revocations import Revocations
 from jwt_wsgi.revocation.store import Store
 from jwt_wsgi.settings.loading import Settings
+from jwt_wsgi.settings.provider_hints import warning as provider_warning
 from jwt_wsgi.strict_json import json_object
 from jwt_wsgi.urls import shown_url
 
+from .doctor_live import live_checks
 from .key_report import Report
 from .key_report import of_url
 from .key_report import report_of
-from .live_check import live_check
 from .remedies import FETCH_REMEDIES
 from .remedies import remedy
 from .terminal import FAIL
@@ -35,10 +37,14 @@ _CLOCK_SLACK: Final = 1.0  # a Date has whole seconds (RFC 9110 section 5.6.7)
 def examine(
     settings: Settings, unknown: list[str], url: str | None, *, quiet: bool
 ) -> Iterator[Line]:
-    """Make every check, one after the other; ``quiet``: tell no progress."""
+    """Make every check, one after the other; ``quiet``: show no progress."""
     issuers = ", ".join(shown_url(issuer.identifier, 200) for issuer in settings.issuers)
     yield Line(OK, "settings", f"they load; issuer {issuers}")
     yield from (_unknown(message) for message in unknown)
+    if logger.disabled:
+        says = f"the logger {logger.name} is switched off: refusals and outages are not logged"
+        remedy_ = 'Set "disable_existing_loggers": False in the app\'s logging configuration.'
+        yield Line(WARN, "log", says, remedy_)
     if settings.revocation is not None and settings.revocation.store is not None:
         yield _store(settings.revocation.store)
     for own in settings.terms:
@@ -46,6 +52,7 @@ def examine(
         if len(settings.issuers) > 1:
             yield Line(NONE, "issuer", name)
         yield _audience(own, name)
+        yield from _provider(own)
         progress(f"asking {name} ...", as_json=quiet)
         yield from _keys(own)
     if url is None:
@@ -58,7 +65,7 @@ def examine(
         )
     else:
         progress("asking the app ...", as_json=quiet)
-        yield live_check(url, settings.token_from[0])
+        yield from live_checks(url, settings.token_from[0], settings.max_token_size)
 
 
 def _unknown(message: str) -> Line:
@@ -86,23 +93,30 @@ def _audience(own: Settings, name: str) -> Line:
             "Set JWT_WSGI_AUDIENCE to the value this API is known by at the issuer.",
         )
     if "*" in accepted:
-        says = "*: a token that was issued for another API is accepted here, too"
+        says = "*: a token that was made for another API is accepted here, too"
         return Line(WARN, "audience", says, "Set JWT_WSGI_AUDIENCE to this API's own value.")
     return Line(OK, "audience", ", ".join(printable(value, 200) for value in accepted[:10]))
+
+
+def _provider(own: Settings) -> Iterator[Line]:
+    """Settings that mean something else at this provider; the remedy is part of the hint."""
+    if warning := provider_warning(own):
+        says, _, remedy_ = warning.partition("; ")
+        yield Line(WARN, "provider", says.removeprefix("issuer: "), remedy_)
 
 
 def _keys(own: Settings) -> Iterator[Line]:
     report = report_of(own)
     named = _metadata_issuer(report)
-    if named is not None and named != report.issuer:
+    if report.kind == "discovery" and named is not None and named != report.issuer:
         yield _other_issuer(report.issuer, named)
     elif report.problem:
-        yield Line(
-            FAIL, "keys", f"{report.source}: {_why(report)}", FETCH_REMEDIES.get(report.kind, "")
-        )
+        yield Line(FAIL, "keys", *_failed(report))
     elif not report.listed:
         says = f"{report.source} is asked for each token; it lists no keys"
         yield Line(NONE, "keys", says, "Give it current(), which returns a KeySet, to see them.")
+    elif not report.used:
+        yield _no_key_fits(own, report)
     else:
         by = f" (found by {report.found_by})" if report.found_by else ""
         yield Line(OK, "keys", f"{len(report.used)} usable, from {report.source}{by}")
@@ -120,6 +134,19 @@ def _keys(own: Settings) -> Iterator[Line]:
     yield from _clock(report, own.leeway)
 
 
+def _no_key_fits(own: Settings, report: Report) -> Line:
+    """Every token would be refused: with key_not_found, or for its algorithm."""
+    accepted = ", ".join(sorted(assembly.accepted_algorithms(own)))
+    return Line(
+        FAIL,
+        "keys",
+        f"none of {len(report.rows)} keys fits the accepted algorithms ({accepted}), from"
+        f" {report.source}",
+        "Set JWT_WSGI_ALGORITHMS to what the issuer signs with, or leave it out (jwt-wsgi keys"
+        " lists the keys).",
+    )
+
+
 def _slash(own: Settings, name: str) -> Iterator[Line]:
     """Where nothing is discovered, a wrong slash shows in every token only; so look here.
 
@@ -131,13 +158,24 @@ def _slash(own: Settings, name: str) -> Iterator[Line]:
         yield _other_issuer(name, named)
 
 
-def _why(report: Report) -> str:
-    """The problem, with OpenSSL's own words for it where they are (they name no secret)."""
-    error: BaseException | None = report.cause
-    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+def _failed(report: Report) -> tuple[str, str]:
+    """What is wrong with the keys, and the remedy of its kind."""
+    causes = list(_causes(report.cause))
+    if any("407" in str(error) for error in causes):
+        return (
+            f"{report.source}: a proxy asks for a password (407)",
+            "Look at the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY of this process.",
+        )
+    # OpenSSL's own words; they name no secret.
+    verdicts = [e.verify_message for e in causes if isinstance(e, ssl.SSLCertVerificationError)]
+    why = report.problem + (f" ({escaped(verdicts[0], 120)})" if verdicts else "")
+    return f"{report.source}: {why}", FETCH_REMEDIES.get(report.kind, "")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
         error = error.__context__
-    verdict = f" ({escaped(error.verify_message, 120)})" if error is not None else ""
-    return report.problem + verdict
 
 
 def _metadata_issuer(report: Report) -> str | None:

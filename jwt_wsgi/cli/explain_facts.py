@@ -1,7 +1,7 @@
-"""For every reason to refuse: what explains it.
+"""The facts that explain a refusal: for each code, what the token says and what is expected.
 
-The verdict is the middleware's own; nothing here decides anything. What is told of a token is
-as much as explains its refusal, escaped, and not verified unless its signature was.
+The middleware itself decides; nothing here does. What is shown of a token is escaped, and not
+verified unless its signature was.
 """
 
 import difflib
@@ -20,25 +20,28 @@ from jwt_wsgi.rules import Rule
 from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.trusted_issuer import TrustedIssuer
 
+from .explain_request import Request
 from .times import duration
 from .times import moment
 from .times import utc
 
 IN_THE_LOG: Final = "in the log: "
+#: The beginning of every JWT: the base64url form of ``{"``.
+JWT_START: Final = "eyJ"
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All there is to explain one refusal from. ``settings`` as they are for the issuer, if known.
+    """Everything that one refusal can be explained from.
 
-    ``sent``: the credentials as they were given, ``places``: where. ``now``: seconds since 1970.
+    ``settings``: as they are for the issuer of the token, if it is known. ``request``: with the
+    token that was read alone. ``now``: seconds since 1970.
     """
 
     error: AuthError
     settings: Settings
     rule: Rule
-    sent: str
-    places: tuple[str, ...]
+    request: Request
     token: jose.UnverifiedToken | None
     issuer: TrustedIssuer | None
     now: float
@@ -53,55 +56,59 @@ class Case:
 
 
 def facts(case: Case) -> list[str]:
-    """What explains it, most telling first, and last what our log says of it."""
+    """What explains it, most important first, and last the detail that the log has."""
     detail = [IN_THE_LOG + case.error.detail] if case.error.detail else []
     return [*_FACTS.get(case.error.code, _nothing)(case), *detail]
 
 
+def elsewhere(case: Case) -> Iterator[str]:
+    """The headers and cookies that hold something like a JWT where no token is looked for."""
+    looked_for = case.settings.token_from
+    for key, value in case.request.environ.items():
+        name = key.removeprefix("HTTP_").replace("_", "-").title()
+        if not key.startswith("HTTP_") or JWT_START not in value:
+            continue
+        if key == "HTTP_COOKIE":
+            pairs = [pair.strip().partition("=") for pair in value.split(";")]
+            names = [name for name, _, text in pairs if text.startswith(JWT_START)]
+            yield from (
+                f"cookie {name[:80]}" for name in names if f"cookie:{name}" not in looked_for
+            )
+        elif value.removeprefix("Bearer ").startswith(JWT_START):
+            yield f"header {name[:80]}"
+
+
 def _missing_token(case: Case) -> Iterator[str]:
     yield f"looked for at: {', '.join(case.settings.token_from)}"
-    if case.places:  # a cookie, or credentials of another scheme beside it
-        yield f"something is at {case.places[0]}, but not for this request: it is of another scheme"
-        yield "or a cookie that the page of another site may have sent (Sec-Fetch-Site, Origin)"
+    if found := list(elsewhere(case)):
+        yield f"a token stands at: {', '.join(map(printable, found[:5]))}"
 
 
 def _several(case: Case) -> Iterator[str]:
-    yield f"tokens at: {', '.join(case.places)}"
+    yield f"tokens at: {', '.join(case.request.places)}"
 
 
 def _nothing(_case: Case) -> Iterator[str]:
     yield from ()
 
 
-_SCHEMES: Final = frozenset(["basic", "digest", "dpop", "negotiate", "jwt", "token", "apikey"])
-
-
 def _malformed_header(case: Case) -> Iterator[str]:
-    scheme, *pieces = case.sent.split()
-    if scheme.lower() in _SCHEMES:
-        yield f"the scheme is {scheme}, which is another one than Bearer"
-    if scheme.lower() == "bearer" and len(pieces) != 1:
-        told = "wrapped when it was copied?" if pieces else "forgotten?"
-        yield f"{len(pieces)} pieces after Bearer; was it {told}"
-    if any(sign in case.sent for sign in "\"'<>{}[]"):
-        yield "it holds quotes or brackets; were they copied along with it?"
+    scheme, *pieces = case.request.sent.split()
+    first = "the scheme is " + (printable(scheme, 20) if len(scheme) <= 20 else "missing")  # noqa: PLR2004
+    yield f"{first}, followed by {len(pieces)} {'piece' if len(pieces) == 1 else 'pieces'}"
 
 
 def _malformed(case: Case) -> Iterator[str]:
-    token = case.sent.split()[-1]
-    parts = token.count(".") + 1
-    kinds = {1: "an opaque token, no JWT?", 2: "was it cut when it was copied?"} | {
-        5: "an encrypted JWT (JWE), which only its recipient can read?"
-    }
-    told = "1 part" if parts == 1 else f"{parts} parts"
-    yield f"{len(token)} characters in {told}" + (f": {kinds[parts]}" if parts in kinds else "")
+    parts = case.request.token.count(".") + 1
+    count = "1 part" if parts == 1 else f"{parts} parts"
+    yield f"{len(case.request.token)} characters in {count}"
 
 
 def _issuer(case: Case) -> Iterator[str]:
     iss = case.claim("iss")
     yield f"the token's iss is {_shown(iss)}"
     known = [issuer.identifier for issuer in case.settings.issuers]
-    yield f"configured: {', '.join(printable(name, 200) for name in known[:10])}"
+    yield f"configured: {', '.join(printable(name, 200) for name in known[:10]) or 'none'}"
     near = difflib.get_close_matches(iss[:500], known, n=1) if isinstance(iss, str) else []
     if near:
         yield f"nearest: {printable(near[0], 200)}{_difference(str(iss), near[0])}"
@@ -146,7 +153,7 @@ def _audience(case: Case) -> Iterator[str]:
     yield (
         f"ours: {', '.join(printable(aud, 200) for aud in ours[:10])}"
         if ours
-        else ("no audience is configured, so a token for somebody (aud) is not for us")
+        else "no audience is configured, and a token that has aud was issued for another API"
     )
 
 
@@ -218,8 +225,8 @@ def _step_up(case: Case) -> Iterator[str]:
             yield f"the token's acr is {_shown(case.claim('acr'))}; the rule needs one of: {wanted}"
         if rule.max_age is not None:
             login = case.claim("auth_time")
-            told = moment("auth_time", login, case.now)
-            yield "the token has no auth_time" if login is None else told
+            when = moment("auth_time", login, case.now)
+            yield "the token has no auth_time" if login is None else when
             yield f"the rule needs a login of the last {duration(rule.max_age)}"
 
 

@@ -1,7 +1,7 @@
-"""The straight line of one request, walked step by step, and where it ended.
+"""The steps of one request: which of them a token passes, and at which one it is refused.
 
-The verdict is that of a real :class:`~jwt_wsgi.middleware.JWTMiddleware`; a witness in the place
-of its verifier only notes how far the token came.
+A real :class:`~jwt_wsgi.middleware.JWTMiddleware` decides. A recorder in the place of its verifier
+only notes how far the token came.
 """
 
 import time
@@ -28,18 +28,20 @@ from jwt_wsgi.rules import Token
 from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.trusted_issuer import TrustedIssuer
 
-from .pasted import Pasted
-from .pasted import pasted
-from .refusals import IN_THE_LOG
-from .refusals import Case
-from .refusals import facts
-from .remedies import remedy
+from .explain_causes import cause_of
+from .explain_causes import remedy_of
+from .explain_facts import IN_THE_LOG
+from .explain_facts import Case
+from .explain_facts import facts
+from .explain_recognition import Cause
+from .explain_recorder import Recorder
+from .explain_request import Request
+from .explain_request import request_of
 from .terminal import FAIL
 from .terminal import NONE
 from .terminal import OK
 from .terminal import Line
 from .times import moment
-from .witness import Witness
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -47,14 +49,14 @@ if TYPE_CHECKING:
 
     from jwt_wsgi.verifier import Verifier
 
-#: The straight line: each step, and what is asked there.
+#: The steps in their order, and what is asked at each.
 STEPS: Final[Mapping[str, str]] = {
     "rule": "which token does the request need?",
     "credentials": "is there one, and is it a bearer token?",
     "form": "is it a signed JWT?",
     "issuer": "is its iss trusted?",
     "header": "are its alg and typ accepted?",
-    "claims": "is it for us, and in its time?",
+    "claims": "is it for this API, and is its time right?",
     "key": "is its key there?",
     "signature": "did that key sign it?",
     "binding": "may it be used as a plain bearer token?",
@@ -62,12 +64,16 @@ STEPS: Final[Mapping[str, str]] = {
     "revocation": "is it revoked?",
     "access": "does it permit this request?",
 }
-_VERIFIED: Final = "signature"
+_SIGNATURE: Final = "signature"
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """The verdict on one request. ``error`` None: it passes. ``step``: where the line ended."""
+class Verdict:
+    """The verdict on one request.
+
+    ``step``: where it was refused, or the last step. ``case``: what the refusal is explained from;
+    None for a request that passes. ``token``: taken apart, None if it is no JWT or there is none.
+    """
 
     method: str
     path: str
@@ -75,11 +81,7 @@ class Walk:
     step: str
     case: Case | None
     lines: tuple[Line, ...]
-
-    @property
-    def status(self) -> int:
-        """Of the answer; 200 stands for the app's."""
-        return 200 if self.error is None else status_of(self.error)
+    token: jose.UnverifiedToken | None
 
     @property
     def error(self) -> AuthError | None:
@@ -87,48 +89,63 @@ class Walk:
         return self.case.error if self.case else None
 
     @property
-    def verified(self) -> bool:
-        """Whether the signature is good: then what the token says is the issuer's word."""
-        names = list(STEPS)
-        return names.index(self.step) > names.index(_VERIFIED)
+    def status(self) -> int:
+        """The status of the answer; 200 stands for the app's."""
+        return 200 if self.error is None else status_of(self.error)
 
-    def as_json(self) -> dict[str, Any]:
-        """For machines."""
-        told = {"accepted": self.error is None, "method": self.method, "path": self.path}
-        if self.case is not None:
-            told |= {
+    @property
+    def cause(self) -> Cause | None:
+        """The most specific cause that is recognised."""
+        return cause_of(self.case) if self.case else None
+
+    @property
+    def verified(self) -> bool:
+        """Whether the signature is good: then the issuer has said what stands in the token."""
+        names = list(STEPS)
+        return names.index(self.step) > names.index(_SIGNATURE)
+
+    def as_json(self, *, claims: bool = True) -> dict[str, Any]:
+        """For machines; ``claims`` False: without those of the token."""
+        found = {"accepted": self.error is None, "method": self.method, "path": self.path}
+        if self.case is not None and self.cause is not None:
+            found |= {
                 "code": self.case.error.code,
                 "status": self.status,
                 "error": self.case.error.error,
                 "details": self.case.error.details,
+                "cause": self.cause.name,
+                "says": self.cause.sentence,
                 "facts": facts(self.case),
-                "remedy": remedy(self.case.error.code),
+                "remedy": remedy_of(self.cause, self.case),
             }
+        if self.token is not None:
+            found |= {"header": self.token.header}
+            found |= {"claims": self.token.claims} if claims else {}
         steps = [
             {"outcome": line.outcome, "step": line.name, "says": line.says} for line in self.lines
         ]
-        return {**told, "step": self.step, "signature_verified": self.verified, "steps": steps}
+        return {**found, "step": self.step, "signature_verified": self.verified, "steps": steps}
 
 
-def walk(settings: Settings, text: str, *, method: str = "GET", path: str = "/") -> Walk:
-    """Walk the straight line with what was pasted: a token, or the lines of headers."""
-    middleware = JWTMiddleware(_no_app, settings)
-    bare = cast("Verifier", assembly.verifier(replace(settings, token_cache_size=0), _ignore))
-    witness = Witness(bare)
-    middleware.verifier = cast("Verifier", witness)
-    request = pasted(settings, text, method, path)
+def verdict_on(settings: Settings, text: str, *, method: str = "GET", path: str = "/") -> Verdict:
+    """Take the request through the middleware. ``text``: a token, or the lines of headers."""
+    middleware = JWTMiddleware(_no_app, replace(settings, token_cache_size=0))
+    recorder = Recorder(cast("Verifier", middleware.verifier))
+    middleware.verifier = cast("Verifier", recorder)
+    request = request_of(settings, text, method, path)
     rule, case = _rule(settings, request.environ), None
     try:
         middleware.authenticate(request.environ, rule)
     except AuthError as error:
-        case = _case(settings, witness, rule, request.of(witness.token), error)
-    step = witness.ended_at(case.error.code if case else "")
-    lines = tuple(_lines(step, _says(settings, witness, rule, request.of(witness.token)), case))
-    return Walk(method, path, rule, step, case, lines)
+        case = _case(settings, recorder, rule, request.of(recorder.token), error)
+    step = recorder.step_of(case.error.code if case else "")
+    says = _says(settings, recorder, rule, request.of(recorder.token))
+    token = _parsed(request.of(recorder.token).token)
+    return Verdict(method, path, rule, step, case, tuple(_lines(step, says, case)), token)
 
 
 def _rule(settings: Settings, environ: "WSGIEnvironment") -> Rule:
-    """The rule of the request; our own metadata (RFC 9728) is there for everybody."""
+    """The rule of the request; our own metadata (RFC 9728) needs no token."""
     metadata = assembly.metadata(settings)
     if metadata is not None and environ["PATH_INFO"] in metadata.paths:
         return Rule(environ["PATH_INFO"], token=Token.IGNORED)
@@ -139,37 +156,36 @@ def _no_app(_environ: "WSGIEnvironment", _start: "StartResponse") -> Iterable[by
     return []
 
 
-def _ignore(_event: object) -> None:
-    pass
-
-
-def _parsed(sent: str) -> jose.UnverifiedToken | None:
+def _parsed(token: str) -> jose.UnverifiedToken | None:
     try:
-        return jose.parse(sent.partition(" ")[2])
+        return jose.parse(token)
     except InvalidTokenError:
         return None
 
 
-def _trusted(witness: Witness, token: jose.UnverifiedToken | None) -> TrustedIssuer | None:
+def _trusted(recorder: Recorder, token: jose.UnverifiedToken | None) -> TrustedIssuer | None:
     iss = token.claims.get("iss") if token else None
-    return witness.issuers.get(iss) if isinstance(iss, str) else None
+    try:
+        return recorder.issuers.get(iss) if isinstance(iss, str) else None
+    except AuthError:
+        return None
 
 
 def _case(
-    settings: Settings, witness: Witness, rule: Rule, request: Pasted, error: AuthError
+    settings: Settings, recorder: Recorder, rule: Rule, request: Request, error: AuthError
 ) -> Case:
-    token = _parsed(request.sent)
-    trusted = _trusted(witness, token)
+    token = _parsed(request.token)
+    trusted = _trusted(recorder, token)
     terms = {own.issuers[0].identifier: own for own in settings.terms}
     own = terms.get(trusted.identifier, settings) if trusted else settings
-    return Case(error, own, rule, request.sent, request.places, token, trusted, time.time())
+    return Case(error, own, rule, request, token, trusted, time.time())
 
 
-# --- What is told ------------------------------------------------------------------------------
+# --- The lines ---------------------------------------------------------------------------------
 
 
 def _lines(step: str, says: Mapping[str, str], case: Case | None) -> Iterable[Line]:
-    """Good up to ``step``, which is the last one unless the token was refused before."""
+    """One line a step; those after ``step`` were not reached."""
     names = list(STEPS)
     reached = names.index(step)
     for position, name in enumerate(names):
@@ -182,26 +198,25 @@ def _lines(step: str, says: Mapping[str, str], case: Case | None) -> Iterable[Li
             yield Line(NONE, name, STEPS[name])
 
 
-def _says(settings: Settings, witness: Witness, rule: Rule, request: Pasted) -> dict[str, str]:
-    """What a step that was passed is told with; escaped, for it may not be verified."""
-    place = "none is needed"
-    if witness.token is not None:
-        place = f"{request.places[0]}, {len(witness.token)} characters"
+def _says(settings: Settings, recorder: Recorder, rule: Rule, request: Request) -> dict[str, str]:
+    """What the line of a step says that was passed; escaped, for it may not be verified."""
+    where = "none is needed"
+    if recorder.token is not None:
+        where = f"{request.places[0]}, {len(recorder.token)} characters"
     form = "a compact JWS; nothing in it is verified before its signature is"
-    said = {"rule": _needs(rule), "credentials": place, "form": form}
-    token = _parsed(request.sent)
-    trusted = _trusted(witness, token)
+    found = {"rule": _needs(rule), "credentials": where, "form": form}
+    token = _parsed(request.token)
+    trusted = _trusted(recorder, token)
     if token is None or trusted is None:
-        return said
+        return found
     header, claims = token.header, token.claims
     shown = {name: printable(header[name]) for name in ("alg", "kid", "typ") if name in header}
-    expires = claims.get("exp")
-    return said | {
+    return found | {
         "issuer": f"iss {printable(trusted.identifier, 200)} is trusted",
         "header": ", ".join(f"{name} {value}" for name, value in shown.items()),
-        "claims": moment("exp", expires, time.time()),
+        "claims": moment("exp", claims.get("exp"), time.time()),
         "key": "found",
-        "signature": "good: from here on the token is the issuer's word",
+        "signature": "good: from here on the issuer has said what the token says",
         "binding": "a plain bearer token" if "cnf" not in claims else "accepted, though bound",
         "checks": "accepted" if trusted.own_checks else "none are configured",
         "revocation": "not revoked" if settings.revocation else "not configured",
@@ -211,7 +226,7 @@ def _says(settings: Settings, witness: Witness, rule: Rule, request: Pasted) -> 
 
 def _needs(rule: Rule) -> str:
     """A rule in words."""
-    told = {
+    words = {
         Token.REQUIRED: "a token is required",
         Token.OPTIONAL: "a token is optional",
         Token.REPORT: "a token is looked at, and everything passes",
@@ -219,7 +234,7 @@ def _needs(rule: Rule) -> str:
     }[Token(rule.token)]
     for part in rule.parts:
         if part.scopes:
-            told += f", with the scopes {' '.join(sorted(part.scopes))}"
+            words += f", with the scopes {' '.join(sorted(part.scopes))}"
         if part.any_scope:
-            told += f", with one of the scopes {' '.join(sorted(part.any_scope))}"
-    return f"{told} (rule {rule.path})"
+            words += f", with one of the scopes {' '.join(sorted(part.any_scope))}"
+    return f"{words} (rule {rule.path})"

@@ -1,0 +1,172 @@
+"""Causes in how a token was sent: it is missing, or it is no JWT in form. Rows of one table.
+
+The other rows are in ``explain_causes``, which puts all of them together.
+"""
+
+import re
+from typing import Final
+
+from .explain_facts import JWT_START
+from .explain_facts import elsewhere
+from .explain_recognition import Cause
+from .explain_recognition import detail_starts
+from .explain_recognition import has_parts
+from .explain_recognition import is_odd_path
+from .explain_recognition import is_padded
+from .explain_recognition import sent_like
+
+#: Why a path needs more than it seems to.
+ODD_PATH: Final = (
+    "Routers read such a path differently (//, dot segments, ;, \\); all rules' conditions count.",
+    "Ask for the path in its plain form, for instance /api/me instead of //api/me.",
+)
+_PLACEHOLDER: Final = r"^(bearer )?(undefined|null|none|nil|nan|false|\[object \w+\])$"
+_VARIABLE: Final = (
+    r"^(bearer )?['\"]?(\$\(?\{?\w+\}?\)?|\{\{?[\w. ]+\}?\}|<[\w -]+>|%\w+%|"
+    r"(your[-_.]?)?(access[-_.]?)?(token|jwt)([-_.]?here)?)['\"]?$"
+)
+_SAID_NOTHING: Final = (
+    "An empty value of the program that sent it stands where the token should be.",
+    "Look in the client why it has no token; it should not send the header then.",
+)
+_NOT_EXPANDED: Final = (
+    "The name of a variable or a placeholder stands where the token should be.",
+    "Have the token put in its place: a shell expands $TOKEN in double quotes only.",
+)
+_PADDED: Final = (
+    "Its parts end with =, as AWS load balancers (ALB) write them; a JWT has no padding.",
+    "Send the user's access token; the header x-amzn-oidc-data is no bearer token.",
+)
+
+CAUSES_OF_SENDING: Final = (
+    Cause(
+        "token_missing",
+        "elsewhere",
+        lambda case: any(elsewhere(case)),
+        "A token stands where none is looked for.",
+        "Send it in {place}, or name the place in JWT_WSGI_TOKEN_FROM (header, header:NAME,"
+        " cookie:NAME).",
+    ),
+    Cause(
+        "token_missing",
+        "another site",
+        lambda case: any(where.startswith("cookie:") for where in case.request.places),
+        "A cookie holds a token, but the page of another site may have sent it (Sec-Fetch-Site,"
+        " Origin).",
+        "Send the request from a page of the same origin, or the token in the header"
+        " Authorization.",
+    ),
+    Cause(
+        "token_missing",
+        "another scheme",
+        lambda case: bool(case.request.places),
+        "There are credentials of another scheme than Bearer.",
+        "Send the token in {place}.",
+    ),
+    Cause("token_missing", "path", is_odd_path, *ODD_PATH),
+    Cause(
+        "tokens_multiple",
+        "one cookie twice",
+        lambda case: len(set(case.request.places)) == 1,
+        "Two cookies have the same name; another host of the domain can set one (RFC 6265 8.6).",
+        "Delete one of them; a name with the prefix __Host- cannot be set from elsewhere.",
+    ),
+    Cause(
+        "header_malformed",
+        "bearer twice",
+        sent_like(r"^bearer[ :]+bearer\b"),
+        "The word Bearer stands there twice.",
+        "Add it once: either the client library does it, or your code.",
+    ),
+    Cause(
+        "header_malformed",
+        "joined",
+        sent_like(r"^bearer [^,]*,"),
+        "Several Authorization headers were joined with a comma, as servers and proxies do.",
+        "Send the header once; look for a client or a proxy that adds a second one.",
+    ),
+    Cause("header_malformed", "nothing", sent_like(_PLACEHOLDER), *_SAID_NOTHING),
+    Cause("header_malformed", "placeholder", sent_like(_VARIABLE), *_NOT_EXPANDED),
+    Cause(
+        "header_malformed",
+        "another scheme",
+        sent_like(r"^(basic|digest|dpop|negotiate|ntlm|jwt|token|apikey|api-key|hmac|aws4\S*) "),
+        "The scheme is another one than Bearer.",
+    ),
+    Cause(
+        "header_malformed",
+        "no scheme",
+        sent_like(rf"^{JWT_START}\S+$"),
+        "The token stands there without the scheme Bearer.",
+        "Put Bearer and a space before the token.",
+    ),
+    Cause(
+        "header_malformed",
+        "quotes",
+        sent_like(r"[\"'<>{}\[\]]"),
+        "Quotes or brackets stand around the token.",
+        "Send the token without them.",
+    ),
+    Cause(
+        "header_malformed",
+        "empty",
+        sent_like(r"^bearer\s*$"),
+        "Nothing follows the word Bearer.",
+        _SAID_NOTHING[1],
+    ),
+    Cause("header_malformed", "padding", is_padded, *_PADDED),
+    Cause(
+        "header_malformed",
+        "pieces",
+        sent_like(r"^bearer +\S+\s+\S"),
+        "The token is in several pieces; it was wrapped when it was copied.",
+        "Join the pieces, without spaces.",
+    ),
+    Cause(
+        "token_malformed",
+        "too long",
+        lambda case: "longer than" in case.error.detail or "too long" in case.error.detail,
+        "The token is longer than max_token_size.",
+        "Have the issuer put less into it (groups, roles), or raise JWT_WSGI_MAX_TOKEN_SIZE and"
+        " the server's limit of headers.",
+    ),
+    Cause("token_malformed", "nothing", sent_like(_PLACEHOLDER), *_SAID_NOTHING),
+    Cause("token_malformed", "placeholder", sent_like(_VARIABLE), *_NOT_EXPANDED),
+    Cause(
+        "token_malformed",
+        "kid",
+        detail_starts("kid is no string"),
+        "The kid of the token's header is no text of 1 to 256 characters, for instance a number.",
+        "Have the issuer write kid as a string (RFC 7515 section 4.1.4).",
+    ),
+    Cause(
+        "token_malformed",
+        "extension",
+        lambda case: case.error.detail in ("the header has crit", "the header has b64"),
+        "The token asks for an extension that is not understood here (RFC 7515 section 4.1.11).",
+        "Have the issuer sign plain JWTs, without crit and b64.",
+    ),
+    Cause("token_malformed", "padding", is_padded, *_PADDED),
+    Cause(
+        "token_malformed",
+        "base64",
+        lambda case: has_parts(3)(case) and re.search("[+/]", case.request.token) is not None,
+        "It holds + or /: it is base64, not base64url (RFC 7515 section 2).",
+        "Have the token encoded with - and _ instead, and without padding.",
+    ),
+    Cause("token_malformed", "opaque", has_parts(1), "It is an opaque token, no JWT."),
+    Cause(
+        "token_malformed",
+        "cut",
+        has_parts(2),
+        "One of its three parts is missing: it was cut when it was copied or sent.",
+        "Copy the whole token.",
+    ),
+    Cause(
+        "token_malformed",
+        "encrypted",
+        has_parts(5),
+        "It is an encrypted JWT (JWE), which only its recipient can read.",
+        "Ask the issuer for signed access tokens for this API.",
+    ),
+)

@@ -1,0 +1,189 @@
+"""How the causes of refusals are recognised: predicates that take a case."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+from typing import NamedTuple
+
+from jwt_wsgi import claims as claims_
+from jwt_wsgi.rules import is_plain
+from jwt_wsgi.settings.provider_hints import entra_tenant
+from jwt_wsgi.settings.provider_hints import hint
+
+from .explain_facts import Case
+
+
+class Cause(NamedTuple):
+    """One row of the table of causes. ``name``: unique in its code; empty: the general row.
+
+    ``remedy`` empty: the general one. ``{place}`` in it stands for where the app looks for a token.
+    """
+
+    code: str
+    name: str
+    applies: Callable[[Case], bool]
+    sentence: str = ""
+    remedy: str = ""
+
+
+def always(_case: Case) -> bool:
+    return True
+
+
+def detail_starts(start: str) -> Callable[[Case], bool]:
+    """The detail of the log line begins like this."""
+    return lambda case: case.error.detail.startswith(start)
+
+
+def sent_like(pattern: str) -> Callable[[Case], bool]:
+    """The credentials, as they were sent, hold this."""
+    found = re.compile(pattern, re.IGNORECASE)
+    return lambda case: found.search(case.request.sent[:20_000]) is not None
+
+
+def has_parts(number: int) -> Callable[[Case], bool]:
+    return lambda case: case.request.token.count(".") + 1 == number
+
+
+def is_padded(case: Case) -> bool:
+    """A JWT whose parts end with the padding of base64, which base64url in JWTs does not have."""
+    return has_parts(3)(case) and "=" in case.request.token
+
+
+def header_is(name: str, *values: object) -> Callable[[Case], bool]:
+    """The member is there, and has one of these values if there are any."""
+
+    def applies(case: Case) -> bool:
+        found = case.header(name)
+        return found is not None and (not values or found in values)
+
+    return applies
+
+
+def has_cnf(name: str) -> Callable[[Case], bool]:
+    return lambda case: isinstance(case.claim("cnf"), dict) and name in case.claim("cnf")
+
+
+def is_der(case: Case) -> bool:
+    """An ECDSA signature as ASN.1 has it (RFC 3279 section 2.2.3), not R and S (RFC 7518 3.4)."""
+    signature = case.token.signature if case.token else b""
+    sequence = signature[:1] == b"\x30" and signature[1:2] == bytes([len(signature) - 2 & 0xFF])
+    return sequence and str(case.header("alg")).startswith("ES")
+
+
+def configured(case: Case) -> list[str]:
+    return [issuer.identifier for issuer in case.settings.issuers]
+
+
+def iss_without(change: Callable[[str], str]) -> Callable[[Case], bool]:
+    """Without this difference the iss is that of a configured issuer."""
+
+    def applies(case: Case) -> bool:
+        iss = case.claim("iss")
+        return isinstance(iss, str) and change(iss) in map(change, configured(case))
+
+    return applies
+
+
+def is_other_entra_version(case: Case) -> bool:
+    tenant = entra_tenant(case.claim("iss"))
+    return tenant != "" and tenant in map(entra_tenant, configured(case))
+
+
+def _audiences(case: Case) -> list[str]:
+    found = case.claim("aud")
+    values = found if isinstance(found, list) else [found]
+    return [value for value in values if isinstance(value, str)]
+
+
+def aud_without(change: Callable[[str], str]) -> Callable[[Case], bool]:
+    """Without this difference the aud is a configured one."""
+
+    def applies(case: Case) -> bool:
+        ours = set(map(change, case.settings.accepted_audience))
+        return not ours.isdisjoint(map(change, _audiences(case)))
+
+    return applies
+
+
+def bare_app(audience: str) -> str:
+    return audience.removeprefix("api://").lower()
+
+
+def is_for_graph(case: Case) -> bool:
+    graph = {"https://graph.microsoft.com", "00000003-0000-0000-c000-000000000000"}
+    return not graph.isdisjoint(aud.rstrip("/") for aud in _audiences(case))
+
+
+def is_for_keycloak_account(case: Case) -> bool:
+    return "/realms/" in str(case.claim("iss")) and _audiences(case) == ["account"]
+
+
+def is_of_cognito(case: Case) -> bool:
+    ours = case.settings.accepted_audience
+    return not _audiences(case) and bool(
+        hint(str(case.claim("iss")), audience=ours, expected_claims=())
+    )
+
+
+def _rule_claims(case: Case) -> dict[str, Any]:
+    """What the rule or the issuer's terms expect of claims."""
+    scope = case.error.code == "insufficient_scope"
+    return dict(case.rule.claims if scope else (case.settings.claims or {}))
+
+
+def is_number_for_text(case: Case) -> bool:
+    """As texts the values are equal, as JSON they are not: 42 and "42", true and "true"."""
+    claims = case.token.claims if case.token else {}
+    for name, accepted in _rule_claims(case).items():
+        found = claims_.find(claims, name)
+        members = found if isinstance(found, list) else [found]
+        if not claims_.has_one_of(found, accepted) and set(map(_plain, members)) & set(
+            map(_plain, accepted)
+        ):
+            return True
+    return False
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def is_granted_in(name: str) -> Callable[[Case], bool]:
+    """What the rule needs as scopes stands in another claim."""
+
+    def applies(case: Case) -> bool:
+        found = case.claim(name)
+        needed = {*case.rule.scopes, *case.rule.any_scope}
+        return isinstance(found, list) and any(value in needed for value in found)
+
+    return applies
+
+
+def has_commas_in_scope(case: Case) -> bool:
+    scopes = claims_.scopes(case.token.claims if case.token else {})
+    return any("," in scope for scope in scopes)
+
+
+def has_no_scope(case: Case) -> bool:
+    needed = case.rule.scopes or case.rule.any_scope
+    return bool(needed) and not claims_.scopes(case.token.claims if case.token else {})
+
+
+def is_odd_path(case: Case) -> bool:
+    return not is_plain(case.request.environ["PATH_INFO"])
+
+
+def is_key_of_other_algorithm(case: Case) -> bool:
+    """The named key is there, for other algorithms."""
+    current = getattr(case.issuer.keys, "current", None) if case.issuer else None
+    keyset = current() if current else None
+    return keyset is not None and case.header("kid") in keyset.kids
+
+
+def is_key_skipped(case: Case) -> bool:
+    current = getattr(case.issuer.keys, "current", None) if case.issuer else None
+    keyset = current() if current else None
+    names = [dropped.kid.strip("'") for dropped in keyset.unusable()] if keyset else []
+    return case.header("kid") in names
