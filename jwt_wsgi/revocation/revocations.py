@@ -36,7 +36,6 @@ from jwt_wsgi.events import RevocationFailed
 from jwt_wsgi.events import RevocationRecovered
 from jwt_wsgi.strict_json import check_depth
 
-from .store import BREAKER_PAUSE
 from .store import Breaker
 from .store import Store
 from .store import StoreError
@@ -235,12 +234,12 @@ class Revocations:
             return []
         if wait := self._breaker.wait():
             raise _NoAnswerError("the store failed a moment ago and is not asked", wait)
+        began = self._breaker.now()
         try:
             values: list[object] = list(self._store.read_entries(keys))
         except Exception as error:
-            raise _NoAnswerError(
-                name_of(type(error)), BREAKER_PAUSE, first=self._breaker.failed()
-            ) from error
+            first = self._breaker.failed(began)
+            raise _NoAnswerError(name_of(type(error)), first=first) from error
         seconds = self._breaker.answered()
         if seconds is not None:
             self._emit(RevocationRecovered(seconds))
