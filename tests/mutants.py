@@ -533,6 +533,13 @@ MUTANTS = (
         killers("test_contrib_redis", "test_before_the_second_attempt_idle_connections_are_closed"),
     ),
     Mutant(
+        "the clock of the host says what is revoked",
+        "revocation/revocations.py",
+        "        if not self.uses_clock_of_store:\n            return self._clock()\n",
+        "        return self._clock()\n",
+        killers("test_contrib_redis", "test_a_host_whose_clock_is_wrong_revokes_what_there_is_now"),
+    ),
+    Mutant(
         "nobody is told which function raised",
         "errors.py",
         "    refused.failure = failure\n",

@@ -29,6 +29,9 @@ from werkzeug.test import Client
 from jwt_wsgi.__main__ import main
 from jwt_wsgi.errors import RevocationUnavailableError
 from jwt_wsgi.revocation.redis import RedisStore
+from jwt_wsgi.revocation.revocations import LIFETIME
+from jwt_wsgi.revocation.revocations import MARGIN
+from jwt_wsgi.revocation.revocations import MAX_LEEWAY
 from jwt_wsgi.revocation.revocations import Entry
 from jwt_wsgi.revocation.revocations import Revocations
 from jwt_wsgi.revocation.store import BREAKER_FAILURES
@@ -118,7 +121,7 @@ def test_what_one_revokes_all_refuse(
 
     assert one.ask(claims)[0]
     assert other.ask(claims)[0]
-    newer = claims | {"jti": "token-2", "sid": "session-2", "iat": time.time() + 1}
+    newer = claims | {"jti": "token-2", "sid": "session-2", "iat": time.time() + MARGIN + 1}
     assert not other.ask(newer)[0]
 
 
@@ -388,14 +391,49 @@ def test_the_command_revokes_and_lists(
     assert not worker.ask(newer)[0]
     assert main([*revoke, "subject", *who, "--sub", "ada", "--not-before", "now"]) == 0
     assert worker.ask(newer)[0]
-    assert not worker.ask(newer | {"iat": time.time() + 1})[0]
+    assert not worker.ask(newer | {"iat": time.time() + MARGIN + 1})[0]
     assert main([*revoke, "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "nothing is revoked"
     assert lines[1].startswith("revoked: token 'token-1' of 'https://issuer.example', until 2")
     assert lines[2].startswith("revoked: session 'session-1' of 'https://issuer.example', until 2")
     assert "subject 'ada' of 'https://issuer.example', tokens issued before 2" in lines[3]
-    assert sorted(lines[4:]) == sorted(line.removeprefix("revoked: ") for line in lines[1:4])
+    assert lines[3].endswith(" (by the clock of the store, and 5 s more)")
+    assert sorted(lines[4:]) == sorted(
+        line.removeprefix("revoked: ").partition(" (by ")[0] for line in lines[1:4]
+    )
+
+
+@pytest.mark.parametrize("wrong", [-40, 3600], ids=["behind", "ahead"])
+def test_a_host_whose_clock_is_wrong_revokes_what_there_is_now(
+    redis: RedisServer, claims: dict[str, Any], wrong: float
+) -> None:
+    """By the clock of Redis: tokens until now, no later ones, and for as long as it should be."""
+    host = Revocations(store_of(redis.url), clock=lambda: time.time() + wrong)
+    worker = Worker(redis)
+
+    entry = host.revoke_subject(claims["iss"], "ada")
+
+    assert worker.ask(claims | {"iat": time.time() - 20})[0] is True
+    assert worker.ask(claims | {"iat": time.time() + MARGIN + 1})[0] is False
+    token = host.revoke_token(claims["iss"], "token-9", time.time() + 600)
+    with Redis.from_url(redis.url) as client:
+        assert abs(client.ttl(entry.key) - LIFETIME - MARGIN) < 60
+        assert abs(client.ttl(token.key) - 600 - MAX_LEEWAY) < 60
+
+
+def test_the_command_says_whose_clock_it_was(
+    redis: RedisServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For machines, too; a time of the caller's own is of no clock."""
+    command = ["revoke", "--store", redis.url, "--json", "subject", "--iss", "https://i"]
+
+    assert main([*command, "--sub", "a"]) == 0
+    assert main([*command, "--sub", "b", "--not-before", "1800000000"]) == 0
+    now, then = map(json.loads, capsys.readouterr().out.splitlines())
+    assert now["clock"] == "store"
+    assert abs(now["not_before"] - time.time() - MARGIN) < 60
+    assert "clock" not in then
 
 
 def test_the_command_for_machines(

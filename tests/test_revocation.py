@@ -19,6 +19,7 @@ from jwt_wsgi.events import RevocationFailed
 from jwt_wsgi.events import RevocationRecovered
 from jwt_wsgi.revocation.revocations import CLAIMS
 from jwt_wsgi.revocation.revocations import LIFETIME
+from jwt_wsgi.revocation.revocations import MARGIN
 from jwt_wsgi.revocation.revocations import MAX_LEEWAY
 from jwt_wsgi.revocation.revocations import PREFIX
 from jwt_wsgi.revocation.revocations import Entry
@@ -388,8 +389,8 @@ def test_the_entries_can_be_listed() -> None:
             "kind": "subject",
             "iss": ISSUER,
             "sub": "b",
-            "expires": NOW + LIFETIME,
-            "not_before": NOW,
+            "expires": NOW + MARGIN + LIFETIME,
+            "not_before": NOW + MARGIN,
         },
     ]
 

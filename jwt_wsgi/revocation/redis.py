@@ -100,6 +100,11 @@ class RedisStore:
         """Yield the keys that begin with ``prefix``, which has no ``*``, ``?`` and ``[``."""
         return (key.decode() for key in self._client.scan_iter(match=f"{prefix}*", count=1000))
 
+    def read_time(self) -> float:
+        """Return the seconds since 1970 by the clock of Redis (``TIME``)."""
+        seconds, microseconds = self._twice(self._client.time)
+        return float(seconds) + float(microseconds) / 1e6
+
     def _twice(self, command: Callable[[], _Answer]) -> _Answer:
         """Try the command; if no answer comes, close the idle connections and try once more."""
         try:

@@ -27,7 +27,9 @@ class Store(Protocol):
 
     ``timeout``: seconds after which the value is gone; None: as the store likes. A store may also
     have ``scan_entries(prefix)``, which yields the keys that begin with ``prefix``; without it
-    what is revoked cannot be listed. Values must come back as the bytes they were; never unpickle
+    what is revoked cannot be listed. It may have ``read_time()``, which returns the seconds since
+    1970 by its clock; without it each host that revokes uses its own clock, which may be wrong.
+    Values must come back as the bytes they were; never unpickle
     them, or whoever can write to the store can run code in every worker.
     """
 
