@@ -505,6 +505,13 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "the limit of tenants is not the one that was set",
+        "assembly.py",
+        "            most=settings.issuer.max_tenants,\n",
+        "",
+        killers("test_tenants", "test_how_many_tenants_are_kept_can_be_set"),
+    ),
+    Mutant(
         "one lost reply opens the breaker",
         "revocation/store.py",
         "BREAKER_FAILURES: Final = 3",
