@@ -54,6 +54,7 @@ def verifier(
             build=lambda issuer: trusted(settings.for_issuer(issuer), emit, shared),
             cooldown=settings.policy.cooldown,
             max_age=settings.jwks_max_age,
+            most=settings.issuer.max_tenants,
         )
         on_verified = issuers.proven
     bare = Verifier(

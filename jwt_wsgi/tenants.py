@@ -31,6 +31,7 @@ from .process_lock import PerProcess
 from .process_lock import ProcessLock
 from .settings.issuer import FETCH_OPTIONS
 from .settings.issuer import KEY_SLOT
+from .settings.issuer import MAX_TENANTS
 from .settings.issuer import Issuer
 from .trusted_issuer import TrustedIssuer
 from .urls import check_issuer
@@ -42,7 +43,8 @@ MAX_NAMED: Final = 1024
 REFUSED_FOR: Final = 5.0
 #: Tenants that load their first keys at the same time.
 MAX_LOADING: Final = 4
-#: First loads that are remembered, also of tenants that are no longer in memory.
+#: First loads that are remembered, also of tenants that are no longer in memory; where more
+#: tenants may be kept, four times as many as those.
 MAX_LOADS: Final = 16384
 #: Characters of an ``iss`` that is asked for.
 MAX_IDENTIFIER: Final = 1024
@@ -114,11 +116,12 @@ class Tenants:
         build: Callable[[Issuer], TrustedIssuer],
         cooldown: float = 30.0,
         max_age: float = 600.0,
-        most: int = 4096,
+        most: int = MAX_TENANTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolve, self._build = resolve, build
         self._cooldown, self._max_age, self._clock = cooldown, max_age, clock
+        self._max_loads = max(MAX_LOADS, 4 * most)
         self._closed = False
         self._lock = ProcessLock()
         self._proven: _Recent[_Tenant] = _Recent(most)
@@ -309,11 +312,11 @@ class Tenants:
             raise KeysUnavailableError(60, "closed")
         if (rest := loads.get(name, -self._cooldown) + self._cooldown - now) > 0:
             raise KeysUnavailableError(rest, "the tenant was loaded a moment ago")
-        if len(loads) >= MAX_LOADS:
+        if len(loads) >= self._max_loads:
             for other, at in list(loads.items()):
                 if now - at >= self._cooldown:
                     loads.pop(other, None)
-        if len(loads) >= MAX_LOADS:
+        if len(loads) >= self._max_loads:
             raise KeysUnavailableError(self._cooldown, "too many tenants were loaded lately")
         loads[name] = now
 

@@ -1178,6 +1178,48 @@ MUTANTS = (
         "False",
         killers("test_demo", "test_the_issuer_answers_for_its_own_host_only"),
     ),
+    Mutant(
+        "the limit of tenants is not the one that was set",
+        "assembly.py",
+        "            most=settings.issuer.max_tenants,\n",
+        "",
+        killers("test_tenants", "test_how_many_tenants_are_kept_can_be_set"),
+    ),
+    Mutant(
+        "one lost reply opens the breaker",
+        "revocation/store.py",
+        "BREAKER_FAILURES: Final = 3",
+        "BREAKER_FAILURES: Final = 1",
+        killers("test_store", "test_the_third_failure_in_a_row_opens_the_breaker"),
+    ),
+    Mutant(
+        "one fault counts once for each thread",
+        "revocation/store.py",
+        "            if began < before.last:\n                return False\n",
+        "",
+        killers("test_store", "test_attempts_that_one_fault_breaks_together_are_one_failure"),
+    ),
+    Mutant(
+        "everybody asks when the pause is over",
+        "revocation/store.py",
+        "            self._trouble = trouble._replace(until=now + BREAKER_MAX_PAUSE)\n",
+        "",
+        killers("test_store", "test_the_pause_doubles_up_to_two_seconds"),
+    ),
+    Mutant(
+        "the second attempt takes another idle connection",
+        "revocation/redis.py",
+        "self._pool.disconnect(inuse_connections=False)",
+        "pass",
+        killers("test_contrib_redis", "test_before_the_second_attempt_idle_connections_are_closed"),
+    ),
+    Mutant(
+        "the clock of the host says what is revoked",
+        "revocation/revocations.py",
+        "        if not self.uses_clock_of_store:\n            return self._clock()\n",
+        "        return self._clock()\n",
+        killers("test_contrib_redis", "test_a_host_whose_clock_is_wrong_revokes_what_there_is_now"),
+    ),
 )
 
 

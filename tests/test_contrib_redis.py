@@ -4,10 +4,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,22 +18,30 @@ import pytest
 from conftest import EchoApp
 from conftest import bearer
 from redis import Redis
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from servers.redis_server import RedisServer
 from servers.redis_server import redis_server
 from servers.running import free_port
+from servers.tcp_proxy import TCPProxy
 from test_store import Clock
 from werkzeug.test import Client
 
 from jwt_wsgi.__main__ import main
 from jwt_wsgi.errors import RevocationUnavailableError
 from jwt_wsgi.revocation.redis import RedisStore
+from jwt_wsgi.revocation.revocations import LIFETIME
+from jwt_wsgi.revocation.revocations import MARGIN
+from jwt_wsgi.revocation.revocations import MAX_LEEWAY
 from jwt_wsgi.revocation.revocations import Entry
 from jwt_wsgi.revocation.revocations import Revocations
-from jwt_wsgi.revocation.store import BREAKER_PAUSE
+from jwt_wsgi.revocation.store import BREAKER_FAILURES
+from jwt_wsgi.revocation.store import BREAKER_MAX_PAUSE
 from jwt_wsgi.settings.revocation import store_of
 from jwt_wsgi.testing import FakeIssuer
 
-TIMEOUT = 0.25  # of RedisStore.from_url
+ATTEMPT = 0.25  # seconds: half of the time-out of RedisStore.from_url
+NOT_ASKED = "the store failed a moment ago and is not asked"
+TIMED_OUT = "redis.exceptions.TimeoutError"
 
 
 @pytest.fixture(scope="module")
@@ -41,25 +51,32 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def redis(server: RedisServer) -> RedisServer:
+def redis(server: RedisServer) -> Iterator[RedisServer]:
     """The server, with nothing in it."""
     with Redis.from_url(server.url) as client:
         client.flushall()
-    return server
+    yield server
+    while CLIENTS:
+        CLIENTS.pop().close()
+
+
+#: The clients that a test has made, which are closed at its end.
+CLIENTS: list[Redis] = []
 
 
 class Worker:
     """A process of a server, as far as Redis can tell: connections and a breaker of its own."""
 
-    def __init__(self, redis: RedisServer, **options: Any) -> None:
+    def __init__(self, redis: RedisServer | TCPProxy, **options: Any) -> None:
         self.elapsed, self.asked = Clock(), 0
-        store: Any = store_of(redis.url)
-        self._get_many, store.get_many = store.get_many, self._count
+        store: Any = store_of(f"redis://127.0.0.1:{redis.port}/0")
+        CLIENTS.append(store._client)
+        self._read, store.read_entries = store.read_entries, self._count
         self.revocations = Revocations(store, elapsed=self.elapsed, **options)
 
-    def _count(self, *keys: str) -> list[bytes | None]:
+    def _count(self, keys: Sequence[str]) -> list[bytes | None]:
         self.asked += 1
-        found: list[bytes | None] = self._get_many(*keys)
+        found: list[bytes | None] = self._read(keys)
         return found
 
     def ask(self, claims: dict[str, Any]) -> tuple[bool | None, str]:
@@ -70,7 +87,7 @@ class Worker:
             return None, error.detail
 
     def rest(self) -> None:
-        self.elapsed.now += BREAKER_PAUSE
+        self.elapsed.now += BREAKER_MAX_PAUSE
 
 
 @pytest.fixture
@@ -104,7 +121,7 @@ def test_what_one_revokes_all_refuse(
 
     assert one.ask(claims)[0]
     assert other.ask(claims)[0]
-    newer = claims | {"jti": "token-2", "sid": "session-2", "iat": time.time() + 1}
+    newer = claims | {"jti": "token-2", "sid": "session-2", "iat": time.time() + MARGIN + 1}
     assert not other.ask(newer)[0]
 
 
@@ -177,15 +194,16 @@ def test_a_client_that_would_hang_or_decode_is_refused(options: Any, why: str) -
 
 
 def test_a_url_cannot_make_text_of_bytes(redis: RedisServer) -> None:
-    """Nor have a request wait for several attempts."""
+    """Nor have redis-py try more often than the store does."""
     store = RedisStore.from_url(redis.url + "?decode_responses=True&retry_on_timeout=yes")
     store.write_entry("a", b"1", None)
 
     assert store.read_entries(["a"]) == [b"1"]
     connection = store._client.connection_pool.make_connection()
     assert connection.retry._retries == 0  # redis-py 5 has no name for it
-    assert (connection.socket_timeout, connection.socket_connect_timeout) == (TIMEOUT, TIMEOUT)
+    assert (connection.socket_timeout, connection.socket_connect_timeout) == (ATTEMPT, ATTEMPT)
     assert connection.socket_keepalive
+    assert connection.socket_keepalive_options[socket.TCP_KEEPIDLE] == 60
 
 
 # --- In trouble --------------------------------------------------------------------------------
@@ -204,7 +222,7 @@ def test_redis_killed_and_started_again(redis: RedisServer, claims: dict[str, An
         assert [opened.ask(claims)[0] for _ in range(5)] == [False] * 5
     finally:
         redis.start()
-    assert closed.ask(claims)[0] is None  # it rests
+    assert closed.ask(claims) == (None, NOT_ASKED)
     closed.rest()
     opened.rest()
     assert closed.ask(claims)[0] is False  # without persistence Redis has forgotten
@@ -228,38 +246,127 @@ def test_connections_that_redis_closed_are_no_failure(
 
 @pytest.mark.slow
 def test_a_redis_that_never_answers(redis: RedisServer, claims: dict[str, Any]) -> None:
-    """It costs one time-out in each rest, with a connection that is there and with a new one."""
+    """Three requests wait for its time-out, then one after each pause."""
     warm, cold = Worker(redis), Worker(redis)
     warm.ask(claims)
     with redis.silent():
-        for worker in (warm, cold, warm):
+        for worker, waits in ((warm, BREAKER_FAILURES), (cold, BREAKER_FAILURES), (warm, 1)):
             worker.rest()
             asked = worker.asked
-            first, *rest = [worker.ask(claims) for _ in range(101)]
+            answers = [worker.ask(claims) for _ in range(101)]
 
-            assert first == (None, "redis.exceptions.TimeoutError")
-            assert set(rest) == {(None, "the store failed and rests")}
-            assert worker.asked == asked + 1
+            assert answers == [(None, TIMED_OUT)] * waits + [(None, NOT_ASKED)] * (101 - waits)
+            assert worker.asked == asked + waits
     warm.rest()
     assert warm.ask(claims)[0] is False
 
 
+@pytest.mark.slow
 def test_a_crowd_at_a_redis_that_never_answers(redis: RedisServer, claims: dict[str, Any]) -> None:
-    """Nobody waits longer than the time-out, and after it one of them at a time."""
+    """No request waits longer than the time-out; after the third failure one waits at a time."""
     worker = Worker(redis)
     worker.ask(claims)
     with redis.silent(), ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(worker.ask, [claims] * 64))
-        assert 2 <= worker.asked <= 1 + 16
+        answers += [worker.ask(claims) for _ in range(BREAKER_FAILURES)]
         worker.rest()
         before = worker.asked
         answers += pool.map(worker.ask, [claims] * 64)
 
     assert worker.asked == before + 1
-    assert set(answers) == {
-        (None, "redis.exceptions.TimeoutError"),
-        (None, "the store failed and rests"),
-    }
+    assert set(answers) == {(None, TIMED_OUT), (None, NOT_ASKED)}
+
+
+# --- A network in trouble ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def proxy(redis: RedisServer) -> Iterator[TCPProxy]:
+    """What stands between the workers and Redis."""
+    with TCPProxy(redis.port) as proxy:
+        yield proxy
+
+
+def through(proxy: TCPProxy) -> Worker:
+    """A worker with eight connections through the proxy."""
+    worker = Worker(proxy)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(worker.ask, [{"iss": "https://i", "jti": "a"}] * 32))
+    return worker
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(lambda proxy: proxy.lose_replies(1), id="one reply is lost"),
+        pytest.param(lambda proxy: proxy.delay_reply(2 * ATTEMPT), id="one reply is late"),
+        pytest.param(TCPProxy.forget, id="a firewall forgot the connections"),
+        pytest.param(TCPProxy.reset, id="the connections are reset"),
+    ],
+)
+def test_a_fault_of_the_network_refuses_nobody(
+    proxy: TCPProxy, redis: RedisServer, claims: dict[str, Any], fault: Any
+) -> None:
+    """The second attempt goes over a new connection; and what is revoked stays so."""
+    worker = through(proxy)
+    Worker(redis).revocations.revoke_token(claims["iss"], "token-1")
+
+    fault(proxy)
+
+    good = claims | {"jti": "token-2"}
+    assert [worker.ask(good) for _ in range(20)] == [(False, "")] * 20
+    assert worker.ask(claims)[0] is True
+
+
+class FailsOnce:
+    """A client, and its pool, whose first command gets no answer."""
+
+    def __init__(self) -> None:
+        self.connection_pool, self.connection_kwargs = self, {"socket_timeout": ATTEMPT}
+        self.calls: list[str] = []
+
+    def mget(self, keys: Sequence[str]) -> list[bytes | None]:
+        self.calls.append("mget")
+        if len(self.calls) == 1:
+            raise RedisTimeoutError
+        return [None for _ in keys]
+
+    def disconnect(self, *, inuse_connections: bool) -> None:
+        self.calls.append("disconnect all" if inuse_connections else "disconnect idle")
+
+
+def test_before_the_second_attempt_idle_connections_are_closed() -> None:
+    """Another thread may take the one that was found out; the other idle ones are as old."""
+    client = FailsOnce()
+
+    assert RedisStore(client).read_entries(["a"]) == [None]
+    assert client.calls == ["mget", "disconnect idle", "mget"]
+
+
+def test_what_is_revoked_over_a_forgotten_connection_is_kept(
+    proxy: TCPProxy, redis: RedisServer, claims: dict[str, Any]
+) -> None:
+    """Writing, too, is tried once more."""
+    worker = through(proxy)
+    proxy.forget()
+
+    worker.revocations.revoke_token(claims["iss"], "token-1")
+
+    assert Worker(redis).ask(claims)[0] is True
+
+
+def test_a_new_primary_behind_the_same_address_refuses_nobody(
+    proxy: TCPProxy, redis: RedisServer, claims: dict[str, Any], tmp_path: Path
+) -> None:
+    """The old one is gone without a word; the address leads to another one."""
+    worker = through(proxy)
+    with redis_server(tmp_path) as other:
+        Worker(other).revocations.revoke_token(claims["iss"], "token-1")
+        proxy.target = other.port
+        proxy.forget()
+
+        assert worker.ask(claims)[0] is True
+        assert worker.ask(claims | {"jti": "token-2"}) == (False, "")
 
 
 # --- The command -------------------------------------------------------------------------------
@@ -284,14 +391,49 @@ def test_the_command_revokes_and_lists(
     assert not worker.ask(newer)[0]
     assert main([*revoke, "subject", *who, "--sub", "ada", "--not-before", "now"]) == 0
     assert worker.ask(newer)[0]
-    assert not worker.ask(newer | {"iat": time.time() + 1})[0]
+    assert not worker.ask(newer | {"iat": time.time() + MARGIN + 1})[0]
     assert main([*revoke, "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "nothing is revoked"
     assert lines[1].startswith("revoked: token 'token-1' of 'https://issuer.example', until 2")
     assert lines[2].startswith("revoked: session 'session-1' of 'https://issuer.example', until 2")
     assert "subject 'ada' of 'https://issuer.example', tokens issued before 2" in lines[3]
-    assert sorted(lines[4:]) == sorted(line.removeprefix("revoked: ") for line in lines[1:4])
+    assert lines[3].endswith(" (by the clock of the store, and 5 s more)")
+    assert sorted(lines[4:]) == sorted(
+        line.removeprefix("revoked: ").partition(" (by ")[0] for line in lines[1:4]
+    )
+
+
+@pytest.mark.parametrize("wrong", [-40, 3600], ids=["behind", "ahead"])
+def test_a_host_whose_clock_is_wrong_revokes_what_there_is_now(
+    redis: RedisServer, claims: dict[str, Any], wrong: float
+) -> None:
+    """By the clock of Redis: tokens until now, no later ones, and for as long as it should be."""
+    host = Revocations(store_of(redis.url), clock=lambda: time.time() + wrong)
+    worker = Worker(redis)
+
+    entry = host.revoke_subject(claims["iss"], "ada")
+
+    assert worker.ask(claims | {"iat": time.time() - 20})[0] is True
+    assert worker.ask(claims | {"iat": time.time() + MARGIN + 1})[0] is False
+    token = host.revoke_token(claims["iss"], "token-9", time.time() + 600)
+    with Redis.from_url(redis.url) as client:
+        assert abs(client.ttl(entry.key) - LIFETIME - MARGIN) < 60
+        assert abs(client.ttl(token.key) - 600 - MAX_LEEWAY) < 60
+
+
+def test_the_command_says_whose_clock_it_was(
+    redis: RedisServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For machines, too; a time of the caller's own is of no clock."""
+    command = ["revoke", "--store", redis.url, "--json", "subject", "--iss", "https://i"]
+
+    assert main([*command, "--sub", "a"]) == 0
+    assert main([*command, "--sub", "b", "--not-before", "1800000000"]) == 0
+    now, then = map(json.loads, capsys.readouterr().out.splitlines())
+    assert now["clock"] == "store"
+    assert abs(now["not_before"] - time.time() - MARGIN) < 60
+    assert "clock" not in then
 
 
 def test_the_command_for_machines(

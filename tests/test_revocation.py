@@ -19,12 +19,14 @@ from jwt_wsgi.events import RevocationFailed
 from jwt_wsgi.events import RevocationRecovered
 from jwt_wsgi.revocation.revocations import CLAIMS
 from jwt_wsgi.revocation.revocations import LIFETIME
+from jwt_wsgi.revocation.revocations import MARGIN
 from jwt_wsgi.revocation.revocations import MAX_LEEWAY
 from jwt_wsgi.revocation.revocations import PREFIX
 from jwt_wsgi.revocation.revocations import Entry
 from jwt_wsgi.revocation.revocations import Revocations
 from jwt_wsgi.revocation.revocations import checker
 from jwt_wsgi.revocation.revocations import guarded
+from jwt_wsgi.revocation.store import BREAKER_FAILURES
 from jwt_wsgi.revocation.store import BREAKER_PAUSE
 from jwt_wsgi.revocation.store import StoreError
 from jwt_wsgi.testing import MemoryStore
@@ -387,8 +389,8 @@ def test_the_entries_can_be_listed() -> None:
             "kind": "subject",
             "iss": ISSUER,
             "sub": "b",
-            "expires": NOW + LIFETIME,
-            "not_before": NOW,
+            "expires": NOW + MARGIN + LIFETIME,
+            "not_before": NOW + MARGIN,
         },
     ]
 
@@ -396,52 +398,64 @@ def test_the_entries_can_be_listed() -> None:
 # --- A store in trouble ------------------------------------------------------------------------
 
 
-def test_a_store_that_fails_is_503_and_rests() -> None:
-    """It is not asked again for a while; then one request asks, and all is well or not."""
+def test_a_store_that_fails_is_503_and_not_asked_for_a_while() -> None:
+    """From the third failure on; then one request asks, and all is well or not."""
     a = Set()
     a.store.broken = ConnectionError("no route to ada's token-1")
-    with pytest.raises(RevocationUnavailableError) as caught:
-        a.it.is_revoked(TOKEN)
-    assert caught.value.retry_after == BREAKER_PAUSE
-    assert caught.value.detail == "builtins.ConnectionError"
-    assert len(a.store.asked) == 1
+    for _ in range(BREAKER_FAILURES):
+        with pytest.raises(RevocationUnavailableError) as caught:
+            a.it.is_revoked(TOKEN)
+        assert (caught.value.retry_after, caught.value.detail) == (1, "builtins.ConnectionError")
+    assert len(a.store.asked) == BREAKER_FAILURES
 
     for _ in range(100):
         with pytest.raises(RevocationUnavailableError) as caught:
             a.it.is_revoked(TOKEN)
     assert caught.value.detail == "the store failed a moment ago and is not asked"
-    assert len(a.store.asked) == 1
-
-    a.pass_time(BREAKER_PAUSE - 0.5)
-    with pytest.raises(RevocationUnavailableError) as caught:
-        a.it.is_revoked(TOKEN)
     assert caught.value.retry_after == 1
-    a.pass_time(0.5)
+    assert len(a.store.asked) == BREAKER_FAILURES
+
+    a.pass_time(BREAKER_PAUSE)
     with pytest.raises(RevocationUnavailableError):
         a.it.is_revoked(TOKEN)
-    assert len(a.store.asked) == 2
-    a.pass_time(BREAKER_PAUSE)
+    assert len(a.store.asked) == BREAKER_FAILURES + 1
+    a.pass_time(2 * BREAKER_PAUSE)
     a.store.broken = None
     assert not a.it.is_revoked(TOKEN)
     assert not a.it.is_revoked(TOKEN)
-    assert len(a.store.asked) == 4
-    assert a.events[-1] == RevocationRecovered(2 * BREAKER_PAUSE)
+    assert len(a.store.asked) == BREAKER_FAILURES + 3
+    assert a.events[-1] == RevocationRecovered(3 * BREAKER_PAUSE)
     firsts = [event.first for event in a.events if isinstance(event, RevocationFailed)]
-    assert firsts == [True] + [False] * 102
+    assert firsts == [True] + [False] * 103
 
 
-def test_with_fail_open_a_failure_passes_and_is_told() -> None:
-    """Every time, as a fact for metrics; the log says it once."""
+def test_one_failure_refuses_one_request() -> None:
+    """The next one asks the store again, and what is revoked stays so."""
+    a = Set()
+    a.it.revoke_token(ISSUER, "token-1")
+    a.store.broken = TimeoutError()
+    with pytest.raises(RevocationUnavailableError):
+        a.it.is_revoked(TOKEN)
+
+    a.store.broken = None
+    assert a.it.is_revoked(TOKEN)
+    assert not a.it.is_revoked(TOKEN | {"jti": "token-2"})
+
+
+def test_with_fail_open_a_failure_passes_and_is_reported() -> None:
+    """Every time, as an event for metrics; the log says it once."""
     a = Set(fail_open=True)
     a.it.revoke_token(ISSUER, "token-1")
     asked = len(a.store.asked)
     a.store.broken = TimeoutError()
 
-    assert not a.it.is_revoked(TOKEN)
-    assert not a.it.is_revoked(TOKEN)
-    assert len(a.store.asked) == asked + 1
+    for _ in range(BREAKER_FAILURES + 1):
+        assert not a.it.is_revoked(TOKEN)
+    assert len(a.store.asked) == asked + BREAKER_FAILURES
+    failure = RevocationFailed("builtins.TimeoutError", passed=True)
     assert a.events == [
         RevocationFailed("builtins.TimeoutError", passed=True, first=True),
+        *[failure] * (BREAKER_FAILURES - 1),
         RevocationFailed("the store failed a moment ago and is not asked", passed=True),
     ]
     assert a.events[0].is_first
@@ -457,8 +471,9 @@ def test_a_store_that_hangs_keeps_one_request_waiting() -> None:
     """The others are answered meanwhile: no lock is held while a store is asked."""
     a = Set()
     a.store.broken = TimeoutError()
-    with pytest.raises(RevocationUnavailableError):
-        a.it.is_revoked(TOKEN)
+    for _ in range(BREAKER_FAILURES):
+        with pytest.raises(RevocationUnavailableError):
+            a.it.is_revoked(TOKEN)
     a.pass_time(BREAKER_PAUSE)
     hangs, go = threading.Event(), threading.Event()
     a.store.hang = lambda: (hangs.set(), go.wait(10))

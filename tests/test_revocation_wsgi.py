@@ -56,7 +56,7 @@ def test_a_revoked_token_is_401_on_its_next_request(
 
 @pytest.mark.parametrize("before", [0, 2], ids=["at its first use", "later"])
 @pytest.mark.parametrize(
-    ("option", "code"), [("revoked", "token_revoked"), ("checks", "claim_invalid")]
+    ("option", "code"), [("revocation", "token_revoked"), ("checks", "claim_invalid")]
 )
 def test_the_log_says_whose_token_was_refused_after_its_signature(
     client: Clients,
@@ -72,7 +72,7 @@ def test_the_log_says_whose_token_was_refused_after_its_signature(
     def decide(*given: object) -> bool:
         uses.append(given)
         refused = len(uses) > before
-        return refused if option == "revoked" else not refused
+        return refused if option == "revocation" else not refused
 
     it, header = client(**{option: decide}), bearer(issuer.token())
     statuses = [it.get("/", headers=header).status_code for _ in range(before + 1)]
@@ -95,7 +95,7 @@ def test_a_store_that_does_not_answer_is_503(client: Clients, issuer: FakeIssuer
     assert answer.status_code == 503
     assert answer.get_json()["error"] == "Revocation check unavailable"
     assert answer.get_json()["code"] == "revocation_unavailable"
-    assert answer.headers["Retry-After"] == "5"
+    assert answer.headers["Retry-After"] == "1"
     assert "WWW-Authenticate" not in answer.headers
 
 

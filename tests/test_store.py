@@ -15,6 +15,8 @@ from django.core.cache.backends.locmem import LocMemCache
 from redis import Redis
 
 from jwt_wsgi.revocation.redis import RedisStore
+from jwt_wsgi.revocation.store import BREAKER_FAILURES
+from jwt_wsgi.revocation.store import BREAKER_MAX_PAUSE
 from jwt_wsgi.revocation.store import BREAKER_PAUSE
 from jwt_wsgi.revocation.store import Breaker
 from jwt_wsgi.revocation.store import StoreError
@@ -121,7 +123,8 @@ from jwt_wsgi.revocation.store import Breaker
 from jwt_wsgi.testing import MemoryStore
 
 store, breaker = MemoryStore(), Breaker(lambda: 0.0)
-breaker.failed()
+for _ in range(3):
+    breaker.failed(0.0)
 held, go = threading.Event(), threading.Event()
 
 def hold():
@@ -136,7 +139,7 @@ if not child:
     signal.alarm(2)  # a hang is a death, not a wait
     store.write_entry("a", b"1", 10)
     kept = store.read_entries("a") == [b"1"]
-    os._exit(0 if kept and breaker.wait() and not breaker.failed() else 1)
+    os._exit(0 if kept and breaker.wait() and not breaker.failed(0.0) else 1)
 status = os.waitpid(child, 0)[1]
 go.set()
 raise SystemExit(status)
@@ -156,35 +159,94 @@ def test_a_fork_leaves_no_lock_behind() -> None:
 # --- The breaker -------------------------------------------------------------------------------
 
 
-def test_after_a_failure_the_store_rests_and_then_one_may_ask() -> None:
-    """The others go on waiting for what that one finds."""
+def opened(clock: Clock) -> Breaker:
+    """A breaker that has seen three failures in a row, one a second, and is open."""
+    breaker = Breaker(clock)
+    for _ in range(BREAKER_FAILURES):
+        clock.now += 1
+        breaker.failed(breaker.now())
+    return breaker
+
+
+def test_the_third_failure_in_a_row_opens_the_breaker() -> None:
+    """Until then the store is asked: one lost reply, or two, stop nothing."""
     clock = Clock()
     breaker = Breaker(clock)
     assert (breaker.wait(), breaker.answered()) == (0, None)
 
-    assert breaker.failed()
+    assert [breaker.failed(breaker.now()) for _ in range(2)] == [True, False]
+    assert breaker.wait() == 0
+    assert not breaker.failed(breaker.now())
     assert breaker.wait() == BREAKER_PAUSE
-    clock.now += BREAKER_PAUSE - 1
-    assert breaker.wait() == 1
-    clock.now += 1
-    assert breaker.wait() == 0  # this one asks
-    assert breaker.wait() == BREAKER_PAUSE
-    assert not breaker.failed()  # it was in trouble before
+
+
+def test_an_answer_between_failures_starts_the_count_again() -> None:
+    """In a row: a reply lost each hour never adds up to three."""
+    clock = Clock()
+    breaker = Breaker(clock)
+    for _ in range(10):
+        clock.now += 3600
+        assert breaker.failed(breaker.now())
+        clock.now += 1
+        assert breaker.wait() == 0
+        assert breaker.answered() == 1
+        assert breaker.answered() is None
+
+
+def test_attempts_that_one_fault_breaks_together_are_one_failure() -> None:
+    """Sixteen threads had begun before the first of them failed."""
+    clock = Clock()
+    breaker = Breaker(clock)
+    began = [breaker.now() for _ in range(16)]
+
+    firsts = []
+    for moment in began:
+        clock.now += 0.01
+        firsts.append(breaker.failed(moment))
+    assert firsts == [True] + [False] * 15
+    assert breaker.wait() == 0
+
+
+def test_the_pause_doubles_up_to_two_seconds() -> None:
+    """After each pause one caller asks; its failure makes the next pause longer."""
+    clock = Clock()
+    breaker = opened(clock)
+    pauses = []
+    for _ in range(6):
+        pauses.append(breaker.wait())
+        clock.now += pauses[-1]
+        assert breaker.wait() == 0  # this one asks
+        assert breaker.wait() > 0  # nobody else
+        breaker.failed(breaker.now())
+
+    assert pauses == [0.25, 0.5, 1, 2, 2, 2]
+    assert pauses[0] == BREAKER_PAUSE
+    assert pauses[-1] == BREAKER_MAX_PAUSE
+
+
+def test_an_answer_closes_the_breaker_and_says_how_long_it_was() -> None:
+    """From the first failure on; and the next trouble begins with the short pause again."""
+    clock = Clock()
+    breaker = opened(clock)
     clock.now += BREAKER_PAUSE
     assert breaker.wait() == 0
-    assert breaker.answered() == 2 * BREAKER_PAUSE
+
+    assert breaker.answered() == BREAKER_FAILURES - 1 + BREAKER_PAUSE
     assert (breaker.wait(), breaker.answered()) == (0, None)
+    for _ in range(BREAKER_FAILURES):
+        breaker.failed(breaker.now())
+    assert breaker.wait() == BREAKER_PAUSE
 
 
-def test_one_who_never_comes_back_is_replaced() -> None:
+def test_a_caller_that_never_comes_back_is_replaced() -> None:
     """A worker's thread may be killed while it asks."""
     clock = Clock()
-    breaker = Breaker(clock)
-    breaker.failed()
+    breaker = opened(clock)
     clock.now += BREAKER_PAUSE
     assert breaker.wait() == 0
 
-    clock.now += BREAKER_PAUSE
+    assert breaker.wait() == BREAKER_MAX_PAUSE
+    clock.now += BREAKER_MAX_PAUSE
     assert breaker.wait() == 0
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import pytest
@@ -28,6 +27,7 @@ from jwt_wsgi.key_sources.facts import Policy
 from jwt_wsgi.key_sources.fetch import Fetched
 from jwt_wsgi.key_sources.fetch import FetchError
 from jwt_wsgi.key_sources.remote import RemoteKeys
+from jwt_wsgi.settings.issuer import MAX_TENANTS
 from jwt_wsgi.tenants import MAX_IDENTIFIER
 from jwt_wsgi.tenants import MAX_LOADING
 from jwt_wsgi.tenants import MAX_NAMED
@@ -45,13 +45,14 @@ HEADER = {"alg": "EdDSA", "kid": ISSUER.kid}
 class World:
     """Tenants with a fake clock, and fetches that are counted, held back or made to fail."""
 
-    def __init__(self, *, most: int = 4096) -> None:
+    def __init__(self, *, most: int = MAX_TENANTS) -> None:
         self.now = 1000.0
         self.fetches: Counter[str] = Counter()
         self.asked: list[str] = []
         self.gate = threading.Event()
         self.gate.set()
         self.broken: set[str] = set()
+        self.loads: dict[str, float] = {}
         self.tenants = Tenants(
             self.resolve, build=self.build, most=most, clock=lambda: self.now, cooldown=30.0
         )
@@ -138,6 +139,56 @@ def test_the_memory_of_the_proven_is_bounded_and_keeps_those_in_use() -> None:
     assert len(held) <= 20
     assert "https://busy" in held
     assert world.fetches["https://busy"] == 1
+
+
+def test_the_tenants_that_were_used_last_are_kept() -> None:
+    """As many as the limit says, for sure: whoever was used again outlives the others."""
+    world = World(most=10)
+    for number in range(10):
+        world.verify(f"used{number}")
+    for number in range(200):
+        if number % 5 == 0:
+            for other in range(5):
+                world.verify(f"used{other}")
+        world.verify(f"n{number}")
+
+    assert [world.fetches[f"https://used{number}"] for number in range(5)] == [1] * 5
+
+
+def limit(issuer: Any) -> int:
+    app = JWTMiddleware(lambda environ, start_response: [], issuer=issuer, audience="api")
+    tenants: Any = app.verifier.issuers
+    return int(tenants._proven._half)
+
+
+def test_how_many_tenants_are_kept_can_be_set() -> None:
+    """Beside the function; without it the documented number."""
+    assert limit(Issuer) == MAX_TENANTS
+    assert limit({"function": Issuer}) == MAX_TENANTS
+    assert limit({"function": Issuer, "max_tenants": 20_000}) == 20_000
+
+
+@pytest.mark.parametrize(
+    ("issuer", "why"),
+    [
+        ({"function": Issuer, "max_tenants": 0}, "max_tenants: give a whole number from 1 to"),
+        ({"function": Issuer, "max_tenant": 5}, "did you mean max_tenants"),
+        ({"max_tenants": 5}, "give a function"),
+    ],
+)
+def test_a_wrong_limit_does_not_start(issuer: Any, why: str) -> None:
+    """With the remedy."""
+    with pytest.raises(ConfigurationError, match=why):
+        limit(issuer)
+
+
+def test_more_tenants_than_the_default_load_and_stay() -> None:
+    """No first load is refused because others were loaded lately, and none is made twice."""
+    world = World(most=20_000)
+    for number in range(20_000):
+        world.tenants._note_load(f"https://n{number}", world.loads)
+
+    assert len(world.loads) == 20_000
 
 
 def test_one_first_load_a_tenant_and_cooldown_even_across_eviction(world: World) -> None:
@@ -289,9 +340,10 @@ def test_a_fork_does_not_inherit_what_its_parent_was_loading(world: World) -> No
     assert told == b"served"
 
 
-def test_the_memory_of_loads_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_of_loads_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Old ones are forgotten; while all are recent nobody new is loaded for."""
     monkeypatch.setattr(module, "MAX_LOADS", 3)
+    world = World(most=0)
     assert [world.forge(f"t{n}") for n in range(4)] == [
         *["signature_invalid"] * 3,
         "keys_unavailable",
@@ -479,7 +531,7 @@ class Replaced:
         settings = Settings.of(issuer=lambda _: self.answer)
         self.tenants = Tenants(
             lambda _: self.answer,
-            build=partial(assembly.trusted, settings, emit=lambda _: None),
+            build=lambda issuer: assembly.trusted(settings.for_issuer(issuer), lambda _: None),
             clock=lambda: self.now,
         )
         self.verifier = Verifier(self.tenants, on_verified=self.tenants.proven)

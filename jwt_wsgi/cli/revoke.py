@@ -16,6 +16,7 @@ from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.revocation.revocations import CLAIMS
 from jwt_wsgi.revocation.revocations import LIFETIME
+from jwt_wsgi.revocation.revocations import MARGIN
 from jwt_wsgi.revocation.revocations import Entry
 from jwt_wsgi.revocation.revocations import Revocations
 from jwt_wsgi.revocation.store import Store
@@ -55,7 +56,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         type=date,
         metavar="TIME",
         help="tokens issued from then on are good: 2026-01-31T12:00:00Z, seconds since 1970, or now"
-        " (default)",
+        f" (default): {MARGIN:g} s after the present moment, by the clock of the store",
     )
     _add_lifetime(subject)
     _add_lifetime(_add_kind(kinds, common, "session", _session, "the tokens of a session, by sid"))
@@ -163,7 +164,15 @@ def _subject(revocations: Revocations, options: argparse.Namespace) -> int:
     entry = revocations.revoke_subject(
         options.iss, options.name, options.not_before, lifetime=options.lifetime
     )
-    return _say(entry, options)
+    if options.not_before is not None:
+        return _say(entry, options)
+    clock = "store" if revocations.uses_clock_of_store else "host"
+    if options.json:
+        show_json(entry.as_json() | {"clock": clock})
+        return EXIT_FINE
+    owner = {"store": "the store", "host": "this host"}[clock]
+    say(f"revoked: {told(entry)} (by the clock of {owner}, and {MARGIN:g} s more)")
+    return EXIT_FINE
 
 
 def _session(revocations: Revocations, options: argparse.Namespace) -> int:

@@ -36,7 +36,6 @@ from jwt_wsgi.events import RevocationFailed
 from jwt_wsgi.events import RevocationRecovered
 from jwt_wsgi.strict_json import check_depth
 
-from .store import BREAKER_PAUSE
 from .store import Breaker
 from .store import Store
 from .store import StoreError
@@ -51,6 +50,9 @@ PREFIX: Final = "{jwt_wsgi:revoked}:1:"
 LIFETIME: Final = 30 * 86400.0
 #: Seconds that an expired token may still be accepted for: the most that ``leeway`` can be.
 MAX_LEEWAY: Final = 300.0
+#: Seconds after the present moment from which on a subject's tokens are good again: the clock of
+#: the issuer, which wrote their ``iat``, may be ahead of the one that is asked.
+MARGIN: Final = 5.0
 #: The claim that names what an entry is for.
 CLAIMS: Final[Mapping[str, str]] = {"token": "jti", "subject": "sub", "session": "sid"}
 
@@ -144,6 +146,9 @@ class Revocations:
     seconds since 1970, ``elapsed`` seconds from anywhere. The methods that add an entry return it
     as it now stands, and raise what the store raises; ``lifetime`` (seconds) must be at least as
     long as the tokens live. What is revoked already stays so: entries only grow.
+
+    Times of entries are by the clock of the store, if it has ``read_time()``: the clock of a host
+    that revokes may be wrong, and hosts may disagree.
     """
 
     def __init__(
@@ -191,8 +196,10 @@ class Revocations:
 
         Only for issuers whose ``jti`` is unique, as RFC 7519 section 4.1.7 asks.
         """
-        until = self._clock() + lifetime if expires is None else _date(expires) + MAX_LEEWAY
-        return self._write(Entry("token", issuer, jti, until))
+        known = None if expires is None else _date(expires) + MAX_LEEWAY
+        now = self._now("token", issuer, jti)
+        until = now + lifetime if known is None else known
+        return self._write(Entry("token", issuer, jti, until), now)
 
     def revoke_subject(
         self,
@@ -204,18 +211,20 @@ class Revocations:
     ) -> Entry:
         """Revoke the tokens of ``subject`` with an ``iat`` before ``not_before``, or without one.
 
-        ``not_before``: seconds since 1970, by the clock of the issuer; None: now. An ``iat`` has
-        whole seconds: a token issued in the same second, but later, is revoked as well.
+        ``not_before``: seconds since 1970, by the clock of the issuer; None: :data:`MARGIN` from
+        now, so that a token issued until then is revoked as well.
         """
-        now = self._clock()
-        begins = now if not_before is None else _date(not_before)
+        known = None if not_before is None else _date(not_before)
+        now = self._now("subject", issuer, subject)
+        begins = now + MARGIN if known is None else known
         return self._write(
-            Entry("subject", issuer, subject, max(now, begins) + lifetime, not_before=begins)
+            Entry("subject", issuer, subject, max(now, begins) + lifetime, not_before=begins), now
         )
 
     def revoke_session(self, issuer: str, sid: str, *, lifetime: float = LIFETIME) -> Entry:
         """Revoke every token with this ``sid`` (OpenID Connect Back-Channel Logout 1.0)."""
-        return self._write(Entry("session", issuer, sid, self._clock() + lifetime))
+        now = self._now("session", issuer, sid)
+        return self._write(Entry("session", issuer, sid, now + lifetime), now)
 
     def entries(self) -> Iterator[Entry | None]:
         """Yield every entry, None for one that cannot be read.
@@ -235,26 +244,38 @@ class Revocations:
             return []
         if wait := self._breaker.wait():
             raise _NoAnswerError("the store failed a moment ago and is not asked", wait)
+        began = self._breaker.now()
         try:
             values: list[object] = list(self._store.read_entries(keys))
         except Exception as error:
-            raise _NoAnswerError(
-                name_of(type(error)), BREAKER_PAUSE, first=self._breaker.failed()
-            ) from error
+            first = self._breaker.failed(began)
+            raise _NoAnswerError(name_of(type(error)), first=first) from error
         seconds = self._breaker.answered()
         if seconds is not None:
             self._emit(RevocationRecovered(seconds))
         return values
 
-    def _write(self, entry: Entry) -> Entry:
+    @property
+    def uses_clock_of_store(self) -> bool:
+        """Whether the store has a clock; else the clock of this host counts."""
+        return hasattr(self._store, "read_time")
+
+    def _now(self, kind: str, issuer: str, name: str) -> float:
+        """Seconds since 1970; checks first what an entry is to be for. Raises ValueError."""
+        if not (issuer and name):
+            raise ValueError(f"iss and {CLAIMS[kind]} must not be empty")
+        if not self.uses_clock_of_store:
+            return self._clock()
+        found: float = self._store.read_time()  # type: ignore[attr-defined]
+        return found
+
+    def _write(self, entry: Entry, now: float) -> Entry:
         """Add the entry, or to the one that is there. Two that do so at once may lose one."""
-        if not (entry.issuer and entry.name):
-            raise ValueError(f"iss and {CLAIMS[entry.kind]} must not be empty")
         _date(entry.expires)
-        if not self._store.add_entry(entry.key, entry.to_bytes(), self._timeout(entry)):
+        if not self._store.add_entry(entry.key, entry.to_bytes(), _timeout(entry, now)):
             held = self._held(entry.key)
             entry = entry.joined(held) if held else entry
-            self._store.write_entry(entry.key, entry.to_bytes(), self._timeout(entry))
+            self._store.write_entry(entry.key, entry.to_bytes(), _timeout(entry, now))
         if self._held(entry.key) is None:
             raise StoreError("the store did not keep the entry")
         return entry
@@ -262,10 +283,6 @@ class Revocations:
     def _held(self, key: str) -> Entry | None:
         (value,) = self._store.read_entries([key])
         return _readable(key, value)
-
-    def _timeout(self, entry: Entry) -> int:
-        # Always a whole number above 0, which every store understands alike.
-        return max(1, math.ceil(entry.expires - self._clock()))
 
 
 def checker(
@@ -317,6 +334,11 @@ def _unavailable(error: Exception, *, passes: bool, emit: Emit, function: object
     if passes:
         return False
     raise RevocationUnavailableError(facts.retry_after, facts.why) from error
+
+
+def _timeout(entry: Entry, now: float) -> int:
+    # Always a whole number above 0, which every store understands alike.
+    return max(1, math.ceil(entry.expires - now))
 
 
 def _readable(key: str, value: object) -> Entry | None:

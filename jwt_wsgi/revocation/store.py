@@ -7,13 +7,18 @@ of another library, which may unpickle what it reads, has none of them and is ne
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Final
+from typing import NamedTuple
 from typing import Protocol
 from typing import TypeGuard
 
 from jwt_wsgi.process_lock import ProcessLock
 
-#: Seconds for which a store that failed is not asked.
-BREAKER_PAUSE: Final = 5.0
+#: Failures in a row after which the store is not asked for a while.
+BREAKER_FAILURES: Final = 3
+#: Seconds for which it is not asked then; they double with each further failure.
+BREAKER_PAUSE: Final = 0.25
+#: The most that they become.
+BREAKER_MAX_PAUSE: Final = 2.0
 _METHODS: Final = ("read_entries", "write_entry", "add_entry")
 
 
@@ -22,8 +27,10 @@ class Store(Protocol):
 
     ``timeout``: seconds after which the value is gone; None: as the store likes. A store may also
     have ``scan_entries(prefix)``, which yields the keys that begin with ``prefix``; without it
-    what is revoked cannot be listed. Values must come back as the bytes they were; never unpickle
-    them: who can write to the store could run code in every worker.
+    what is revoked cannot be listed. It may have ``read_time()``, which returns the seconds since
+    1970 by its clock; without it each host that revokes uses its own clock, which may be wrong.
+    Values must come back as the bytes they were; never unpickle them: who can write to the store
+    could run code in every worker.
     """
 
     def read_entries(self, keys: Sequence[str], /) -> Sequence[bytes | None]:
@@ -45,43 +52,72 @@ class StoreError(Exception):
     """The store did not keep what it was given."""
 
 
-class Breaker:
-    """After a failure the store is not asked for :data:`BREAKER_PAUSE` seconds; then by one caller.
+class _Trouble(NamedTuple):
+    """Failures in a row. All times are of the breaker's clock, in seconds."""
 
-    So a store that hangs costs its time-out once in that time, in each process. ``clock``:
-    seconds from any moment on, never going back.
+    first: float
+    last: float
+    failures: int = 1
+    #: How long the store is not asked, and until when; 0 while it still is.
+    pause: float = 0.0
+    until: float = 0.0
+
+
+class Breaker:
+    """Whether a store may be asked, after what it answered before.
+
+    The third failure in a row opens the breaker: for :data:`BREAKER_PAUSE` seconds nobody asks,
+    then one caller does. If that fails, the pause doubles, up to :data:`BREAKER_MAX_PAUSE`. An
+    answer closes the breaker. So one lost reply stops nothing, and a store that hangs costs few
+    callers its time-out.
+
+    A failure counts only if its attempt began after the previous failure: many attempts that one
+    short fault breaks at the same time are one failure. ``clock``: seconds from any moment on,
+    never going back.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = ProcessLock()
-        #: When it failed first, and when it may be asked again; None: it answers.
-        self._failing: tuple[float, float] | None = None
+        self._trouble: _Trouble | None = None
+
+    def now(self) -> float:
+        """The time at which an attempt begins, for :meth:`failed`."""
+        return self._clock()
 
     def wait(self) -> float:
-        """Seconds until the store may be asked; 0: now, and by the caller alone if it failed."""
-        if self._failing is None:
+        """Seconds until the store may be asked; 0: now, and by this caller alone if it is open."""
+        if self._trouble is None:
             return 0.0
         with self._lock():
-            now, failing = self._clock(), self._failing
-            if failing is None:
+            now, trouble = self._clock(), self._trouble
+            if trouble is None or not trouble.pause:
                 return 0.0
-            if now < failing[1]:
-                return failing[1] - now
-            self._failing = failing[0], now + BREAKER_PAUSE
+            if now < trouble.until:
+                return trouble.until - now
+            # Others wait for what this caller finds; if it never comes back, another one asks.
+            self._trouble = trouble._replace(until=now + BREAKER_MAX_PAUSE)
             return 0.0
 
-    def failed(self) -> bool:
-        """The store did not answer; True if it did before."""
+    def failed(self, began: float) -> bool:
+        """The attempt that began at ``began`` failed; True if it is the first failure in a row."""
         with self._lock():
-            now, before = self._clock(), self._failing
-            self._failing = (before[0] if before else now), now + BREAKER_PAUSE
-            return before is None
+            now, before = self._clock(), self._trouble
+            if before is None:
+                self._trouble = _Trouble(first=now, last=now)
+                return True
+            if began < before.last:
+                return False
+            failures, pause = before.failures + 1, 0.0
+            if failures >= BREAKER_FAILURES:
+                pause = min(before.pause * 2, BREAKER_MAX_PAUSE) or BREAKER_PAUSE
+            self._trouble = _Trouble(before.first, now, failures, pause, now + pause)
+            return False
 
     def answered(self) -> float | None:
         """The store answered; the seconds since it first did not, None if it did before."""
-        if self._failing is None:
+        if self._trouble is None:
             return None
         with self._lock():
-            failing, self._failing = self._failing, None
-            return self._clock() - failing[0] if failing else None
+            trouble, self._trouble = self._trouble, None
+            return self._clock() - trouble.first if trouble else None

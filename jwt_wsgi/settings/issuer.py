@@ -182,21 +182,56 @@ class Issuer:
 Resolver: TypeAlias = Callable[[str], Issuer | None]
 
 
-def read_issuers(value: Any) -> tuple[Issuer, ...] | Resolver:
-    """Read an identifier, an Issuer, a JSON object, several of these, or take a function."""
+#: Tenants with a verified token that each process keeps for sure.
+MAX_TENANTS: Final = 4096
+_MEMBERS: Final = ("function", "max_tenants")
+
+
+@dataclass(frozen=True, slots=True)
+class TenantFunction:
+    """The function of ``issuer``, and of how many tenants each process keeps the keys."""
+
+    function: Resolver
+    max_tenants: int = MAX_TENANTS
+
+    def __call__(self, identifier: str, /) -> Issuer | None:
+        return self.function(identifier)
+
+
+def read_issuers(value: Any) -> tuple[Issuer, ...] | TenantFunction:
+    """Read an identifier, an Issuer, a JSON object, several of these, or a function.
+
+    A function may stand in a mapping, with ``max_tenants`` beside it.
+    """
     if isinstance(value, str) and value.lstrip().startswith("["):
         value = values.read_json(value, list)
     if isinstance(value, str | Issuer):
         value = [value]
     if callable(value):
-        return value  # type: ignore[no-any-return]
-    if not isinstance(value, Iterable) or isinstance(value, Mapping | bytes):
+        return value if isinstance(value, TenantFunction) else TenantFunction(value)
+    if isinstance(value, Mapping):
+        return _read_tenants(value)
+    if not isinstance(value, Iterable) or isinstance(value, bytes):
         raise ValueError("give an identifier, an Issuer, a list of these, or a function")  # noqa: TRY004
     issuers = tuple(_issuer(member) for member in value)
     identifiers = {issuer.identifier for issuer in issuers}
     if not issuers or len(identifiers) < len(issuers):
         raise ValueError("give at least one issuer, and each of them once")
     return issuers
+
+
+def _read_tenants(members: Mapping[Any, Any]) -> TenantFunction:
+    for name in members:
+        if name not in _MEMBERS:
+            hint = did_you_mean(str(name), _MEMBERS)
+            raise ValueError(f"its members are {', '.join(_MEMBERS)}{hint}")
+    most = members.get("max_tenants", MAX_TENANTS)
+    try:
+        most = values.read_integer(1, 1_000_000)(most)
+    except ValueError as error:
+        raise ValueError(f"max_tenants: {error}") from error
+    function: Any = values.read_function(members.get("function"))
+    return TenantFunction(function, most)
 
 
 def _issuer(value: object) -> Issuer:

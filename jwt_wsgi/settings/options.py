@@ -28,6 +28,7 @@ from .issuer import Issuer
 from .issuer import IssuerOptions
 from .issuer import Resolver
 from .issuer import Seconds
+from .issuer import TenantFunction
 from .issuer import Terms
 from .issuer import read_issuers
 from .reading import Option
@@ -45,7 +46,7 @@ _POLICY: Final = Policy()
 class Options(IssuerOptions, total=False):
     """The keywords of ``JWTMiddleware``, for type checkers; :class:`Table` says the rest."""
 
-    issuer: str | Issuer | Iterable[str | Issuer] | Resolver
+    issuer: str | Issuer | Iterable[str | Issuer] | Resolver | Mapping[str, Any]
     max_token_size: int | str
     token_from: str | Iterable[str]
     optional: bool | str
@@ -75,10 +76,11 @@ class Options(IssuerOptions, total=False):
 class Table(Terms):
     """What a middleware does: the value of every option."""
 
-    issuer: tuple[Issuer, ...] | Resolver = option(
+    issuer: tuple[Issuer, ...] | TenantFunction = option(
         read_issuers,
         "Identifier of the issuer, compared byte for byte with `iss`; or an `Issuer`, several of"
-        " either (as text a JSON array), or a function `iss -> Issuer` or None.",
+        " either (as text a JSON array), or a function `iss -> Issuer` or None, or a mapping of"
+        " `function` and `max_tenants`.",
         (),
         shown="**required**",
     )
