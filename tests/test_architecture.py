@@ -94,7 +94,7 @@ TRUSTED = [
     "rules",
     "middleware",
 ]
-TRUSTED_LINES = 1010
+TRUSTED_LINES = 1020
 #: The code that hands over what was decided; nobody gets in by it, but he could be somebody else.
 HANDING_OVER = ["injection", "current"]
 HANDING_OVER_LINES = 100
