@@ -299,30 +299,6 @@ def refusal(
     return refused
 
 
-class Asking:
-    """``with Asking(function):`` what the function raises there becomes a :func:`refusal`.
-
-    An :class:`AuthError` stays what it is. Asked of checks and key sources of the application.
-    """
-
-    __slots__ = ("_code", "_function", "_outage")
-
-    def __init__(
-        self,
-        function: object,
-        code: str = "claim_invalid",
-        outage: type[UnavailableError] = UnavailableError,
-    ) -> None:
-        self._function, self._code, self._outage = function, code, outage
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, AuthError):
-            raise refusal(self._function, error, self._code, self._outage) from error
-
-
 def _spaced(values: Iterable[str]) -> str:
     return values if isinstance(values, str) else " ".join(values)
 

@@ -13,11 +13,11 @@ from typing import TypeAlias
 
 from . import jose
 from .claims import Claims
-from .errors import Asking
 from .errors import AuthError
 from .errors import InvalidTokenError
 from .errors import KeyNotKnownYetError
 from .errors import KeysUnavailableError
+from .errors import refusal
 from .keys import KeySource
 from .revocation.revocations import Revoked
 from .trusted_issuer import TrustedIssuer
@@ -170,8 +170,12 @@ class Verifier:
 
 def _candidates(source: KeySource, header: Mapping[str, Any]) -> Iterator[jose.Key]:
     """The keys that ``source`` yields; one that raises finds no key, or is out of order."""
-    with Asking(source, "key_not_found", KeysUnavailableError):
+    try:
         yield from source.candidates(header)
+    except AuthError:
+        raise
+    except Exception as error:
+        raise refusal(source, error, "key_not_found", KeysUnavailableError) from error
 
 
 def _is_ordinary(token: jose.UnverifiedToken) -> bool:

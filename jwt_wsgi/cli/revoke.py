@@ -171,7 +171,7 @@ def _subject(revocations: Revocations, options: argparse.Namespace) -> int:
         show_json(entry.as_json() | {"clock": clock})
         return EXIT_FINE
     owner = {"store": "the store", "host": "this host"}[clock]
-    say(f"revoked: {told(entry)} (by the clock of {owner}, and {MARGIN:g} s more)")
+    say(f"revoked: {described(entry)} (by the clock of {owner}, and {MARGIN:g} s more)")
     return EXIT_FINE
 
 
