@@ -134,7 +134,7 @@ FIRST_RING = [
     "strict_json",
     "keys",
 ]
-MOST_LINES_OF_FIRST_RING = 1200
+MOST_LINES_OF_FIRST_RING = 1250
 #: Where keys and terms come from.
 SECOND_RING = [
     module
