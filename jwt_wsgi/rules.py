@@ -140,7 +140,8 @@ class Rules:
         self._twins = {_twin(path) for path in named if not path.endswith("/*")}
         #: Whether the method of a request matters at all.
         self.by_method = any(rule.methods is not None for rule in rules)
-        #: For a request that may be meant by any rule.
+        #: For a request that any rule may be for. Its challenge names no scope: a client must
+        #: not ask for those of all rules.
         self.every: Rule = _AllOf("/*", rules=tuple(_conditions(rules)))
 
     def find(self, method: str, path: str) -> Rule:
@@ -204,8 +205,11 @@ class _AllOf(Rule):
         return self.rules
 
     def authorize(self, claims: Mapping[str, Any], clock: Callable[[], float] = time.time) -> None:
-        for rule in self.rules:
-            rule.authorize(claims, clock)
+        try:
+            for rule in self.rules:
+                rule.authorize(claims, clock)
+        except InsufficientScopeError as error:  # the challenge names what is enough for all
+            raise InsufficientScopeError(error.detail, scope=self.scope) from None
 
 
 def together(rules: Iterable[Rule]) -> Rule:

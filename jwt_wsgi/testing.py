@@ -6,10 +6,8 @@
     client = Client(issuer.protect(app))
     client.get("/", headers={"Authorization": f"Bearer {issuer.token(sub='ada')}"})
 
-For tests of the app alone, in which tokens play no part: :func:`authenticated`. A fixture for
-pytest: :mod:`jwt_wsgi.pytest_plugin`.
-
-Not for production: the object holds the private keys.
+For tests of the app alone, without tokens: :func:`authenticated`. A fixture for pytest:
+:mod:`jwt_wsgi.pytest_plugin`. Not for production: the object holds the private keys.
 """
 
 import base64

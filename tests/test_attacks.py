@@ -765,7 +765,7 @@ def test_an_inner_instance_does_not_believe_an_outer_one(app: EchoApp) -> None:
 def test_headers_and_odd_paths_open_nothing(
     environ: dict[str, str], published: FakeIssuer, app: EchoApp
 ) -> None:
-    """T40: PATH_INFO alone decides, and only if every router reads it alike."""
+    """T40: a header makes a request need more, never less; so does an odd path."""
     middleware = door(app, published, public_paths=["/public", "/public/*"], skip_preflight=True)
 
     assert_refused(knock(middleware, **environ), "no token", app)

@@ -17,6 +17,7 @@ from werkzeug.test import Client
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import errors
 from jwt_wsgi.__main__ import main
+from jwt_wsgi.cli.explain_facts import facts
 from jwt_wsgi.cli.explain_steps import STEPS
 from jwt_wsgi.cli.explain_steps import verdict_on
 from jwt_wsgi.cli.remedies import FETCH_REMEDIES
@@ -533,6 +534,31 @@ def test_a_check_of_the_apps_own(issuer: FakeIssuer) -> None:
     found = verdict_on(settings, issuer.token())
 
     assert (found.step, found.verified) == ("checks", True)
+
+
+def test_a_method_that_the_request_names(issuer: FakeIssuer) -> None:
+    """It counts as it does in the middleware, in a header or in the query; so does a suffix."""
+    settings = Settings.of(
+        issuer=issuer.issuer,
+        jwks=issuer.jwks(),
+        rules=[
+            {"path": "/users/*", "methods": "GET", "token": "optional"},
+            {"path": "/users/*", "scopes": ["write"]},
+            {"path": "/*", "scopes": ["read"]},
+        ],
+    )
+    bearer = f"Authorization: Bearer {issuer.token(scope='read')}\n"
+
+    assert verdict_on(settings, bearer, path="/users").status == 200
+    assert (
+        verdict_on(settings, bearer + "X-HTTP-Method-Override: PUT\n", path="/users").status == 403
+    )
+    assert verdict_on(settings, bearer, path="/users?_method=PUT").status == 403
+    found = verdict_on(settings, bearer, method="POST", path="/users.json")
+    assert found.lines[0].says == (
+        "a token is required, with the scopes read, with the scopes write (rule /* and /users/*)"
+    )
+    assert facts(found.case)[0] == "the rule needs all of: read"
 
 
 def environ_of(text: str) -> dict[str, str]:

@@ -376,3 +376,31 @@ def test_no_mixture_of_them_does(
 
     for token in ("", WEAK):
         assert SECRET not in body_of(GUARDED[framework], method, url, more, token)
+
+
+# --- What the README says that rules do not see --------------------------------------------------
+
+
+def test_a_sink_of_falcon_takes_more_than_its_prefix() -> None:
+    """The reason for a rule of the subtree that asks, and for rights in the app."""
+
+    def sink(_request: Any, response: Any, **_fields: str) -> None:
+        response.data = SECRET
+
+    app = falcon.App()
+    app.add_sink(sink, "/vault")
+    guarded = ISSUER.protect(app, rules=[Rule("/vault/*"), Rule("/*", token=Token.OPTIONAL)])
+
+    assert body_of(guarded, "GET", "/vault/x", {}) != SECRET
+    assert body_of(guarded, "GET", "/vaulted", {}) == SECRET
+
+
+def test_a_view_of_traversal_takes_what_follows_its_name() -> None:
+    """So a rule for a view is one for a subtree."""
+    exact = [Rule("/vault/reveal"), Rule("/*", token=Token.OPTIONAL)]
+    whole = [Rule("/vault/reveal/*"), Rule("/*", token=Token.OPTIONAL)]
+    app = traversal_app()
+
+    assert body_of(ISSUER.protect(app, rules=exact), "GET", "/vault/reveal", {}) != SECRET
+    assert body_of(ISSUER.protect(app, rules=exact), "GET", "/vault/reveal/x", {}) == SECRET
+    assert body_of(ISSUER.protect(app, rules=whole), "GET", "/vault/reveal/x", {}) != SECRET

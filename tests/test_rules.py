@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from typing import ClassVar
 from urllib.parse import unquote_to_bytes
 
 import bottle
@@ -27,8 +28,10 @@ from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import KeysUnavailableError
 from jwt_wsgi import Settings
+from jwt_wsgi.bearer import overrides
 from jwt_wsgi.errors import InsufficientAuthError
 from jwt_wsgi.events import Reported
+from jwt_wsgi.middleware import find_rule
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Rules
 from jwt_wsgi.rules import Token
@@ -79,6 +82,10 @@ def rules(*listed: Rule) -> Rules:
         ("/a/*", "/a/b\\c", False),
         ("/a/*", "/a/b\0", False),
         ("/a/*", "/a/b;c", False),
+        ("/a/*", "/a/@@b", False),
+        ("/a/*", "/a/b@@c", True),
+        ("/a/*", "/a/%2e", False),
+        ("/a/*", "/a/100%", True),
         ("/a/*", "a/b", False),
         ("/a/*", "", False),
     ],
@@ -315,7 +322,15 @@ def test_who_has_every_scope_may_spell_a_path_as_they_like() -> None:
 
 
 def test_a_long_path_costs_no_more_than_the_rules() -> None:
-    """waitress hands 256 KB on; a quadratic decision took four seconds for them."""
+    """waitress hands 256 KB on; what is looked up is as long as the paths of rules are."""
+
+    class Noting(dict[str, Any]):
+        asked: ClassVar[list[str]] = []
+
+        def get(self, key: str, *rest: Any) -> Any:
+            self.asked.append(key)
+            return super().get(key, *rest)
+
     found = Rules([Rule("/docs/deep/*"), Rule("/*", token=Token.OPTIONAL)])
     assert found.find("GET", "/a" * 128_000).token is Token.OPTIONAL
 
@@ -344,6 +359,244 @@ def test_a_slash_at_the_end_opens_nothing() -> None:
     assert found.find("GET", "/healthz").token is PUBLIC
     assert found.find("GET", "/healthz/").token is Token.REQUIRED
     assert found.find("GET", "/maybe/").token is Token.REQUIRED
+
+
+# --- Second readings: the slash at the end, and a suffix ------------------------------------------
+
+SECOND: dict[str, tuple[list[Rule], str, str]] = {
+    "suffix of an exact rule": ([Rule("/users", scopes={"s"})], "/users.json", "s"),
+    "of one with a slash": ([Rule("/users/", scopes={"s"})], "/users.json", "s"),
+    "of a subtree": ([Rule("/users/*", scopes={"s"})], "/users.json", "s"),
+    "and a slash": ([Rule("/users", scopes={"s"})], "/users.json/", "s"),
+    "after a slash": ([Rule("/users/", scopes={"s"})], "/users/.json", "s"),
+    "upper case": ([Rule("/users", scopes={"s"})], "/users.JSON", "s"),
+    "the root": ([Rule("/", scopes={"s"})], "/.json", "s"),
+    "not in ASCII": ([Rule("/\xe4", scopes={"s"})], "/\xc3\xa4.json", "s"),
+    "below an open subtree": (
+        [Rule("/a/me", scopes={"s"}), Rule("/a/*", token=PUBLIC)],
+        "/a/me.json",
+        "s",
+    ),
+    "on top of a scope": ([Rule("/a", scopes={"s"}), Rule("/*", scopes={"t"})], "/a.csv", "s t"),
+    "no slash": ([Rule("/a/", scopes={"s"}), Rule("/*", scopes={"t"})], "/a", "s t"),
+    "a slash": ([Rule("/a", scopes={"s"}), Rule("/*", scopes={"t"})], "/a/", "s t"),
+    # A weaker rule for the other spelling takes no condition away.
+    "a weaker twin": ([Rule("/a/"), Rule("/a/*", scopes={"t"})], "/a", "t"),
+    "a weaker twin of a method": (
+        [Rule("/a", methods={"GET"}), Rule("/*", scopes={"t"})],
+        "/a/",
+        "t",
+    ),
+}
+UNCHANGED: dict[str, tuple[list[Rule], str]] = {
+    "favicon": ([Rule("/*", token=PUBLIC)], "/favicon.ico"),
+    "static": ([Rule("/static/*", token=PUBLIC), Rule("/*")], "/static/app-1.2.min.css"),
+    "an ancestor": ([Rule("/docs/*", token=PUBLIC), Rule("/*")], "/docs/a.csv"),
+    "the root": ([Rule("/.env/*", token=PUBLIC), Rule("/*")], "/.env"),
+    "no rule that needs a token": (
+        [Rule("/a", token="optional"), Rule("/*", token=PUBLIC)],
+        "/a.b",
+    ),
+    "another method": ([Rule("/a", methods={"POST"}), Rule("/*", token=PUBLIC)], "/a.b"),
+    "open to this method": (
+        [Rule("/a/*", methods={"GET"}, token=PUBLIC), Rule("/a/*"), Rule("/*", token=PUBLIC)],
+        "/a.json",
+    ),
+    "no suffix": ([Rule("/a"), Rule("/*", token=PUBLIC)], "/a.b-c"),
+    "two suffixes": ([Rule("/a"), Rule("/*", token=PUBLIC)], "/a.tar.gz"),
+    "not the last segment": ([Rule("/a"), Rule("/*", token=PUBLIC)], "/a.b/c"),
+    "a rule of its own": ([Rule("/a"), Rule("/a.csv", token=PUBLIC)], "/a.csv"),
+    "its own spelling": ([Rule("/a/"), Rule("/a", token=PUBLIC)], "/a"),
+    "an index and what is below it": ([Rule("/a", token=PUBLIC), Rule("/a/*")], "/a"),
+}
+
+
+@pytest.mark.parametrize(("listed", "path", "scopes"), SECOND.values(), ids=SECOND)
+def test_a_second_reading_adds_what_its_rule_asks(
+    listed: list[Rule], path: str, scopes: str
+) -> None:
+    """DRF's /users.json is its /users/; many routers take /users/ for /users."""
+    rule = rules(*listed).find("GET", path)
+
+    assert rule.token is Token.REQUIRED
+    assert " ".join(rule.scope) == scopes
+    rule.authorize({"scope": scopes})
+    for scope in scopes.split():
+        with pytest.raises(InsufficientScopeError):
+            rule.authorize({"scope": scopes.replace(scope, "")})
+
+
+@pytest.mark.parametrize(("listed", "path"), UNCHANGED.values(), ids=UNCHANGED)
+def test_a_dot_alone_changes_nothing(listed: list[Rule], path: str) -> None:
+    """Only a rule that names the second reading itself, and needs a token, counts."""
+    assert rules(*listed).find("GET", path).token is PUBLIC
+
+
+def test_a_challenge_names_the_scopes_of_both_readings() -> None:
+    """A client that asks its issuer for them may come back."""
+    listed = [Rule("/users/*", scopes=["admin"]), Rule("/*", scopes=["read"], any_scope=["a", "b"])]
+    client = Client(ISSUER.protect(hello, rules=listed))
+
+    refused = client.get("/users.json", headers=bearer(ISSUER.token(scope="read b")))
+    assert refused.headers["WWW-Authenticate"].endswith('scope="a admin read"')
+    good = bearer(ISSUER.token(scope="admin read b"))
+    assert client.get("/users.json", headers=good).status_code == 200
+
+
+# --- Methods that a request names -----------------------------------------------------------------
+
+NAMED: list[tuple[dict[str, str], set[str]]] = [
+    ({}, set()),
+    ({"QUERY_STRING": ""}, set()),
+    ({"QUERY_STRING": "a=_method&payment_method=card&method=x&b=%20"}, set()),
+    ({"HTTP_X_HTTP_METHOD_OVERRIDE": "DELETE"}, {"DELETE"}),
+    ({"HTTP_X_METHOD_OVERRIDE": "delete"}, {"DELETE"}),
+    ({"HTTP_X_HTTP_METHOD": " Put "}, {"PUT"}),
+    ({"HTTP_X_METHOD": "PATCH", "HTTP_X_HTTP_METHOD": "POST"}, {"PATCH", "POST"}),
+    ({"HTTP_X_METHOD": "POST, DELETE"}, {""}),
+    ({"HTTP_X_METHOD": ""}, {""}),
+    ({"HTTP_X_METHOD": "PURGE"}, {""}),
+    ({"QUERY_STRING": "_method=DELETE"}, {"DELETE"}),
+    ({"QUERY_STRING": "a=b&_method=delete"}, {"DELETE"}),
+    ({"QUERY_STRING": "a=b;_method=delete"}, {"DELETE"}),
+    ({"QUERY_STRING": "_method=PUT&_method=POST"}, {"PUT", "POST"}),
+    ({"QUERY_STRING": "%5fmethod=%44ELETE"}, {"DELETE"}),
+    ({"QUERY_STRING": "_method=+put"}, {"PUT"}),
+    ({"QUERY_STRING": "_method="}, {""}),
+    ({"QUERY_STRING": "_method=x"}, {""}),
+    ({"QUERY_STRING": "_method=po%C5%BFt"}, {"POST"}),  # its upper case is ASCII
+    ({"QUERY_STRING": "__METHOD_OVERRIDE__=PUT"}, {"PUT"}),
+    ({"QUERY_STRING": "_method_override=PUT"}, {"PUT"}),
+    ({"QUERY_STRING": "_HttpMethod=PATCH"}, {"PATCH"}),
+    ({"QUERY_STRING": "__method__=put"}, {"PUT"}),
+    ({"QUERY_STRING": "X-HTTP-Method-Override=PUT"}, {"PUT"}),
+    ({"QUERY_STRING": "x-http-method=PUT"}, {"PUT"}),
+]
+
+
+@pytest.mark.parametrize(("environ", "methods"), NAMED, ids=repr)
+def test_the_methods_that_a_request_names(environ: dict[str, str], methods: set[str]) -> None:
+    """By a header or in its query; empty text stands for what is no method of HTTP."""
+    assert set(overrides(environ)) == methods
+
+
+BY_METHOD = [
+    Rule("/a", methods={"GET"}, token=PUBLIC),
+    Rule("/a", methods={"PUT"}, token=Token.OPTIONAL, scopes={"o"}),
+    Rule("/a", methods={"PATCH"}, token=Token.REPORT, scopes={"r"}),
+    Rule("/a", methods={"POST"}, scopes={"w"}),
+    Rule("/b", scopes={"b"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "named", "token", "scopes"),
+    [
+        ("GET", "GET", PUBLIC, ""),
+        ("GET", "HEAD", PUBLIC, ""),
+        ("GET", "PUT", Token.OPTIONAL, "o"),
+        ("GET", "PATCH", Token.REPORT, "r"),
+        ("PUT", "PATCH", Token.OPTIONAL, "o"),
+        ("GET", "POST", Token.REQUIRED, "w"),
+        ("POST", "GET", Token.REQUIRED, "w"),
+        ("PUT", "POST", Token.REQUIRED, "o w"),
+        ("PATCH", "POST", Token.REQUIRED, "w"),
+        ("GET", "DELETE", Token.REQUIRED, ""),
+        ("DELETE", "GET", Token.REQUIRED, ""),
+        ("GET", "PURGE", Token.REQUIRED, "b o w"),
+        ("PURGE", "GET", Token.REQUIRED, ""),
+    ],
+)
+def test_a_request_is_judged_under_both_methods(
+    method: str, named: str, token: Token, scopes: str
+) -> None:
+    """The strictest token, and the conditions of both; of every rule, where no method is named."""
+    environ = {"REQUEST_METHOD": method, "PATH_INFO": "/a", "HTTP_X_METHOD": named}
+    rule = find_rule(rules(*BY_METHOD), environ)
+
+    assert rule.token is token
+    asked = {scope for part in rule.parts for scope in part.scopes}
+    assert asked == set(scopes.split())
+    rule.authorize({"scope": scopes})
+
+
+def test_without_rules_of_a_method_the_method_does_not_matter() -> None:
+    """Nothing is read that decides nothing."""
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/a", "HTTP_X_METHOD": "PURGE"}
+
+    assert find_rule(rules(Rule("/a", token=PUBLIC)), environ).token is PUBLIC
+
+
+def test_a_virtual_root_may_be_in_front_of_any_path() -> None:
+    """Pyramid's traversal reads X-Vhm-Root from the client, if no proxy removes it."""
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "HTTP_X_VHM_ROOT": ""}
+    rule = find_rule(rules(Rule("/admin/*", scopes={"s"}), Rule("/*", token=PUBLIC)), environ)
+
+    assert rule.token is Token.REQUIRED
+    with pytest.raises(InsufficientScopeError):
+        rule.authorize({})
+
+
+# --- The rule that is made of all rules -----------------------------------------------------------
+
+
+def test_a_thousand_rules_with_one_condition_cost_what_one_does() -> None:
+    """The rule of an odd path is made at the start, of distinct conditions."""
+    asked: dict[str, Any] = {
+        "any_scope": ("x", "y"),
+        "claims": {"role": ("a",)},
+        "acr_values": ("gold",),
+        "max_age": 300.0,
+    }
+    many = [Rule(f"/r{n}/*", scopes=frozenset({f"s{n}"}), **asked) for n in range(1000)]
+
+    assert len(Rules(many).every.parts) == len(Rules(many[:1]).every.parts) == 4
+
+
+def test_the_rule_of_all_rules_asks_for_each_condition() -> None:
+    """What one of them lacks is refused, whichever it is; what only reports asks for nothing."""
+    odd = rules(
+        Rule("/a", scopes=["s"], any_scope=["x", "y"], claims={"n": (1,), "role": ("a",)}),
+        Rule("/b", scopes=["t"], any_scope=["y", "z"], claims={"n": (True, 1)}),
+        Rule("/c", acr_values=["gold", "tin"]),
+        Rule("/d", acr_values=["gold"], max_age=60),
+        Rule("/e", token=Token.REPORT, scopes=["r"], claims={"never": ("x",)}, max_age=0),
+        Rule("/f", claims={"m": (1,)}),
+        Rule("/g", claims={"m": (1.0,)}),
+    ).find("GET", "//")
+    good = {
+        "scope": "s t y", "n": 1, "role": "a", "acr": "gold", "auth_time": time.time(), "m": 1,
+    }  # fmt: skip
+    odd.authorize(good)
+
+    for wrong in (
+        {"scope": "s y"}, {"scope": "t y"}, {"scope": "s t x"}, {"scope": "s t z"}, {"n": True},
+        {"role": "b"}, {"acr": "tin"}, {"acr": None}, {"auth_time": 1}, {"m": True},
+    ):  # fmt: skip
+        with pytest.raises((InsufficientScopeError, InsufficientAuthError)):
+            odd.authorize(good | wrong)
+
+
+def test_conditions_that_are_equal_and_not_alike_are_two() -> None:
+    """1 == True in Python, and not in a token."""
+    odd = rules(Rule("/a", claims={"n": (1,)}), Rule("/b", claims={"n": (True,)})).find("GET", "//")
+
+    for n in (1, True):
+        with pytest.raises(InsufficientScopeError):
+            odd.authorize({"n": n})
+    odd.authorize({"n": [1, True]})
+
+
+def test_the_challenge_of_an_odd_path_names_no_scopes() -> None:
+    """Nobody knows which rule is meant, and a client must not ask for the scopes of all."""
+    client = Client(
+        ISSUER.protect(hello, rules=[Rule("/a", scopes=["s"]), Rule("/b", scopes=["t"])])
+    )
+    environ = {"PATH_INFO": "//a"}
+
+    refused = client.get("/", headers=bearer(ISSUER.token()), environ_overrides=environ)
+    assert refused.status_code == 403
+    assert "scope=" not in refused.headers["WWW-Authenticate"]
 
 
 # --- Every reading of a path must be permitted ----------------------------------------------------

@@ -47,7 +47,7 @@ CAUSES: Final = (
     Cause(
         "issuer_not_trusted",
         "nothing configured",
-        lambda case: case.settings.issuer is no_issuer,
+        lambda case: getattr(case.settings.issuer, "function", None) is no_issuer,
         "No issuer is configured here, so the token is only decoded.",
         "Set JWT_WSGI_ISSUER (or give --issuer or --app) to have it judged.",
     ),

@@ -59,8 +59,10 @@ class Request(NamedTuple):
 
 def request_of(settings: Settings, text: str, method: str, path: str) -> Request:
     """Make a request of a token, with or without its scheme, or of the lines of its headers."""
-    decoded = unquote_to_bytes(path.partition("?")[0]).decode("latin-1")
+    path, _, query = path.partition("?")
+    decoded = unquote_to_bytes(path).decode("latin-1")
     line = {"REQUEST_METHOD": method, "PATH_INFO": decoded, "wsgi.url_scheme": "https"}
+    line["QUERY_STRING"] = query
     places = {spec: place(spec, settings.max_token_size) for spec in settings.token_from}
     environ: dict[str, Any] = _headers(text) | line
     if environ == line and (token := _token(text)):

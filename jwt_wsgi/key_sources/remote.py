@@ -1,7 +1,6 @@
 """Remote keys: an immutable key set that short fetches in threads of their own replace.
 
-This is the mechanism: it asks :mod:`.freshness` what to do, and runs the fetches. Its lock is held
-while one tuple takes the place of another, never during I/O or a callback.
+It asks :mod:`.freshness` what to do, and runs the fetches. No lock is held during I/O or callbacks.
 """
 
 import os

@@ -109,7 +109,7 @@ def _rule_problems(settings: Table) -> Iterator[Contradiction]:
         )
     for path in settings.public_paths:
         if not is_plain(path.removesuffix("/*") or "/"):
-            why = "such a path always needs a token; leave out //, dot segments, \\ and ;"
+            why = "such a path always needs a token; leave out //, dot segments, @@, %XX, \\ and ;"
             yield Contradiction(f"public_paths: {path}: {why}", ("public_paths",))
 
 

@@ -106,7 +106,7 @@ def rule_problems(rules: Sequence[Rule]) -> Iterator[tuple[int, str]]:
         if rule.token is Token.IGNORED and _has_conditions(rule):
             yield position, f"{rule.path}: no token is looked at here, so it can have no conditions"
         if rule.token is not Token.REQUIRED and not is_plain(base):
-            why = "//, a dot segment, a backslash, NUL, a line feed and ; always need a token"
+            why = "//, a dot segment, @@, %XX, a backslash, NUL, a line feed and ; need a token"
             yield position, f"{rule.path}: it can never match; {why}"
         elif hider is not None:
             why = f"rule {hider} ({rules[hider].path}) decides first; put it above"
