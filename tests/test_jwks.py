@@ -526,6 +526,7 @@ def test_rule_waiting_kid_needs_no_look_up_when_a_refresh_brings_it() -> None:
     assert not world.gets[-1].no_cache
     assert world.count(lambda: world.ask("b")) == (200, 0.0, 0)
     assert "b" not in world.keys._unknown
+    assert not world.keys._facts.kid_waits
 
 
 def test_rule_no_look_up_left_for_an_issuer_that_fails_now_and_then() -> None:
@@ -653,13 +654,18 @@ def test_rule_unknown_kid_in_an_outage_shortens_the_pause() -> None:
 
 
 def test_rule_who_waits_all_again_after_a_silence() -> None:
-    """When nobody tried for long, one fetch may be waited for."""
-    world = World().warm()
-    world.degrade()
-    world.now += 6.1 + 30
-    world.error, world.body, world.delay = None, document("ab"), 1.0
+    """When nobody has tried for long after a slow failure, one fetch is waited for by all."""
+    world = World().warm(300)
+    world.delay = 60.0
+    world.ask()
+    world.run_until(world.now + 5)
+    assert world.keys.state == "DEGRADED"
+    world.now += 5.1 + 30
+    world.body, world.delay = document("ab"), 1.0
+    other = world.ask_later(0.5, "b")
 
     assert world.count(lambda: world.ask("b")) == (200, 1.0, 1)
+    assert other == [Answer(200, 0.5)]
 
 
 def test_rule_known_kid_during_a_fetch_is_served_at_once() -> None:
