@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ from dockerfile_parse import DockerfileParser
 from servers.running import as_user
 from servers.running import free_port
 from servers.running import running
+from servers.uploading import upload
 
 from jwt_wsgi.testing import FakeIssuer
 
@@ -146,14 +149,13 @@ def test_a_server_answers_those_who_operate_it(url: str) -> None:
     assert "jwt_wsgi_refused_total" in requests.get(f"{url}/metrics", timeout=10).text
 
 
-@pytest.fixture(scope="module")
-def front(
-    tmp_path_factory: pytest.TempPathFactory, issuer: FakeIssuer
+@contextmanager
+def behind_nginx(
+    scratch: Path, server: Callable[..., Any], issuer: FakeIssuer
 ) -> Iterator[tuple[str, str]]:
-    """nginx before gunicorn, each with its file; both URLs."""
-    needs("nginx")
-    scratch, port = tmp_path_factory.mktemp("nginx"), free_port()
-    with gunicorn(scratch, issuer) as api:
+    """nginx before a server, each with its file; both URLs."""
+    port = free_port()
+    with server(scratch, issuer) as api:
         conf = written("nginx.conf", scratch, api=api[7:], front=f"127.0.0.1:{port}")
         temporary = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         paths = " ".join(f"{name}_temp_path {scratch}/{name};" for name in temporary)
@@ -163,6 +165,16 @@ def front(
         command += ["-g", f"daemon off; pid {scratch}/nginx.pid;"]
         with running(as_user(command), port, cwd=scratch, env={}) as url:
             yield url, api
+
+
+@pytest.fixture(scope="module")
+def front(
+    tmp_path_factory: pytest.TempPathFactory, issuer: FakeIssuer
+) -> Iterator[tuple[str, str]]:
+    """nginx before gunicorn."""
+    needs("nginx")
+    with behind_nginx(tmp_path_factory.mktemp("nginx"), gunicorn, issuer) as urls:
+        yield urls
 
 
 def test_nginx_passes_what_the_middleware_needs(front: tuple[str, str], issuer: FakeIssuer) -> None:
@@ -195,6 +207,26 @@ def test_nginx_names_the_request(
     told = requests.get(front[0], headers=headers, timeout=10).json()["request"]
     assert (told == name) is kept
     assert kept or len(told) == 32
+
+
+@pytest.mark.parametrize("size", [20_000, 900_000, 10_000_000])
+@pytest.mark.parametrize("expect", [False, True], ids=["", "Expect"])
+def test_a_refused_upload_gets_its_refusal(
+    front: tuple[str, str], size: int, *, expect: bool
+) -> None:
+    """Through nginx, which says 502 where the API resets the connection."""
+    assert [upload(front[0], size, expect=expect) for _ in range(10)] == ["401"] * 10
+
+
+def test_a_slow_upload_keeps_a_worker_for_a_bounded_time(front: tuple[str, str]) -> None:
+    """A client of gunicorn itself that never sends its body: the connection ends all the same."""
+    host, port = front[1][7:].split(":")
+    with socket.create_connection((host, int(port)), 10) as sock:
+        sock.sendall(b"POST / HTTP/1.1\r\nHost: api\r\nContent-Length: 1000000\r\n\r\nx")
+        answer = b""
+        while data := sock.recv(4096):  # its time-out is 10 s
+            answer += data
+    assert answer.startswith(b"HTTP/1.1 401 ")
 
 
 def test_nginx_shows_strangers_nothing_of_the_operators(front: tuple[str, str]) -> None:

@@ -1,6 +1,7 @@
 """What the configurations beside this file serve: an API, and what operators ask it for."""
 
 import json
+import logging
 import os
 
 from prometheus_client import CollectorRegistry
@@ -9,6 +10,11 @@ from prometheus_client import multiprocess
 
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi.contrib.prometheus import metrics
+
+# Time, level and process in each line. INFO: the line that says that an outage is over has it.
+logging.basicConfig(
+    level=logging.INFO, format="%(asctime)s %(levelname)s [%(process)d] %(name)s: %(message)s"
+)
 
 
 def api(environ, start_response):
