@@ -576,7 +576,7 @@ OUTAGES = [
 
 
 @pytest.mark.parametrize(("check", "kind"), OVER_A_TOKEN)
-@pytest.mark.parametrize("option", ["checks", "revoked"])
+@pytest.mark.parametrize("option", ["checks", "revocation"])
 def test_a_function_that_cannot_read_a_token_refuses_it(
     option: str, check: Any, kind: str, client: Make, issuer: FakeIssuer
 ) -> None:
@@ -623,8 +623,8 @@ def test_a_revocation_function_that_fails_is_503_or_passes(
     """As its option says: it may be an outage."""
     headers = bearer(issuer.token(sub="ada"))
 
-    assert client(revoked=check).get("/", headers=headers).status_code == 503
-    opened = client(revoked=check, revocation_fail_open=True)
+    assert client(revocation=check).get("/", headers=headers).status_code == 503
+    opened = client(revocation={"function": check, "fail_open": True})
     assert opened.get("/", headers=headers).status_code == 200
 
 
@@ -633,7 +633,7 @@ def test_a_token_that_the_revocation_function_cannot_read_does_not_pass_open(
     check: Any, kind: str, client: Make, issuer: FakeIssuer
 ) -> None:
     """That is no outage: such a token would pass unchecked for as long as it lives."""
-    visitor = client(revoked=check, revocation_fail_open=True)
+    visitor = client(revocation={"function": check, "fail_open": True})
 
     assert visitor.get("/", headers=bearer(issuer.token(sub="ada"))).status_code == 401
 

@@ -222,6 +222,7 @@ ELSEWHERE = {
     ("token_revoked", ""),
     ("temporarily_unavailable", ""),
     ("keys_unavailable", ""),
+    ("key_not_known_yet", ""),
     *(("keys_unavailable", kind) for kind in FETCH_REMEDIES),
 }
 

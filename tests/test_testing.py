@@ -20,7 +20,7 @@ from jwt_wsgi import InvalidTokenError
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import current_payload
 from jwt_wsgi import jose
-from jwt_wsgi import testing
+from jwt_wsgi.test_kit import loopback
 from jwt_wsgi.testing import FakeIssuer
 from jwt_wsgi.testing import authenticated
 
@@ -98,7 +98,7 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What an issuer waited before each answer, in seconds; nobody really waits."""
     seconds: list[float] = []
     clock = SimpleNamespace(time=time.time, sleep=seconds.append)
-    monkeypatch.setattr(testing, "time", clock)
+    monkeypatch.setattr(loopback, "time", clock)
     return seconds
 
 

@@ -178,7 +178,7 @@ def test_such_an_issuer_cannot_be_configured_without_its_keys(issuer: str) -> No
 KEYS: dict[str, dict[str, Any]] = {
     "jwks_uri": {"jwks_uri": "https://keys.example"},
     "jwks": {"jwks": FakeIssuer("https://a.example").jwks()},
-    "secret": {"secret": "s" * 32},
+    "secret": {"secret": "a secret of thirty-two characters"},
 }
 
 
