@@ -16,6 +16,7 @@ from werkzeug.test import Client
 
 from jwt_wsgi import ConfigurationError
 from jwt_wsgi import JWTMiddleware
+from jwt_wsgi.errors import printable
 
 APP = """
 def app(environ, start_response):
@@ -107,7 +108,7 @@ def test_a_wrong_name_is_told(monkeypatch: pytest.MonkeyPatch, app: str, remedy:
         load(monkeypatch, app)
 
     (problem,) = caught.value.problems
-    assert problem.startswith(f"JWT_WSGI_APP: {app!a}: ")
+    assert problem.startswith(f"JWT_WSGI_APP: {printable(app, 200)}: ")
     assert "\n" not in problem
 
 
