@@ -474,7 +474,7 @@ NAMED: list[tuple[dict[str, str], set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("environ", "methods"), NAMED, ids=repr)
+@pytest.mark.parametrize(("environ", "methods"), NAMED, ids=[str(environ) for environ, _ in NAMED])
 def test_the_methods_that_a_request_names(environ: dict[str, str], methods: set[str]) -> None:
     """By a header or in its query; empty text stands for what is no method of HTTP."""
     assert set(overrides(environ)) == methods
