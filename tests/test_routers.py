@@ -207,8 +207,15 @@ def rest_app() -> Any:
             def view(_self: Any, request: Any, **_fields: Any) -> RestResponse:
                 return RestResponse(answer(name, request.method))
 
+            def detail(_self: Any, request: Any, pk: str, **_fields: Any) -> RestResponse:
+                # /vault is an exact rule, and /vault/1/ another path: no rule guards it.
+                open_ = name == "vault"
+                return RestResponse(
+                    f"item {pk}".encode() if open_ else answer(name, request.method)
+                )
+
             members = {"renderer_classes": [Raw, Json], "list": view, "create": view}
-            return type(name, (ViewSet,), members | {"destroy": view, "retrieve": view})
+            return type(name, (ViewSet,), members | {"destroy": detail, "retrieve": detail})
 
         router = DefaultRouter()
         for name in ("admin", "vault", "users", "docs"):
@@ -393,6 +400,17 @@ def test_a_sink_of_falcon_takes_more_than_its_prefix() -> None:
 
     assert body_of(guarded, "GET", "/vault/x", {}) != SECRET
     assert body_of(guarded, "GET", "/vaulted", {}) == SECRET
+
+
+def test_an_exact_rule_does_not_guard_the_items_below_its_path() -> None:
+    """DRF's router adds /vault/1/ to /vault/: a rule for both is one for a subtree."""
+    exact = [Rule("/vault/"), Rule("/*", token=Token.OPTIONAL)]
+    whole = [Rule("/vault/*"), Rule("/*", token=Token.OPTIONAL)]
+    app = APPS["rest"]
+
+    assert body_of(ISSUER.protect(app, rules=exact), "GET", "/vault/", {}) != SECRET
+    assert body_of(ISSUER.protect(app, rules=exact), "GET", "/vault/1/", {}) == b"item 1"
+    assert body_of(ISSUER.protect(app, rules=whole), "GET", "/vault/1/", {}) != b"item 1"
 
 
 def test_a_view_of_traversal_takes_what_follows_its_name() -> None:

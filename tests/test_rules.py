@@ -2,6 +2,7 @@
 
 import itertools
 import time
+import types
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -197,21 +198,31 @@ def pyramid_app() -> Any:
 
 
 def django_app() -> Any:
+    """With settings for each request: other test files in this process have Django apps, too."""
     import django
     from django.conf import settings as django_settings
     from django.core.handlers.wsgi import WSGIHandler
     from django.http import HttpResponse
+    from django.test import override_settings
     from django.urls import re_path
 
     if not django_settings.configured:
-        django_settings.configure(ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, SECRET_KEY="x")
+        django_settings.configure(SECRET_KEY="x")
         django.setup()
-    globals()["urlpatterns"] = [
+    urls = types.ModuleType("urls")
+    urls.__dict__["urlpatterns"] = [
         re_path(r"^admin$", lambda _request: HttpResponse(SECRET)),
         re_path(r"^docs-private/", lambda _request: HttpResponse(SECRET)),
         re_path(r"^docs/", lambda _request: HttpResponse(b"docs")),
     ]
-    return WSGIHandler()
+    with override_settings(MIDDLEWARE=[]):
+        handler = WSGIHandler()
+
+    def application(environ: Any, start_response: Any) -> Any:
+        with override_settings(ALLOWED_HOSTS=["*"], ROOT_URLCONF=urls):
+            return handler(environ, start_response)
+
+    return application
 
 
 ISSUER = FakeIssuer()
