@@ -24,8 +24,10 @@ from werkzeug.serving import make_server
 
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi.__main__ import main
+from jwt_wsgi.cli.doctor_checks import _failed
 from jwt_wsgi.cli.doctor_live import Answer
 from jwt_wsgi.cli.doctor_live import judge
+from jwt_wsgi.cli.key_report import Report
 from jwt_wsgi.events import logger
 from jwt_wsgi.testing import FakeIssuer
 
@@ -225,6 +227,14 @@ def test_a_proxy_that_asks_for_a_password(doctor: Doctor, monkeypatch: pytest.Mo
             assert (code, told["keys"][0][0]) == (1, "fail")
             assert "a proxy asks for a password (407)" in told["keys"][0][1]
             assert "HTTPS_PROXY" in told["keys"][0][1]
+
+
+def test_407_elsewhere_in_an_error_is_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors of connections hold ports and memory addresses, and 407 may be part of either."""
+    error = ConnectionError("<SecurePool object at 0x7f4073>: port 40771 says 407 no more")
+    report = Report("https://issuer.example", "https://issuer.example/jwks", cause=error)
+
+    assert "407" not in _failed(report)[0]
 
 
 PAGES = {

@@ -1,5 +1,6 @@
 """What ``jwt-wsgi doctor`` looks at: one line a check, with its remedy."""
 
+import re
 import ssl
 from collections.abc import Iterator
 from dataclasses import replace
@@ -31,6 +32,8 @@ from .terminal import Line
 from .terminal import progress
 from .times import duration
 
+#: What urllib3 (https) and our own fetch (http) say of a proxy that asks for a password.
+_PROXY_ASKS: Final = re.compile(r"(Tunnel connection failed:|http: status) 407\b")
 _CLOCK_SLACK: Final = 1.0  # a Date has whole seconds (RFC 9110 section 5.6.7)
 
 
@@ -161,7 +164,7 @@ def _slash(own: Settings, name: str) -> Iterator[Line]:
 def _failed(report: Report) -> tuple[str, str]:
     """What is wrong with the keys, and the remedy of its kind."""
     causes = list(_causes(report.cause))
-    if any("407" in str(error) for error in causes):
+    if any(_PROXY_ASKS.search(str(error)) for error in causes):
         return (
             f"{report.source}: a proxy asks for a password (407)",
             "Look at the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY of this process.",
