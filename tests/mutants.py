@@ -489,6 +489,21 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "certifi is added to the certificates of the system",
+        "key_sources/fetch.py",
+        '        conn.cert_reqs = "CERT_REQUIRED"\n',
+        "        super().cert_verify(conn, *_args, **_kwargs)\n",
+        killers("test_fetch", "test_a_root_that_the_system_does_not_have_is_refused"),
+    ),
+    Mutant(
+        "SSL_CERT_FILE comes before REQUESTS_CA_BUNDLE",
+        "key_sources/tls.py",
+        "    if given or any(",
+        "    if any(map(environment.get, _OF_OPENSSL)):\n        return bundle\n"
+        "    if given or any(",
+        killers("test_fetch", "test_the_first_place_that_is_given_counts_alone"),
+    ),
+    Mutant(
         "nobody is told which function raised",
         "errors.py",
         "    refused.failure = failure\n",
