@@ -489,6 +489,20 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "anybody may write the snapshot of keys",
+        "key_sources/snapshot.py",
+        "if not hmac.compare_digest(mac, self._mac(content)):",
+        "if not mac:",
+        killers("test_snapshot", "test_a_changed_byte_makes_it_useless"),
+    ),
+    Mutant(
+        "a snapshot from the future is used",
+        "key_sources/snapshot.py",
+        "        if age < 0:\n",
+        "        if age < -10:\n",
+        killers("test_snapshot", "test_the_age_is_bounded_on_both_sides"),
+    ),
+    Mutant(
         "certifi is added to the certificates of the system",
         "key_sources/fetch.py",
         '        conn.cert_reqs = "CERT_REQUIRED"\n',

@@ -23,6 +23,7 @@ TOWER = [
     "events",
     "event_log",
     "key_sources.tls",
+    "key_sources.snapshot",
     "key_sources.fetch",
     "claims",
     "jose",
