@@ -976,6 +976,13 @@ MUTANTS = (
         killers("test_claims", "test_a_numeric_date_is_a_number_of_seconds"),
     ),
     Mutant(
+        "rfc9068 asks for a typ and no claims",
+        "assembly.py",
+        "*(_RFC9068 if own.is_rfc9068 else ())",
+        "*(_RFC9068 if False else ())",
+        killers("test_claims", "test_the_profile_of_access_tokens"),
+    ),
+    Mutant(
         "claims that are built take no more memory",
         "cache.py",
         "self.size += _size(self.claims) + getsizeof(nested) - len(payload)",

@@ -60,7 +60,6 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "required_claims": ('["sub", "org"]', ("sub", "org")),
     "claims": ('{"org": ["a", "b"], "n": 3}', {"org": ("a", "b"), "n": (3,)}),
     "max_token_age": ("1h", 3600.0),
-    "profile": ("rfc9068", "rfc9068"),
     "token_types": ("at+jwt application/JWT", ("at+jwt", "jwt")),
     "max_token_size": ("4096", 4096),
     "token_from": ("header, cookie:session", ("header", "cookie:session")),
@@ -101,10 +100,6 @@ TEXTS: dict[str, tuple[str, Any]] = {
 }
 
 
-#: What an option cannot be without.
-BESIDE = {"profile": {"JWT_WSGI_AUDIENCE": "https://api.example"}}
-
-
 @pytest.fixture
 def filled(tmp_path: Path) -> Any:
     """Puts real files in the place of FILE and PEM."""
@@ -143,7 +138,7 @@ def test_an_option_from_the_environment(name: str, filled: Any) -> None:
     """JWT_WSGI_<NAME> is read as the table says."""
     text, meant = map(filled, TEXTS[name])
 
-    settings = load(BESIDE.get(name, {}) | {f"JWT_WSGI_{name.upper()}": text})
+    settings = load({f"JWT_WSGI_{name.upper()}": text})
 
     assert shown(getattr(settings, name)) == meant
 
@@ -154,7 +149,7 @@ def test_an_option_from_a_file(name: str, filled: Any, tmp_path: Path) -> None:
     text, meant = map(filled, TEXTS[name])
     path = tmp_path / "secret"
     path.write_text(text + "\n")
-    environ = {} if name == "issuer" else ISSUER | BESIDE.get(name, {})
+    environ = {} if name == "issuer" else ISSUER
 
     settings = Settings.load({}, environ=environ | {f"JWT_WSGI_{name.upper()}_FILE": str(path)})
 
@@ -166,9 +161,8 @@ def test_an_option_as_a_keyword_and_from_a_request(name: str, filled: Any) -> No
     """Keywords and server-supplied environ keys take the same texts; the keyword wins."""
     text, meant = map(filled, TEXTS[name])
 
-    beside = BESIDE.get(name, {})
-    assert shown(getattr(load(beside, **{name: text}), name)) == meant
-    by_request = Settings.load({}, environ=ISSUER | beside, request={name: text})
+    assert shown(getattr(load(**{name: text}), name)) == meant
+    by_request = Settings.load({}, environ=ISSUER, request={name: text})
     assert shown(getattr(by_request, name)) == meant
 
 

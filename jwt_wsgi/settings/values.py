@@ -150,8 +150,15 @@ def read_audience(value: object) -> tuple[str, ...]:
     return entries
 
 
+#: Stands in ``token_types`` for the whole profile of access tokens, not for a ``typ``.
+RFC9068: Final = "rfc9068"
+
+
 def read_token_types(value: object) -> tuple[str, ...]:
-    return tuple(media_type(typ) for typ in read_texts(value))
+    types = tuple(media_type(typ) for typ in read_texts(value))
+    if RFC9068 in types and len(types) > 1:
+        raise ValueError(f"{RFC9068} stands alone: its typ is at+jwt, and no other one")
+    return types
 
 
 def read_expected(value: object) -> dict[str, tuple[Any, ...]]:
