@@ -31,8 +31,11 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 sectio
 _METHODS: Final = _SAFE | {"POST", "PUT", "PATCH", "DELETE", "CONNECT"}
 #: Headers that middleware in front of a router takes for the method: Flask's documentation has
 #: the first, Microsoft's and IBM's interfaces the others.
-METHOD_HEADERS: Final = frozenset(
-    {"HTTP_X_HTTP_METHOD_OVERRIDE", "HTTP_X_METHOD_OVERRIDE", "HTTP_X_HTTP_METHOD", "HTTP_X_METHOD"}
+METHOD_HEADERS: Final = (
+    "HTTP_X_HTTP_METHOD_OVERRIDE",
+    "HTTP_X_METHOD_OVERRIDE",
+    "HTTP_X_HTTP_METHOD",
+    "HTTP_X_METHOD",
 )
 #: Parameters of a query that do the same: ``_method`` (Rails, Symfony, TurboGears, Pecan),
 #: ``__METHOD_OVERRIDE__`` (a Flask recipe), ``_HttpMethod``, and those headers' names.
@@ -40,10 +43,8 @@ _METHOD_PARAMETER: Final = re.compile(
     r"[&;](?:_+(?:http_?)?method_*|[\w-]*method[-_]?override_*|x-(?:http-)?method)=([^&;]*)",
     re.IGNORECASE,
 )
-#: Whether a query may have such a parameter: its name may be percent-encoded.
-_MAY_NAME_A_METHOD: Final = re.compile("(?:^|[&;])[^&;=]*(?:method|%)", re.IGNORECASE)
 #: Headers that make something else of a GET: a WebSocket, or the method they name.
-_NOT_SAFE: Final = METHOD_HEADERS | {"HTTP_UPGRADE"}
+_NOT_SAFE: Final = frozenset({"HTTP_UPGRADE", *METHOD_HEADERS})
 
 
 #: ``read(environ, lenient)`` returns the token or None; ``lenient``: credentials of another
@@ -161,13 +162,14 @@ def overrides(environ: "WSGIEnvironment") -> Sequence[str]:
     Headers and the query name them; the body is never read. Empty text stands for a value that
     is no method of HTTP: what an app makes of it is unknown.
     """
-    query = environ.get("QUERY_STRING", "")
-    named = query and _MAY_NAME_A_METHOD.search(query)
-    if not named and environ.keys().isdisjoint(METHOD_HEADERS):
-        return ()
     values = [environ[name] for name in METHOD_HEADERS if name in environ]
-    if named:
-        values += _METHOD_PARAMETER.findall(f"&{unquote_plus(query)}")
+    if query := environ.get("QUERY_STRING"):
+        if "%" in query:
+            query = unquote_plus(query)
+        if "method" in query.lower():
+            values += _METHOD_PARAMETER.findall(f"&{query}")
+    if not values:
+        return ()
     methods = {value.strip().upper() for value in values}
     return [method if method in _METHODS else "" for method in methods]
 
