@@ -400,6 +400,13 @@ MUTANTS = (
     ),
     # cookies, answers and the functions of an application
     Mutant(
+        "a query that names DELETE is safe",
+        "bearer.py",
+        "if is_safe and not overrides(environ):",
+        "if is_safe and not environ.keys() & set(_METHOD_HEADERS):",
+        killers("test_places", "test_a_cookie_counts_for_its_own_origin"),
+    ),
+    Mutant(
         "an Origin that looks like ours beats Sec-Fetch-Site",
         "bearer.py",
         '        return site == "same-origin"\n    own',
