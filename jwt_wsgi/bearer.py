@@ -32,7 +32,7 @@ _METHODS: Final = _SAFE | {"POST", "PUT", "PATCH", "DELETE", "CONNECT"}
 #: Headers that middleware in front of a router takes for the method: Flask's documentation has
 #: the first, Microsoft's and IBM's interfaces the others.
 _METHOD_HEADERS: Final = tuple(
-    f"HTTP_X_{name}" for name in ("HTTP_METHOD_OVERRIDE", "METHOD_OVERRIDE", "HTTP_METHOD", "METHOD")
+    f"HTTP_X_{end}" for end in ("HTTP_METHOD_OVERRIDE", "METHOD_OVERRIDE", "HTTP_METHOD", "METHOD")
 )
 #: Parameters of a query that do the same: ``_method`` (Rails, Symfony, TurboGears, Pecan),
 #: ``__METHOD_OVERRIDE__`` (a Flask recipe), ``_HttpMethod``, and those headers' names.
