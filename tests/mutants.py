@@ -315,8 +315,8 @@ MUTANTS = (
     Mutant(
         "a suffix is no second reading",
         "rules.py",
-        "if suffix.isalnum() else",
-        "if not suffix else",
+        "if suffix.isalnum() and base",
+        "if not suffix and base",
         killers("test_rules", "test_a_second_reading_adds_what_its_rule_asks"),
     ),
     Mutant(
@@ -378,8 +378,8 @@ MUTANTS = (
     Mutant(
         "an encoded name of a parameter is another",
         "bearer.py",
-        'findall(f"&{unquote_plus(query)}")',
-        'findall(f"&{query}")',
+        'if "%" in query:',
+        'if "%5F" in query:',
         killers("test_rules", "test_the_methods_that_a_request_names"),
     ),
     # 401 and 503
@@ -399,6 +399,13 @@ MUTANTS = (
         killers("test_jwks", "test_rule_absent_kid_that_is_published_is_served_after_the_cooldown"),
     ),
     # cookies, answers and the functions of an application
+    Mutant(
+        "a query that names DELETE is safe",
+        "bearer.py",
+        "if is_safe and not overrides(environ):",
+        "if is_safe and not environ.keys() & set(_METHOD_HEADERS):",
+        killers("test_places", "test_a_cookie_counts_for_its_own_origin"),
+    ),
     Mutant(
         "an Origin that looks like ours beats Sec-Fetch-Site",
         "bearer.py",
