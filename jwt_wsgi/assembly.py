@@ -44,7 +44,7 @@ def verifier(
     issuers: dict[str, TrustedIssuer] | Tenants
     if isinstance(settings.issuer, tuple):
         for warning in filter(None, map(provider_hints.warning, settings.terms)):
-            logger.warning("%s", warning)
+            logger.warning("settings of an issuer: %s", warning)
         ready = [trusted(own, emit, shared) for own in settings.terms]
         issuers = {issuer.identifier: issuer for issuer in ready}
         on_verified = None

@@ -56,6 +56,36 @@ MUTANTS = (
         "    due = snapshot.due",
         killers("test_jwks", "test_rule_fork_draws_a_refresh_time_for_the_child"),
     ),
+    # origins
+    Mutant(
+        "an origin that is named gets no credentials",
+        "responses.py",
+        "    if named:\n",
+        "    if False:\n",
+        killers("test_middleware", "test_a_script_of_an_allowed_origin_can_read_our_answers"),
+    ),
+    Mutant(
+        "every origin gets credentials",
+        "responses.py",
+        "    if named:\n",
+        "    if origin:\n",
+        killers("test_middleware", "test_credentials_are_for_origins_that_are_named"),
+    ),
+    # layers around the middleware
+    Mutant(
+        "mounts are not looked into",
+        "layers.py",
+        '"__wrapped__", _MOUNTS)',
+        '"__wrapped__")',
+        killers("test_layers", "test_the_middleware_is_found"),
+    ),
+    Mutant(
+        "the test kit changes the app's own layer",
+        "test_kit/layered.py",
+        "new = copy(layer) if new is None else new",
+        "new = layer if new is None else new",
+        killers("test_layers", "test_a_fake_issuer_takes_the_place_of_the_configured_one"),
+    ),
     # the set in hand
     Mutant(
         "swap before validation",

@@ -77,6 +77,7 @@ TOWER = [
     "test_kit.logins",
     "test_kit.services",
     "test_kit.providers",
+    "test_kit.layered",
     "testing",
     "pytest_plugin",
     "cli.terminal",

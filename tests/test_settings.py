@@ -401,7 +401,7 @@ def test_what_is_open_to_everybody_is_a_warning_at_start(
 
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert record.message.startswith(told)
+    assert record.message.removeprefix("open to everybody: ").startswith(told)
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,10 @@ class Table(Terms):
         False,
     )
     cors_origins: tuple[str, ...] = option(
-        request_values.read_origins, "Origins (or `*`) whose scripts may read our own answers.", ()
+        request_values.read_origins,
+        "Origins (or `*`) whose scripts may read our own answers; with credentials, those that are"
+        " named.",
+        (),
     )
     claim_headers: Mapping[str, tuple[str, ...]] | None = option(
         request_values.read_claim_headers,
