@@ -36,7 +36,7 @@ def variable(name: str) -> str:
 class Injection:
     """Clears the environ of a request, and puts into it what its token says.
 
-    ``claim_headers``: claim (name or dotted path) -> names of the headers that get its value.
+    ``claim_headers``: claim, as :func:`find` takes it -> names of the headers that get its value.
     """
 
     def __init__(self, claim_headers: Mapping[str, Iterable[str]]) -> None:

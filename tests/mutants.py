@@ -947,6 +947,20 @@ MUTANTS = (
         killers("test_claims", "test_a_numeric_date_is_a_number_of_seconds"),
     ),
     Mutant(
+        "the first reading of a dotted name counts",
+        "claims.py",
+        "if len(found) > 1:",
+        "if False:",
+        killers("test_claims", "test_a_name_with_two_readings_is_refused"),
+    ),
+    Mutant(
+        "a list of names is read with dots",
+        "settings/values.py",
+        'plain = len(value) == 1 and "." not in value[0]',
+        "plain = len(value) == 1",
+        killers("test_settings", "test_a_claim_is_named_by_a_list"),
+    ),
+    Mutant(
         "rfc9068 asks for a typ and no claims",
         "assembly.py",
         "*(_RFC9068 if own.is_rfc9068 else ())",

@@ -78,9 +78,12 @@ def test_a_claim_as_a_header(app: EchoApp, claims: dict[str, Any], value: str | 
 
 
 def test_a_claim_by_its_path(app: EchoApp) -> None:
-    """The whole name first."""
+    """Dotted, where there is one reading of it, or as a list."""
+    both = {"realm.roles": "x", "realm": {"roles": ["a"]}}
     assert told(app, "realm.roles", realm={"roles": ["a", "b"]}) == "a b"
-    assert told(app, "realm.roles", **{"realm.roles": "x", "realm": {"roles": ["a"]}}) == "x"
+    assert told(app, "realm.roles", **both) == "claim_invalid"
+    assert told(app, '["realm", "roles"]', **both) == "a"
+    assert told(app, '["realm.roles"]', **both) == "x"
     assert told(app, "realm.roles", realm="x") is None
 
 

@@ -6,7 +6,6 @@ The fields of :class:`Table` and of :class:`~.issuer.Terms` are the table. It dr
 
 from collections.abc import Iterable
 from collections.abc import Mapping
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from typing import Final
@@ -24,6 +23,7 @@ from jwt_wsgi.verifier import MAX_TOKEN_SIZE
 
 from . import request_values
 from . import values
+from .issuer import ByClaim
 from .issuer import Issuer
 from .issuer import IssuerOptions
 from .issuer import Resolver
@@ -55,7 +55,7 @@ class Options(IssuerOptions, total=False):
     rules: str | Iterable[Rule | Mapping[str, Any]]
     skip_preflight: bool | str
     cors_origins: str | Iterable[str]
-    claim_headers: str | Mapping[str, str | Sequence[str]]
+    claim_headers: str | ByClaim
     forward_token: bool | str
     realm: str
     error_details: bool | str

@@ -9,6 +9,7 @@ from jwt_wsgi.bearer import environ_key
 from jwt_wsgi.injection import variable
 
 from .values import FIELD_NAME
+from .values import read_claim_name
 from .values import read_mapping
 from .values import read_text
 from .values import read_texts
@@ -58,7 +59,7 @@ def read_places(value: object) -> tuple[str, ...]:
 def read_claim_headers(value: object) -> dict[str, tuple[str, ...]]:
     headers = {
         claim: tuple(names) if isinstance(names, list | tuple) else (names,)
-        for claim, names in read_mapping(value).items()
+        for claim, names in read_mapping(value, read_claim_name).items()
     }
     every = [name for names in headers.values() for name in names]
     for name in every:
