@@ -150,7 +150,7 @@ def _fetched_with(own: Settings) -> Hashable:
 def fetcher(own: Settings) -> HTTPFetch:
     """How the documents of an issuer are fetched; ``own``: the settings as they are for it."""
     return HTTPFetch(
-        verify=own.jwks_verify or True,
+        verify=own.jwks_verify,
         cert=own.jwks_cert,
         headers=own.jwks_headers or {},
         home=own.jwks_uri or own.issuers[0].identifier,

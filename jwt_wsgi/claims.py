@@ -60,10 +60,8 @@ def claim_checks(
     if "*" not in audience:
         checks.append(check_audience(audience))
     checks.append(check_strings)
-    if required:
-        checks.append(check_required(required))
-    if expected:
-        checks.append(check_expected(expected))
+    if named := {**dict.fromkeys(required), **expected}:
+        checks.append(check_named(named))
     return tuple(checks)
 
 
@@ -135,26 +133,18 @@ def check_strings(claims: Mapping[str, Any], _now: float) -> None:
             raise InvalidTokenError("claim_invalid", f"{name} is no string")
 
 
-def check_required(names: Collection[str]) -> Check:
-    """Every name has a value that is not null. Names are read as :func:`find` does."""
+def check_named(expected: Mapping[str, Collection[Any] | None]) -> Check:
+    """Every name has one of its values: is equal to it, or a list that holds it.
 
-    def check(claims: Mapping[str, Any], _now: float) -> None:
-        for name in names:
-            if find(claims, name) is None:
-                raise InvalidTokenError("claim_missing", f"{name} is missing")
-
-    return check
-
-
-def check_expected(expected: Mapping[str, Collection[Any]]) -> Check:
-    """Every name has one of its values: is equal to it, or a list that holds it."""
+    None: any value but null. Names are read as :func:`find` does.
+    """
 
     def check(claims: Mapping[str, Any], _now: float) -> None:
         for name, values in expected.items():
             found = find(claims, name)
             if found is None:
                 raise InvalidTokenError("claim_missing", f"{name} is missing")
-            if not has_one_of(found, values):
+            if values is not None and not has_one_of(found, values):
                 raise InvalidTokenError("claim_invalid", f"{name} has no accepted value")
 
     return check

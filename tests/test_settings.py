@@ -10,6 +10,7 @@ from typing import get_type_hints
 import pytest
 from conftest import EchoApp
 from joserfc import jwk
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from jwt_wsgi import ConfigurationError
 from jwt_wsgi import Issuer
@@ -39,6 +40,9 @@ def problems(environ: dict[str, str] | None = None, /, **options: Any) -> tuple[
         load(environ, **options)
     return caught.value.problems
 
+
+#: Some CA certificates.
+CA = str(DEFAULT_CA_BUNDLE_PATH)
 
 #: option -> (its text in the environment, what it means); options of Python objects have no text.
 TEXTS: dict[str, tuple[str, Any]] = {
@@ -87,7 +91,7 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "jwks_max_age": ("20m", 1200.0),
     "jwks_max_stale": ("1h", 3600.0),
     "jwks_timeout": ("2.5s", 2.5),
-    "jwks_verify": ("FILE", "FILE"),
+    "jwks_verify": (CA, CA),
     "jwks_cert": ("FILE FILE", ("FILE", "FILE")),
     "jwks_headers": ("X-Key=abc", {"X-Key": "abc"}),
     "allow_http": ("1", True),
@@ -167,6 +171,20 @@ def test_every_option_has_a_row_here() -> None:
     assert TEXTS.keys() == {name for name, option in OPTIONS.items() if option.text}
     assert Options.__optional_keys__ == OPTIONS.keys()
     assert get_type_hints(Settings).keys() == OPTIONS.keys()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\x30\x82\x01\x0a", b"-----BEGIN CERTIFICATE-----\n"],
+    ids=["empty", "DER", "cut"],
+)
+def test_a_ca_bundle_without_a_certificate_does_not_start(data: bytes, tmp_path: Path) -> None:
+    """It would refuse every fetch; the remedy converts DER."""
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(data)
+
+    with pytest.raises(ConfigurationError, match=r"jwks_verify: .*openssl x509 -inform der"):
+        Settings.of(issuer="https://i.example", audience="a", jwks_verify=bundle)
 
 
 def test_options_are_few() -> None:

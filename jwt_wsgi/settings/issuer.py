@@ -85,8 +85,9 @@ class Terms:
         secret=True,
     )
     jwks_verify: str | None = option(
-        values.read_existing_file,
-        "CA bundle for the issuer's TLS certificate.",
+        values.read_ca_bundle,
+        "CA certificates (a PEM file) for the issuer's TLS certificate, in place of"
+        " `REQUESTS_CA_BUNDLE`, `SSL_CERT_FILE` and the system's.",
         shown="the system's",
     )
     jwks_cert: str | tuple[str, str] | None = option(

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+import ssl
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -248,6 +249,18 @@ def read_existing_file(value: object) -> str:
             f"it cannot be read ({error.strerror}); give the path of a file"
         ) from error
     return str(path)
+
+
+def read_ca_bundle(value: object) -> str:
+    path = read_existing_file(value)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except OSError as error:  # what OpenSSL says depends on its version
+        raise ValueError(
+            "it holds no certificate in PEM form (-----BEGIN CERTIFICATE-----); convert DER with"
+            " openssl x509 -inform der -in FILE -out ca.pem"
+        ) from error
+    return path
 
 
 #: What is given for a secret by mistake: PEM, an OpenSSH key, the URL of one.
