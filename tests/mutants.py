@@ -913,10 +913,24 @@ MUTANTS = (
         killers("test_revocation_wsgi", "test_a_store_in_a_mapping_fails_closed"),
     ),
     Mutant(
+        "several issuers give users one name",
+        "settings/contradictions.py",
+        "if not tells_issuers_apart(source):",
+        "if False:",
+        killers("test_injection", "test_one_name_of_two_people_does_not_start"),
+    ),
+    Mutant(
+        "an issuer with the separator in it names users of another",
+        "injection.py",
+        """if "|" in claims["iss"]:""",
+        "if False:",
+        killers("test_injection", "test_an_issuer_with_the_separator_in_it"),
+    ),
+    Mutant(
         "no claim, no user",
         "injection.py",
-        "if not (user := _text_of(claims, name)):",
-        "if (user := _text_of(claims, name)) and False:",
+        "if key == REMOTE_USER and not text:",
+        "if key == REMOTE_USER and not text and False:",
         killers("test_injection", "test_remote_user"),
     ),
     Mutant(

@@ -125,7 +125,9 @@ class Table(Terms):
     claim_headers: Mapping[str, tuple[str, ...]] | None = option(
         request_values.read_claim_headers,
         "Claims the app finds as request headers (`sub=X-User`); incoming ones are removed. The"
-        " header `REMOTE_USER` is that CGI variable, and needs its claim.",
+        " header `REMOTE_USER` is that CGI variable, and needs its claim. With several issuers"
+        " `iss\\|sub` (the issuer, `\\|` and the claim), or `unique\\|sub` if all of them mean the"
+        " same person by one value.",
     )
     forward_token: bool = option(
         values.read_boolean, "`false` takes the token out of the request before the app runs.", True
