@@ -44,7 +44,7 @@ class Rule:
     """Requests to ``path`` (exact, or a whole subtree: ``/docs/*``) and what they need.
 
     ``methods`` None: all of them; GET includes HEAD. The token needs all of ``scopes``, one of
-    ``any_scope``, and the expected ``claims`` (name or dotted path = value, or one of several);
+    ``any_scope``, and the expected ``claims`` (name or path = value, or one of several);
     its login one of ``acr_values`` and at most ``max_age`` seconds of age (RFC 9470).
     """
 
@@ -53,7 +53,7 @@ class Rule:
     token: Token | str = Token.REQUIRED
     scopes: Collection[str] = ()
     any_scope: Collection[str] = ()
-    claims: Mapping[str, Any] = field(default_factory=dict)
+    claims: Mapping[Any, Any] = field(default_factory=dict)
     acr_values: Collection[str] = ()
     max_age: float | None = None
 

@@ -943,10 +943,24 @@ MUTANTS = (
         killers("test_revocation_wsgi", "test_a_store_in_a_mapping_fails_closed"),
     ),
     Mutant(
+        "several issuers give users one name",
+        "settings/contradictions.py",
+        "if not tells_issuers_apart(source):",
+        "if False:",
+        killers("test_injection", "test_one_name_of_two_people_does_not_start"),
+    ),
+    Mutant(
+        "an issuer with the separator in it names users of another",
+        "injection.py",
+        """if "|" in claims["iss"]:""",
+        "if False:",
+        killers("test_injection", "test_an_issuer_with_the_separator_in_it"),
+    ),
+    Mutant(
         "no claim, no user",
         "injection.py",
-        "if not (user := _text_of(claims, name)):",
-        "if (user := _text_of(claims, name)) and False:",
+        "if key == REMOTE_USER and not text:",
+        "if key == REMOTE_USER and not text and False:",
         killers("test_injection", "test_remote_user"),
     ),
     Mutant(
@@ -1011,6 +1025,20 @@ MUTANTS = (
         "MAX_DATE: Final = 253_402_300_799",
         "MAX_DATE: Final = 2**53",
         killers("test_claims", "test_a_numeric_date_is_a_number_of_seconds"),
+    ),
+    Mutant(
+        "the first reading of a dotted name counts",
+        "claims.py",
+        "if len(found) > 1:",
+        "if False:",
+        killers("test_claims", "test_a_name_with_two_readings_is_refused"),
+    ),
+    Mutant(
+        "a list of names is read with dots",
+        "settings/values.py",
+        'plain = len(value) == 1 and "." not in value[0]',
+        "plain = len(value) == 1",
+        killers("test_settings", "test_a_claim_is_named_by_a_list"),
     ),
     Mutant(
         "rfc9068 asks for a typ and no claims",

@@ -803,7 +803,7 @@ def test_report_lets_everything_pass_and_tells(
         ],
         rules=[Rule("/*", token="report", scopes=["s"], acr_values=["a"])],
         token_from="header header:X-Token",
-        claim_headers="org=X-Org",
+        claim_headers="unique|org=X-Org",
         on_event=heard.append,
     )
     if code == "header_malformed" and "Basic" in headers["Authorization"]:

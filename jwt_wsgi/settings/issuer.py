@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +28,8 @@ from .reading import option
 from .reading import options_of
 from .reading import read
 
+#: Values by the name of a claim, or by a tuple of names from the top down.
+ByClaim: TypeAlias = Mapping[str, Any] | Mapping[str | tuple[str, ...], Any]
 Seconds: TypeAlias = float | str | timedelta
 #: Where the keys of an issuer come from: one of these options, else discovery.
 KEY_SLOT: Final = frozenset({"jwks_uri", "jwks", "public_key", "secret"})
@@ -47,8 +50,8 @@ class IssuerOptions(TypedDict, total=False):
     jwks_headers: str | Mapping[str, str]
     algorithms: str | Iterable[str]
     leeway: Seconds
-    required_claims: str | Iterable[str]
-    claims: str | Mapping[str, Any]
+    required_claims: str | Iterable[str | Sequence[str]]
+    claims: str | ByClaim
     max_token_age: Seconds
     token_types: str | Iterable[str]
     checks: Iterable[Check]
@@ -107,12 +110,15 @@ class Terms:
         values.read_leeway, "Clock tolerance for `exp` and `nbf`, at most 300 s.", LEEWAY
     )
     required_claims: tuple[str, ...] = option(
-        values.read_texts, "Claims a token must have, besides `exp`; names or dotted paths.", ()
+        values.read_claim_names,
+        "Claims a token must have, besides `exp`; names as in `claims`.",
+        (),
     )
     claims: Mapping[str, tuple[Any, ...]] | None = option(
         values.read_expected,
-        "Expected values: a claim is equal to one of them, or a list that holds one. Names or"
-        " dotted paths (`realm_access.roles`).",
+        "Expected values: a claim is equal to one of them, or a list that holds one. Names, dotted"
+        " paths (`realm_access.roles`) that can be read in one way, or lists of names (as text a"
+        ' JSON array: `["own", "example.com/roles"]`).',
     )
     max_token_age: float | None = option(
         values.read_seconds, "Age from `iat`, which is then required, that a token may have."
