@@ -45,22 +45,27 @@ def check_depth(data: bytes) -> None:
 def json_value(data: bytes) -> Any:
     """Parse one strict JSON value in UTF-8. Raises :class:`ValueError` for anything else.
 
-    White space around it is fine (RFC 8259 section 2): editors end a document with a newline.
+    White space around it is fine (RFC 8259 section 2), because editors end a document with a
+    newline. So is one byte order mark in front of everything (section 8.1).
     """
-    return _parsed(data.strip(b" \t\n\r"))
+    return _parsed(_bare(data))
 
 
 def json_object(data: bytes) -> dict[str, Any]:
     """As :func:`json_value`, and it must be an object."""
-    return compact_object(data.strip(b" \t\n\r"))
+    return compact_object(_bare(data))
 
 
 def compact_object(data: bytes) -> dict[str, Any]:
-    """As :func:`json_object`, without white space around it: tokens have none."""
+    """As :func:`json_object`, with nothing around it, for tokens."""
     value = _parsed(data)
     if not isinstance(value, dict):
         raise MalformedError("not one JSON object")
     return value
+
+
+def _bare(document: bytes) -> bytes:
+    return document.removeprefix(b"\xef\xbb\xbf").strip(b" \t\n\r")
 
 
 def _parsed(data: bytes) -> Any:
