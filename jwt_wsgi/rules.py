@@ -183,14 +183,14 @@ class Rules:
         None where the deciding rule is for this very path alone: its author knows the path. A
         rule for a subtree that ``path`` is in, too, was already asked.
         """
-        whole = path.removesuffix("/")
-        stem, _, suffix = whole.rpartition(".")
-        bases = (whole, stem.removesuffix("/")) if suffix.isalnum() else (whole,)
-        named = [base for base in bases if base in self._named]
-        if not named or _pattern(decided) == path:
+        readings = [_twin(path)] if path in self._twins else []
+        stem, _, suffix = path.removesuffix("/").rpartition(".")
+        base = stem.removesuffix("/")
+        if suffix.isalnum() and base in self._named:
+            readings += [base, f"{base}/"]
+        if not readings or _pattern(decided) == path:
             return []
-        readings = [one for base in named for one in (base, f"{base}/")]
-        found = [self._first(method, reading) for reading in readings if reading != path]
+        found = [self._first(method, reading) for reading in readings]
         return [rule for rule in found if rule.token is Token.REQUIRED and not _covers(rule, path)]
 
 

@@ -315,8 +315,8 @@ MUTANTS = (
     Mutant(
         "a suffix is no second reading",
         "rules.py",
-        "if suffix.isalnum() else",
-        "if not suffix else",
+        "if suffix.isalnum() and base",
+        "if not suffix and base",
         killers("test_rules", "test_a_second_reading_adds_what_its_rule_asks"),
     ),
     Mutant(
@@ -378,8 +378,8 @@ MUTANTS = (
     Mutant(
         "an encoded name of a parameter is another",
         "bearer.py",
-        'findall(f"&{unquote_plus(query)}")',
-        'findall(f"&{query}")',
+        'if "%" in query:',
+        'if "%5F" in query:',
         killers("test_rules", "test_the_methods_that_a_request_names"),
     ),
     # 401 and 503
@@ -399,6 +399,13 @@ MUTANTS = (
         killers("test_jwks", "test_rule_absent_kid_that_is_published_is_served_after_the_cooldown"),
     ),
     # cookies, answers and the functions of an application
+    Mutant(
+        "a query that names DELETE is safe",
+        "bearer.py",
+        "if is_safe and not overrides(environ):",
+        "if is_safe and not environ.keys() & set(_METHOD_HEADERS):",
+        killers("test_places", "test_a_cookie_counts_for_its_own_origin"),
+    ),
     Mutant(
         "an Origin that looks like ours beats Sec-Fetch-Site",
         "bearer.py",
@@ -487,6 +494,35 @@ MUTANTS = (
             "test_answers",
             "test_a_token_that_the_revocation_function_cannot_read_does_not_pass_open",
         ),
+    ),
+    Mutant(
+        "anybody may write the snapshot of keys",
+        "key_sources/snapshot.py",
+        "if not hmac.compare_digest(mac, self._mac(content)):",
+        "if not mac:",
+        killers("test_snapshot", "test_a_changed_byte_makes_it_useless"),
+    ),
+    Mutant(
+        "a snapshot from the future is used",
+        "key_sources/snapshot.py",
+        "        if age < 0:\n",
+        "        if age < -10:\n",
+        killers("test_snapshot", "test_the_age_is_bounded_on_both_sides"),
+    ),
+    Mutant(
+        "certifi is added to the certificates of the system",
+        "key_sources/fetch.py",
+        '        conn.cert_reqs = "CERT_REQUIRED"\n',
+        "        super().cert_verify(conn, *_args, **_kwargs)\n",
+        killers("test_fetch", "test_a_root_that_the_system_does_not_have_is_refused"),
+    ),
+    Mutant(
+        "SSL_CERT_FILE comes before REQUESTS_CA_BUNDLE",
+        "key_sources/tls.py",
+        "    if given or any(",
+        "    if any(map(environment.get, _OF_OPENSSL)):\n        return bundle\n"
+        "    if given or any(",
+        killers("test_fetch", "test_the_first_place_that_is_given_counts_alone"),
     ),
     Mutant(
         "nobody is told which function raised",
@@ -994,6 +1030,13 @@ MUTANTS = (
         "MAX_DATE: Final = 253_402_300_799",
         "MAX_DATE: Final = 2**53",
         killers("test_claims", "test_a_numeric_date_is_a_number_of_seconds"),
+    ),
+    Mutant(
+        "rfc9068 asks for a typ and no claims",
+        "assembly.py",
+        "*(_RFC9068 if own.is_rfc9068 else ())",
+        "*(_RFC9068 if False else ())",
+        killers("test_claims", "test_the_profile_of_access_tokens"),
     ),
     Mutant(
         "claims that are built take no more memory",

@@ -472,7 +472,7 @@ NAMED: list[tuple[dict[str, str], set[str]]] = [
     ({"QUERY_STRING": "a=b;_method=delete"}, {"DELETE"}),
     ({"QUERY_STRING": "_method=PUT&_method=POST"}, {"PUT", "POST"}),
     ({"QUERY_STRING": "%5fmethod=%44ELETE"}, {"DELETE"}),
-    ({"QUERY_STRING": "_method=+put"}, {"PUT"}),
+    ({"QUERY_STRING": "_method=%20put"}, {"PUT"}),
     ({"QUERY_STRING": "_method="}, {""}),
     ({"QUERY_STRING": "_method=x"}, {""}),
     ({"QUERY_STRING": "_method=po%C5%BFt"}, {"POST"}),  # its upper case is ASCII
