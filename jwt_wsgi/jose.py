@@ -54,7 +54,6 @@ PublicKey: TypeAlias = (
 )
 
 
-_SPACE: Final = b" \t\n\r"  # RFC 7515 section 3 allows it around the JSON, as RFC 8259 has it
 _REASONS: Final = {UnicodeEncodeError: "not ASCII", binascii.Error: "not base64url"}
 _NO_HEADS: Final[Mapping[bytes, dict[str, Any]]] = MappingProxyType({})
 
@@ -108,7 +107,7 @@ def parse(token: str, heads: Mapping[bytes, dict[str, Any]] = _NO_HEADS) -> Unve
         if not (dot and second_dot) or b"." in payload:
             raise MalformedError("a compact JWS has three parts")
         header = heads.get(head) or _header(head)
-        json_ = _base64url(payload).strip(_SPACE)
+        json_ = _base64url(payload)
         claims = compact_object(json_)
         return UnverifiedToken(header, claims, json_, signed, _base64url(signature), head)
     except Exception as error:  # RecursionError, UnicodeError, ...: a hostile token is no 500
@@ -175,7 +174,7 @@ def secret_key(secret: bytes) -> Key:
 def _header(encoded: bytes) -> dict[str, Any]:
     if len(encoded) > MAX_HEADER_SIZE:
         raise MalformedError(f"the header is longer than {MAX_HEADER_SIZE} characters")
-    header = compact_object(_base64url(encoded).strip(_SPACE))
+    header = compact_object(_base64url(encoded))
     _check_header(header)
     return header
 

@@ -655,6 +655,34 @@ MUTANTS = (
     ),
     # documents
     Mutant(
+        "a bomb is inflated whole",
+        "key_sources/content_encoding.py",
+        "        return inflate.decompress(chunk, most)",
+        "        return inflate.decompress(chunk)",
+        killers("test_fetch", "test_only_so_much_of_a_bomb_is_inflated"),
+    ),
+    Mutant(
+        "what came has no bound",
+        "key_sources/content_encoding.py",
+        "        if max(came, len(body)) > most:",
+        "        if len(body) > most:",
+        killers("test_fetch", "test_a_fault_is_a_failure_within_the_deadline"),
+    ),
+    Mutant(
+        "gzip may be cut off",
+        "key_sources/content_encoding.py",
+        "    if inflate is not None and (not inflate.eof or inflate.unused_data):",
+        "    if inflate is not None and inflate.unused_data:",
+        killers("test_fetch", "test_a_fault_is_a_failure_within_the_deadline"),
+    ),
+    Mutant(
+        "headers of the settings win by case",
+        "key_sources/fetch.py",
+        "    lower = {name.lower() for name in own}",
+        "    lower = set(own)",
+        killers("test_fetch", "test_headers_of_the_settings_win"),
+    ),
+    Mutant(
         "null is a private key",
         "jwk_form.py",
         "        if value is not None\n",
@@ -691,16 +719,16 @@ MUTANTS = (
     ),
     Mutant(
         "any space around a token's JSON",
-        "jose.py",
-        "    header = compact_object(_base64url(encoded).strip(_SPACE))",
-        "    header = compact_object(_base64url(encoded).strip())",
+        "strict_json.py",
+        '    text = data.strip(b" \\t\\n\\r").decode("utf-8")',
+        '    text = data.strip().decode("utf-8")',
         killers("test_key_forms", "test_anything_else_around_the_json_of_a_token_is_refused"),
     ),
     Mutant(
         "several byte order marks",
         "strict_json.py",
-        "    return document.removeprefix(",
-        "    return document.lstrip(",
+        "    return compact_object(data.removeprefix(_BOM))",
+        "    return compact_object(data.lstrip(_BOM))",
         killers("test_key_forms", "test_one_byte_order_mark_at_the_very_beginning"),
     ),
     Mutant(

@@ -24,6 +24,8 @@ TOWER = [
     "event_log",
     "key_sources.tls",
     "key_sources.snapshot",
+    "key_sources.failures",
+    "key_sources.content_encoding",
     "key_sources.fetch",
     "claims",
     "jwk_form",
@@ -318,8 +320,8 @@ def test_one_module_each_knows_a_library(module: str) -> None:
     owners = {
         "joserfc": {"jose", "test_kit.signing", "cli.demo"},
         "cryptography": {"jose", "test_kit.signing", "cli.demo"},
-        "requests": {"key_sources.fetch", "key_sources.tls"},
-        "urllib3": {"key_sources.fetch"},
+        "requests": {"key_sources.fetch", "key_sources.failures", "key_sources.tls"},
+        "urllib3": {"key_sources.fetch", "key_sources.failures"},
         "authlib": {"key_sources.discovery", "cli.demo"},
         "pytest": {"pytest_plugin"},
     }

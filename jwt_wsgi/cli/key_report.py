@@ -21,8 +21,8 @@ from jwt_wsgi.errors import printable
 from jwt_wsgi.key_sources.discovery import Located
 from jwt_wsgi.key_sources.discovery import locate
 from jwt_wsgi.key_sources.document_kind import document_kind
+from jwt_wsgi.key_sources.failures import FetchError
 from jwt_wsgi.key_sources.fetch import Fetched
-from jwt_wsgi.key_sources.fetch import FetchError
 from jwt_wsgi.key_sources.fetch import HTTPFetch
 from jwt_wsgi.key_sources.fetch import NotModified
 from jwt_wsgi.key_sources.file import FileKeys

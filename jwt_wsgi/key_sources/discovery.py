@@ -12,9 +12,9 @@ from authlib.oauth2.rfc8414 import get_well_known_url
 from jwt_wsgi.strict_json import json_object
 from jwt_wsgi.urls import check_url
 
+from .failures import FetchError
 from .fetch import Fetch
 from .fetch import Fetched
-from .fetch import FetchError
 
 #: The document is not here, as opposed to: the issuer is in trouble.
 _ELSEWHERE: Final = frozenset({404, 405, 410})

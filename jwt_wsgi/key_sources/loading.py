@@ -14,9 +14,9 @@ from .facts import NEVER
 from .facts import Facts
 from .facts import KeyFetch
 from .facts import Loaded
+from .failures import FetchError
 from .fetch import Fetch
 from .fetch import Fetched
-from .fetch import FetchError
 from .fetch import NotModified
 
 #: Seconds after which the issuer's metadata is read again.
