@@ -19,6 +19,7 @@ from . import jose
 from .errors import Portable
 from .errors import printable
 from .jwk_form import normal
+from .key_sources.document_kind import why_no_jwks
 from .strict_json import json_object
 
 #: Keys tried for one token without ``kid``, or under a ``kid`` that several keys share.
@@ -97,10 +98,9 @@ class KeySet:
         """Read a JWKS. Raises :class:`DocumentError` unless it holds one usable key at least."""
         try:
             data = document.encode() if isinstance(document, str) else document
-            jwks = json_object(data)
+            return cls.of(json_object(data), max_keys=max_keys)
         except ValueError as error:
-            raise DocumentError(f"it is not strict JSON with one object: {error}") from error
-        return cls.of(jwks, max_keys=max_keys)
+            raise DocumentError(why_no_jwks(document, error)) from error
 
     @classmethod
     def of(cls, jwks: Mapping[str, Any], *, max_keys: int = MAX_KEYS) -> "KeySet":

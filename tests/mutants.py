@@ -683,6 +683,20 @@ MUTANTS = (
         killers("test_fetch", "test_headers_of_the_settings_win"),
     ),
     Mutant(
+        "a refusal moves what is remembered",
+        "key_sources/discovery.py",
+        "            first = remembered is None and found_by != CONVENTION",
+        "            first = found_by != CONVENTION",
+        killers("test_discovery", "test_a_refusal_moves_nothing_that_is_remembered"),
+    ),
+    Mutant(
+        "a convention after a refusal",
+        "key_sources/discovery.py",
+        "        if found_by == CONVENTION and refused is not None:",
+        "        if False:",
+        killers("test_discovery", "test_no_convention_after_a_refusal"),
+    ),
+    Mutant(
         "null is a private key",
         "jwk_form.py",
         "        if value is not None\n",

@@ -20,7 +20,6 @@ from jwt_wsgi import jose
 from jwt_wsgi.errors import printable
 from jwt_wsgi.key_sources.discovery import Located
 from jwt_wsgi.key_sources.discovery import locate
-from jwt_wsgi.key_sources.document_kind import document_kind
 from jwt_wsgi.key_sources.failures import FetchError
 from jwt_wsgi.key_sources.fetch import Fetched
 from jwt_wsgi.key_sources.fetch import HTTPFetch
@@ -214,10 +213,8 @@ def of_document(name: str, body: bytes, accepted: Collection[str]) -> Report:
     try:
         KeySet.parse(body)
     except DocumentError as error:
-        looks_like = document_kind(body)
-        problem = f"document: it is {looks_like}, no JWKS" if looks_like else f"document: {error}"
         rows = _rows(body, accepted)
-        return Report(name, "", rows=rows, kind="document", problem=problem)
+        return Report(name, "", rows=rows, kind="document", problem=f"document: {error}")
     return Report(name, "", rows=_rows(body, accepted))
 
 
