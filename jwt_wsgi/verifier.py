@@ -157,6 +157,8 @@ class Verifier:
         algorithm, tried = token.header["alg"], 0
         try:
             for key in _candidates(issuer.keys, token.header):
+                if not jose.permitted(key, issuer.algorithms):
+                    continue
                 if jose.verify(algorithm, key, token.signed, token.signature):
                     return key
                 tried += 1

@@ -102,7 +102,8 @@ class Terms:
     )
     algorithms: tuple[str, ...] = option(
         values.read_algorithms,
-        "Accepted `alg` values. `ES256K` and `Ed448` by opt-in; `HS*` only with `secret`.",
+        "Accepted `alg` values. `ES256K` and `Ed448` by opt-in (with `Ed448`, `EdDSA` takes keys of"
+        " both curves); `HS*` only with `secret`.",
         (),
         shown=" ".join(jose.DEFAULT_ALGORITHMS) + "; with `secret` HS256",
     )
