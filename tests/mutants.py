@@ -444,8 +444,8 @@ MUTANTS = (
     Mutant(
         "another request's answer judges this one",
         "tenants.py",
-        "            self._hold(name, before, after)\n        return after.trusted",
-        "            after = self._hold(name, before, after) or after\n        return after.trusted",
+        "            self._hold(name, before, after)\n        return",
+        "            after = self._hold(name, before, after) or after\n        return",
         killers("test_seams", "test_terms_of_two_requests_at_once_do_not_mix"),
     ),
     Mutant(
@@ -558,6 +558,35 @@ MUTANTS = (
             "test_answers",
             "test_a_token_that_the_revocation_function_cannot_read_does_not_pass_open",
         ),
+    ),
+    Mutant(
+        "anybody may write the snapshot of keys",
+        "key_sources/snapshot.py",
+        "if not hmac.compare_digest(mac, self._mac(content)):",
+        "if not mac:",
+        killers("test_snapshot", "test_a_changed_byte_makes_it_useless"),
+    ),
+    Mutant(
+        "a snapshot from the future is used",
+        "key_sources/snapshot.py",
+        "        if age < 0:\n",
+        "        if age < -10:\n",
+        killers("test_snapshot", "test_the_age_is_bounded_on_both_sides"),
+    ),
+    Mutant(
+        "certifi is added to the certificates of the system",
+        "key_sources/fetch.py",
+        '        conn.cert_reqs = "CERT_REQUIRED"\n',
+        "        super().cert_verify(conn, *_args, **_kwargs)\n",
+        killers("test_fetch", "test_a_root_that_the_system_does_not_have_is_refused"),
+    ),
+    Mutant(
+        "SSL_CERT_FILE comes before REQUESTS_CA_BUNDLE",
+        "key_sources/tls.py",
+        "    if given or any(",
+        "    if any(map(environment.get, _OF_OPENSSL)):\n        return bundle\n"
+        "    if given or any(",
+        killers("test_fetch", "test_the_first_place_that_is_given_counts_alone"),
     ),
     Mutant(
         "nobody is told which function raised",
@@ -1016,6 +1045,13 @@ MUTANTS = (
         "MAX_DATE: Final = 253_402_300_799",
         "MAX_DATE: Final = 2**53",
         killers("test_claims", "test_a_numeric_date_is_a_number_of_seconds"),
+    ),
+    Mutant(
+        "rfc9068 asks for a typ and no claims",
+        "assembly.py",
+        "*(_RFC9068 if own.is_rfc9068 else ())",
+        "*(_RFC9068 if False else ())",
+        killers("test_claims", "test_the_profile_of_access_tokens"),
     ),
     Mutant(
         "claims that are built take no more memory",

@@ -22,6 +22,8 @@ TOWER = [
     "strict_json",
     "events",
     "event_log",
+    "key_sources.tls",
+    "key_sources.snapshot",
     "key_sources.fetch",
     "claims",
     "jose",
@@ -314,7 +316,7 @@ def test_one_module_each_knows_a_library(module: str) -> None:
     owners = {
         "joserfc": {"jose", "test_kit.signing", "cli.demo"},
         "cryptography": {"jose", "test_kit.signing", "cli.demo"},
-        "requests": {"key_sources.fetch"},
+        "requests": {"key_sources.fetch", "key_sources.tls"},
         "urllib3": {"key_sources.fetch"},
         "authlib": {"key_sources.discovery", "cli.demo"},
         "pytest": {"pytest_plugin"},

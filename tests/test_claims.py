@@ -305,14 +305,14 @@ def test_the_profile_of_access_tokens(
     """RFC 9068 sections 2.1, 2.2 and 4."""
     token = ISSUER.token(header=header, **(RFC9068 | claims))
 
-    assert refused_by(token, profile="rfc9068", audience="api") == code
+    assert refused_by(token, token_types="rfc9068", audience="api") == code
 
 
 def test_the_profile_needs_an_audience_and_no_other_type() -> None:
     """Otherwise it does not start."""
-    for options in ({}, {"audience": "api", "token_types": "JWT"}):
-        with pytest.raises(ConfigurationError, match="profile rfc9068"):
-            ISSUER.protect(lambda *_: [], profile="rfc9068", **options)
+    for options in ({"token_types": "rfc9068"}, {"audience": "api", "token_types": "rfc9068, JWT"}):
+        with pytest.raises(ConfigurationError, match="rfc9068"):
+            ISSUER.protect(lambda *_: [], **options)
 
 
 def test_an_own_check_refuses_in_its_own_way() -> None:

@@ -5,6 +5,8 @@ import gzip
 import ipaddress
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
@@ -23,6 +25,7 @@ from fault_issuer import FaultServer
 from fault_issuer import fault_server
 from fault_issuer import says
 
+from jwt_wsgi.key_sources import tls as tls_module
 from jwt_wsgi.key_sources.fetch import Fetched
 from jwt_wsgi.key_sources.fetch import FetchError
 from jwt_wsgi.key_sources.fetch import HTTPFetch
@@ -38,7 +41,8 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    for name in ("CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
@@ -392,6 +396,72 @@ def test_an_explicit_ca_bundle_wins_over_the_environments(
 
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca))
     assert isinstance(get(server.url), Fetched)
+
+
+@pytest.mark.parametrize(
+    "trusted",
+    [
+        pytest.param({"verify": True}, id="jwks_verify"),
+        pytest.param({"REQUESTS_CA_BUNDLE": True, "SSL_CERT_FILE": False}, id="REQUESTS_CA_BUNDLE"),
+        pytest.param({"SSL_CERT_FILE": True}, id="SSL_CERT_FILE"),
+        pytest.param({"verify": False, "REQUESTS_CA_BUNDLE": True}, id="jwks_verify, another CA"),
+        pytest.param({"REQUESTS_CA_BUNDLE": False, "SSL_CERT_FILE": True}, id="bundle, another CA"),
+        pytest.param({"SSL_CERT_FILE": False}, id="SSL_CERT_FILE, another CA"),
+    ],
+)
+def test_the_first_place_that_is_given_counts_alone(
+    tls: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trusted: dict[str, bool]
+) -> None:
+    """jwks_verify, REQUESTS_CA_BUNDLE, SSL_CERT_FILE; True: the issuer's CA, False: another."""
+    server, ca, _ = tls
+    (tmp_path / "other").mkdir()
+    wrong, _ = certificates(tmp_path / "other")
+    options = {}
+    for name, right in trusted.items():
+        place = str(ca if right else wrong)
+        if name == "verify":
+            options["verify"] = place
+        else:
+            monkeypatch.setenv(name, place)
+
+    found = get(server.url, **options)
+    assert isinstance(found, Fetched) is next(iter(trusted.values()))
+    assert isinstance(found, Fetched) or found.kind == "tls"
+
+
+def test_a_root_that_the_system_does_not_have_is_refused(
+    tls: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though certifi has it: nothing adds certifi's certificates to the system's."""
+    server, ca, _ = tls
+    monkeypatch.setattr(tls_module, "CERTIFI", str(ca))
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(ca))
+    monkeypatch.setattr(tls_module, "system_has_certificates", lambda: True)
+    assert get(server.url).kind == "tls"
+
+    monkeypatch.setattr(tls_module, "system_has_certificates", lambda: False)
+    assert isinstance(get(server.url), Fetched)
+
+
+GEVENT = """
+from jwt_wsgi.key_sources.fetch import HTTPFetch
+from gevent import monkey
+monkey.patch_all()
+import sys
+found = HTTPFetch(verify=sys.argv[2])(sys.argv[1], etag=None, no_cache=False, timeout=5)
+print(found.body.decode())
+"""
+
+
+@pytest.mark.slow
+def test_a_fetch_works_though_gevent_patched_ssl_after_the_import(tls: Any) -> None:
+    """As gunicorn's gevent workers do with preload_app."""
+    pytest.importorskip("gevent")
+    server, ca, _ = tls
+    command = [sys.executable, "-W", "ignore", "-c", GEVENT, server.url, str(ca)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.stdout == "{}\n", done.stderr[-2000:]
 
 
 def test_a_client_certificate_is_shown_where_one_is_asked_for(tls: Any, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ JWTMiddleware(
     claims={"realm_access.roles": ["admin"]},
     optional=False,
     token_cache_size=0,
-    profile="rfc9068",
+    token_types="rfc9068",
     bound_tokens="refuse",
 )
 JWTMiddleware(app, rules=[Rule("/a/*", methods=["GET"], token="optional"), {"path": "/b"}])
@@ -83,7 +83,7 @@ JWTMiddleware(app, rules=[Rule("/a", token=Token.REPORT, scopes=("x",), max_age=
 # The mistakes that a type checker finds before the middleware does.
 JWTMiddleware(app, leway=30)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 JWTMiddleware(app, audience=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-JWTMiddleware(app, profile="rfc")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+JWTMiddleware(app, bound_tokens="yes")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 JWTMiddleware(app, "https://a.example")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 Issuer(ISSUER, realm="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 Rule("/a", scope="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -130,8 +130,8 @@ CAUSES: Final = (
         "not marked",
         lambda case: media_type(str(case.header("typ") or "JWT")) == "jwt",
         "The token is not marked as an access token (typ at+jwt, RFC 9068).",
-        "Have the issuer mark its access tokens, or leave out JWT_WSGI_PROFILE and"
-        " JWT_WSGI_TOKEN_TYPES; an ID token may look the same.",
+        "Have the issuer mark its access tokens, or leave out JWT_WSGI_TOKEN_TYPES; an ID token"
+        " may look the same.",
     ),
     Cause(
         "audience_mismatch",

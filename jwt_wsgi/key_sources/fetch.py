@@ -1,4 +1,4 @@
-"""One bounded GET of a JSON document; the only module that imports ``requests``.
+"""One bounded GET of a JSON document; this module and ``tls`` alone import ``requests``.
 
 ``requests`` alone has no total deadline, no size limit, follows redirects, sends passwords of
 ``~/.netrc`` and decompresses whatever it is sent. Here it does none of that.
@@ -7,6 +7,7 @@
 import io
 import math
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -39,6 +40,8 @@ from jwt_wsgi.errors import Portable
 from jwt_wsgi.events import logger
 from jwt_wsgi.urls import check_url
 from jwt_wsgi.urls import shown_url
+
+from .tls import client_context
 
 CONNECT_TIMEOUT: Final = 2.0  # seconds; half a second proved too short across regions
 READ_TIMEOUT: Final = 3.0  # seconds, for one read
@@ -96,14 +99,15 @@ class Fetch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HTTPFetch:
-    """``requests`` in a cage. ``verify``: a CA bundle; ``cert``: a client certificate.
+    """``requests`` in a cage. ``verify``: a CA bundle in place of those that count by default
+    (:mod:`.tls`); ``cert``: a client certificate.
 
     ``headers`` and ``cert`` are sent to the origin of the URL ``home`` only, to no other server;
     the first time that one is left out, a WARNING says so.
     """
 
     max_bytes: int = 1_048_576
-    verify: bool | str = True
+    verify: str | None = None
     cert: str | tuple[str, str] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     home: str = ""
@@ -127,9 +131,10 @@ class HTTPFetch:
                 shown_url(self.home),
             )
         try:
+            context = self._context(url, None if withheld else self.cert)
             with _Session() as session:
-                session.mount("https://", _Adapter(deadline))
-                session.mount("http://", _Adapter(deadline))
+                session.mount("https://", _Adapter(deadline, context))
+                session.mount("http://", _Adapter(deadline, context))
                 with session.get(
                     url,
                     headers={
@@ -139,8 +144,6 @@ class HTTPFetch:
                     timeout=(min(CONNECT_TIMEOUT, timeout), min(READ_TIMEOUT, timeout)),
                     stream=True,
                     allow_redirects=False,
-                    verify=self.verify,  # as an argument: REQUESTS_CA_BUNDLE overrides a session's
-                    cert=None if withheld else self.cert,
                 ) as response:
                     return self._read(response, conditional=etag is not None)
         except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
@@ -149,6 +152,15 @@ class HTTPFetch:
     def withholds(self, url: str) -> bool:
         """Whether there are headers or a certificate, and ``url`` must not get them."""
         return bool(self.headers or self.cert) and _origin(url) != _origin(self.home)
+
+    def _context(self, url: str, cert: str | tuple[str, str] | None) -> ssl.SSLContext | None:
+        if urlsplit(url).scheme != "https":
+            return None
+        try:
+            return client_context(self.verify, cert)
+        except OSError as error:
+            why = "the CA certificates or the client certificate cannot be loaded"
+            raise FetchError("tls", f"{why} ({type(error).__name__})") from error
 
     def _read(self, response: requests.Response, *, conditional: bool) -> Fetched | NotModified:
         status, date = response.status_code, _origin_clock(response.headers)
@@ -202,17 +214,33 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 class _Adapter(HTTPAdapter):
-    """Connections that are read only until ``deadline``, the proxy's answer included."""
+    """Connections that are read only until ``deadline``, the proxy's answer included.
 
-    def __init__(self, deadline: float) -> None:
-        self._deadline = deadline
+    ``context``: that of each TLS connection, also of one to a proxy; requests and urllib3 add no
+    certificates of certifi to it.
+    """
+
+    def __init__(self, deadline: float, context: ssl.SSLContext | None) -> None:
+        self._deadline, self._context = deadline, context
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
         _limit(self.poolmanager, self._deadline)
 
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> Any:
+        host, _ = super().build_connection_pool_key_attributes(request, *args, **kwargs)
+        # Not what requests makes of REQUESTS_CA_BUNDLE: that is in the context already.
+        return host, {"ssl_context": self._context, "cert_reqs": "CERT_REQUIRED"}
+
+    def cert_verify(self, conn: Any, *_args: Any, **_kwargs: Any) -> None:
+        """Leave it to the context; requests would add certifi's certificates."""
+        conn.cert_reqs = "CERT_REQUIRED"
+
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs |= {"ssl_context": self._context, "proxy_ssl_context": self._context}
         manager = super().proxy_manager_for(*args, **kwargs)
         _limit(manager, self._deadline)
         return manager

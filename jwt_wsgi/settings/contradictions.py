@@ -84,14 +84,9 @@ def problems_of_terms(own: Table) -> Iterator[Contradiction]:
         ):
             yield Contradiction(wrong, ("issuer", "audience", "claims", "checks"))
     yield from _algorithm_problems(own)
-    if own.profile and not own.accepted_audience:
-        yield Contradiction(
-            "audience: profile rfc9068 needs it", ("profile", "audience", "resource")
-        )
-    if own.profile and set(own.token_types) - {"at+jwt"}:
-        yield Contradiction(
-            "token_types: profile rfc9068 is at+jwt; leave it out", ("profile", "token_types")
-        )
+    if own.is_rfc9068 and not own.accepted_audience:
+        needed = ("token_types", "audience", "resource")
+        yield Contradiction("audience: token_types rfc9068 needs it", needed)
 
 
 def _given(settings: Table, names: AbstractSet[str]) -> list[str]:

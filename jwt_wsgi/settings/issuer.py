@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from typing import Final
-from typing import Literal
 from typing import TypeAlias
 from typing import TypedDict
 from typing import Unpack
@@ -53,7 +52,6 @@ class IssuerOptions(TypedDict, total=False):
     claims: str | Mapping[str, Any]
     max_token_age: Seconds
     token_types: str | Iterable[str]
-    profile: Literal["rfc9068"]
     checks: Iterable[Check]
 
 
@@ -85,8 +83,9 @@ class Terms:
         secret=True,
     )
     jwks_verify: str | None = option(
-        values.read_existing_file,
-        "CA bundle for the issuer's TLS certificate.",
+        values.read_ca_bundle,
+        "CA certificates (a PEM file) for the issuer's TLS certificate, in place of"
+        " `REQUESTS_CA_BUNDLE`, `SSL_CERT_FILE` and the system's.",
         shown="the system's",
     )
     jwks_cert: str | tuple[str, str] | None = option(
@@ -121,13 +120,10 @@ class Terms:
     )
     token_types: tuple[str, ...] = option(
         values.read_token_types,
-        "Accepted `typ` values, without regard to case and `application/`.",
+        "Accepted `typ` values, without regard to case and `application/`. `rfc9068`, alone, is"
+        " that profile: `typ` at+jwt; iss, exp, aud, sub, client_id, iat and jti are required.",
         (),
         shown="any but other kinds of JWT",
-    )
-    profile: str | None = option(
-        values.read_one_of("rfc9068"),
-        "`rfc9068`: `typ` must be at+jwt; iss, exp, aud, sub, client_id, iat and jti are required.",
     )
     checks: tuple[Check, ...] = option(
         values.read_functions,
@@ -135,6 +131,11 @@ class Terms:
         (),
         text=False,
     )
+
+    @property
+    def is_rfc9068(self) -> bool:
+        """Whether tokens must follow the profile of RFC 9068."""
+        return self.token_types == (values.RFC9068,)
 
 
 #: The options of one issuer: name -> option.

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+import ssl
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -149,8 +150,15 @@ def read_audience(value: object) -> tuple[str, ...]:
     return entries
 
 
+#: Stands in ``token_types`` for the whole profile of access tokens, not for a ``typ``.
+RFC9068: Final = "rfc9068"
+
+
 def read_token_types(value: object) -> tuple[str, ...]:
-    return tuple(media_type(typ) for typ in read_texts(value))
+    types = tuple(media_type(typ) for typ in read_texts(value))
+    if RFC9068 in types and len(types) > 1:
+        raise ValueError(f"{RFC9068} stands alone: its typ is at+jwt, and no other one")
+    return types
 
 
 def read_expected(value: object) -> dict[str, tuple[Any, ...]]:
@@ -207,6 +215,18 @@ def read_existing_file(value: object) -> str:
             f"it cannot be read ({error.strerror}); give the path of a file"
         ) from error
     return str(path)
+
+
+def read_ca_bundle(value: object) -> str:
+    path = read_existing_file(value)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except OSError as error:  # what OpenSSL says depends on its version
+        raise ValueError(
+            "it holds no certificate in PEM form (-----BEGIN CERTIFICATE-----); convert DER with"
+            " openssl x509 -inform der -in FILE -out ca.pem"
+        ) from error
+    return path
 
 
 #: What is given for a secret by mistake: PEM, an OpenSSH key, the URL of one.
