@@ -50,11 +50,13 @@ def verifier(
         on_verified = None
     else:
         issuers = Tenants(
-            settings.issuer,
+            settings.issuer.function,
             build=lambda issuer: trusted(settings.for_issuer(issuer), emit, shared),
             cooldown=settings.policy.cooldown,
             max_age=settings.jwks_max_age,
             most=settings.issuer.max_tenants,
+            sees_request=settings.issuer.sees_request,
+            emit=emit,
         )
         on_verified = issuers.proven
     bare = Verifier(
