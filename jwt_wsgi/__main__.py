@@ -15,6 +15,7 @@ from .cli import keys
 from .cli import mint
 from .cli import revoke
 from .cli import routes
+from .cli import settings
 from .cli import terminal
 
 EXIT_REFUSED = 1
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     terminal.add_json_flag(demo)
     demo.set_defaults(run=_demo)
-    for command in (explain, doctor, routes, keys, mint, revoke):
+    for command in (explain, doctor, routes, settings, keys, mint, revoke):
         command.add_command(commands)
     return parser
 

@@ -81,6 +81,8 @@ TOWER = [
     "cli.times",
     "cli.thumbprint",
     "cli.rule_words",
+    "cli.doors",
+    "cli.settings",
     "cli.key_report",
     "cli.remedies",
     "cli.explain_request",

@@ -427,3 +427,11 @@ def test_hosts_and_rules_without_a_view(routes: Routes) -> None:
 
     assert "/: only on the host admin.example; rules do not look at the host" in said
     assert "rule /healthz: no view of the app is there" in said
+
+
+def test_a_route_that_no_tried_path_reaches(routes: Routes) -> None:
+    """Then what decides is a guess, and it says so."""
+    with Django([re_path(r"^code/(?P<code>[A-Z]{3}-\d{3})/$", view)]) as project:
+        said = warnings_of(routes, ISSUER.protect(project))
+
+    assert "/code/<code>/: no path was found that the router takes for it" in said

@@ -160,6 +160,11 @@ def table_of(app: Any) -> Table:
             used |= {_name(part) for row in rows if row.rule for part in row.rule.parts}
             if sample is not None:
                 table.warnings += _differences(guarded, route, sample)
+            else:
+                path = guarded.prefix + route.path
+                table.warnings.append(
+                    f"{path}: no path was found that the router takes for it; its rule is a guess"
+                )
         table.warnings += _views_with_several_paths(guarded)
     guards = {id(guard): guard for router in routers for guard, _ in router._guards}.values()  # noqa: SLF001
     for guard in guards if table.rows else ():

@@ -26,6 +26,8 @@ _VALUES: Final = (
     "a/b",
     "json",
     "sample.txt",
+    "a/b/",
+    "",
 )
 #: A route with many parameters is tried with this many combinations of values.
 _MOST_TRIES: Final = 300
@@ -130,6 +132,7 @@ def _fitting(piece: str | Parameter) -> tuple[str, ...]:
     if piece.languages or piece.regex is None:
         return piece.languages or _VALUES
     try:
-        return tuple(v for v in ("", *_VALUES) if re.fullmatch(piece.regex, v)) or _VALUES
+        fitting = tuple(v for v in _VALUES if re.fullmatch(piece.regex, v))
     except re.error:
         return _VALUES
+    return (("", *fitting) if "" in fitting else fitting) or _VALUES
