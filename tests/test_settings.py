@@ -267,7 +267,7 @@ def test_keywords_take_python_values_too() -> None:
         ("bound_tokens", "maybe", "refuse, accept"),
         ("jwks_uri", "http://issuer.example/keys", "https"),
         ("jwks_uri", "file:///etc/passwd", "https"),
-        ("jwks", "{}", 'no "keys" list'),
+        ("jwks", "{}", "an empty object, no JWKS"),
         ("jwks", '{"keys": []}', "no usable key"),
         ("jwks", "/does/not/exist", "cannot be read (No such file or directory)"),
         ("public_key", "-----BEGIN PRIVATE KEY-----", "private"),
