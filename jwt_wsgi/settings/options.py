@@ -1,7 +1,7 @@
 """Every option, in one table: how it is read, its default, its meaning.
 
 The fields of :class:`Table` and of :class:`~.issuer.Terms` are the table. It drives keywords,
-``JWT_WSGI_*``, ``JWT_WSGI_*_FILE``, WSGI environ keys and the README's table of settings.
+``JWT_WSGI_*``, ``JWT_WSGI_*_FILE``, WSGI environ keys and the documentation's table of settings.
 """
 
 from collections.abc import Iterable
@@ -242,7 +242,7 @@ OPTIONS: Final[Mapping[str, Option]] = dict(
 
 
 def markdown_table() -> str:
-    """The README's table of settings."""
+    """The table of settings in the documentation."""
     rows = ["| option | environment | default | meaning |", "|---|---|---|---|"]
     for name, row in OPTIONS.items():
         variable = f"`{PREFIX}{name.upper()}`" if row.text else "keyword only"
