@@ -68,6 +68,8 @@ TOWER = [
     "middleware",
     "layers",
     "test_kit.memory_store",
+    "test_kit.own_keys",
+    "test_kit.protected",
     "test_kit.signing",
     "test_kit.loopback",
     "test_kit.shape",

@@ -507,6 +507,7 @@ import urllib.error
 import urllib.request
 
 from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.core.wsgi import get_wsgi_application
 from django.test import LiveServerTestCase
 from django.test import SimpleTestCase
 
@@ -527,6 +528,14 @@ class InAServer(LiveServerTestCase):
         request = urllib.request.Request(f"{self.live_server_url}/me", headers=headers)
         with urllib.request.urlopen(request) as answer:
             self.assertEqual(answer.read(), b"ada True ")
+
+
+class ThroughTheGuard(SimpleTestCase):
+    def test_a_client_of_the_guarded_app(self):
+        client = ISSUER.protect(get_wsgi_application()).test_client()
+        self.assertEqual(client.get("/me").status_code, 401)
+        headers = {"Authorization": f"Bearer {ISSUER.token(sub='ada')}"}
+        self.assertEqual(client.get("/me", headers=headers).text, "ada True ")
 
 
 class WithoutAServer(SimpleTestCase):
@@ -577,7 +586,7 @@ def test_a_project_s_tests_run(project: Path, issuer: FakeIssuer) -> None:
     run = run_in(project, issuer, "-m", "django", "test")
 
     assert run.returncode == 0, run.stderr
-    assert "Ran 2 tests" in run.stderr
+    assert "Ran 3 tests" in run.stderr
 
 
 IN_THE_PROJECT = """
