@@ -770,6 +770,13 @@ MUTANTS = (
         killers("test_testing", "test_flask_s_own_test_client_passes_the_guard"),
     ),
     Mutant(
+        "a document names the scheme and no operation needs it",
+        "contrib/openapi.py",
+        'spec.options.setdefault("security", []).append({NAME: []})',
+        'spec.options.setdefault("security", [])',
+        killers("test_openapi", "test_the_helper_needs_no_apispec"),
+    ),
+    Mutant(
         "Django without JWT_WSGI is checked",
         "contrib/django.py",
         'options = getattr(settings, "JWT_WSGI", None)',
