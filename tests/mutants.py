@@ -774,7 +774,7 @@ MUTANTS = (
         "contrib/openapi.py",
         'spec.options.setdefault("security", []).append({NAME: []})',
         'spec.options.setdefault("security", [])',
-        killers("test_openapi", "test_the_helper_needs_no_apispec"),
+        killers("test_contrib_openapi", "test_the_helper_needs_no_apispec"),
     ),
     Mutant(
         "Django without JWT_WSGI is checked",

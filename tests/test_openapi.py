@@ -14,12 +14,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from jwt_wsgi.contrib.openapi import add_bearer
 from jwt_wsgi.testing import FakeIssuer
 
 ROOT = Path(__file__).parent.parent
@@ -188,17 +185,3 @@ def test_authorize_works_in_chromium(name: str, tmp_path: Path, issuer: FakeIssu
     assert found["before"].startswith("401")
     assert found["after"].startswith("200")
     assert json.loads(found["body"]) == {"orders of": "ada"}
-
-
-def test_the_helper_needs_no_apispec() -> None:
-    """It calls two members of the document that it is given, and keeps what stands there."""
-    added: dict[str, Any] = {}
-    spec = SimpleNamespace(
-        components=SimpleNamespace(security_scheme=added.__setitem__),
-        options={"security": [{"key": []}]},
-    )
-
-    add_bearer(spec)
-
-    assert added == {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
-    assert spec.options == {"security": [{"key": []}, {"bearer": []}]}
