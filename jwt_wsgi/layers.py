@@ -13,7 +13,8 @@ from .errors import ConfigurationError
 from .middleware import JWTMiddleware
 
 #: Attributes under which WSGI middlewares, frameworks and servers keep what they wrap.
-_INNER: Final = ("app", "application", "wsgi_app", "wsgi", "__wrapped__")
+_MOUNTS: Final = "mounts"
+_INNER: Final = ("app", "application", "wsgi_app", "wsgi", "__wrapped__", _MOUNTS)
 #: Layers that are looked at: an object that makes a new layer at each look must not go on forever.
 _MOST_LAYERS: Final = 256
 
@@ -34,7 +35,8 @@ def guards(app: object) -> list[JWTMiddleware]:
         seen.append(layer)
         if isinstance(layer, JWTMiddleware):
             found.append(layer)
-        waiting += _below(layer)
+        below = [inner for _, inner in inner_apps(layer)]
+        waiting = below + waiting if isinstance(layer, Mapping) else waiting + below
     return found
 
 
@@ -57,14 +59,15 @@ def warm_up(app: object, timeout: float = 5.0, *, raises: bool = False) -> bool:
     return all(loaded)
 
 
-def _below(layer: object) -> Iterator[object]:
+def inner_apps(layer: object) -> Iterator[tuple[str, object]]:
+    """Yield what a layer wraps, each with the name of its attribute; of mounts, with its prefix."""
+    if isinstance(layer, Mapping):
+        yield from layer.items()
+        return
     for name in _INNER:
         inner = _attribute(layer, name)
-        if inner is not None:
-            yield inner
-    mounts = _attribute(layer, "mounts")
-    if isinstance(mounts, Mapping):
-        yield from mounts.values()
+        if inner is not None and (name != _MOUNTS or isinstance(inner, Mapping)):
+            yield name, inner
 
 
 def _attribute(layer: object, name: str) -> object:

@@ -15,6 +15,7 @@ import pytest
 import requests
 from conftest import EchoApp
 from conftest import bearer
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
 
 from jwt_wsgi import InvalidTokenError
@@ -347,6 +348,25 @@ def test_flask_s_own_test_client_passes_the_guard() -> None:
         session["cart"] = "full"
     assert client.get("/session", headers=headers).text == "full"
     assert app.test_client().get("/session").status_code == 500  # the app itself is as before
+
+
+@pytest.mark.parametrize("wrap", [lambda guard: guard, ProxyFix], ids=["wsgi_app", "ProxyFix"])
+def test_the_test_client_of_a_guarded_flask_app(wrap: Any) -> None:
+    """Through every layer; a second issuer takes the place of the first one."""
+    app = flask.Flask("orders")
+    app.add_url_rule("/", "me", lambda: {"sub": current_payload()["sub"]})  # type: ignore[index]
+    guard: Any = JWTMiddleware(app.wsgi_app, issuer="https://real.example", public_paths="/open")
+    app.wsgi_app = wrap(guard)  # type: ignore[method-assign]
+    one, two = FakeIssuer("https://one.example"), FakeIssuer("https://two.example")
+    for protected, good, bad in (
+        (one.protect(app), one, two),
+        (two.protect(one.protect(app)), two, one),
+        (two.protect(one.protect(flask.Flask("bare"))), two, one),
+    ):
+        client = protected.test_client()
+        assert isinstance(client, flask.testing.FlaskClient)
+        assert client.get("/", headers=bearer(bad.token())).status_code == 401
+        assert client.get("/", headers=bearer(good.token())).status_code in (200, 404)
 
 
 def test_a_test_client_of_any_other_app(app: EchoApp) -> None:

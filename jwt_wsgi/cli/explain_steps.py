@@ -18,6 +18,7 @@ from jwt_wsgi import assembly
 from jwt_wsgi import jose
 from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import InvalidTokenError
+from jwt_wsgi.errors import name_of
 from jwt_wsgi.errors import printable
 from jwt_wsgi.middleware import JWTMiddleware
 from jwt_wsgi.middleware import find_rule
@@ -237,4 +238,6 @@ def _needs(rule: Rule) -> str:
             words += f", with the scopes {' '.join(sorted(part.scopes))}"
         if part.any_scope:
             words += f", with one of the scopes {' '.join(sorted(part.any_scope))}"
+        if part.check is not None:
+            words += f", and the permission of {name_of(part.check)}"
     return f"{words} (rule {rule.path})"

@@ -147,7 +147,7 @@ def _authorize(rule: Rule) -> None:
     payload = _payload()
     if payload is None:
         raise MissingTokenError
-    rule.authorize(payload)
+    rule.authorize(payload, request.environ)
 
 
 def _refusal(error: AuthError) -> Response:

@@ -1,6 +1,7 @@
 """What a fake issuer protects: the middleware, with a test client of the app's own kind."""
 
 from copy import copy
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 
@@ -10,6 +11,10 @@ from werkzeug.test import TestResponse
 from werkzeug.wrappers import Request
 
 from jwt_wsgi.middleware import JWTMiddleware
+from jwt_wsgi.settings.loading import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 #: Django allows this host in tests, whatever ALLOWED_HOSTS says.
 _BASE_URL: Final = "http://testserver"
@@ -17,10 +22,14 @@ _WHOLE_REQUESTS: Final = (EnvironBuilder, Request, dict)
 
 
 class ProtectedApp(JWTMiddleware):
-    """The middleware of a test. Flask's extensions and sessions work in its test client."""
+    """The middleware of a test, which knows the ``whole`` app as the test gave it.
 
-    #: The app as it was given: a Flask object has a test client of its own.
-    whole: Any = None
+    A Flask object has a test client of its own, with its sessions and extensions.
+    """
+
+    def __init__(self, app: "WSGIApplication", settings: Settings, whole: object) -> None:
+        super().__init__(app, settings)
+        self.whole: Any = whole.whole if isinstance(whole, ProtectedApp) else whole
 
     def test_client(self, *args: Any, **options: Any) -> Any:
         """Make the app's own test client where it has one, as Flask; else Werkzeug's.
