@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import re
 import subprocess
 import sys
 import time
@@ -275,25 +276,29 @@ def test_the_plugin_loads_itself_into_nobodys_suite(request: pytest.FixtureReque
     assert not request.config.pluginmanager.has_plugin("jwt_wsgi.pytest_plugin")
 
 
-AUDIENCE_SUITE = """
-import pytest
+SHOP = """
+from flask import Flask
+from jwt_wsgi.contrib.flask import JWT, current_payload, require
 
-@pytest.fixture
-def jwt_audience():
-    return "https://api.example.com"
+app = Flask("shop")
+JWT(app, issuer="https://real.example", audience="api")
 
-def test_it(jwt_issuer):
-    from jwt_wsgi import jose
-    assert jose.parse(jwt_issuer.token()).claims["aud"] == "https://api.example.com"
-    assert "aud" not in jose.parse(jwt_issuer.token(aud=None)).claims
+@app.get("/orders")
+@require(scopes=["orders:read"])
+def orders():
+    return {"orders of": current_payload["sub"]}
 """
 
 
 @pytest.mark.slow
 def test_the_fixture_takes_an_audience(tmp_path: Path) -> None:
-    """A suite overrides one fixture, in its conftest.py or in a test's own module."""
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["jwt_wsgi.pytest_plugin"]')
-    (tmp_path / "test_suite.py").write_text(AUDIENCE_SUITE)
+    """A suite overrides one fixture: the blocks of docs/how-to/testing.md, in a suite."""
+    page = (Path(__file__).parent.parent / "docs" / "how-to" / "testing.md").read_text()
+    section = page.partition("## pytest")[2].partition("## Django")[0]
+    conftest, suite = re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    (tmp_path / "conftest.py").write_text(conftest)
+    (tmp_path / "shop.py").write_text(SHOP)
+    (tmp_path / "test_suite.py").write_text(suite)
 
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-c", "/dev/null"]
     command += ["--rootdir", str(tmp_path), "-p", "no:cacheprovider", str(tmp_path)]
