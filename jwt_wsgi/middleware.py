@@ -18,9 +18,10 @@ from .bearer import reader
 from .errors import AuthError
 from .errors import ConfigurationError
 from .errors import MissingTokenError
-from .errors import printable
 from .event_log import LogHook
+from .event_log import accepted_facts
 from .event_log import fan_out
+from .event_log import request_facts
 from .events import Accepted
 from .events import FunctionFailed
 from .events import Refused
@@ -139,8 +140,9 @@ class JWTMiddleware:
         claims = self.verifier.verify(token)
         rule.authorize(claims)
         self._injection.inject(environ, claims)
-        if self.settings.on_event:
-            self._emit(Accepted(claims["iss"], claims.header["alg"]))
+        if self.settings.on_event or self.settings.log_fields:
+            more = accepted_facts(environ, claims, self.settings.log_fields)
+            self._emit(Accepted(claims["iss"], claims.header["alg"], **more))
 
     def warm_up(self, timeout: float = 5.0, *, raises: bool = False) -> bool:
         """Load the keys before serving; True if they are all here within ``timeout`` seconds.
@@ -187,9 +189,8 @@ class JWTMiddleware:
             self._emit(FunctionFailed(*error.failure, f"{status_of(error)} {label}"))
         if not self.settings.on_event and self._log.passes_over(kind, (kind.__name__, label)):
             return
-        name = environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_TRACEPARENT")
-        request_id = printable(name) if name else ""
-        self._emit(kind(label, status_of(error), request_id=request_id, **error.facts))
+        more = request_facts(environ, self.settings.log_fields)
+        self._emit(kind(label, status_of(error), **more, **error.facts))
 
 
 class _Variant(JWTMiddleware):

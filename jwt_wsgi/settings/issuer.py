@@ -98,7 +98,7 @@ class Terms:
         secret=True,
     )
     algorithms: tuple[str, ...] = option(
-        values.read_algorithms,
+        values.read_some_of(*jose.ALGORITHMS),
         "Accepted `alg` values. `ES256K` and `Ed448` by opt-in; `HS*` only with `secret`.",
         (),
         shown=" ".join(jose.DEFAULT_ALGORITHMS) + "; with `secret` HS256",
