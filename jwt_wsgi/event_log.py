@@ -1,14 +1,10 @@
 """Where events go: the hook that writes them to the log, and one function that calls all hooks."""
 
-import json
 import time
 from collections.abc import Callable
-from collections.abc import Collection
 from collections.abc import Hashable
-from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 from typing import Final
 
 from .errors import MAX_DETAIL
@@ -22,8 +18,6 @@ from .events import logger
 
 #: What the names of our attributes of a log record begin with: no attribute of ``LogRecord`` does.
 PREFIX: Final = "jwt_wsgi_"
-#: Of a claim or a path in the log.
-_MOST_CHARACTERS: Final = 256
 
 
 class LogHook:
@@ -88,34 +82,6 @@ def _field(value: object) -> object:
     if isinstance(value, tuple):
         return [printable(kid) for kid in value[:MOST_LISTED]]
     return escaped(value, MAX_DETAIL) if isinstance(value, str) else value
-
-
-def request_facts(environ: Mapping[str, Any], log_fields: Collection[str]) -> dict[str, str]:
-    """What a line of a refusal says of the request: ``request_id``, and ``path`` if it is named."""
-    name = environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_TRACEPARENT")
-    return {"request_id": printable(name) if name else ""} | _path(environ, log_fields)
-
-
-def accepted_facts(
-    environ: Mapping[str, Any], claims: Mapping[str, Any], log_fields: Collection[str]
-) -> dict[str, str]:
-    """What an :class:`Accepted` says beyond its issuer: the claims that are named, and the path."""
-    facts = {name: _claim(claims, name) for name in log_fields if name != "path"}
-    return facts | _path(environ, log_fields)
-
-
-def _path(environ: Mapping[str, Any], log_fields: Collection[str]) -> dict[str, str]:
-    if "path" not in log_fields:
-        return {}
-    return {"path": printable(environ.get("PATH_INFO") or "/", _MOST_CHARACTERS)}
-
-
-def _claim(claims: Mapping[str, Any], name: str) -> str:
-    """Its value in quotes, JSON where it is no text; ``none``, without quotes, if it is missing."""
-    value = claims.get(name)
-    if value is None:
-        return "none"
-    return printable(value if isinstance(value, str) else json.dumps(value), _MOST_CHARACTERS)
 
 
 def fan_out(hooks: Sequence[Hook]) -> Emit:

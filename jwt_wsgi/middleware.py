@@ -19,9 +19,7 @@ from .errors import AuthError
 from .errors import ConfigurationError
 from .errors import MissingTokenError
 from .event_log import LogHook
-from .event_log import accepted_facts
 from .event_log import fan_out
-from .event_log import request_facts
 from .events import Accepted
 from .events import FunctionFailed
 from .events import Refused
@@ -30,6 +28,8 @@ from .events import logger
 from .injection import ERROR
 from .injection import Injection
 from .key_sources.shared import SharedKeys
+from .request_log import accepted_facts
+from .request_log import request_facts
 from .responses import Responses
 from .responses import status_of
 from .rules import REQUIRE_TOKEN

@@ -81,14 +81,14 @@ MUTANTS = (
     ),
     Mutant(
         "every claim is logged",
-        "event_log.py",
+        "request_log.py",
         'for name in log_fields if name != "path"}',
         'for name in ("sub", "jti")}',
         killers("test_logs", "test_no_claim_is_logged_that_was_not_asked_for"),
     ),
     Mutant(
         "a path is logged as it came",
-        "event_log.py",
+        "request_log.py",
         'printable(environ.get("PATH_INFO") or "/", _MOST_CHARACTERS)',
         'str(environ.get("PATH_INFO"))',
         killers("test_logs", "test_values_are_escaped_and_cut"),

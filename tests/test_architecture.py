@@ -67,6 +67,7 @@ TOWER = [
     "current",
     "applications",
     "variants",
+    "request_log",
     "middleware",
     "layers",
     "test_kit.memory_store",
