@@ -71,6 +71,14 @@ MUTANTS = (
         "    if origin:\n",
         killers("test_middleware", "test_credentials_are_for_origins_that_are_named"),
     ),
+    # a file with keys
+    Mutant(
+        "a file that stays broken counts once",
+        "key_sources/file.py",
+        "        self._fails += 1\n",
+        "        self._fails = 1\n",
+        killers("test_keys", "test_a_file_that_stays_broken_counts_every_failed_look"),
+    ),
     # the log
     Mutant(
         "one template for all events",
