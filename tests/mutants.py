@@ -71,6 +71,36 @@ MUTANTS = (
         "    if origin:\n",
         killers("test_middleware", "test_credentials_are_for_origins_that_are_named"),
     ),
+    # a file with keys
+    Mutant(
+        "a file that stays broken counts once",
+        "key_sources/file.py",
+        "        self._fails += 1\n",
+        "        self._fails = 1\n",
+        killers("test_keys", "test_a_file_that_stays_broken_counts_every_failed_look"),
+    ),
+    # the log
+    Mutant(
+        "one template for all events",
+        "event_log.py",
+        'logger.log(level, event.template + "%(more)s", words, extra=',
+        'logger.log(level, "%s%s", event, more, extra=',
+        killers("test_events", "test_every_event_is_a_record_with_its_own_template_and_fields"),
+    ),
+    Mutant(
+        "every claim is logged",
+        "request_log.py",
+        'for name in log_fields if name != "path"}',
+        'for name in ("sub", "jti")}',
+        killers("test_logs", "test_no_claim_is_logged_that_was_not_asked_for"),
+    ),
+    Mutant(
+        "a path is logged as it came",
+        "request_log.py",
+        'printable(environ.get("PATH_INFO") or "/", _MOST_CHARACTERS)',
+        'str(environ.get("PATH_INFO"))',
+        killers("test_logs", "test_values_are_escaped_and_cut"),
+    ),
     # layers around the middleware
     Mutant(
         "mounts are not looked into",

@@ -70,6 +70,7 @@ TOWER = [
     "current",
     "applications",
     "variants",
+    "request_log",
     "middleware",
     "layers",
     "test_kit.memory_store",
