@@ -56,6 +56,36 @@ MUTANTS = (
         "    due = snapshot.due",
         killers("test_jwks", "test_rule_fork_draws_a_refresh_time_for_the_child"),
     ),
+    # origins
+    Mutant(
+        "an origin that is named gets no credentials",
+        "responses.py",
+        "    if named:\n",
+        "    if False:\n",
+        killers("test_middleware", "test_a_script_of_an_allowed_origin_can_read_our_answers"),
+    ),
+    Mutant(
+        "every origin gets credentials",
+        "responses.py",
+        "    if named:\n",
+        "    if origin:\n",
+        killers("test_middleware", "test_credentials_are_for_origins_that_are_named"),
+    ),
+    # layers around the middleware
+    Mutant(
+        "mounts are not looked into",
+        "layers.py",
+        '"__wrapped__", _MOUNTS)',
+        '"__wrapped__")',
+        killers("test_layers", "test_the_middleware_is_found"),
+    ),
+    Mutant(
+        "the test kit changes the app's own layer",
+        "test_kit/layered.py",
+        "new = copy(layer) if new is None else new",
+        "new = layer if new is None else new",
+        killers("test_layers", "test_a_fake_issuer_takes_the_place_of_the_configured_one"),
+    ),
     # the set in hand
     Mutant(
         "swap before validation",
@@ -397,6 +427,70 @@ MUTANTS = (
         "return Start.NOTHING, Then.ABSENT\n",
         "return Start.NOTHING, Then.NOT_NOW\n",
         killers("test_jwks", "test_rule_absent_kid_that_is_published_is_served_after_the_cooldown"),
+    ),
+    # functions of the application, and what it puts in
+    Mutant(
+        "a rule's check may return anything but False",
+        "rules.py",
+        "if permitted is not True:",
+        "if permitted is False:",
+        killers("test_seams", "test_anything_but_true_refuses"),
+    ),
+    Mutant(
+        "a rule's check is asked for its own path only",
+        "rules.py",
+        "for rule in asking if rule.check}.values():",
+        "for rule in asking[:1] if rule.check}.values():",
+        killers("test_seams", "test_each_check_of_rules_that_may_be_meant_is_asked"),
+    ),
+    Mutant(
+        "a rule with a check needs no token",
+        "settings/rule_texts.py",
+        "or rule.max_age is not None or rule.check is not None",
+        "or rule.max_age is not None",
+        killers("test_seams", "test_a_check_is_no_excuse_for_ignoring_the_token"),
+    ),
+    Mutant(
+        "current() may end a request",
+        "cache.py",
+        "    except Exception as error:\n        raise outage_of_keys",
+        "    except AuthError as error:\n        raise outage_of_keys",
+        killers("test_seams", "test_current_that_raises_is_503_and_names_the_source"),
+    ),
+    Mutant(
+        "current() blames the token",
+        "errors.py",
+        "refusal(function, error, blamed=keys_unavailable, outage",
+        "refusal(function, error, outage",
+        killers("test_seams", "test_current_that_raises_is_503_and_names_the_source"),
+    ),
+    Mutant(
+        "an answer for one request is for all",
+        "tenants.py",
+        "        if self.sees_request:\n",
+        "        if self.sees_request and self._held(identifier) is None:\n",
+        killers("test_seams", "test_a_function_that_sees_the_request_decides_about_each_request"),
+    ),
+    Mutant(
+        "another request's answer judges this one",
+        "tenants.py",
+        "            self._hold(name, before, after)\n        return",
+        "            after = self._hold(name, before, after) or after\n        return",
+        killers("test_seams", "test_terms_of_two_requests_at_once_do_not_mix"),
+    ),
+    Mutant(
+        "a request that is over decides",
+        "tenants.py",
+        "        _request.reset(mark)",
+        "        pass",
+        killers("test_seams", "test_without_a_request_such_a_function_is_not_asked"),
+    ),
+    Mutant(
+        "an async function names issuers",
+        "settings/issuer.py",
+        "function: Any = values.read_function(value)",
+        "function: Any = value",
+        killers("test_seams", "test_a_function_that_cannot_be_asked_does_not_start"),
     ),
     # cookies, answers and the functions of an application
     Mutant(
@@ -827,8 +921,8 @@ MUTANTS = (
     Mutant(
         "an override header that counts as nothing",
         "bearer.py",
-        '"HTTP_X_HTTP_METHOD", "HTTP_X_METHOD"}',
-        '"HTTP_X_HTTP_METHOD"}',
+        '"HTTP_METHOD", "METHOD")',
+        '"HTTP_METHOD")',
         killers("test_places", "test_a_get_that_asks_for_something_else_needs_a_page_of_our_own"),
     ),
     Mutant(
@@ -1030,10 +1124,24 @@ MUTANTS = (
         killers("test_revocation_wsgi", "test_a_store_in_a_mapping_fails_closed"),
     ),
     Mutant(
+        "several issuers give users one name",
+        "settings/contradictions.py",
+        "if not tells_issuers_apart(source):",
+        "if False:",
+        killers("test_injection", "test_one_name_of_two_people_does_not_start"),
+    ),
+    Mutant(
+        "an issuer with the separator in it names users of another",
+        "injection.py",
+        """if "|" in claims["iss"]:""",
+        "if False:",
+        killers("test_injection", "test_an_issuer_with_the_separator_in_it"),
+    ),
+    Mutant(
         "no claim, no user",
         "injection.py",
-        "if not (user := _text_of(claims, name)):",
-        "if (user := _text_of(claims, name)) and False:",
+        "if key == REMOTE_USER and not text:",
+        "if key == REMOTE_USER and not text and False:",
         killers("test_injection", "test_remote_user"),
     ),
     Mutant(
@@ -1098,6 +1206,20 @@ MUTANTS = (
         "MAX_DATE: Final = 253_402_300_799",
         "MAX_DATE: Final = 2**53",
         killers("test_claims", "test_a_numeric_date_is_a_number_of_seconds"),
+    ),
+    Mutant(
+        "the first reading of a dotted name counts",
+        "claims.py",
+        "if len(found) > 1:",
+        "if False:",
+        killers("test_claims", "test_a_name_with_two_readings_is_refused"),
+    ),
+    Mutant(
+        "a list of names is read with dots",
+        "settings/values.py",
+        'plain = len(value) == 1 and "." not in value[0]',
+        "plain = len(value) == 1",
+        killers("test_settings", "test_a_claim_is_named_by_a_list"),
     ),
     Mutant(
         "rfc9068 asks for a typ and no claims",

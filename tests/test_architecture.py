@@ -81,11 +81,15 @@ TOWER = [
     "test_kit.logins",
     "test_kit.services",
     "test_kit.providers",
+    "test_kit.layered",
     "testing",
     "pytest_plugin",
     "cli.terminal",
     "cli.times",
     "cli.thumbprint",
+    "cli.rule_words",
+    "cli.doors",
+    "cli.settings",
     "cli.key_report",
     "cli.remedies",
     "cli.explain_request",
@@ -102,6 +106,14 @@ TOWER = [
     "cli.doctor_checks",
     "cli.doctor",
     "cli.keys",
+    "cli.router_model",
+    "cli.router_flask",
+    "cli.router_django",
+    "cli.router_pyramid",
+    "cli.router_bottle",
+    "cli.router_falcon",
+    "cli.route_table",
+    "cli.routes",
     "cli.mint",
     "cli.revoke",
     "cli.demo_gunicorn",
@@ -125,8 +137,10 @@ CONTRIB = {
 #: What is imported by its users only.
 EXTRAS = {"bottle", "cachelib", "django", "falcon", "flask", "paste.deploy", "pyramid", "redis"}
 EXTRAS |= {"prometheus_client", "rest_framework"}
-#: The one module of the tower that needs an extra.
+#: The modules of the tower that need an extra: they are loaded only where it is in use.
 ALLOWED_EXTRAS = {"revocation.redis": {"redis"}}
+ALLOWED_EXTRAS |= {f"cli.router_{name}": {name} for name in ("bottle", "django", "falcon")}
+ALLOWED_EXTRAS |= {f"cli.router_{name}": {name} for name in ("flask", "pyramid")}
 #: What judges one request and one token, given keys and terms.
 FIRST_RING = [
     "middleware",

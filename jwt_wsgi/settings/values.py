@@ -51,21 +51,55 @@ def read_texts(value: Any) -> tuple[str, ...]:
     return parts
 
 
-def read_mapping(value: object) -> dict[str, Any]:
+_PAIRS: Final = "give name=value pairs, commas between them, or a JSON object"
+#: A pair; its name may be a JSON array, which has commas, too.
+_PAIR: Final = re.compile(r"\s*(\[.*?\]|[^=]*?)\s*=\s*(.*?)\s*", re.DOTALL)
+
+
+def read_name(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("every name must be a text that is not empty")
+    return value
+
+
+def read_mapping(value: object, name: Callable[[object], str] = read_name) -> dict[str, Any]:
+    """Read pairs or a mapping; ``name`` reads a name of it."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         value = read_json(value, dict)
-    elif isinstance(value, str):
-        pairs = [part.partition("=") for part in re.split(r"\s*,\s*", value.strip()) if part]
-        if not all(equals for _, equals, _ in pairs):
-            raise ValueError("give name=value pairs, commas between them, or a JSON object")
-        value = {name.strip(): text.strip() for name, _, text in pairs}
-        if len(value) < len(pairs):
-            raise ValueError("a name stands there twice; as a JSON object it may have a list")
-    if not isinstance(value, Mapping) or not value:
-        raise ValueError("give name=value pairs, commas between them, or a JSON object")
-    if not all(isinstance(name, str) and name for name in value):
-        raise ValueError("every name must be a text that is not empty")
-    return dict(value)
+    pairs: list[tuple[object, Any]] = []
+    if isinstance(value, str):
+        for part in re.split(r",(?![^\[\]]*\])", value.strip()):
+            pair = _PAIR.fullmatch(part)
+            if part.strip() and (pair is None or re.match(r"\[.*,", pair[2])):
+                raise ValueError(_PAIRS)
+            pairs += [(pair[1], pair[2])] if pair else []
+    elif isinstance(value, Mapping):
+        pairs = list(value.items())
+    if not pairs:
+        raise ValueError(_PAIRS)
+    named = {name(key): inner for key, inner in pairs}
+    if len(named) < len(pairs):
+        raise ValueError("a name stands there twice; as a JSON object it may have a list")
+    return named
+
+
+def read_claim_name(value: object) -> str:
+    """The name of a claim, or a list of names from the top down: its text is a JSON array."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = read_json(value, list)
+    if not isinstance(value, list | tuple):
+        return read_name(value)
+    if not value or not all(isinstance(part, str) and part for part in value):
+        raise ValueError("a claim is a name, or a list of names that are not empty")
+    plain = len(value) == 1 and "." not in value[0] and not value[0].startswith("[")
+    return str(value[0]) if plain else json.dumps(value)
+
+
+def read_claim_names(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = read_json(value, list)
+    is_list = isinstance(value, Iterable) and not isinstance(value, str | Mapping | bytes)
+    return read_texts([read_claim_name(name) for name in value] if is_list else value)
 
 
 def read_json(text: str, kind: type) -> Any:
@@ -164,7 +198,7 @@ def read_token_types(value: object) -> tuple[str, ...]:
 def read_expected(value: object) -> dict[str, tuple[Any, ...]]:
     expected = {
         name: tuple(values) if isinstance(values, list | tuple | set | frozenset) else (values,)
-        for name, values in read_mapping(value).items()
+        for name, values in read_mapping(value, read_claim_name).items()
     }
     if not all(values and None not in values for values in expected.values()):
         raise ValueError("every claim needs a value, or several, to compare with")
