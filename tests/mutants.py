@@ -821,6 +821,32 @@ MUTANTS = (
         killers("test_discovery", "test_no_convention_after_a_refusal"),
     ),
     Mutant(
+        "a broken key is told when it is asked for",
+        "key_sources/arrival.py",
+        "    unusable = sorted(keyset.unusable(), key",
+        "    unusable = sorted(keyset.dropped, key",
+        killers(
+            "test_key_arrival",
+            "test_a_key_that_fails_only_when_it_is_built_is_told_when_the_set_arrives",
+        ),
+    ),
+    Mutant(
+        "a set that fits nothing is ready",
+        "key_sources/reports.py",
+        '        "ready": snapshot is not None and _fits(snapshot.keyset, policy),',
+        '        "ready": snapshot is not None,',
+        killers(
+            "test_key_arrival", "test_a_set_that_fits_no_algorithm_is_an_error_when_it_arrives"
+        ),
+    ),
+    Mutant(
+        "remote keys do not know the algorithms",
+        "assembly.py",
+        "    return replace(own.policy, algorithms=accepted_algorithms(own))",
+        "    return own.policy",
+        killers("test_key_arrival", "test_every_place_says_that_no_key_fits"),
+    ),
+    Mutant(
         "null is a private key",
         "jwk_form.py",
         "        if value is not None\n",

@@ -32,6 +32,7 @@ TOWER = [
     "key_sources.document_kind",
     "jose",
     "keys",
+    "key_sources.arrival",
     "key_sources.file",
     "key_sources.discovery",
     "key_sources.facts",
