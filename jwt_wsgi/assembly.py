@@ -44,17 +44,19 @@ def verifier(
     issuers: dict[str, TrustedIssuer] | Tenants
     if isinstance(settings.issuer, tuple):
         for warning in filter(None, map(provider_hints.warning, settings.terms)):
-            logger.warning("%s", warning)
+            logger.warning("settings of an issuer: %s", warning)
         ready = [trusted(own, emit, shared) for own in settings.terms]
         issuers = {issuer.identifier: issuer for issuer in ready}
         on_verified = None
     else:
         issuers = Tenants(
-            settings.issuer,
+            settings.issuer.function,
             build=lambda issuer: trusted(settings.for_issuer(issuer), emit, shared),
             cooldown=settings.policy.cooldown,
             max_age=settings.jwks_max_age,
             most=settings.issuer.max_tenants,
+            sees_request=settings.issuer.sees_request,
+            emit=emit,
         )
         on_verified = issuers.proven
     bare = Verifier(

@@ -71,7 +71,7 @@ class Injection:
             if self._has_user:
                 written["AUTH_TYPE"] = "Bearer"
             environ.update((key, value) for key, value in written.items() if value is not None)
-        environ[PAYLOAD], environ[HEADER] = claims, claims.header
+        environ[PAYLOAD], environ[HEADER] = claims, getattr(claims, "header", None)
 
 
 def _value(claims: Claims, source: str, key: str) -> str | None:

@@ -746,9 +746,9 @@ def test_step_up_is_a_challenge_of_rfc_9470(claims: dict[str, Any], passes: bool
 def test_the_age_of_a_login_is_exact() -> None:
     """max_age seconds pass, one more does not."""
     rule = Rule("/*", max_age=60)
-    rule.authorize({"auth_time": 940}, lambda: 1000.0)
+    rule.authorize({"auth_time": 940}, clock=lambda: 1000.0)
     with pytest.raises(InsufficientAuthError):
-        rule.authorize({"auth_time": 939}, lambda: 1000.0)
+        rule.authorize({"auth_time": 939}, clock=lambda: 1000.0)
 
 
 def test_optional_refuses_a_bad_token() -> None:

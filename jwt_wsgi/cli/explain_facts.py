@@ -16,6 +16,7 @@ from jwt_wsgi import claims as claims_
 from jwt_wsgi import jose
 from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import InvalidTokenError
+from jwt_wsgi.errors import name_of
 from jwt_wsgi.errors import printable
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.settings.loading import Settings
@@ -224,6 +225,9 @@ def _scope(case: Case) -> Iterator[str]:
         if not claims_.has_one_of(found := case.found(name), values):
             wanted = ", ".join(printable(value) for value in list(values)[:10])
             yield f"{name} is {_shown(found)}; the rule needs: {wanted}"
+    for rule in rules:
+        if rule.check is not None:
+            yield f"the rule also asks {name_of(rule.check)}, which must return True"
 
 
 def _step_up(case: Case) -> Iterator[str]:

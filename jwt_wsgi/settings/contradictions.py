@@ -39,7 +39,7 @@ def sentences(found: Iterator[Contradiction], broken: AbstractSet[str]) -> list[
 
 def problems(settings: Table) -> Iterator[Contradiction]:
     """What is wrong with a middleware's options, the terms of its issuers aside."""
-    several = len(settings.issuers) > 1 or callable(settings.issuer)
+    several = len(settings.issuers) > 1 or settings.has_resolver
     if several and (given := _given(settings, KEY_SLOT)):
         sentence = f"{', '.join(given)}: give it to the one issuer whose keys these are"
         yield Contradiction(f"{sentence}, as an option of Issuer", ("issuer", *given))

@@ -1,5 +1,6 @@
 """An issuer as it is configured: its identifier, its keys, and the terms of its tokens."""
 
+import inspect
 import os
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -105,7 +106,8 @@ class Terms:
     )
     algorithms: tuple[str, ...] = option(
         values.read_algorithms,
-        "Accepted `alg` values. `ES256K` and `Ed448` by opt-in; `HS*` only with `secret`.",
+        "Accepted `alg` values. `ES256K` and `Ed448` by opt-in (with `Ed448`, `EdDSA` takes keys of"
+        " both curves); `HS*` only with `secret`.",
         (),
         shown=" ".join(jose.DEFAULT_ALGORITHMS) + "; with `secret` HS256",
     )
@@ -188,8 +190,11 @@ class Issuer:
         return f"Issuer({self.identifier!r})"
 
 
-#: A function that names an issuer when it is asked: ``iss`` -> Issuer; None: it is not trusted.
-Resolver: TypeAlias = Callable[[str], Issuer | None]
+#: A function that names an issuer when it is asked: ``iss``, or ``iss`` and the WSGI environ, ->
+#: Issuer; None: it is not trusted.
+Resolver: TypeAlias = (
+    Callable[[str], Issuer | None] | Callable[[str, Mapping[str, Any]], Issuer | None]
+)
 
 
 #: Tenants with a verified token that each process keeps for sure.
@@ -199,13 +204,14 @@ _MEMBERS: Final = ("function", "max_tenants")
 
 @dataclass(frozen=True, slots=True)
 class TenantFunction:
-    """The function of ``issuer``, and of how many tenants each process keeps the keys."""
+    """The function of ``issuer``, and of how many tenants each process keeps the keys.
+
+    ``sees_request``: the function is asked with the WSGI environ as its second argument.
+    """
 
     function: Resolver
     max_tenants: int = MAX_TENANTS
-
-    def __call__(self, identifier: str, /) -> Issuer | None:
-        return self.function(identifier)
+    sees_request: bool = False
 
 
 def read_issuers(value: Any) -> tuple[Issuer, ...] | TenantFunction:
@@ -217,8 +223,10 @@ def read_issuers(value: Any) -> tuple[Issuer, ...] | TenantFunction:
         value = values.read_json(value, list)
     if isinstance(value, str | Issuer):
         value = [value]
+    if isinstance(value, TenantFunction):
+        return value
     if callable(value):
-        return value if isinstance(value, TenantFunction) else TenantFunction(value)
+        return _tenant_function(value, MAX_TENANTS)
     if isinstance(value, Mapping):
         return _read_tenants(value)
     if not isinstance(value, Iterable) or isinstance(value, bytes):
@@ -240,8 +248,31 @@ def _read_tenants(members: Mapping[Any, Any]) -> TenantFunction:
         most = values.read_integer(1, 1_000_000)(most)
     except ValueError as error:
         raise ValueError(f"max_tenants: {error}") from error
-    function: Any = values.read_function(members.get("function"))
-    return TenantFunction(function, most)
+    return _tenant_function(members.get("function"), most)
+
+
+def _tenant_function(value: object, max_tenants: int) -> TenantFunction:
+    """Read a function of ``iss``, or of ``iss`` and the environ: one that needs two arguments.
+
+    One that can do with ``iss`` alone gets nothing else: its answer is then for every request.
+    """
+    function: Any = values.read_function(value)
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some builtins have none
+        return TenantFunction(function, max_tenants)
+    takes = [number for number in (1, 2) if _takes(signature, number)]
+    if not takes:
+        raise ValueError("the function takes other arguments than (iss) or (iss, environ)")
+    return TenantFunction(function, max_tenants, sees_request=takes == [2])
+
+
+def _takes(signature: inspect.Signature, number: int) -> bool:
+    try:
+        signature.bind(*[None] * number)
+    except TypeError:
+        return False
+    return True
 
 
 def _each(members: list[Any]) -> tuple[Issuer, ...]:
@@ -251,11 +282,12 @@ def _each(members: list[Any]) -> tuple[Issuer, ...]:
         try:
             issuers.append(_issuer(member))
         except ValueError as error:
-            if len(members) == 1:
+            if len(members) == 1 and not isinstance(member, Issuer):
                 raise
             name = member.identifier if isinstance(member, Issuer) else member
             shown = f"{shown_url(name)}: " if isinstance(name, str) else ""
-            wrong.append((f"[{position}]", f"{shown}{error}"))
+            place = f"[{position}]" if len(members) > 1 else ""
+            wrong.append((place, f"{shown}{error}"))
     if wrong:
         raise SeveralProblemsError(wrong)
     return tuple(issuers)

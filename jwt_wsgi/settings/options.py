@@ -79,7 +79,8 @@ class Table(Terms):
     issuer: tuple[Issuer, ...] | TenantFunction = option(
         read_issuers,
         "Identifier of the issuer, compared byte for byte with `iss`; or an `Issuer`, several of"
-        " either (as text a JSON array), or a function `iss -> Issuer` or None, or a mapping of"
+        " either (as text a JSON array), or a function `(iss)` or"
+        " `(iss, environ)` that returns an `Issuer` or None, or a mapping of"
         " `function` and `max_tenants`.",
         (),
         shown="**required**",
@@ -120,7 +121,10 @@ class Table(Terms):
         False,
     )
     cors_origins: tuple[str, ...] = option(
-        request_values.read_origins, "Origins (or `*`) whose scripts may read our own answers.", ()
+        request_values.read_origins,
+        "Origins (or `*`) whose scripts may read our own answers; with credentials, those that are"
+        " named.",
+        (),
     )
     claim_headers: Mapping[str, tuple[str, ...]] | None = option(
         request_values.read_claim_headers,
@@ -197,6 +201,11 @@ class Table(Terms):
     def issuers(self) -> tuple[Issuer, ...]:
         """The issuers that are known now; none of them where a function names them."""
         return self.issuer if isinstance(self.issuer, tuple) else ()
+
+    @property
+    def has_resolver(self) -> bool:
+        """Whether a function names the issuers, each when a token names it."""
+        return isinstance(self.issuer, TenantFunction)
 
     @property
     def policy(self) -> Policy:
