@@ -1196,6 +1196,27 @@ MUTANTS = (
         killers("test_revocation_wsgi", "test_a_store_in_a_mapping_fails_closed"),
     ),
     Mutant(
+        "what is in quotes starts",
+        "settings/mistakes.py",
+        "text[0] + text[-1] in _QUOTES",
+        "text[0] + text[-1] in ()",
+        killers("test_mistakes", "test_what_can_never_match_does_not_start"),
+    ),
+    Mutant(
+        "the URL of metadata is an issuer",
+        "settings/mistakes.py",
+        "if _METADATA.search(issuer):",
+        "if False:",
+        killers("test_mistakes", "test_what_can_never_match_does_not_start"),
+    ),
+    Mutant(
+        "a wrong duration hides another one",
+        "settings/contradictions.py",
+        'if name == "jwks_max_stale" else (name,)',
+        "if True else (name,)",
+        killers("test_mistakes", "test_all_problems_of_durations_at_once"),
+    ),
+    Mutant(
         "several issuers give users one name",
         "settings/contradictions.py",
         "if not tells_issuers_apart(source):",

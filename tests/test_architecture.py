@@ -49,6 +49,7 @@ TOWER = [
     "settings.shared_issuers",
     "settings.provider_hints",
     "trusted_issuer",
+    "settings.mistakes",
     "settings.reading",
     "settings.values",
     "settings.issuer",

@@ -151,7 +151,7 @@ class Table(Terms):
         text=False,
     )
     resource: str | None = option(
-        values.read_text,
+        values.read_identifier,
         "RFC 9728 identifier of this API: publishes its metadata, names them in challenges, and is"
         " an accepted audience.",
     )
