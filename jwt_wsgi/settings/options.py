@@ -11,6 +11,7 @@ from typing import Any
 from typing import Final
 from typing import Literal
 
+from jwt_wsgi.events import LOG_FIELDS
 from jwt_wsgi.events import Hook
 from jwt_wsgi.key_sources.facts import Policy
 from jwt_wsgi.metadata import audiences
@@ -70,6 +71,7 @@ class Options(IssuerOptions, total=False):
     token_cache_size: int | str
     settings_from_request: bool | str
     on_event: Hook | Iterable[Hook]
+    log_fields: str | Iterable[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +151,7 @@ class Table(Terms):
         text=False,
     )
     resource: str | None = option(
-        values.read_text,
+        values.read_identifier,
         "RFC 9728 identifier of this API: publishes its metadata, names them in challenges, and is"
         " an accepted audience.",
     )
@@ -195,6 +197,12 @@ class Table(Terms):
         "Hooks that get every event, beside the log.",
         (),
         text=False,
+    )
+    log_fields: tuple[str, ...] = option(
+        values.read_some_of(*LOG_FIELDS),
+        "What the log says of requests as well, some of `sub`, `jti`, `client_id`, `act` (verified"
+        " claims, on an INFO line for each accepted request) and `path` (of refusals, too).",
+        (),
     )
 
     @property
