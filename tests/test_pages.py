@@ -51,6 +51,8 @@ def _without_settings() -> dict[str, str]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if pages.runnable(page)])
 def test_the_python_blocks_of_a_page_run(page: str, failures: dict[str, str]) -> None:
+    if failures[page].startswith(pages.NOT_INSTALLED) and not os.environ.get("CI"):
+        pytest.skip(failures[page])
     assert failures[page] == ""
 
 
