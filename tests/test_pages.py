@@ -156,6 +156,13 @@ def test_every_test_that_a_page_names_exists() -> None:
             assert f"def {name}(" in (ROOT / "tests" / f"{file}.py").read_text(), (page, file, name)
 
 
+def test_nothing_tells_a_reader_to_install_us_from_an_index() -> None:
+    """We are on none, and whoever registers the name there could be installed instead."""
+    sources = [path.read_text() for path in (ROOT / "jwt_wsgi").rglob("*.py")]
+    for text in (*PAGES.values(), *sources):
+        assert re.findall(r"pip install [^\n`&;]*(?<![\w/])jwt[-_]wsgi\b", text) == []
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_the_generated_parts_of_a_page_are_up_to_date(page: str) -> None:
     """``python tests/pages.py`` writes them."""
