@@ -435,3 +435,23 @@ def test_a_route_that_no_tried_path_reaches(routes: Routes) -> None:
         said = warnings_of(routes, ISSUER.protect(project))
 
     assert "/code/<code>/: no path was found that the router takes for it" in said
+
+
+def test_what_an_app_prints_is_no_part_of_the_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An app that prints while it is imported does so beside the result."""
+    (tmp_path / "chatty_app.py").write_text(
+        "print('hello')\n"
+        "from flask import Flask\n"
+        "from jwt_wsgi.testing import FakeIssuer\n"
+        "app = FakeIssuer().protect(Flask('chatty', static_folder=None))\n"
+        "app.app.add_url_rule('/', 'home', lambda: '')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for command in ("routes", "settings"):
+        sys.modules.pop("chatty_app", None)
+        assert main([command, "--app", "chatty_app:app", "--json"]) == 0
+        captured = capsys.readouterr()
+        assert json.loads(captured.out)
+        assert captured.err == "hello\n"

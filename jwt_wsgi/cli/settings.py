@@ -70,9 +70,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         show_json(
             {
-                "settings": [
-                    dict(zip(("option", "value", "source"), r, strict=True)) for r in rows
-                ],
+                "settings": [dict(zip(heads, row, strict=True)) for row in rows],
                 "issuers": _own_terms(settings),
                 "rules": [rule_as_json(rule) for rule in settings.request_rules],
                 "doors": found,
