@@ -78,6 +78,13 @@ def lowest(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The site, into the folder ``site``; a warning is an error."""
+    session.install("-e", ".[docs]")
+    session.run("sphinx-build", "-W", "-q", "docs", "site", *session.posargs)
+
+
+@nox.session
 def mutants(session: nox.Session) -> None:
     """One wrong line after the other; each must be noticed by the tests that are named for it."""
     session.install("-e", ".[test]")

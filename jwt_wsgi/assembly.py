@@ -44,17 +44,19 @@ def verifier(
     issuers: dict[str, TrustedIssuer] | Tenants
     if isinstance(settings.issuer, tuple):
         for warning in filter(None, map(provider_hints.warning, settings.terms)):
-            logger.warning("%s", warning)
+            logger.warning("settings of an issuer: %s", warning)
         ready = [trusted(own, emit, shared) for own in settings.terms]
         issuers = {issuer.identifier: issuer for issuer in ready}
         on_verified = None
     else:
         issuers = Tenants(
-            settings.issuer,
+            settings.issuer.function,
             build=lambda issuer: trusted(settings.for_issuer(issuer), emit, shared),
             cooldown=settings.policy.cooldown,
             max_age=settings.jwks_max_age,
             most=settings.issuer.max_tenants,
+            sees_request=settings.issuer.sees_request,
+            emit=emit,
         )
         on_verified = issuers.proven
     bare = Verifier(
@@ -77,17 +79,16 @@ def _revoked(revocation: Revocation | None, emit: Emit) -> Revoked | None:
 def trusted(own: Settings, emit: Emit, shared: SharedKeys | None = None) -> TrustedIssuer:
     """The one issuer of ``own``, ready to be asked; ``own``: the settings as they are for it."""
     (issuer,) = own.issuers
-    profiled = own.profile == "rfc9068"
     return TrustedIssuer(
         issuer.identifier,
         key_source(own, emit, shared)[1],
         accepted_algorithms(own),
-        frozenset(("at+jwt",) if profiled else own.token_types),
+        frozenset(("at+jwt",) if own.is_rfc9068 else own.token_types),
         claim_checks(
             leeway=own.leeway,
             max_age=own.max_token_age,
             audience=own.accepted_audience,
-            required=(*own.required_claims, *(_RFC9068 if profiled else ())),
+            required=(*own.required_claims, *(_RFC9068 if own.is_rfc9068 else ())),
             expected=own.claims or {},
         ),
         own.checks,
@@ -151,7 +152,7 @@ def _fetched_with(own: Settings) -> Hashable:
 def fetcher(own: Settings) -> HTTPFetch:
     """How the documents of an issuer are fetched; ``own``: the settings as they are for it."""
     return HTTPFetch(
-        verify=own.jwks_verify or True,
+        verify=own.jwks_verify,
         cert=own.jwks_cert,
         headers=own.jwks_headers or {},
         home=own.jwks_uri or own.issuers[0].identifier,

@@ -15,7 +15,8 @@ from .errors import ConfigurationError
 from .middleware import JWTMiddleware
 
 #: Attributes under which WSGI middlewares, frameworks and servers keep what they wrap.
-_INNER: Final = ("app", "application", "wsgi_app", "wsgi", "__wrapped__")
+_MOUNTS: Final = "mounts"
+_INNER: Final = ("app", "application", "wsgi_app", "wsgi", "__wrapped__", _MOUNTS)
 #: Layers that are looked at: an object that makes a new layer at each look must not go on forever.
 _MOST_LAYERS: Final = 256
 
@@ -83,6 +84,17 @@ def warm_up(app: object, timeout: float = 5.0, *, raises: bool = False) -> bool:
     return all(loaded)
 
 
+def inner_apps(layer: object) -> Iterator[tuple[str, object]]:
+    """Yield what a layer wraps, each with the name of its attribute; of mounts, with its prefix."""
+    if isinstance(layer, Mapping):
+        yield from layer.items()
+        return
+    for name in _INNER:
+        inner = _attribute(layer, name)
+        if inner is not None and (name != _MOUNTS or isinstance(inner, Mapping)):
+            yield name, inner
+
+
 def _is_same(layer: Layer, other: Layer) -> bool:
     """By identity: layers need not be hashable. A bound method is a new object at each look."""
     one, two = layer.app, other.app
@@ -93,13 +105,11 @@ def _is_same(layer: Layer, other: Layer) -> bool:
 
 def _below(layer: object) -> Iterator[tuple[str, object]]:
     """What ``layer`` wraps, each with the prefix that it is mounted at."""
-    for name in _INNER:
-        inner = _attribute(layer, name)
-        if inner is not None:
+    for _, inner in inner_apps(layer):
+        if isinstance(inner, Mapping):
+            yield from ((str(prefix), mounted) for prefix, mounted in inner.items())
+        else:
             yield "", inner
-    mounts = _attribute(layer, "mounts")
-    if isinstance(mounts, Mapping):
-        yield from ((str(prefix), inner) for prefix, inner in mounts.items())
 
 
 def _attribute(layer: object, name: str) -> object:

@@ -33,6 +33,9 @@ from .middleware import JWTMiddleware
 from .settings.issuer import KEY_SLOT
 from .settings.issuer import Issuer
 from .settings.options import Options
+from .test_kit.layered import LayeredMiddleware
+from .test_kit.layered import guard_of
+from .test_kit.layered import replaced
 from .test_kit.loopback import Server
 from .test_kit.memory_store import MemoryStore as MemoryStore  # noqa: PLC0414  # its public name
 from .test_kit.providers import PROVIDERS
@@ -152,14 +155,16 @@ class FakeIssuer:
     def protect(self, app: "WSGIApplication", **options: Unpack[Options]) -> JWTMiddleware:
         """Wrap ``app`` so that it trusts this issuer and its keys, rotated or not; no network.
 
-        An app that a :class:`JWTMiddleware` guards already, around it or as Flask's ``wsgi_app``,
-        is guarded as before, by all the middleware's settings; only the issuer is this one. It
-        takes no ``options`` then.
+        An app that a :class:`JWTMiddleware` guards already, wherever it stands (:mod:`.layers`),
+        is guarded as before, by all the middleware's settings and behind the same layers; only
+        the issuer is this one. It takes no ``options`` then. Raises :class:`TypeError` if there
+        are several middlewares, or a layer that cannot be copied (a function).
         """
-        if guard := _guard_of(app):
+        if guard := guard_of(app):
             if options:
                 raise TypeError("the app has settings already; give options to it, or an app bare")
-            return JWTMiddleware(guard.app, replace(guard.settings, issuer=(self._trusted(),)))
+            settings = replace(guard.settings, issuer=(self._trusted(),))
+            return LayeredMiddleware(app, guard, settings)
         wired: Options = {"issuer": self._trusted(), "algorithms": self.algorithm}
         if not KEY_SLOT.isdisjoint(options):  # other keys than ours
             wired["issuer"] = self.issuer
@@ -283,7 +288,7 @@ class FakeProvider(FakeIssuer):
 
     def protect(self, app: "WSGIApplication", **options: Unpack[Options]) -> JWTMiddleware:
         """As :meth:`FakeIssuer.protect`, with :attr:`settings` where ``options`` say nothing."""
-        if _guard_of(app) is None:
+        if guard_of(app) is None:
             own: Any = {k: v for k, v in self.settings.items() if k not in {"issuer", *KEY_SLOT}}
             options = own | options
         return super().protect(app, **options)
@@ -337,12 +342,6 @@ class FakeProvider(FakeIssuer):
         return dict(fill(shape, {**self.values, "kid": self.kid}, int(time.time())))
 
 
-def _guard_of(app: "WSGIApplication") -> JWTMiddleware | None:
-    """The middleware around an app, or inside of it, where Flask's users put it."""
-    found: Any = app if isinstance(app, JWTMiddleware) else getattr(app, "wsgi_app", None)
-    return found if isinstance(found, JWTMiddleware) else None
-
-
 def authenticated(
     app: "WSGIApplication",
     payload: Mapping[str, Any] | None,
@@ -357,10 +356,11 @@ def authenticated(
 
     What the app sees is what :class:`JWTMiddleware` would put there, a copy for each request, by
     :func:`~jwt_wsgi.current_payload`, too; ``payload`` None: as on a public path. A
-    :class:`JWTMiddleware` around ``app`` is taken off, and its ``claim_headers`` still hold. Tests
-    of who may do what belong to :meth:`FakeIssuer.protect`: rules are not asked here.
+    :class:`JWTMiddleware` in ``app`` is taken off, its ``claim_headers`` still hold, and the layers
+    around it stay. Tests of who may do what belong to :meth:`FakeIssuer.protect`: rules are not
+    asked here. Raises :class:`TypeError` as that does.
     """
-    guard = _guard_of(app)
+    guard = guard_of(app)
     injection = guard._injection if guard else Injection({})  # noqa: SLF001  # its other half
     inner = guard.app if guard else app
     told = {"alg": "none", "typ": "JWT"} if header is None else header
@@ -374,7 +374,7 @@ def authenticated(
             injection.inject(environ, claims)
         return current.serve(inner, environ, start_response)
 
-    return let_everybody_in
+    return replaced(app, guard, let_everybody_in) if guard else let_everybody_in
 
 
 class _OwnKeys:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from conftest import EchoApp
 from conftest import bearer
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from werkzeug.test import Client
 
 from jwt_wsgi import ConfigurationError
@@ -21,6 +22,9 @@ from jwt_wsgi import Settings
 from jwt_wsgi.__main__ import main
 from jwt_wsgi.assembly import fetcher
 from jwt_wsgi.testing import FakeIssuer
+
+#: Some CA certificates.
+CA = str(DEFAULT_CA_BUNDLE_PATH)
 
 SECRET = "hunter2-hunter2"
 
@@ -140,7 +144,7 @@ def test_a_tenant_s_server_gets_the_headers_of_its_own_issuer_only(
 @pytest.mark.parametrize("issuers", [["https://a.example", "https://b.example"], lambda iss: None])
 def test_with_several_issuers_each_has_its_own(name: str, issuers: Any) -> None:
     """On the middleware they would go to everybody."""
-    value = {"jwks_headers": {"X-Key": SECRET}}.get(name, __file__)
+    value = {"jwks_headers": {"X-Key": SECRET}, "jwks_verify": CA}.get(name, __file__)
     with pytest.raises(ConfigurationError, match=f"{name}: give it to the one issuer"):
         Settings.of(issuer=issuers, **{name: value})
 

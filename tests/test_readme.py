@@ -1,97 +1,35 @@
-"""Every block of the README is true: it runs, or it equals what it shows.
+"""What the README shows is what happens: commands are typed, and answer as shown.
 
-``python tests/test_readme.py`` writes the generated parts anew.
+What holds for every page, the README among them, is in test_pages.py.
 """
 
-import ast
-import inspect
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import requests
-import story
 from conftest import bearer
-from prometheus_client import CollectorRegistry
 from servers.running import free_port
 from servers.running import gunicorn
 from werkzeug.test import Client
 
 from jwt_wsgi import JWTMiddleware
-from jwt_wsgi.contrib.prometheus import metrics
-from jwt_wsgi.errors import TOKEN_ERRORS
-from jwt_wsgi.settings.options import markdown_table
 from jwt_wsgi.testing import FakeIssuer
 
 ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
-TEXT = README.read_text()
+TEXT = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"(?:<!-- ([^\n]*) -->\n)?```(\w+)\n(.*?)```", TEXT, re.DOTALL)
 
 
 def blocks(language: str) -> list[str]:
     return [code for _, found, code in BLOCKS if found == language]
-
-
-def authenticate() -> str:
-    """The real methods, as they stand in the source."""
-    methods = JWTMiddleware.__call__, JWTMiddleware.authenticate
-    return "\n\n".join(textwrap.dedent(inspect.getsource(method)) for method in methods)
-
-
-def codes() -> str:
-    rows = ["| `code` | `details` |", "|---|---|"]
-    rows += [f"| `{code}` | {sentence} |" for code, sentence in TOKEN_ERRORS.items()]
-    return "\n".join(rows) + "\n"
-
-
-def metric_rows() -> str:
-    """The metrics that there are, with their labels."""
-    registry = CollectorRegistry()
-    metrics(registry)
-    rows = ["| metric | labels | meaning |", "|---|---|---|"]
-    for metric in registry._collector_to_names:
-        name = metric._name + ("_total" if metric._type == "counter" else "")  # type: ignore[attr-defined]
-        labels = ", ".join(f"`{label}`" for label in metric._labelnames)  # type: ignore[attr-defined]
-        rows.append(f"| `{name}` | {labels} | {metric._documentation} |")  # type: ignore[attr-defined]
-    return "\n".join(rows) + "\n"
-
-
-#: What stands between <!-- name --> and <!-- /name -->, and who makes it.
-GENERATED = {
-    "settings": lambda: f"\n{markdown_table()}\n",
-    "codes": lambda: f"\n{codes()}\n",
-    "authenticate": lambda: f"\n```python\n{authenticate()}```\n\n",
-    "metrics": lambda: f"\n{metric_rows()}\n",
-    "story": lambda: "\n```text\n" + "\n".join(story.tell(story.Day())) + "\n```\n\n",
-    "examples/flask_app.py": lambda: (
-        f"\n```python\n{(ROOT / 'examples/flask_app.py').read_text()}```\n\n"
-    ),
-}
-
-
-def generated(text: str) -> str:
-    for name, make in GENERATED.items():
-        marks = rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)"
-        text, count = re.subn(
-            marks, lambda match, make=make: match[1] + make() + match[2], text, flags=re.DOTALL
-        )
-        assert count == 1, name
-    return text
-
-
-def test_the_generated_parts_are_up_to_date() -> None:
-    """Settings, codes, metrics, the log, `authenticate` and the Flask example, as the code says."""
-    assert generated(TEXT) == TEXT
 
 
 def test_the_first_block_is_an_app_of_one_line() -> None:
@@ -102,34 +40,6 @@ def test_the_first_block_is_an_app_of_one_line() -> None:
     assert isinstance(namespace["app"], JWTMiddleware)
     assert namespace["app"].settings.public_paths == ()
     assert "\napp = JWTMiddleware(app, issuer=" in blocks("python")[0]
-
-
-@pytest.mark.parametrize("number", range(len(blocks("python"))))
-def test_every_python_block_runs(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With an app and a token as a reader would have them."""
-    code = blocks("python")[number]
-    if code == authenticate():
-        ast.parse(code)
-        return
-    monkeypatch.setenv("JWT_WSGI_ISSUER", "https://issuer.example")
-    issuer = FakeIssuer("https://issuer.example")
-
-    def app(environ: Any, start_response: Any) -> list[bytes]:
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return [b"orders"]
-
-    decorators = ModuleType("uwsgidecorators")  # it exists inside uWSGI alone
-    decorators.postfork = lambda function: function
-    monkeypatch.setitem(sys.modules, "uwsgidecorators", decorators)
-
-    namespace = {
-        "__name__": __name__,
-        "JWTMiddleware": JWTMiddleware,
-        "app": app,
-        "middleware": issuer.protect(app),
-        "token": issuer.token(),
-    }
-    exec(compile(code, f"README.md block {number}", "exec"), namespace)
 
 
 def test_the_table_of_the_test_kit_says_what_works() -> None:
@@ -322,19 +232,3 @@ def test_the_variables_that_publish_a_resource(monkeypatch: pytest.MonkeyPatch) 
 
     assert "https://api.example.com/.well-known/oauth-protected-resource/mcp" in challenge
     assert metadata["authorization_servers"] == ["https://login.example.com"]
-
-
-def test_every_block_is_of_a_kind_that_is_tested() -> None:
-    """Python, shell, console, YAML: each has its test above. Of mere text there is the log."""
-    assert {language for _, language, _ in BLOCKS} == {"python", "sh", "console", "yaml", "text"}
-    assert len(blocks("text")) == 1
-
-
-def test_every_file_that_is_linked_is_there() -> None:
-    """No dead end."""
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", TEXT):
-        assert (ROOT / target).exists(), target
-
-
-if __name__ == "__main__":
-    README.write_text(generated(TEXT))

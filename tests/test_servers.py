@@ -23,10 +23,15 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
+import requests
+from conftest import bearer
+from fault_issuer import fault_server
+from fault_issuer import says
 from servers.running import as_user
 from servers.running import free_port
 from servers.running import gunicorn
 from servers.running import running
+from test_fetch import certificates
 
 from jwt_wsgi.testing import FakeIssuer
 
@@ -279,6 +284,31 @@ def test_the_test_of_the_test() -> None:
     # As long as nobody is concurrent all is well: a test with one client sees nothing.
     with FakeIssuer().serve() as issuer, issuer.slow(0.3), start(server, issuer) as url:
         assert ask(url, known(issuer, 4), 1).statuses == {("known", 200): 4}
+
+
+@pytest.mark.parametrize("worker_class", ["gevent", "gthread"])
+@pytest.mark.parametrize("preload", [False, True], ids=["", "preload_app"])
+def test_the_keys_of_an_https_issuer_arrive(
+    worker_class: str, tmp_path: Path, *, preload: bool
+) -> None:
+    """gunicorn's gevent workers replace the classes of ssl after the app was loaded."""
+    issuer = FakeIssuer("https://issuer.example", aud="api")
+    ca, context = certificates(tmp_path)
+    with fault_server(says("200 OK", json.dumps(issuer.jwks()).encode()), context) as server:
+        env = {
+            "JWT_WSGI_ISSUER": issuer.issuer,
+            "JWT_WSGI_AUDIENCE": "api",
+            "JWT_WSGI_JWKS_URI": server.url,
+            "JWT_WSGI_JWKS_VERIFY": str(ca),
+        }
+        folder = Path(__file__).parent / "faults"
+        with gunicorn(
+            "guarded:application", cwd=folder, env=env, worker_class=worker_class, preload=preload
+        ) as url:
+            headers = bearer(issuer.token(sub="ada"))
+            found = [requests.get(url, headers=headers, timeout=10) for _ in range(20)]
+
+    assert [answer.status_code for answer in found] == [200] * 20
 
 
 RECIPES = dict(re.findall(r"<!-- ([\w-]+) -->\n```python\n(.*?)```", README.read_text(), re.DOTALL))

@@ -10,6 +10,7 @@ from typing import get_type_hints
 import pytest
 from conftest import EchoApp
 from joserfc import jwk
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from jwt_wsgi import ConfigurationError
 from jwt_wsgi import Issuer
@@ -40,6 +41,9 @@ def problems(environ: dict[str, str] | None = None, /, **options: Any) -> tuple[
     return caught.value.problems
 
 
+#: Some CA certificates.
+CA = str(DEFAULT_CA_BUNDLE_PATH)
+
 #: option -> (its text in the environment, what it means); options of Python objects have no text.
 TEXTS: dict[str, tuple[str, Any]] = {
     "issuer": (
@@ -56,7 +60,6 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "required_claims": ('["sub", "org"]', ("sub", "org")),
     "claims": ('{"org": ["a", "b"], "n": 3}', {"org": ("a", "b"), "n": (3,)}),
     "max_token_age": ("1h", 3600.0),
-    "profile": ("rfc9068", "rfc9068"),
     "token_types": ("at+jwt application/JWT", ("at+jwt", "jwt")),
     "max_token_size": ("4096", 4096),
     "token_from": ("header, cookie:session", ("header", "cookie:session")),
@@ -88,17 +91,13 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "jwks_max_age": ("20m", 1200.0),
     "jwks_max_stale": ("1h", 3600.0),
     "jwks_timeout": ("2.5s", 2.5),
-    "jwks_verify": ("FILE", "FILE"),
+    "jwks_verify": (CA, CA),
     "jwks_cert": ("FILE FILE", ("FILE", "FILE")),
     "jwks_headers": ("X-Key=abc", {"X-Key": "abc"}),
     "allow_http": ("1", True),
     "token_cache_size": ("0", 0),
     "settings_from_request": ("true", True),
 }
-
-
-#: What an option cannot be without.
-BESIDE = {"profile": {"JWT_WSGI_AUDIENCE": "https://api.example"}}
 
 
 @pytest.fixture
@@ -139,7 +138,7 @@ def test_an_option_from_the_environment(name: str, filled: Any) -> None:
     """JWT_WSGI_<NAME> is read as the table says."""
     text, meant = map(filled, TEXTS[name])
 
-    settings = load(BESIDE.get(name, {}) | {f"JWT_WSGI_{name.upper()}": text})
+    settings = load({f"JWT_WSGI_{name.upper()}": text})
 
     assert shown(getattr(settings, name)) == meant
 
@@ -150,7 +149,7 @@ def test_an_option_from_a_file(name: str, filled: Any, tmp_path: Path) -> None:
     text, meant = map(filled, TEXTS[name])
     path = tmp_path / "secret"
     path.write_text(text + "\n")
-    environ = {} if name == "issuer" else ISSUER | BESIDE.get(name, {})
+    environ = {} if name == "issuer" else ISSUER
 
     settings = Settings.load({}, environ=environ | {f"JWT_WSGI_{name.upper()}_FILE": str(path)})
 
@@ -162,9 +161,8 @@ def test_an_option_as_a_keyword_and_from_a_request(name: str, filled: Any) -> No
     """Keywords and server-supplied environ keys take the same texts; the keyword wins."""
     text, meant = map(filled, TEXTS[name])
 
-    beside = BESIDE.get(name, {})
-    assert shown(getattr(load(beside, **{name: text}), name)) == meant
-    by_request = Settings.load({}, environ=ISSUER | beside, request={name: text})
+    assert shown(getattr(load(**{name: text}), name)) == meant
+    by_request = Settings.load({}, environ=ISSUER, request={name: text})
     assert shown(getattr(by_request, name)) == meant
 
 
@@ -173,6 +171,20 @@ def test_every_option_has_a_row_here() -> None:
     assert TEXTS.keys() == {name for name, option in OPTIONS.items() if option.text}
     assert Options.__optional_keys__ == OPTIONS.keys()
     assert get_type_hints(Settings).keys() - {"sources"} == OPTIONS.keys()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\x30\x82\x01\x0a", b"-----BEGIN CERTIFICATE-----\n"],
+    ids=["empty", "DER", "cut"],
+)
+def test_a_ca_bundle_without_a_certificate_does_not_start(data: bytes, tmp_path: Path) -> None:
+    """It would refuse every fetch; the remedy converts DER."""
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(data)
+
+    with pytest.raises(ConfigurationError, match=r"jwks_verify: .*openssl x509 -inform der"):
+        Settings.of(issuer="https://i.example", audience="a", jwks_verify=bundle)
 
 
 def test_options_are_few() -> None:
@@ -286,6 +298,59 @@ def test_a_wrong_setting_is_told_what_to_do(name: str, text: str, remedy: str) -
     assert remedy in by_keyword
 
 
+PATH = ("resource_access", "com.example.app", "roles")
+EXACT = '["resource_access", "com.example.app", "roles"]'
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "meant"),
+    [
+        ("required_claims", ["sub", PATH], ("sub", EXACT)),
+        ("required_claims", ["sub", list(PATH)], ("sub", EXACT)),
+        ("required_claims", f'["sub", {EXACT}]', ("sub", EXACT)),
+        ("required_claims", [("org",)], ("org",)),
+        ("required_claims", [("org.name",)], ('["org.name"]',)),
+        ("claims", {PATH: "admin"}, {EXACT: ("admin",)}),
+        ("claims", {EXACT: "admin"}, {EXACT: ("admin",)}),
+        ("claims", json.dumps({EXACT: ["admin", "owner"]}), {EXACT: ("admin", "owner")}),
+        ("claims", f"{EXACT}=admin, org=a=b", {EXACT: ("admin",), "org": ("a=b",)}),
+        ("claim_headers", {PATH: "X-Roles"}, {EXACT: ("X-Roles",)}),
+        ("claim_headers", f"sub=X-A, {EXACT} = X-B", {"sub": ("X-A",), EXACT: ("X-B",)}),
+    ],
+)  # fmt: skip
+def test_a_claim_is_named_by_a_list(option: str, given: Any, meant: Any) -> None:
+    """As a tuple, a list or a JSON array: names from the top down, whose dots are theirs."""
+    assert getattr(load(**{option: given}), option) == meant
+
+
+def test_a_claim_of_a_rule_is_named_by_a_list() -> None:
+    """In objects of rules, and in those that are JSON."""
+    rules = json.dumps([{"path": "/a", "claims": {EXACT: "admin"}}])
+
+    assert load(rules=[Rule("/a", claims={PATH: "admin"})]).rules == load(rules=rules).rules
+    assert load(rules=rules).rules[0].claims == {EXACT: ("admin",)}
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "remedy"),
+    [
+        ("required_claims", [[]], "a list of names"),
+        ("required_claims", [["a", 7]], "a list of names"),
+        ("required_claims", [["a", ""]], "a list of names"),
+        ("claims", {"[a": 1}, "looks like JSON"),
+        ("claims", {("a", "b"): 1, '["a","b"]': 2}, "twice"),
+        ("claims", "a=[x, y]", "JSON object"),
+        ("claim_headers", {(): "X-A"}, "a list of names"),
+        ("jwks_headers", {("X", "Y"): "a"}, "name"),
+    ],
+)
+def test_a_wrong_name_of_a_claim_does_not_start(option: str, given: Any, remedy: str) -> None:
+    """Nothing is guessed."""
+    (problem,) = problems(**{option: given})
+
+    assert remedy in problem
+
+
 def test_all_problems_at_once() -> None:
     """A person mends them in one go."""
     found = problems({"JWT_WSGI_LEEWAY": "soon", "JWT_WSGI_OPTIONAL": ""}, realm='"', nonsense=1)
@@ -396,7 +461,7 @@ def test_what_is_open_to_everybody_is_a_warning_at_start(
 
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert record.message.startswith(told)
+    assert record.message.removeprefix("open to everybody: ").startswith(told)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import story
 #: What must be in it, in this order; the README has the whole.
 TOLD = [
     "INFO    keys of https://login.example.com from",
-    "INFO    1 key of https://login.example.com loaded in 80 ms: 'key-1'",
+    "INFO    keys of https://login.example.com loaded in 80 ms: 'key-1'",
     "WARNING refused 401 token_expired (6900 s ago)",
     "WARNING refused 401 audience_mismatch (aud names none of ours)",
     "request='a38'; 37 more like it in the last 65 s",

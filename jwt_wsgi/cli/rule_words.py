@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 from typing import Final
 
+from jwt_wsgi.errors import name_of
 from jwt_wsgi.errors import printable
 from jwt_wsgi.rules import REQUIRE_TOKEN
 from jwt_wsgi.rules import Rule
@@ -36,6 +37,8 @@ def conditions(rule: Rule) -> list[str]:
             found.append(f"acr {' or '.join(part.acr_values)}")
         if part.max_age is not None:
             found.append(f"a login of {part.max_age:g} s at most")
+        if part.check is not None:
+            found.append(f"the permission of {name_of(part.check)}")
     return list(dict.fromkeys(found))
 
 
@@ -54,6 +57,8 @@ def atoms(rule: Rule) -> frozenset[Hashable]:
                 found.add((name, tuple(sorted(wanted))))
         if part.max_age is not None:
             found.add(("max_age", part.max_age))
+        if part.check is not None:
+            found.add(("check", part.check))
     return frozenset(found)
 
 

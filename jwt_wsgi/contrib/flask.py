@@ -141,7 +141,7 @@ def _authorize(rule: Rule) -> None:
     payload = _payload()
     if payload is None:
         raise MissingTokenError
-    rule.authorize(payload)
+    rule.authorize(payload, request.environ)
 
 
 def _guard_of(app: Flask) -> JWTMiddleware:

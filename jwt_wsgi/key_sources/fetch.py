@@ -1,4 +1,4 @@
-"""One bounded GET of a JSON document; the only module that imports ``requests``.
+"""One bounded GET of a JSON document; this module and ``tls`` alone import ``requests``.
 
 ``requests`` alone has no total deadline, no size limit, follows redirects, sends passwords of
 ``~/.netrc`` and decompresses whatever it is sent. Here it does none of that.
@@ -7,12 +7,14 @@
 import io
 import math
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException
 from http.client import HTTPResponse
@@ -31,42 +33,24 @@ from urllib3.exceptions import ConnectTimeoutError
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import NameResolutionError
 from urllib3.exceptions import NewConnectionError
-from urllib3.exceptions import ReadTimeoutError
-from urllib3.exceptions import SSLError
 from urllib3.poolmanager import PoolManager
 
-from jwt_wsgi.errors import Portable
 from jwt_wsgi.events import logger
 from jwt_wsgi.urls import check_url
 from jwt_wsgi.urls import shown_url
 
+from .content_encoding import whole
+from .failures import FetchError
+from .failures import failure
+from .tls import client_context
+
 CONNECT_TIMEOUT: Final = 2.0  # seconds; half a second proved too short across regions
 READ_TIMEOUT: Final = 3.0  # seconds, for one read
-_CHUNK: Final = 65536
-_USER_AGENT: Final = "jwt-wsgi"
-
-
-class FetchError(Portable, Exception):
-    """The document could not be had.
-
-    ``kind`` is a bounded label: http, timeout, dns, tls, connect, too_big, encoding, redirect,
-    url, broken. ``detail`` is for the operator's log and holds no query, password or body.
-    ``retry_after``: the seconds a 429 or 503 asked for.
-    """
-
-    def __init__(
-        self,
-        kind: str,
-        detail: str,
-        *,
-        status: int | None = None,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(f"{kind}: {detail}")
-        self.kind = kind
-        self.detail = detail
-        self.status = status
-        self.retry_after = retry_after
+#: Kubernetes answers 406 where its own type of a JWKS is not named (RFC 7517 section 8.5.1).
+_USUAL: Final = {
+    "Accept": "application/jwk-set+json, application/json;q=0.9, */*;q=0.1",
+    "User-Agent": "jwt-wsgi",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +80,15 @@ class Fetch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HTTPFetch:
-    """``requests`` in a cage. ``verify``: a CA bundle; ``cert``: a client certificate.
+    """``requests`` in a cage. ``verify``: a CA bundle in place of those that count by default
+    (:mod:`.tls`); ``cert``: a client certificate.
 
     ``headers`` and ``cert`` are sent to the origin of the URL ``home`` only, to no other server;
     the first time that one is left out, a WARNING says so.
     """
 
     max_bytes: int = 1_048_576
-    verify: bool | str = True
+    verify: str | None = None
     cert: str | tuple[str, str] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     home: str = ""
@@ -127,28 +112,35 @@ class HTTPFetch:
                 shown_url(self.home),
             )
         try:
+            context = self._context(url, None if withheld else self.cert)
             with _Session() as session:
-                session.mount("https://", _Adapter(deadline))
-                session.mount("http://", _Adapter(deadline))
+                session.mount("https://", _Adapter(deadline, context))
+                session.mount("http://", _Adapter(deadline, context))
                 with session.get(
                     url,
-                    headers={
-                        **({} if withheld else self.headers),
-                        **_request_headers(etag, no_cache=no_cache),
-                    },
+                    headers=_request_headers(
+                        {} if withheld else self.headers, etag, no_cache=no_cache
+                    ),
                     timeout=(min(CONNECT_TIMEOUT, timeout), min(READ_TIMEOUT, timeout)),
                     stream=True,
                     allow_redirects=False,
-                    verify=self.verify,  # as an argument: REQUESTS_CA_BUNDLE overrides a session's
-                    cert=None if withheld else self.cert,
                 ) as response:
                     return self._read(response, conditional=etag is not None)
         except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
-            raise FetchError(_kind(error), type(error).__name__) from error
+            raise failure(error) from error
 
     def withholds(self, url: str) -> bool:
         """Whether there are headers or a certificate, and ``url`` must not get them."""
         return bool(self.headers or self.cert) and _origin(url) != _origin(self.home)
+
+    def _context(self, url: str, cert: str | tuple[str, str] | None) -> ssl.SSLContext | None:
+        if urlsplit(url).scheme != "https":
+            return None
+        try:
+            return client_context(self.verify, cert)
+        except OSError as error:
+            why = "the CA certificates or the client certificate cannot be loaded"
+            raise FetchError("tls", f"{why} ({type(error).__name__})") from error
 
     def _read(self, response: requests.Response, *, conditional: bool) -> Fetched | NotModified:
         status, date = response.status_code, _origin_clock(response.headers)
@@ -156,22 +148,16 @@ class HTTPFetch:
             return NotModified(date)
         if status != HTTPStatus.OK:
             raise _refusal(response)
-        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise FetchError("encoding", "the answer is compressed, though we asked for it plain")
-        body = bytearray()
-        while chunk := response.raw.read(_CHUNK, decode_content=False):
-            body += chunk
-            if len(body) > self.max_bytes:
-                raise FetchError("too_big", f"more than {self.max_bytes} bytes")
-        return Fetched(bytes(body), response.headers.get("ETag"), date)
+        read = partial(response.raw.read, decode_content=False)
+        body = whole(read, response.headers.get("Content-Encoding", ""), self.max_bytes)
+        return Fetched(body, response.headers.get("ETag"), date)
 
 
-def _request_headers(etag: str | None, *, no_cache: bool) -> dict[str, str]:
-    headers = {
-        "Accept": "application/json",
-        "Accept-Encoding": "identity",
-        "User-Agent": _USER_AGENT,
-    }
+def _request_headers(own: Mapping[str, str], etag: str | None, *, no_cache: bool) -> dict[str, str]:
+    """Ours, where ``own`` has none of that name; what the fetch depends on is always ours."""
+    lower = {name.lower() for name in own}
+    usual = {name: text for name, text in _USUAL.items() if name.lower() not in lower}
+    headers = {**own, **usual, "Accept-Encoding": "identity"}
     if etag is not None:
         headers["If-None-Match"] = etag
     if no_cache:
@@ -202,17 +188,33 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 class _Adapter(HTTPAdapter):
-    """Connections that are read only until ``deadline``, the proxy's answer included."""
+    """Connections that are read only until ``deadline``, the proxy's answer included.
 
-    def __init__(self, deadline: float) -> None:
-        self._deadline = deadline
+    ``context``: that of each TLS connection, also of one to a proxy; requests and urllib3 add no
+    certificates of certifi to it.
+    """
+
+    def __init__(self, deadline: float, context: ssl.SSLContext | None) -> None:
+        self._deadline, self._context = deadline, context
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
         _limit(self.poolmanager, self._deadline)
 
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> Any:
+        host, _ = super().build_connection_pool_key_attributes(request, *args, **kwargs)
+        # Not what requests makes of REQUESTS_CA_BUNDLE: that is in the context already.
+        return host, {"ssl_context": self._context, "cert_reqs": "CERT_REQUIRED"}
+
+    def cert_verify(self, conn: Any, *_args: Any, **_kwargs: Any) -> None:
+        """Leave it to the context; requests would add certifi's certificates."""
+        conn.cert_reqs = "CERT_REQUIRED"
+
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs |= {"ssl_context": self._context, "proxy_ssl_context": self._context}
         manager = super().proxy_manager_for(*args, **kwargs)
         _limit(manager, self._deadline)
         return manager
@@ -341,29 +343,3 @@ def _origin_clock(headers: Mapping[str, str]) -> float | None:
     if date is None or not math.isfinite(date):
         return None
     return date + (float(age[:9]) if age.isascii() and age.isdigit() else 0.0)
-
-
-#: First fit decides; requests and urllib3 wrap one in the other.
-_KINDS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
-    ((requests.exceptions.SSLError, SSLError), "tls"),
-    ((NameResolutionError,), "dns"),
-    ((requests.Timeout, ReadTimeoutError, TimeoutError), "timeout"),
-    ((NewConnectionError, requests.exceptions.ProxyError, ConnectionRefusedError), "connect"),
-)
-
-
-def _kind(error: BaseException) -> str:
-    causes = list(_causes(error))
-    for types, kind in _KINDS:
-        if any(isinstance(cause, types) for cause in causes):
-            return kind
-    return "broken"
-
-
-def _causes(error: BaseException | None) -> list[BaseException]:
-    found: list[BaseException] = []
-    while error is not None and error not in found:
-        found.append(error)
-        inner = getattr(error, "reason", None) or next(iter(error.args), None)
-        error = inner if isinstance(inner, BaseException) else error.__cause__
-    return found

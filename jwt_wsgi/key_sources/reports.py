@@ -14,7 +14,7 @@ from .facts import KeyFetch
 from .facts import Loaded
 from .facts import Policy
 from .facts import Snapshot
-from .fetch import FetchError
+from .failures import FetchError
 from .freshness import earliest
 from .freshness import state
 from .freshness import usable

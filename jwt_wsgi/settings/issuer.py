@@ -1,15 +1,16 @@
 """An issuer as it is configured: its identifier, its keys, and the terms of its tokens."""
 
+import inspect
 import os
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from typing import Final
-from typing import Literal
 from typing import TypeAlias
 from typing import TypedDict
 from typing import Unpack
@@ -28,6 +29,8 @@ from .reading import option
 from .reading import options_of
 from .reading import read
 
+#: Values by the name of a claim, or by a tuple of names from the top down.
+ByClaim: TypeAlias = Mapping[str, Any] | Mapping[str | tuple[str, ...], Any]
 Seconds: TypeAlias = float | str | timedelta
 #: Where the keys of an issuer come from: one of these options, else discovery.
 KEY_SLOT: Final = frozenset({"jwks_uri", "jwks", "public_key", "secret"})
@@ -48,11 +51,10 @@ class IssuerOptions(TypedDict, total=False):
     jwks_headers: str | Mapping[str, str]
     algorithms: str | Iterable[str]
     leeway: Seconds
-    required_claims: str | Iterable[str]
-    claims: str | Mapping[str, Any]
+    required_claims: str | Iterable[str | Sequence[str]]
+    claims: str | ByClaim
     max_token_age: Seconds
     token_types: str | Iterable[str]
-    profile: Literal["rfc9068"]
     checks: Iterable[Check]
 
 
@@ -84,8 +86,9 @@ class Terms:
         secret=True,
     )
     jwks_verify: str | None = option(
-        values.read_existing_file,
-        "CA bundle for the issuer's TLS certificate.",
+        values.read_ca_bundle,
+        "CA certificates (a PEM file) for the issuer's TLS certificate, in place of"
+        " `REQUESTS_CA_BUNDLE`, `SSL_CERT_FILE` and the system's.",
         shown="the system's",
     )
     jwks_cert: str | tuple[str, str] | None = option(
@@ -100,7 +103,8 @@ class Terms:
     )
     algorithms: tuple[str, ...] = option(
         values.read_algorithms,
-        "Accepted `alg` values. `ES256K` and `Ed448` by opt-in; `HS*` only with `secret`.",
+        "Accepted `alg` values. `ES256K` and `Ed448` by opt-in (with `Ed448`, `EdDSA` takes keys of"
+        " both curves); `HS*` only with `secret`.",
         (),
         shown=" ".join(jose.DEFAULT_ALGORITHMS) + "; with `secret` HS256",
     )
@@ -108,25 +112,25 @@ class Terms:
         values.read_leeway, "Clock tolerance for `exp` and `nbf`, at most 300 s.", LEEWAY
     )
     required_claims: tuple[str, ...] = option(
-        values.read_texts, "Claims a token must have, besides `exp`; names or dotted paths.", ()
+        values.read_claim_names,
+        "Claims a token must have, besides `exp`; names as in `claims`.",
+        (),
     )
     claims: Mapping[str, tuple[Any, ...]] | None = option(
         values.read_expected,
-        "Expected values: a claim is equal to one of them, or a list that holds one. Names or"
-        " dotted paths (`realm_access.roles`).",
+        "Expected values: a claim is equal to one of them, or a list that holds one. Names, dotted"
+        " paths (`realm_access.roles`) that can be read in one way, or lists of names (as text a"
+        ' JSON array: `["own", "example.com/roles"]`).',
     )
     max_token_age: float | None = option(
         values.read_seconds, "Age from `iat`, which is then required, that a token may have."
     )
     token_types: tuple[str, ...] = option(
         values.read_token_types,
-        "Accepted `typ` values, without regard to case and `application/`.",
+        "Accepted `typ` values, without regard to case and `application/`. `rfc9068`, alone, is"
+        " that profile: `typ` at+jwt; iss, exp, aud, sub, client_id, iat and jti are required.",
         (),
         shown="any but other kinds of JWT",
-    )
-    profile: str | None = option(
-        values.read_one_of("rfc9068"),
-        "`rfc9068`: `typ` must be at+jwt; iss, exp, aud, sub, client_id, iat and jti are required.",
     )
     checks: tuple[Check, ...] = option(
         values.read_functions,
@@ -134,6 +138,11 @@ class Terms:
         (),
         text=False,
     )
+
+    @property
+    def is_rfc9068(self) -> bool:
+        """Whether tokens must follow the profile of RFC 9068."""
+        return self.token_types == (values.RFC9068,)
 
 
 #: The options of one issuer: name -> option.
@@ -178,8 +187,11 @@ class Issuer:
         return f"Issuer({self.identifier!r})"
 
 
-#: A function that names an issuer when it is asked: ``iss`` -> Issuer; None: it is not trusted.
-Resolver: TypeAlias = Callable[[str], Issuer | None]
+#: A function that names an issuer when it is asked: ``iss``, or ``iss`` and the WSGI environ, ->
+#: Issuer; None: it is not trusted.
+Resolver: TypeAlias = (
+    Callable[[str], Issuer | None] | Callable[[str, Mapping[str, Any]], Issuer | None]
+)
 
 
 #: Tenants with a verified token that each process keeps for sure.
@@ -189,13 +201,14 @@ _MEMBERS: Final = ("function", "max_tenants")
 
 @dataclass(frozen=True, slots=True)
 class TenantFunction:
-    """The function of ``issuer``, and of how many tenants each process keeps the keys."""
+    """The function of ``issuer``, and of how many tenants each process keeps the keys.
+
+    ``sees_request``: the function is asked with the WSGI environ as its second argument.
+    """
 
     function: Resolver
     max_tenants: int = MAX_TENANTS
-
-    def __call__(self, identifier: str, /) -> Issuer | None:
-        return self.function(identifier)
+    sees_request: bool = False
 
 
 def read_issuers(value: Any) -> tuple[Issuer, ...] | TenantFunction:
@@ -207,8 +220,10 @@ def read_issuers(value: Any) -> tuple[Issuer, ...] | TenantFunction:
         value = values.read_json(value, list)
     if isinstance(value, str | Issuer):
         value = [value]
+    if isinstance(value, TenantFunction):
+        return value
     if callable(value):
-        return value if isinstance(value, TenantFunction) else TenantFunction(value)
+        return _tenant_function(value, MAX_TENANTS)
     if isinstance(value, Mapping):
         return _read_tenants(value)
     if not isinstance(value, Iterable) or isinstance(value, bytes):
@@ -230,8 +245,31 @@ def _read_tenants(members: Mapping[Any, Any]) -> TenantFunction:
         most = values.read_integer(1, 1_000_000)(most)
     except ValueError as error:
         raise ValueError(f"max_tenants: {error}") from error
-    function: Any = values.read_function(members.get("function"))
-    return TenantFunction(function, most)
+    return _tenant_function(members.get("function"), most)
+
+
+def _tenant_function(value: object, max_tenants: int) -> TenantFunction:
+    """Read a function of ``iss``, or of ``iss`` and the environ: one that needs two arguments.
+
+    One that can do with ``iss`` alone gets nothing else: its answer is then for every request.
+    """
+    function: Any = values.read_function(value)
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some builtins have none
+        return TenantFunction(function, max_tenants)
+    takes = [number for number in (1, 2) if _takes(signature, number)]
+    if not takes:
+        raise ValueError("the function takes other arguments than (iss) or (iss, environ)")
+    return TenantFunction(function, max_tenants, sees_request=takes == [2])
+
+
+def _takes(signature: inspect.Signature, number: int) -> bool:
+    try:
+        signature.bind(*[None] * number)
+    except TypeError:
+        return False
+    return True
 
 
 def _issuer(value: object) -> Issuer:

@@ -165,7 +165,7 @@ class Given:
             raise ConfigurationError(wrong)
         if request is None:
             for sentence in settings._openings():  # noqa: SLF001
-                logger.warning("%s", sentence)
+                logger.warning("open to everybody: %s", sentence)
         return settings
 
     def value(self, name: str) -> Any:

@@ -6,7 +6,6 @@ The fields of :class:`Table` and of :class:`~.issuer.Terms` are the table. It dr
 
 from collections.abc import Iterable
 from collections.abc import Mapping
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from typing import Final
@@ -24,6 +23,7 @@ from jwt_wsgi.verifier import MAX_TOKEN_SIZE
 
 from . import request_values
 from . import values
+from .issuer import ByClaim
 from .issuer import Issuer
 from .issuer import IssuerOptions
 from .issuer import Resolver
@@ -55,7 +55,7 @@ class Options(IssuerOptions, total=False):
     rules: str | Iterable[Rule | Mapping[str, Any]]
     skip_preflight: bool | str
     cors_origins: str | Iterable[str]
-    claim_headers: str | Mapping[str, str | Sequence[str]]
+    claim_headers: str | ByClaim
     forward_token: bool | str
     realm: str
     error_details: bool | str
@@ -79,7 +79,8 @@ class Table(Terms):
     issuer: tuple[Issuer, ...] | TenantFunction = option(
         read_issuers,
         "Identifier of the issuer, compared byte for byte with `iss`; or an `Issuer`, several of"
-        " either (as text a JSON array), or a function `iss -> Issuer` or None, or a mapping of"
+        " either (as text a JSON array), or a function `(iss)` or"
+        " `(iss, environ)` that returns an `Issuer` or None, or a mapping of"
         " `function` and `max_tenants`.",
         (),
         shown="**required**",
@@ -120,12 +121,17 @@ class Table(Terms):
         False,
     )
     cors_origins: tuple[str, ...] = option(
-        request_values.read_origins, "Origins (or `*`) whose scripts may read our own answers.", ()
+        request_values.read_origins,
+        "Origins (or `*`) whose scripts may read our own answers; with credentials, those that are"
+        " named.",
+        (),
     )
     claim_headers: Mapping[str, tuple[str, ...]] | None = option(
         request_values.read_claim_headers,
         "Claims the app finds as request headers (`sub=X-User`); incoming ones are removed. The"
-        " header `REMOTE_USER` is that CGI variable, and needs its claim.",
+        " header `REMOTE_USER` is that CGI variable, and needs its claim. With several issuers"
+        " `iss\\|sub` (the issuer, `\\|` and the claim), or `unique\\|sub` if all of them mean the"
+        " same person by one value.",
     )
     forward_token: bool = option(
         values.read_boolean, "`false` takes the token out of the request before the app runs.", True
@@ -195,6 +201,11 @@ class Table(Terms):
     def issuers(self) -> tuple[Issuer, ...]:
         """The issuers that are known now; none of them where a function names them."""
         return self.issuer if isinstance(self.issuer, tuple) else ()
+
+    @property
+    def has_resolver(self) -> bool:
+        """Whether a function names the issuers, each when a token names it."""
+        return isinstance(self.issuer, TenantFunction)
 
     @property
     def policy(self) -> Policy:

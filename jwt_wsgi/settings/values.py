@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+import ssl
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -50,21 +51,55 @@ def read_texts(value: Any) -> tuple[str, ...]:
     return parts
 
 
-def read_mapping(value: object) -> dict[str, Any]:
+_PAIRS: Final = "give name=value pairs, commas between them, or a JSON object"
+#: A pair; its name may be a JSON array, which has commas, too.
+_PAIR: Final = re.compile(r"\s*(\[.*?\]|[^=]*?)\s*=\s*(.*?)\s*", re.DOTALL)
+
+
+def read_name(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("every name must be a text that is not empty")
+    return value
+
+
+def read_mapping(value: object, name: Callable[[object], str] = read_name) -> dict[str, Any]:
+    """Read pairs or a mapping; ``name`` reads a name of it."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         value = read_json(value, dict)
-    elif isinstance(value, str):
-        pairs = [part.partition("=") for part in re.split(r"\s*,\s*", value.strip()) if part]
-        if not all(equals for _, equals, _ in pairs):
-            raise ValueError("give name=value pairs, commas between them, or a JSON object")
-        value = {name.strip(): text.strip() for name, _, text in pairs}
-        if len(value) < len(pairs):
-            raise ValueError("a name stands there twice; as a JSON object it may have a list")
-    if not isinstance(value, Mapping) or not value:
-        raise ValueError("give name=value pairs, commas between them, or a JSON object")
-    if not all(isinstance(name, str) and name for name in value):
-        raise ValueError("every name must be a text that is not empty")
-    return dict(value)
+    pairs: list[tuple[object, Any]] = []
+    if isinstance(value, str):
+        for part in re.split(r",(?![^\[\]]*\])", value.strip()):
+            pair = _PAIR.fullmatch(part)
+            if part.strip() and (pair is None or re.match(r"\[.*,", pair[2])):
+                raise ValueError(_PAIRS)
+            pairs += [(pair[1], pair[2])] if pair else []
+    elif isinstance(value, Mapping):
+        pairs = list(value.items())
+    if not pairs:
+        raise ValueError(_PAIRS)
+    named = {name(key): inner for key, inner in pairs}
+    if len(named) < len(pairs):
+        raise ValueError("a name stands there twice; as a JSON object it may have a list")
+    return named
+
+
+def read_claim_name(value: object) -> str:
+    """The name of a claim, or a list of names from the top down: its text is a JSON array."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = read_json(value, list)
+    if not isinstance(value, list | tuple):
+        return read_name(value)
+    if not value or not all(isinstance(part, str) and part for part in value):
+        raise ValueError("a claim is a name, or a list of names that are not empty")
+    plain = len(value) == 1 and "." not in value[0] and not value[0].startswith("[")
+    return str(value[0]) if plain else json.dumps(value)
+
+
+def read_claim_names(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = read_json(value, list)
+    is_list = isinstance(value, Iterable) and not isinstance(value, str | Mapping | bytes)
+    return read_texts([read_claim_name(name) for name in value] if is_list else value)
 
 
 def read_json(text: str, kind: type) -> Any:
@@ -149,14 +184,21 @@ def read_audience(value: object) -> tuple[str, ...]:
     return entries
 
 
+#: Stands in ``token_types`` for the whole profile of access tokens, not for a ``typ``.
+RFC9068: Final = "rfc9068"
+
+
 def read_token_types(value: object) -> tuple[str, ...]:
-    return tuple(media_type(typ) for typ in read_texts(value))
+    types = tuple(media_type(typ) for typ in read_texts(value))
+    if RFC9068 in types and len(types) > 1:
+        raise ValueError(f"{RFC9068} stands alone: its typ is at+jwt, and no other one")
+    return types
 
 
 def read_expected(value: object) -> dict[str, tuple[Any, ...]]:
     expected = {
         name: tuple(values) if isinstance(values, list | tuple | set | frozenset) else (values,)
-        for name, values in read_mapping(value).items()
+        for name, values in read_mapping(value, read_claim_name).items()
     }
     if not all(values and None not in values for values in expected.values()):
         raise ValueError("every claim needs a value, or several, to compare with")
@@ -209,6 +251,18 @@ def read_existing_file(value: object) -> str:
     return str(path)
 
 
+def read_ca_bundle(value: object) -> str:
+    path = read_existing_file(value)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except OSError as error:  # what OpenSSL says depends on its version
+        raise ValueError(
+            "it holds no certificate in PEM form (-----BEGIN CERTIFICATE-----); convert DER with"
+            " openssl x509 -inform der -in FILE -out ca.pem"
+        ) from error
+    return path
+
+
 #: What is given for a secret by mistake: PEM, an OpenSSH key, the URL of one.
 _PUBLIC: Final = re.compile(rb"\s*(-----BEGIN |ssh-|ecdsa-sha2-|https?://)")
 #: What the secrets that jwt.io shows have in common; everybody knows them.
@@ -249,11 +303,20 @@ def read_cert(value: object) -> str | tuple[str, str]:
     return paths[0] if len(paths) == 1 else (paths[0], paths[1])
 
 
+#: What a fetch and its answer depend on. User-Agent, Accept and all others may be given.
+_OF_FETCHES: Final = frozenset({
+    "accept-encoding", "content-length", "if-match", "if-modified-since", "if-none-match", "range",
+    "te", "transfer-encoding",
+})  # fmt: skip
+
+
 def read_headers(value: object) -> dict[str, str]:
     headers = read_mapping(value)
     for name, text in headers.items():
         if not re.fullmatch(FIELD_NAME, name):
             raise ValueError("a header's name is an HTTP token")
+        if name.lower() in _OF_FETCHES:
+            raise ValueError(f"{name}: a fetch sets this header itself; leave it out")
         if not isinstance(text, str) or not re.fullmatch(r"[\x20-\x7e]*", text):
             raise ValueError("a header's value is printable ASCII")
     return headers

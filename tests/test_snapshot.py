@@ -1,0 +1,218 @@
+"""Keys on disk: used only if this secret wrote them, for this issuer, and not long ago."""
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_store import Clock
+
+from jwt_wsgi.key_sources.snapshot import MAX_AGE
+from jwt_wsgi.key_sources.snapshot import Snapshot
+from jwt_wsgi.key_sources.snapshot import SnapshotFile
+
+ISSUER, URI = "https://issuer.example", "https://issuer.example/jwks"
+SECRET = b"s" * 32
+JWKS = b'{"keys": [\n]}\n'
+NOW = 1_800_000_000.0
+
+
+class Disk:
+    """A folder, and processes that use it at a time of ours."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.clock = folder, Clock(NOW)
+
+    def file(self, **changed: Any) -> SnapshotFile:
+        options = {"secret": SECRET, "issuer": ISSUER, "clock": self.clock} | changed
+        return SnapshotFile(self.folder, **options)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    return Disk(tmp_path)
+
+
+def test_what_one_process_fetched_another_one_reads(
+    disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Byte for byte, with its address and its time; and the log says so at each use."""
+    disk.file().save(JWKS, URI, NOW - 5)
+    disk.clock.now += 60
+
+    for _ in range(2):
+        assert disk.file().load(URI) == Snapshot(JWKS, URI, NOW - 5)
+    warnings = [record.getMessage() for record in caplog.records]
+    assert len(warnings) == 2
+    assert "issuer.example" in warnings[0]
+    assert "65 s old" in warnings[0]
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+def test_without_a_file_there_is_nothing_to_say(
+    disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """To delete it is to forget it."""
+    file = disk.file()
+    file.save(JWKS, URI, NOW)
+    file.path.unlink()
+
+    assert file.load() is None
+    assert caplog.records == []
+
+
+def test_the_file_is_for_this_user_only_and_leaves_nothing_beside_it(disk: Disk) -> None:
+    """Mode 0600, whatever the umask is."""
+    before = os.umask(0)
+    try:
+        disk.file().save(JWKS, URI, NOW)
+    finally:
+        os.umask(before)
+
+    (found,) = disk.folder.iterdir()
+    assert found.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("age", "used"), [(0, True), (MAX_AGE, True), (MAX_AGE + 1, False), (-1, False)]
+)
+def test_the_age_is_bounded_on_both_sides(disk: Disk, age: float, used: bool) -> None:
+    """Old ones may hold withdrawn keys; one from the future would be young for too long."""
+    disk.file().save(JWKS, URI, NOW)
+    disk.clock.now = NOW + age
+
+    assert (disk.file().load() is not None) is used
+
+
+@pytest.mark.parametrize(
+    ("reader", "why"),
+    [
+        pytest.param({"secret": b"t" * 32}, "not written with this secret", id="another secret"),
+        pytest.param({"max_age": 10}, "60 s old, more than 10 s", id="too old"),
+    ],
+)
+def test_what_is_not_used_is_a_warning(
+    disk: Disk, caplog: pytest.LogCaptureFixture, reader: Any, why: str
+) -> None:
+    """With the reason, and never with what the file holds."""
+    disk.file().save(JWKS, URI, NOW)
+    disk.clock.now += 60
+
+    assert disk.file(**reader).load() is None
+    assert why in caplog.text
+    assert 'keys": [' not in caplog.text
+
+
+def test_a_snapshot_from_another_address_is_not_used(
+    disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """jwks_uri may have been changed because the old one was taken over."""
+    disk.file().save(JWKS, URI, NOW)
+
+    assert disk.file().load("https://elsewhere.example/jwks") is None
+    assert "another jwks_uri" in caplog.text
+
+
+def test_the_file_of_another_issuer_is_not_used(disk: Disk) -> None:
+    """Though it was written with this secret, and put in the place of this one."""
+    other = disk.file(issuer="https://other.example")
+    other.save(JWKS, URI, NOW)
+    other.path.rename(disk.file().path)
+
+    assert disk.file().load() is None
+
+
+@pytest.mark.parametrize("at", [0, 70, 100, -1], ids=["the HMAC", "the head", "issuer", "a key"])
+def test_a_changed_byte_makes_it_useless(disk: Disk, at: int) -> None:
+    """Whoever can write there puts no key in."""
+    file = disk.file()
+    file.save(JWKS, URI, NOW)
+    data = bytearray(file.path.read_bytes())
+    data[at] ^= 1
+    file.path.write_bytes(data)
+
+    assert file.load() is None
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b"\n\n", b"x" * 2_000_000], ids=len)
+def test_rubbish_is_not_used(disk: Disk, data: bytes) -> None:
+    """Nor read beyond its bound."""
+    path = disk.file().path
+    path.write_bytes(data)
+    path.chmod(0o600)
+
+    assert disk.file().load() is None
+
+
+def test_a_link_is_neither_read_nor_followed_when_written(disk: Disk, tmp_path: Path) -> None:
+    """It could lead to a file of another user, or let ours be overwritten."""
+    file = disk.file()
+    file.save(JWKS, URI, NOW)
+    target = file.path.rename(disk.folder / "target")
+    file.path.symlink_to(target)
+    assert file.load() is None
+
+    file.save(b"{}", URI, NOW)
+    assert not file.path.is_symlink()
+    assert target.read_bytes().endswith(JWKS)
+    assert file.load() == Snapshot(b"{}", URI, NOW)
+
+
+def test_what_others_may_write_or_what_is_no_file_is_not_used(disk: Disk) -> None:
+    """A pipe would hang whoever reads it."""
+    file = disk.file()
+    file.save(JWKS, URI, NOW)
+    file.path.chmod(0o620)
+    assert file.load() is None
+
+    file.path.unlink()
+    os.mkfifo(file.path, 0o600)
+    assert file.load() is None
+
+
+def test_a_slow_process_does_not_bring_old_keys_back(disk: Disk) -> None:
+    """Its fetch began before the one that is written; a wrong time in the file bars nobody."""
+    disk.file().save(b"new", URI, NOW)
+    disk.file().save(b"old", URI, NOW - 1)
+    found = disk.file().load()
+    assert found is not None
+    assert found.jwks == b"new"
+
+    disk.clock.now = NOW - 3600  # the clock was an hour ahead, and was set right
+    disk.file().save(b"right", URI, NOW - 3600)
+    found = disk.file().load()
+    assert found is not None
+    assert found.jwks == b"right"
+
+
+def test_a_disk_that_cannot_be_written_is_one_warning(
+    disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And no request fails of it."""
+    disk.folder /= "none"
+    file = disk.file()
+    for _ in range(3):
+        file.save(JWKS, URI, NOW)
+
+    assert len(caplog.records) == 1
+    assert "cannot be written: No such file" in caplog.text
+    assert file.load() is None
+
+
+def test_a_short_secret_is_refused(disk: Disk) -> None:
+    """Whoever guesses it writes keys."""
+    with pytest.raises(ValueError, match="32 bytes"):
+        disk.file(secret=b"s" * 31)
+
+
+def test_what_stands_in_the_file(disk: Disk) -> None:
+    """Three parts: the HMAC, a line of JSON, the JWKS as it came."""
+    file = disk.file()
+    file.save(JWKS, URI, NOW)
+
+    mac, head, jwks = file.path.read_bytes().split(b"\n", 2)
+    assert len(mac) == 64
+    assert json.loads(head) == {"issuer": ISSUER, "jwks_uri": URI, "saved": NOW}
+    assert jwks == JWKS
