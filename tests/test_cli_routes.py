@@ -455,3 +455,18 @@ def test_what_an_app_prints_is_no_part_of_the_json(
         captured = capsys.readouterr()
         assert json.loads(captured.out)
         assert captured.err == "hello\n"
+
+
+def permits(_claims: Any, _environ: Any) -> bool:
+    return True
+
+
+def test_the_check_of_a_rule(routes: Routes) -> None:
+    """A function of the app's own is named; claims named by a path are shown as one."""
+    rules = [Rule("/orders/*", check=permits, claims={("https://x.example/roles",): "admin"})]
+    guarded = ISSUER.protect(flask_app(), rules=rules)
+    name = f"{__name__}.permits"
+
+    assert f'["https://x.example/roles"] "admin"; the permission of {name})' in routes(guarded)[1]
+    row = json.loads(routes(guarded, "--json")[1])["views"][2]
+    assert row["rules"][0]["check"] == name

@@ -64,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
             return complain("settings", error.problems, as_json=options.json)
     by_flag = "keyword" if options.app else "command line"
     rows = [(name, *_row(settings, name, by_flag)) for name in OPTIONS]
+    heads = ("option", "value", "source")
     found = list(doors(settings))
     said = [warning for warning in said if warning not in found]
     if options.json:

@@ -266,8 +266,8 @@ def _width() -> int | None:
 
 
 def show_json(value: Any) -> None:
-    """Print one line for machines."""
-    print(json.dumps(value), flush=True)
+    """Print one line for machines; an object that JSON has not, as Python shows it."""
+    print(json.dumps(value, default=repr), flush=True)
 
 
 def show_lines(lines: Iterable[Line]) -> None:
