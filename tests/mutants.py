@@ -71,6 +71,36 @@ MUTANTS = (
         "    if origin:\n",
         killers("test_middleware", "test_credentials_are_for_origins_that_are_named"),
     ),
+    # a file with keys
+    Mutant(
+        "a file that stays broken counts once",
+        "key_sources/file.py",
+        "        self._fails += 1\n",
+        "        self._fails = 1\n",
+        killers("test_keys", "test_a_file_that_stays_broken_counts_every_failed_look"),
+    ),
+    # the log
+    Mutant(
+        "one template for all events",
+        "event_log.py",
+        'logger.log(level, event.template + "%(more)s", words, extra=',
+        'logger.log(level, "%s%s", event, more, extra=',
+        killers("test_events", "test_every_event_is_a_record_with_its_own_template_and_fields"),
+    ),
+    Mutant(
+        "every claim is logged",
+        "request_log.py",
+        'for name in log_fields if name != "path"}',
+        'for name in ("sub", "jti")}',
+        killers("test_logs", "test_no_claim_is_logged_that_was_not_asked_for"),
+    ),
+    Mutant(
+        "a path is logged as it came",
+        "request_log.py",
+        'printable(environ.get("PATH_INFO") or "/", _MOST_CHARACTERS)',
+        'str(environ.get("PATH_INFO"))',
+        killers("test_logs", "test_values_are_escaped_and_cut"),
+    ),
     # layers around the middleware
     Mutant(
         "mounts are not looked into",
@@ -791,6 +821,32 @@ MUTANTS = (
         killers("test_discovery", "test_no_convention_after_a_refusal"),
     ),
     Mutant(
+        "a broken key is told when it is asked for",
+        "key_sources/arrival.py",
+        "    unusable = sorted(keyset.unusable(), key",
+        "    unusable = sorted(keyset.dropped, key",
+        killers(
+            "test_key_arrival",
+            "test_a_key_that_fails_only_when_it_is_built_is_told_when_the_set_arrives",
+        ),
+    ),
+    Mutant(
+        "a set that fits nothing is ready",
+        "key_sources/reports.py",
+        '        "ready": snapshot is not None and _fits(snapshot.keyset, policy),',
+        '        "ready": snapshot is not None,',
+        killers(
+            "test_key_arrival", "test_a_set_that_fits_no_algorithm_is_an_error_when_it_arrives"
+        ),
+    ),
+    Mutant(
+        "remote keys do not know the algorithms",
+        "assembly.py",
+        "    return replace(own.policy, algorithms=accepted_algorithms(own))",
+        "    return own.policy",
+        killers("test_key_arrival", "test_every_place_says_that_no_key_fits"),
+    ),
+    Mutant(
         "null is a private key",
         "jwk_form.py",
         "        if value is not None\n",
@@ -895,8 +951,8 @@ MUTANTS = (
     Mutant(
         "an override header that counts as nothing",
         "bearer.py",
-        '"HTTP_X_HTTP_METHOD", "HTTP_X_METHOD"}',
-        '"HTTP_X_HTTP_METHOD"}',
+        '"HTTP_METHOD", "METHOD")',
+        '"HTTP_METHOD")',
         killers("test_places", "test_a_get_that_asks_for_something_else_needs_a_page_of_our_own"),
     ),
     Mutant(
@@ -1138,6 +1194,27 @@ MUTANTS = (
         'members.get("fail_open", False)',
         'members.get("fail_open", True)',
         killers("test_revocation_wsgi", "test_a_store_in_a_mapping_fails_closed"),
+    ),
+    Mutant(
+        "what is in quotes starts",
+        "settings/mistakes.py",
+        "text[0] + text[-1] in _QUOTES",
+        "text[0] + text[-1] in ()",
+        killers("test_mistakes", "test_what_can_never_match_does_not_start"),
+    ),
+    Mutant(
+        "the URL of metadata is an issuer",
+        "settings/mistakes.py",
+        "if _METADATA.search(issuer):",
+        "if False:",
+        killers("test_mistakes", "test_what_can_never_match_does_not_start"),
+    ),
+    Mutant(
+        "a wrong duration hides another one",
+        "settings/contradictions.py",
+        'if name == "jwks_max_stale" else (name,)',
+        "if True else (name,)",
+        killers("test_mistakes", "test_all_problems_of_durations_at_once"),
     ),
     Mutant(
         "several issuers give users one name",

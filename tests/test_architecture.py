@@ -32,6 +32,7 @@ TOWER = [
     "key_sources.document_kind",
     "jose",
     "keys",
+    "key_sources.arrival",
     "key_sources.file",
     "key_sources.discovery",
     "key_sources.facts",
@@ -48,6 +49,7 @@ TOWER = [
     "settings.shared_issuers",
     "settings.provider_hints",
     "trusted_issuer",
+    "settings.mistakes",
     "settings.reading",
     "settings.values",
     "settings.issuer",
@@ -70,6 +72,7 @@ TOWER = [
     "current",
     "applications",
     "variants",
+    "request_log",
     "middleware",
     "layers",
     "test_kit.memory_store",
@@ -88,6 +91,9 @@ TOWER = [
     "cli.terminal",
     "cli.times",
     "cli.thumbprint",
+    "cli.rule_words",
+    "cli.doors",
+    "cli.settings",
     "cli.key_report",
     "cli.remedies",
     "cli.explain_request",
@@ -104,6 +110,14 @@ TOWER = [
     "cli.doctor_checks",
     "cli.doctor",
     "cli.keys",
+    "cli.router_model",
+    "cli.router_flask",
+    "cli.router_django",
+    "cli.router_pyramid",
+    "cli.router_bottle",
+    "cli.router_falcon",
+    "cli.route_table",
+    "cli.routes",
     "cli.mint",
     "cli.revoke",
     "cli.demo_gunicorn",
@@ -129,8 +143,10 @@ CONTRIB = {
 #: What is imported by its users only.
 EXTRAS = {"bottle", "cachelib", "django", "falcon", "flask", "paste.deploy", "pyramid", "redis"}
 EXTRAS |= {"drf_spectacular", "prometheus_client", "rest_framework"}
-#: The one module of the tower that needs an extra.
+#: The modules of the tower that need an extra: they are loaded only where it is in use.
 ALLOWED_EXTRAS = {"revocation.redis": {"redis"}}
+ALLOWED_EXTRAS |= {f"cli.router_{name}": {name} for name in ("bottle", "django", "falcon")}
+ALLOWED_EXTRAS |= {f"cli.router_{name}": {name} for name in ("flask", "pyramid")}
 #: What judges one request and one token, given keys and terms.
 FIRST_RING = [
     "middleware",
