@@ -519,6 +519,7 @@ urlpatterns = [
 """,
     "test_project.py": """
 from django.test import SimpleTestCase
+from rest_framework.test import APIClient
 
 
 class WithoutAServer(SimpleTestCase):
@@ -526,6 +527,11 @@ class WithoutAServer(SimpleTestCase):
         self.assertEqual(self.client.get("/me").content, b" False ")
         answer = self.client.get("/me", **{"jwt_wsgi.payload": {"sub": "ada"}})
         self.assertEqual(answer.content, b"ada True ")
+
+    def test_that_of_rest_framework_is_let_through(self):
+        payload = {"iss": "https://a.example", "sub": "ada"}
+        answer = APIClient().get("/orders", **{"jwt_wsgi.payload": payload})
+        self.assertEqual(answer.status_code, 200)
 """,
 }
 
@@ -572,7 +578,7 @@ def test_a_project_s_tests_run(project: Path, issuer: FakeIssuer) -> None:
     run = run_in(project, issuer, "-m", "django", "test")
 
     assert run.returncode == 0, run.stderr
-    assert "Ran 4 tests" in run.stderr
+    assert "Ran 5 tests" in run.stderr
 
 
 IN_THE_PROJECT = """
