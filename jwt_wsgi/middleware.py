@@ -26,6 +26,7 @@ from .events import Refused
 from .events import Reported
 from .events import logger
 from .injection import ERROR
+from .injection import HEADER
 from .injection import Injection
 from .key_sources.shared import SharedKeys
 from .request_log import accepted_facts
@@ -40,6 +41,7 @@ from .rules import together
 from .settings.loading import Given
 from .settings.loading import Settings
 from .settings.options import Options
+from .tenants import verified_with
 from .variants import Variants
 
 if TYPE_CHECKING:
@@ -101,8 +103,13 @@ class JWTMiddleware:
             resource_metadata=self._metadata.url if self._metadata else None,
         )
         self._told_preflight = False
-        #: ``verifier.verify(token)`` returns the claims or raises an ``AuthError``.
-        self.verifier = assembly.verifier(self.settings, self._emit, self._shared)
+        verifier = assembly.verifier(self.settings, self._emit, self._shared)
+        self._issuers = verifier.issuers
+        self._resolver_sees_request = getattr(self._issuers, "sees_request", False)
+        #: ``verifier.verify(token)`` returns the claims or raises an ``AuthError``. Any object with
+        #: this method may stand here; ``warm_up``, ``health`` and ``close`` are for the configured
+        #: issuers all the same.
+        self.verifier = verifier
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -137,12 +144,16 @@ class JWTMiddleware:
             if optional:
                 return
             raise MissingTokenError
-        claims = self.verifier.verify(token)
-        rule.authorize(claims)
+        if self._resolver_sees_request:
+            claims = verified_with(environ, self.verifier.verify, token)
+        else:
+            claims = self.verifier.verify(token)
+        rule.authorize(claims, environ)
         self._injection.inject(environ, claims)
         if self.settings.on_event or self.settings.log_fields:
+            alg = (environ[HEADER] or {}).get("alg", "")
             more = accepted_facts(environ, claims, self.settings.log_fields)
-            self._emit(Accepted(claims["iss"], claims.header["alg"], **more))
+            self._emit(Accepted(str(claims.get("iss", "")), str(alg), **more))
 
     def warm_up(self, timeout: float = 5.0, *, raises: bool = False) -> bool:
         """Load the keys before serving; True if they are all here within ``timeout`` seconds.
@@ -152,18 +163,18 @@ class JWTMiddleware:
         :class:`~jwt_wsgi.errors.KeysUnavailableError` instead of returning False, for those who
         would rather not start.
         """
-        return upkeep.warm_up(self.verifier.issuers, timeout, raises=raises)
+        return upkeep.warm_up(self._issuers, timeout, raises=raises)
 
     def health(self) -> dict[str, Any]:
         """What is known of the keys of each issuer, without any I/O: for a readiness probe.
 
         Where a function names the issuers, the ones that were met; none of them is waited for.
         """
-        return upkeep.health(self.verifier.issuers, named_later=callable(self.settings.issuer))
+        return upkeep.health(self._issuers, named_later=self.settings.has_resolver)
 
     def close(self) -> None:
         """Stop fetching keys for good. Keys that are held stay in use."""
-        upkeep.close(self.verifier.issuers)
+        upkeep.close(self._issuers)
         if self._variants is not None:
             self._variants.close()
 

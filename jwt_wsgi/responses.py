@@ -16,6 +16,7 @@ from wsgiref.util import is_hop_by_hop
 
 from .errors import TOKEN_ERRORS
 from .errors import AuthError
+from .errors import InsufficientScopeError
 from .errors import InvalidTokenError
 from .errors import MalformedHeaderError
 from .errors import MissingTokenError
@@ -158,9 +159,10 @@ class Responses:
                 members["error_description"] = error.details
         if isinstance(error.challenge_members, Mapping):
             members = members | dict(error.challenge_members) | members  # realm and error stay
+        names_scope = error.challenge_error == InsufficientScopeError.challenge_error
+        if error.scope and (names_scope or self._resource_metadata is not None):
+            members.setdefault("scope", " ".join(error.scope))
         if self._resource_metadata is not None:  # RFC 9728 section 5.1
-            if error.scope:
-                members.setdefault("scope", " ".join(error.scope))
             members["resource_metadata"] = self._resource_metadata
         fit = [f'{name}="{value}"' for name, value in members.items() if _fits(name, value)]
         return "Bearer " + ", ".join(fit)

@@ -86,18 +86,14 @@ BAD: dict[str, Any] = {
     "private RSA": RSA | {"d": "AAAA", "p": "AA"},
     "private OKP": ED | {"d": "AAAA"},
     "use enc": GOOD | {"use": "enc"},
-    "use null": GOOD | {"use": None},
     "use list": GOOD | {"use": ["sig"]},
     "key_ops sign": GOOD | {"key_ops": ["sign"]},
     "key_ops string": GOOD | {"key_ops": "verify"},
-    "key_ops null": GOOD | {"key_ops": None},
     "alg other": GOOD | {"alg": "RS256"},
     "alg encryption": RSA | {"alg": "RSA-OAEP"},
-    "alg null": GOOD | {"alg": None},
     "alg list": GOOD | {"alg": ["ES256"]},
     "alg none": GOOD | {"alg": "none"},
     "kid number": GOOD | {"kid": 5},
-    "kid null": GOOD | {"kid": None},
     "kid empty": GOOD | {"kid": ""},
     "kid long": GOOD | {"kid": "x" * 257},
     "crv unknown": GOOD | {"crv": "P-999"},
@@ -356,7 +352,7 @@ def test_a_long_member_is_refused_before_it_is_decoded(
     """A document of a megabyte may be one member."""
     for name in ("_base64url", "b64decode", "joserfc_jwk", "x509"):
         monkeypatch.setattr(jose, name, None)  # to use it would be another reason
-    with pytest.raises(jose.UnusableKeyError, match="too long"):
+    with pytest.raises(jose.UnusableKeyError, match="is longer than"):
         jose.import_jwk(member)
 
 

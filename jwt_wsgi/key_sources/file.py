@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from jwt_wsgi.jose import Key
 from jwt_wsgi.keys import MAX_KEYS
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
+
+from .arrival import arrived
 
 
 class FileKeys:
@@ -34,13 +37,17 @@ class FileKeys:
         path: str | Path,
         *,
         emit: Callable[[Event], None],
+        algorithms: Collection[str] = (),
         max_keys: int = MAX_KEYS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Read the file once. Raises :class:`OSError` or :class:`DocumentError`."""
+        """Read the file once. ``algorithms``: the accepted values of ``alg``; empty: any.
+
+        Raises :class:`OSError` or :class:`DocumentError`.
+        """
         #: The file.
         self.path = Path(path)
-        self._emit = emit
+        self._emit, self._algorithms = emit, algorithms
         self._max_keys = max_keys
         self._clock = clock
         self._looked = self._read = clock()
@@ -49,6 +56,7 @@ class FileKeys:
         self._looking: dict[int, object] = {}
         self._seen = self._fingerprint()
         self._keyset = KeySet.parse(self.path.read_bytes(), max_keys=max_keys)
+        self._report(self._keyset)
 
     def candidates(self, header: Mapping[str, Any]) -> tuple[Key, ...]:
         return self.current().find(header)
@@ -105,6 +113,21 @@ class FileKeys:
         self._emit(
             KeysChanged(str(self.path), tuple(sorted(added)), tuple(sorted(removed)), fresh.digest)
         )
+        self._report(fresh)
+
+    def _report(self, keyset: KeySet) -> None:
+        for event in arrived(str(self.path), keyset, self._algorithms):
+            self._emit(event)
+
+    def health(self) -> dict[str, Any]:
+        """Return what is known of the keys in use, for JSON, without I/O."""
+        keyset = self._keyset
+        return {
+            "ready": not self._algorithms or keyset.fits_any(self._algorithms),
+            "keys": len(keyset),
+            "kids": list(keyset.kids[:20]),
+            "sha256": keyset.digest,
+        }
 
     def _fingerprint(self) -> tuple[int, int, int]:
         stat = self.path.stat()

@@ -1,12 +1,11 @@
 """Every option, in one table: how it is read, its default, its meaning.
 
 The fields of :class:`Table` and of :class:`~.issuer.Terms` are the table. It drives keywords,
-``JWT_WSGI_*``, ``JWT_WSGI_*_FILE``, WSGI environ keys and the README's table of settings.
+``JWT_WSGI_*``, ``JWT_WSGI_*_FILE``, WSGI environ keys and the documentation's table of settings.
 """
 
 from collections.abc import Iterable
 from collections.abc import Mapping
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from typing import Final
@@ -25,6 +24,7 @@ from jwt_wsgi.verifier import MAX_TOKEN_SIZE
 
 from . import request_values
 from . import values
+from .issuer import ByClaim
 from .issuer import Issuer
 from .issuer import IssuerOptions
 from .issuer import Resolver
@@ -56,7 +56,7 @@ class Options(IssuerOptions, total=False):
     rules: str | Iterable[Rule | Mapping[str, Any]]
     skip_preflight: bool | str
     cors_origins: str | Iterable[str]
-    claim_headers: str | Mapping[str, str | Sequence[str]]
+    claim_headers: str | ByClaim
     forward_token: bool | str
     realm: str
     error_details: bool | str
@@ -81,7 +81,8 @@ class Table(Terms):
     issuer: tuple[Issuer, ...] | TenantFunction = option(
         read_issuers,
         "Identifier of the issuer, compared byte for byte with `iss`; or an `Issuer`, several of"
-        " either (as text a JSON array), or a function `iss -> Issuer` or None, or a mapping of"
+        " either (as text a JSON array), or a function `(iss)` or"
+        " `(iss, environ)` that returns an `Issuer` or None, or a mapping of"
         " `function` and `max_tenants`.",
         (),
         shown="**required**",
@@ -130,7 +131,9 @@ class Table(Terms):
     claim_headers: Mapping[str, tuple[str, ...]] | None = option(
         request_values.read_claim_headers,
         "Claims the app finds as request headers (`sub=X-User`); incoming ones are removed. The"
-        " header `REMOTE_USER` is that CGI variable, and needs its claim.",
+        " header `REMOTE_USER` is that CGI variable, and needs its claim. With several issuers"
+        " `iss\\|sub` (the issuer, `\\|` and the claim), or `unique\\|sub` if all of them mean the"
+        " same person by one value.",
     )
     forward_token: bool = option(
         values.read_boolean, "`false` takes the token out of the request before the app runs.", True
@@ -148,7 +151,7 @@ class Table(Terms):
         text=False,
     )
     resource: str | None = option(
-        values.read_text,
+        values.read_identifier,
         "RFC 9728 identifier of this API: publishes its metadata, names them in challenges, and is"
         " an accepted audience.",
     )
@@ -208,6 +211,11 @@ class Table(Terms):
         return self.issuer if isinstance(self.issuer, tuple) else ()
 
     @property
+    def has_resolver(self) -> bool:
+        """Whether a function names the issuers, each when a token names it."""
+        return isinstance(self.issuer, TenantFunction)
+
+    @property
     def policy(self) -> Policy:
         """How remote keys are kept and refreshed: in the background at half of their age."""
         return Policy(
@@ -242,7 +250,7 @@ OPTIONS: Final[Mapping[str, Option]] = dict(
 
 
 def markdown_table() -> str:
-    """The README's table of settings."""
+    """The table of settings in the documentation."""
     rows = ["| option | environment | default | meaning |", "|---|---|---|---|"]
     for name, row in OPTIONS.items():
         variable = f"`{PREFIX}{name.upper()}`" if row.text else "keyword only"
