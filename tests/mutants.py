@@ -149,6 +149,21 @@ MUTANTS = (
         "        if False:",
         killers("test_wsgi", "test_a_wrong_name_is_told"),
     ),
+    # revocation by operators
+    Mutant(
+        "undo takes nothing away",
+        "test_kit/memory_store.py",
+        "            self._entries.pop(key, None)\n",
+        "",
+        killers("test_revoke", "test_what_was_revoked_by_mistake_is_good_again"),
+    ),
+    Mutant(
+        "the exp of a token is not read",
+        "cli/revoke.py",
+        "        options.expires = expires\n",
+        "        pass\n",
+        killers("test_revoke", "test_a_token_is_revoked_by_itself"),
+    ),
     # a file with keys
     Mutant(
         "a file that stays broken counts once",
