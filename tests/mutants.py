@@ -1098,6 +1098,13 @@ MUTANTS = (
         killers("test_revocation_wsgi", "test_a_store_in_a_mapping_fails_closed"),
     ),
     Mutant(
+        "a file of credentials is sent as it is",
+        "key_sources/headers.py",
+        'if not re.fullmatch(r"[\x20-\x7e]+", text) or len(text) > MAX_SIZE:',
+        "if False:",
+        killers("test_credentials", "test_a_file_that_no_header_can_hold_is_a_failed_fetch"),
+    ),
+    Mutant(
         "what is in quotes starts",
         "settings/mistakes.py",
         "text[0] + text[-1] in _QUOTES",

@@ -338,25 +338,6 @@ def read_cert(value: object) -> str | tuple[str, str]:
     return paths[0] if len(paths) == 1 else (paths[0], paths[1])
 
 
-#: What a fetch and its answer depend on. User-Agent, Accept and all others may be given.
-_OF_FETCHES: Final = frozenset({
-    "accept-encoding", "content-length", "if-match", "if-modified-since", "if-none-match", "range",
-    "te", "transfer-encoding",
-})  # fmt: skip
-
-
-def read_headers(value: object) -> dict[str, str]:
-    headers = read_mapping(value)
-    for name, text in headers.items():
-        if not re.fullmatch(FIELD_NAME, name):
-            raise ValueError("a header's name is an HTTP token")
-        if name.lower() in _OF_FETCHES:
-            raise ValueError(f"{name}: a fetch sets this header itself; leave it out")
-        if not isinstance(text, str) or not re.fullmatch(r"[\x20-\x7e]*", text):
-            raise ValueError("a header's value is printable ASCII")
-    return headers
-
-
 def read_functions(value: object) -> tuple[Callable[..., object], ...]:
     functions = (value,) if callable(value) else value
     if not isinstance(functions, Iterable):
