@@ -51,6 +51,7 @@ TOWER = [
     "trusted_issuer",
     "settings.mistakes",
     "settings.reading",
+    "settings.pem_texts",
     "settings.values",
     "settings.header_values",
     "settings.issuer",

@@ -82,7 +82,7 @@ class Terms:
     )
     public_key: KeySet | None = option(
         values.read_keys(values.read_pem),
-        "One PEM public key or certificate, for tokens of any `kid`.",
+        "One PEM public key or certificate, for tokens of any `kid`; also on one line, or its base64.",
         secret=True,  # it may be the private half by mistake
     )
     secret: bytes | None = option(
