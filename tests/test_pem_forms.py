@@ -37,8 +37,8 @@ ACCEPTED = {
     "bare base64 on lines": "\n".join(LINES[1:-1]),
     "bare base64 with literal line feeds": "\\n".join(LINES[1:-1]),
     "a bare certificate": CERTIFICATE,
-    "a certificate on one line": "-----BEGIN CERTIFICATE----- {} -----END CERTIFICATE-----".format(
-        CERTIFICATE
+    "a certificate on one line": " ".join(
+        ["-----BEGIN CERTIFICATE-----", CERTIFICATE, "-----END CERTIFICATE-----"]
     ),
 }  # fmt: skip
 

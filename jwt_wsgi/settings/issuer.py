@@ -82,7 +82,7 @@ class Terms:
     )
     public_key: KeySet | None = option(
         values.read_keys(values.read_pem),
-        "One PEM public key or certificate, for tokens of any `kid`; also on one line, or its base64.",
+        "One PEM public key or certificate, or its base64, for tokens of any `kid`.",
         secret=True,  # it may be the private half by mistake
     )
     secret: bytes | None = option(
