@@ -53,6 +53,8 @@ def health(issuers: Issuers, *, named_later: bool) -> dict[str, Any]:
     """
     known = {identifier: keys.health() for identifier, keys in _having(issuers, "health").items()}
     ready = named_later or all(keys["ready"] for keys in known.values())
+    unfit = any(_unfit(one) for one in issuers.values() if isinstance(one.keys, KeySet))
+    ready = ready and not unfit
     return {"ready": ready, "issuers": known}
 
 

@@ -37,6 +37,8 @@ SAMPLES: list[Event] = [
     events.KeyMissed("https://i", "'x'"),
     events.KeyDropped("https://i", "'x'", "its use is not sig"),
     events.PrivateKeyPublished("https://i", "'x'"),
+    events.NoKeyFits("https://i", 1, ("ES256", "RS256")),
+    events.NoKeyFits("https://i", 2, ("ES256", "RS256")),
     events.FetchLost("https://i", inline=True),
     events.FetchLost("https://i", inline=False),
     events.ClockSkewed("https://i", 90.0),

@@ -21,6 +21,7 @@ DER = PUBLIC.public_bytes(serialization.Encoding.DER, FORM)
 BARE = base64.b64encode(DER).decode()
 CERTIFICATE = base64.b64encode(KEY.certificate()).decode()
 LINES = PEM.strip().splitlines()
+FRAME = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 ISSUER = "https://issuer.example"
 
 ACCEPTED = {
@@ -37,9 +38,7 @@ ACCEPTED = {
     "bare base64 on lines": "\n".join(LINES[1:-1]),
     "bare base64 with literal line feeds": "\\n".join(LINES[1:-1]),
     "a bare certificate": CERTIFICATE,
-    "a certificate on one line": " ".join(
-        ["-----BEGIN CERTIFICATE-----", CERTIFICATE, "-----END CERTIFICATE-----"]
-    ),
+    "a certificate on one line": f"{FRAME[0]} {CERTIFICATE} {FRAME[1]}",
 }  # fmt: skip
 
 

@@ -108,7 +108,7 @@ class Terms:
         secret=True,
     )
     algorithms: tuple[str, ...] = option(
-        values.read_algorithms,
+        values.read_some_of(*jose.ALGORITHMS),
         "Accepted `alg` values. `ES256K` and `Ed448` by opt-in (with `Ed448`, `EdDSA` takes keys of"
         " both curves); `HS*` only with `secret`.",
         (),

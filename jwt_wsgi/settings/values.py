@@ -199,12 +199,15 @@ def read_leeway(value: object) -> float:
     return leeway
 
 
-def read_algorithms(value: object) -> tuple[str, ...]:
-    names = read_texts(value)
-    unknown = [name for name in names if name not in jose.ALGORITHMS]
-    if unknown:
-        raise ValueError(f"unknown: {', '.join(unknown)}; known are {', '.join(jose.ALGORITHMS)}")
-    return names
+def read_some_of(*known: str) -> Callable[[object], tuple[str, ...]]:
+    def parse(value: object) -> tuple[str, ...]:
+        names = read_texts(value)
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ValueError(f"unknown: {', '.join(unknown)}; known are {', '.join(known)}")
+        return names
+
+    return parse
 
 
 def read_audience(value: object) -> tuple[str, ...]:
