@@ -1289,6 +1289,20 @@ MUTANTS = (
         killers("test_revocation_wsgi", "test_a_store_in_a_mapping_fails_closed"),
     ),
     Mutant(
+        "a file of credentials is sent as it is",
+        "key_sources/headers.py",
+        'if not re.fullmatch(r"[\x20-\x7e]+", text) or len(text) > MAX_SIZE:',
+        "if False:",
+        killers("test_credentials", "test_a_file_that_no_header_can_hold_is_a_failed_fetch"),
+    ),
+    Mutant(
+        "a public key without its frame is a secret",
+        "settings/values.py",
+        " or bare_key(text):",
+        ":",
+        killers("test_pem_forms", "test_a_public_key_in_any_form_is_no_secret"),
+    ),
+    Mutant(
         "what is in quotes starts",
         "settings/mistakes.py",
         "text[0] + text[-1] in _QUOTES",
