@@ -20,12 +20,9 @@ from typing import TypeAlias
 from .errors import printable
 
 logger: Final = logging.getLogger("jwt_wsgi")
-
 #: After the first line of its kind, an outage repeats itself this often (seconds), so that
 #: a day of it stays under 150 lines, even while tokens name keys that do not exist.
 OUTAGE_QUIET: Final = 1200.0
-
-
 #: What ``log_fields`` may name: claims, and the path of a request.
 LOG_FIELDS: Final = ("sub", "jti", "client_id", "act", "path")
 #: Names of a list that a line shows.
@@ -137,8 +134,7 @@ class _Verdict(Event):
     repeats_by = ("code",)
 
     def more_words(self) -> dict[str, Any]:
-        detail = f" ({self.detail})" if self.detail else ""
-        return {"detail": detail}
+        return {"detail": f" ({self.detail})" if self.detail else ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +149,22 @@ class Reported(_Verdict):
     """A request that would have been refused reached the application, as its rule says."""
 
     template = "would have refused %(status)d %(code)s%(detail)s%(named)s"
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutRefused(_Verdict):
+    """A logout that came on ``backchannel_logout`` was refused; nobody is logged out."""
+
+    template = "refused a logout %(status)d %(code)s%(detail)s%(named)s"
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutArrived(Event):
+    """An issuer logged a user out. ``revoked``: the kinds of entries that are in the store now."""
+
+    template = "a logout of %(issuer)s arrived and is in the store (%(revoked)s)"
+    issuer: str
+    revoked: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,8 +385,7 @@ class RevocationFailed(Event):
         return self.first
 
     def more_words(self) -> dict[str, Any]:
-        outcome = "passes UNCHECKED" if self.passed else "is refused with 503"
-        return {"outcome": outcome}
+        return {"outcome": "passes UNCHECKED" if self.passed else "is refused with 503"}
 
 
 @dataclass(frozen=True, slots=True)

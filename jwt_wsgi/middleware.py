@@ -94,22 +94,22 @@ class JWTMiddleware:
         self._places = [place(p, self.settings.max_token_size) for p in self.settings.token_from]
         self._read_token = reader(self._places)
         self._injection = Injection(self.settings.claim_headers or {})
-        self._metadata = assembly.metadata(self.settings)
+        metadata = assembly.metadata(self.settings)
         self._responses = Responses(
             realm=self.settings.realm,
             details=self.settings.error_details,
             responder=self.settings.responder,
             emit=self._emit,
-            resource_metadata=self._metadata.url if self._metadata else None,
+            resource_metadata=metadata.url if metadata else None,
         )
         self._told_preflight = False
-        verifier = assembly.verifier(self.settings, self._emit, self._shared)
-        self._issuers = verifier.issuers
-        self._resolver_sees_request = getattr(self._issuers, "sees_request", False)
         #: ``verifier.verify(token)`` returns the claims or raises an ``AuthError``. Any object with
         #: this method may stand here; ``warm_up``, ``health`` and ``close`` are for the configured
         #: issuers all the same.
-        self.verifier = verifier
+        self.verifier = assembly.verifier(self.settings, self._emit, self._shared)
+        self._issuers = self.verifier.issuers
+        self._resolver_sees_request = getattr(self._issuers, "sees_request", False)
+        self._pages = assembly.pages(self.settings, metadata, self._issuers, self._emit)
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -117,8 +117,8 @@ class JWTMiddleware:
         """Serve one request (PEP 3333). The app is called outside the ``try``: not our errors."""
         if self._variants is not None:
             return self._variants(environ, start_response)
-        if self._metadata and environ.get("PATH_INFO") in self._metadata.paths:
-            return self._metadata(environ, start_response)
+        if page := self._pages.get(environ.get("PATH_INFO", "")):
+            return page(environ, start_response)
         rule = find_rule(self._rules, environ) if self._rules else REQUIRE_TOKEN
         try:
             self.authenticate(environ, rule)

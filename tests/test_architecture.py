@@ -63,6 +63,7 @@ TOWER = [
     "injection",
     "responses",
     "metadata",
+    "revocation.backchannel",
     "settings.request_values",
     "settings.rule_texts",
     "settings.revocation",
