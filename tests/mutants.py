@@ -535,6 +535,14 @@ MUTANTS = (
         'if "%5F" in query:',
         killers("test_rules", "test_the_methods_that_a_request_names"),
     ),
+    # The picture of an outage
+    Mutant(
+        "refused requests are drawn as served",
+        "cli/outage_plot.py",
+        "served = _HEIGHT * sum(found) / len(found)",
+        "served = float(_HEIGHT)",
+        killers("test_outage_plot", "test_what_was_served_and_refused_is_drawn"),
+    ),
     # 401 and 503
     Mutant(
         "401 for 503 in an outage",
