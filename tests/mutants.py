@@ -764,10 +764,17 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "Keycloak's account is an API's name",
+        "settings/provider_hints.py",
+        'if _KEYCLOAK.fullmatch(issuer) and "account" in audience:',
+        "if False:",
+        killers("test_provider_hints", "test_an_audience_that_means_something_else_there"),
+    ),
+    Mutant(
         "the hint for Cognito is for everybody",
         "settings/provider_hints.py",
-        "not _COGNITO.fullmatch(issuer) or not audience",
-        "not audience",
+        "_COGNITO.fullmatch(issuer) and audience and",
+        "audience and",
         killers("test_provider_hints", "test_nothing_is_said_where_nothing_is_wrong"),
     ),
     Mutant(
