@@ -44,6 +44,7 @@ def problems(settings: Table) -> Iterator[Contradiction]:
         yield Contradiction(f"{sentence}, as an option of Issuer", ("issuer", *given))
     for problem in settings.policy.problems():
         yield Contradiction(problem, ("jwks_max_age",))
+    yield from _snapshot_problems(settings)
     resource = settings.resource
     if resource and (wrong := resource_problem(resource, allow_http=settings.allow_http)):
         yield Contradiction(f"resource: {shown_url(resource)}: {wrong}", ("resource",))
@@ -92,6 +93,20 @@ def problems_of_terms(own: Table) -> Iterator[Contradiction]:
         yield Contradiction(
             "token_types: profile rfc9068 is at+jwt; leave it out", ("profile", "token_types")
         )
+
+
+def _snapshot_problems(settings: Table) -> Iterator[Contradiction]:
+    if (snapshot := settings.jwks_snapshot) is None:
+        return
+    if snapshot.max_age > settings.jwks_max_stale:
+        why = "max_age: at most jwks_max_stale, the age of any keys that are used"
+        yield Contradiction(f"jwks_snapshot: {why}", ("jwks_snapshot", "jwks_max_stale"))
+    if callable(settings.issuer):
+        why = "it is for configured issuers, and here a function names them; leave it out"
+        yield Contradiction(f"jwks_snapshot: {why}", ("jwks_snapshot", "issuer"))
+    if settings.settings_from_request:
+        why = "it is for configured issuers, and here requests may name them; leave it out"
+        yield Contradiction(f"jwks_snapshot: {why}", ("jwks_snapshot", "settings_from_request"))
 
 
 def _given(settings: Table, names: AbstractSet[str]) -> list[str]:

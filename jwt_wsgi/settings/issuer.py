@@ -21,6 +21,8 @@ from jwt_wsgi.keys import KeySet
 from jwt_wsgi.keys import KeySource
 
 from . import values
+from .fetching import TLS
+from .fetching import read_tls
 from .reading import Option
 from .reading import Reading
 from .reading import did_you_mean
@@ -32,7 +34,7 @@ Seconds: TypeAlias = float | str | timedelta
 #: Where the keys of an issuer come from: one of these options, else discovery.
 KEY_SLOT: Final = frozenset({"jwks_uri", "jwks", "public_key", "secret"})
 #: How the server of the keys is asked: what one issuer's server gets is not for another's.
-FETCH_OPTIONS: Final = frozenset({"jwks_verify", "jwks_cert", "jwks_headers"})
+FETCH_OPTIONS: Final = frozenset({"jwks_tls", "jwks_headers"})
 
 
 class IssuerOptions(TypedDict, total=False):
@@ -43,8 +45,7 @@ class IssuerOptions(TypedDict, total=False):
     jwks: str | os.PathLike[str] | Mapping[str, Any]
     public_key: str
     secret: str
-    jwks_verify: str | os.PathLike[str]
-    jwks_cert: str | Iterable[str]
+    jwks_tls: str | os.PathLike[str] | Mapping[str, Any]
     jwks_headers: str | Mapping[str, str]
     algorithms: str | Iterable[str]
     leeway: Seconds
@@ -83,16 +84,13 @@ class Terms:
         "Shared secret for HS256/384/512: text, or `base64:…`; 32, 48 or 64 bytes at least.",
         secret=True,
     )
-    jwks_verify: str | None = option(
-        values.read_ca_bundle,
-        "CA certificates (a PEM file) for the issuer's TLS certificate, in place of"
-        " `REQUESTS_CA_BUNDLE`, `SSL_CERT_FILE` and the system's.",
+    jwks_tls: TLS | None = option(
+        read_tls,
+        "A file of CA certificates (PEM) for the issuer's TLS certificate, in place of"
+        " `REQUESTS_CA_BUNDLE`, `SSL_CERT_FILE` and the system's; or a mapping of `verify`, which"
+        " is that file, and `cert`: our own certificate, one file, or certificate and key. It goes"
+        " to the origin of `jwks_uri`, else of the issuer, only.",
         shown="the system's",
-    )
-    jwks_cert: str | tuple[str, str] | None = option(
-        values.read_cert,
-        "Client certificate for fetches: one file, or certificate and key. It goes to the origin of"
-        " `jwks_uri`, else of the issuer, only.",
     )
     jwks_headers: Mapping[str, str] | None = option(
         values.read_headers,

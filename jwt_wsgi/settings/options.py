@@ -24,6 +24,8 @@ from jwt_wsgi.verifier import MAX_TOKEN_SIZE
 
 from . import request_values
 from . import values
+from .fetching import Snapshot
+from .fetching import read_snapshot
 from .issuer import Issuer
 from .issuer import IssuerOptions
 from .issuer import Resolver
@@ -66,6 +68,7 @@ class Options(IssuerOptions, total=False):
     jwks_max_age: Seconds
     jwks_max_stale: Seconds
     jwks_timeout: Seconds
+    jwks_snapshot: str | Mapping[str, Any]
     allow_http: bool | str
     token_cache_size: int | str
     settings_from_request: bool | str
@@ -169,6 +172,12 @@ class Table(Terms):
     )
     jwks_timeout: float = option(
         values.read_seconds, "Total time of one fetch, discovery included.", _POLICY.timeout
+    )
+    jwks_snapshot: Snapshot | None = option(
+        read_snapshot,
+        "Keep the last JWKS of each issuer on disk, for a process that starts while the issuer is"
+        " down: a mapping of `path` (a folder), `secret` (32 bytes at least) and `max_age` (1h).",
+        secret=True,
     )
     allow_http: bool = option(
         values.read_boolean, "Permit issuers and JWKS over `http` off loopback.", False

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from test_store import Clock
 
-from jwt_wsgi.key_sources.snapshot import MAX_AGE
-from jwt_wsgi.key_sources.snapshot import Snapshot
-from jwt_wsgi.key_sources.snapshot import SnapshotFile
+from jwt_wsgi import ConfigurationError
+from jwt_wsgi import Settings
+from jwt_wsgi import assembly
+from jwt_wsgi.key_sources.saved_keys import MAX_AGE
+from jwt_wsgi.key_sources.saved_keys import SavedKeys
+from jwt_wsgi.key_sources.saved_keys import SavedKeysFile
 
 ISSUER, URI = "https://issuer.example", "https://issuer.example/jwks"
 SECRET = b"s" * 32
@@ -25,9 +28,9 @@ class Disk:
     def __init__(self, folder: Path) -> None:
         self.folder, self.clock = folder, Clock(NOW)
 
-    def file(self, **changed: Any) -> SnapshotFile:
+    def file(self, **changed: Any) -> SavedKeysFile:
         options = {"secret": SECRET, "issuer": ISSUER, "clock": self.clock} | changed
-        return SnapshotFile(self.folder, **options)
+        return SavedKeysFile(self.folder, **options)
 
 
 @pytest.fixture
@@ -43,11 +46,11 @@ def test_what_one_process_fetched_another_one_reads(
     disk.clock.now += 60
 
     for _ in range(2):
-        assert disk.file().load(URI) == Snapshot(JWKS, URI, NOW - 5)
+        assert disk.file().load(URI) == SavedKeys(JWKS, URI, NOW - 5)
     warnings = [record.getMessage() for record in caplog.records]
     assert len(warnings) == 2
     assert "issuer.example" in warnings[0]
-    assert "65 s old" in warnings[0]
+    assert "65 s ago" in warnings[0]
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
 
@@ -157,7 +160,7 @@ def test_a_link_is_neither_read_nor_followed_when_written(disk: Disk, tmp_path: 
     file.save(b"{}", URI, NOW)
     assert not file.path.is_symlink()
     assert target.read_bytes().endswith(JWKS)
-    assert file.load() == Snapshot(b"{}", URI, NOW)
+    assert file.load() == SavedKeys(b"{}", URI, NOW)
 
 
 def test_what_others_may_write_or_what_is_no_file_is_not_used(disk: Disk) -> None:
@@ -216,3 +219,63 @@ def test_what_stands_in_the_file(disk: Disk) -> None:
     assert len(mac) == 64
     assert json.loads(head) == {"issuer": ISSUER, "jwks_uri": URI, "saved": NOW}
     assert jwks == JWKS
+
+
+# --- The option jwks_snapshot --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"path": "/not/there"}, "path: give a folder that exists"),
+        ({"path": __file__}, "path: give a folder that exists"),
+        ({"path": None}, "it needs path"),
+        ({"secret": None}, "it needs secret"),
+        ({"secret": "hunter2-hunter2"}, "secret: too short; 32 bytes"),
+        ({"secret": "ab" * 32}, "secret: it repeats one short text"),
+        ({"max_age": "soon"}, "max_age: give seconds"),
+        ({"max_age": "25h"}, "max_age: at most jwks_max_stale"),
+        ({"max_ages": 1}, "its members are path, secret, max_age; did you mean max_age"),
+    ],
+)
+def test_a_wrong_setting_does_not_start_and_shows_no_secret(
+    tmp_path: Path, changed: dict[str, Any], why: str
+) -> None:
+    """With its name and the remedy."""
+    given = {"path": str(tmp_path), "secret": "hunter2 " + SECRET.decode() + "x9"} | changed
+    with pytest.raises(ConfigurationError, match="jwks_snapshot") as caught:
+        Settings.of(issuer=ISSUER, audience="a", jwks_snapshot=given)
+
+    assert why in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        ({"issuer": lambda iss: None}, "here a function names them"),
+        ({"settings_from_request": True, "issuer": ISSUER}, "here requests may name them"),
+        ({"issuer": ISSUER, "jwks_max_stale": 0}, "max_age: at most jwks_max_stale"),
+    ],
+)
+def test_it_is_for_configured_issuers_only(
+    tmp_path: Path, option: dict[str, Any], why: str
+) -> None:
+    """What a stranger names is never put on disk."""
+    given = {"path": tmp_path, "secret": "0123456789" * 2 + "abcdefghijkl"}
+    with pytest.raises(ConfigurationError, match=why):
+        Settings.of(audience="a", jwks_snapshot=given, **option)
+
+
+def test_tenants_of_a_function_are_not_saved(tmp_path: Path) -> None:
+    """Only whoever builds the configured issuers asks for it; not even a command does."""
+    given = {"path": tmp_path, "secret": "0123456789" * 2 + "abcdefghijkl"}
+    settings = Settings.of(issuer=ISSUER, audience="a", jwks_snapshot=given)
+    assert "0123456789" not in repr(settings)
+    (own,) = settings.terms
+
+    for_requests = assembly.trusted(own, print).keys
+    configured = assembly.trusted(own, print, saves=True).keys
+    assert for_requests._loader._saved is None  # type: ignore[attr-defined]
+    saved = configured._loader._saved  # type: ignore[attr-defined]
+    assert (saved.path.parent, saved.max_age) == (tmp_path, 3600.0)
