@@ -1285,9 +1285,23 @@ MUTANTS = (
     Mutant(
         "warm_up is happy without a key that fits",
         "upkeep.py",
-        "if unfit and raises:",
-        "if False:",
+        "name: here[name] and not unfit[name] for name in here",
+        "name: here[name] for name in here",
         killers("test_upkeep", "test_keys_that_fit_no_accepted_algorithm_are_not_ready"),
+    ),
+    Mutant(
+        "one issuer that never answers is waited for",
+        "upkeep.py",
+        "turn, began = left if len(waiting) == 1 else min(left, _TURN), time.monotonic()",
+        "turn, began = left, time.monotonic()",
+        killers("test_upkeep", "test_an_issuer_that_never_answers_costs_no_probe_a_second"),
+    ),
+    Mutant(
+        "every issuer must be there",
+        "upkeep.py",
+        'any(ready.values()) if required == "any" else all(ready.values())',
+        "all(ready.values())",
+        killers("test_upkeep", "test_one_issuer_that_is_down_keeps_no_process_from_being_ready"),
     ),
     Mutant(
         "a terminal cuts long lines",

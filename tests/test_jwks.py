@@ -1073,6 +1073,7 @@ def test_rule_saved_keys_are_read_after_a_failed_first_fetch_only(tmp_path: Path
 
     world.fail()
     world.now += 601
+    with_disk(tmp_path, "b", now=world.now - 10).ask("b")
     assert world.ask("b").status == 503
 
 

@@ -183,7 +183,9 @@ Resolver: TypeAlias = Callable[[str], Issuer | None]
 
 #: Tenants with a verified token that each process keeps for sure.
 MAX_TENANTS: Final = 4096
-_MEMBERS: Final = ("function", "max_tenants")
+_MEMBERS: Final = ("issuers", "ready", "function", "max_tenants")
+#: Which issuers must have keys before a process is ready: "any", "all", or identifiers.
+Required: TypeAlias = Literal["any", "all"] | frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,33 +199,44 @@ class TenantFunction:
         return self.function(identifier)
 
 
-def read_issuers(value: Any) -> tuple[Issuer, ...] | TenantFunction:
+class IssuerList(tuple[Issuer, ...]):  # noqa: SLOT001  # a tuple may have no slots of its own
+    """The configured issuers. ``ready``: which must have keys before a process is ready."""
+
+    ready: Required = "any"
+
+
+def read_issuers(value: Any) -> IssuerList | TenantFunction:
     """Read an identifier, an Issuer, a JSON object, several of these, or a function.
 
-    A function may stand in a mapping, with ``max_tenants`` beside it.
+    A function may stand in a mapping, with ``max_tenants`` beside it, and so may several issuers,
+    with ``ready``.
     """
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        value = values.read_json(value, list)
+    if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
+        value = values.read_json(value, dict if value.lstrip().startswith("{") else list)
     if isinstance(value, str | Issuer):
         value = [value]
     if callable(value):
         return value if isinstance(value, TenantFunction) else TenantFunction(value)
     if isinstance(value, Mapping):
-        return _read_tenants(value)
+        return _read_members(value)
     if not isinstance(value, Iterable) or isinstance(value, bytes):
         raise ValueError("give an identifier, an Issuer, a list of these, or a function")  # noqa: TRY004
-    issuers = tuple(_issuer(member) for member in value)
+    issuers = IssuerList(_issuer(member) for member in value)
     identifiers = {issuer.identifier for issuer in issuers}
     if not issuers or len(identifiers) < len(issuers):
         raise ValueError("give at least one issuer, and each of them once")
     return issuers
 
 
-def _read_tenants(members: Mapping[Any, Any]) -> TenantFunction:
+def _read_members(members: Mapping[Any, Any]) -> IssuerList | TenantFunction:
+    known = _MEMBERS[:2] if "issuers" in members or "ready" in members else _MEMBERS[2:]
     for name in members:
-        if name not in _MEMBERS:
-            hint = did_you_mean(str(name), _MEMBERS)
-            raise ValueError(f"its members are {', '.join(_MEMBERS)}{hint}")
+        if name not in known:
+            hint = did_you_mean(str(name), known)
+            both = "issuers and ready, or function and max_tenants"
+            raise ValueError(f"its members are {both}{hint}")
+    if "issuers" in members:
+        return _read_list(members["issuers"], members.get("ready", "any"))
     most = members.get("max_tenants", MAX_TENANTS)
     try:
         most = values.read_integer(1, 1_000_000)(most)
@@ -231,6 +244,25 @@ def _read_tenants(members: Mapping[Any, Any]) -> TenantFunction:
         raise ValueError(f"max_tenants: {error}") from error
     function: Any = values.read_function(members.get("function"))
     return TenantFunction(function, most)
+
+
+def _read_list(members: object, ready: Any) -> IssuerList:
+    issuers = read_issuers(members)
+    if not isinstance(issuers, IssuerList) or isinstance(members, Mapping):
+        raise ValueError("issuers: give an identifier, an Issuer, or a list of these")  # noqa: TRY004
+    known = {issuer.identifier for issuer in issuers}
+    if ready not in ("any", "all"):
+        named = {ready} if isinstance(ready, str) else {*ready} if _is_list(ready) else set()
+        if not named or not named <= known:
+            raise ValueError("ready: give any, all, or identifiers of these issuers")
+        ready = frozenset(named)
+    issuers.ready = ready
+    return issuers
+
+
+def _is_list(value: object) -> bool:
+    is_list = isinstance(value, list | tuple | set | frozenset)
+    return is_list and all(isinstance(member, str) for member in value)  # type: ignore[attr-defined]
 
 
 def _issuer(value: object) -> Issuer:

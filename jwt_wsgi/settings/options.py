@@ -27,7 +27,9 @@ from . import values
 from .fetching import Snapshot
 from .fetching import read_snapshot
 from .issuer import Issuer
+from .issuer import IssuerList
 from .issuer import IssuerOptions
+from .issuer import Required
 from .issuer import Resolver
 from .issuer import Seconds
 from .issuer import TenantFunction
@@ -82,8 +84,9 @@ class Table(Terms):
     issuer: tuple[Issuer, ...] | TenantFunction = option(
         read_issuers,
         "Identifier of the issuer, compared byte for byte with `iss`; or an `Issuer`, several of"
-        " either (as text a JSON array), or a function `iss -> Issuer` or None, or a mapping of"
-        " `function` and `max_tenants`.",
+        " either (as text a JSON array), or a function `iss -> Issuer` or None. Or a mapping: of"
+        " `issuers` and `ready` (`any`, `all` or identifiers: whose keys make a process ready), or"
+        " of `function` and `max_tenants`.",
         (),
         shown="**required**",
     )
@@ -204,6 +207,13 @@ class Table(Terms):
     def issuers(self) -> tuple[Issuer, ...]:
         """The issuers that are known now; none of them where a function names them."""
         return self.issuer if isinstance(self.issuer, tuple) else ()
+
+    @property
+    def ready(self) -> Required:
+        """Which issuers must have keys before a process is ready; none that a function names."""
+        if isinstance(self.issuer, IssuerList):
+            return self.issuer.ready
+        return "any" if isinstance(self.issuer, tuple) else frozenset()
 
     @property
     def policy(self) -> Policy:
