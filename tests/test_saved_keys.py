@@ -1,8 +1,13 @@
 """Keys on disk: used only if this secret wrote them, for this issuer, and not long ago."""
 
+import base64
 import json
 import logging
 import os
+import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +20,7 @@ from jwt_wsgi import assembly
 from jwt_wsgi.key_sources.saved_keys import MAX_AGE
 from jwt_wsgi.key_sources.saved_keys import SavedKeys
 from jwt_wsgi.key_sources.saved_keys import SavedKeysFile
+from jwt_wsgi.testing import FakeIssuer
 
 ISSUER, URI = "https://issuer.example", "https://issuer.example/jwks"
 SECRET = b"s" * 32
@@ -279,3 +285,100 @@ def test_tenants_of_a_function_are_not_saved(tmp_path: Path) -> None:
     assert for_requests._loader._saved is None  # type: ignore[attr-defined]
     saved = configured._loader._saved  # type: ignore[attr-defined]
     assert (saved.path.parent, saved.max_age) == (tmp_path, 3600.0)
+
+
+# --- Real processes ------------------------------------------------------------------------------
+
+PROCESS = """
+import os, sys, time
+from werkzeug.test import Client
+from jwt_wsgi import JWTMiddleware
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b"ok"]
+
+guarded = Client(JWTMiddleware(app, audience="api"))
+answer = guarded.get("/", headers={"Authorization": "Bearer " + sys.argv[1]})
+until = time.monotonic() + 20  # it is saved behind the back of the request
+while answer.status_code == 200 and len(sys.argv) > 2 and time.monotonic() < until:
+    if any(not name.endswith(".new") for name in os.listdir(sys.argv[2])):
+        break
+    time.sleep(0.01)
+print(answer.status_code)
+"""
+LONG = "x" + base64.b64encode(bytes(range(32))).decode()
+
+
+def start(issuer: str, token: str, *wait: str, folder: Path | None, **more: Any) -> Any:
+    """A process that serves one request; with ``wait`` until something is in that folder."""
+    secret = more.pop("secret", LONG)
+    env = {name: text for name, text in os.environ.items() if not name.startswith("JWT_WSGI_")}
+    env |= {"JWT_WSGI_ISSUER": issuer, **more}
+    if folder is not None:
+        given = {"path": str(folder), "secret": secret}
+        env["JWT_WSGI_JWKS_SNAPSHOT"] = json.dumps(given)
+    command = [sys.executable, "-W", "error", "-c", PROCESS, token, *wait]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=env, stdout=pipe, stderr=pipe, text=True)
+
+
+def status(process: Any) -> tuple[int, str]:
+    out, err = process.communicate(timeout=60)
+    return int(out), err
+
+
+@pytest.mark.slow
+def test_processes_that_start_during_an_outage(tmp_path: Path) -> None:
+    """One starts while the issuer is up; then others while it is down, each with another file."""
+    with FakeIssuer(aud="api").serve() as issuer:
+        up = tmp_path / "up"
+        up.mkdir()
+        assert status(start(issuer.issuer, issuer.token(), str(up), folder=up))[0] == 200
+        (saved,) = up.iterdir()
+        assert saved.stat().st_mode & 0o777 == 0o600
+        _, _, jwks = saved.read_bytes().split(b"\n", 2)
+        other = "http://127.0.0.1:1"
+
+        def changed(name: str) -> Path:
+            folder = tmp_path / name
+            shutil.copytree(up, folder)
+            file = folder / saved.name
+            at = {"from the future": 600.0, "too old": -3601.0}.get(name)
+            if at is not None:
+                clock = lambda: time.time() + at  # noqa: E731
+                options = {"secret": LONG.encode(), "issuer": issuer.issuer, "clock": clock}
+                SavedKeysFile(folder, **options).save(jwks, issuer.jwks_uri, clock())
+            if name == "tampered":
+                file.write_bytes(file.read_bytes().replace(b'"kid"', b'"kiD"'))
+            elif name == "a link":
+                file.symlink_to(file.rename(folder / "elsewhere"))
+            elif name == "others may write":
+                file.chmod(0o666)
+            elif name == "deleted":
+                file.unlink()
+            elif name == "another issuer":
+                file.rename(SavedKeysFile(folder, LONG.encode(), other).path)
+            return folder
+
+        names = ["as it is", "from the future", "too old", "tampered", "a link", "deleted"]
+        names += ["others may write", "another issuer", "another secret", "another jwks_uri"]
+        with issuer.outage():
+            started = {"no setting": start(issuer.issuer, issuer.token(), folder=None)}
+            for name in names:
+                named = other if name == "another issuer" else issuer.issuer
+                more = {
+                    "another secret": {"secret": LONG.replace("x", "y")},
+                    "another jwks_uri": {"JWT_WSGI_JWKS_URI": f"{issuer.issuer}/other"},
+                }.get(name, {})
+                token = issuer.token(iss=named)
+                started[name] = start(named, token, folder=changed(name), **more)
+            found = {name: status(process) for name, process in started.items()}
+
+    assert {name: code for name, (code, _) in found.items()} == dict.fromkeys(started, 503) | {
+        "as it is": 200
+    }
+    said = {name: "is not used" in err for name, (_, err) in found.items()}
+    silent = dict.fromkeys(("no setting", "as it is", "deleted"), False)
+    assert said == dict.fromkeys(names, True) | silent
+    assert "because the first fetch failed" in found["as it is"][1]
