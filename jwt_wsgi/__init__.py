@@ -1,5 +1,6 @@
 """JWT authentication for any WSGI app, in one line."""
 
+from .claims import Claims as Claims
 from .current import current_payload as current_payload
 from .errors import AuthError as AuthError
 from .errors import ConfigurationError as ConfigurationError
@@ -12,9 +13,12 @@ from .errors import MissingTokenError as MissingTokenError
 from .errors import MultipleTokensError as MultipleTokensError
 from .errors import UnavailableError as UnavailableError
 from .events import Event as Event
+from .jose import Key as Key
+from .keys import KeySet as KeySet
 from .keys import KeySource as KeySource
 from .layers import warm_up as warm_up
 from .middleware import JWTMiddleware as JWTMiddleware
+from .revocation.store import Store as Store
 from .rules import Rule as Rule
 from .rules import Token as Token
 from .settings.issuer import Issuer as Issuer

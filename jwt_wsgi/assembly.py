@@ -1,6 +1,7 @@
 """Build the verifier, the issuers and their key sources from settings. Fetches nothing."""
 
 from collections.abc import Hashable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,8 @@ from .claims import claim_checks
 from .errors import ConfigurationError
 from .events import Emit
 from .events import logger
+from .key_sources.arrival import arrived
+from .key_sources.facts import Policy
 from .key_sources.fetch import HTTPFetch
 from .key_sources.file import FileKeys
 from .key_sources.remote import RemoteKeys
@@ -46,17 +49,19 @@ def verifier(
     issuers: dict[str, TrustedIssuer] | Tenants
     if isinstance(settings.issuer, tuple):
         for warning in filter(None, map(provider_hints.warning, settings.terms)):
-            logger.warning("%s", warning)
+            logger.warning("settings of an issuer: %s", warning)
         ready = [trusted(own, emit, shared, saves=True) for own in settings.terms]
         issuers = {issuer.identifier: issuer for issuer in ready}
         on_verified = None
     else:
         issuers = Tenants(
-            settings.issuer,
+            settings.issuer.function,
             build=lambda issuer: trusted(settings.for_issuer(issuer), emit, shared),
             cooldown=settings.policy.cooldown,
             max_age=settings.jwks_max_age,
             most=settings.issuer.max_tenants,
+            sees_request=settings.issuer.sees_request,
+            emit=emit,
         )
         on_verified = issuers.proven
     bare = Verifier(
@@ -84,17 +89,16 @@ def trusted(
     ``saves``: its keys are kept on disk, if that is configured.
     """
     (issuer,) = own.issuers
-    profiled = own.profile == "rfc9068"
     return TrustedIssuer(
         issuer.identifier,
         key_source(own, emit, shared, saves=saves)[1],
         accepted_algorithms(own),
-        frozenset(("at+jwt",) if profiled else own.token_types),
+        frozenset(("at+jwt",) if own.is_rfc9068 else own.token_types),
         claim_checks(
             leeway=own.leeway,
             max_age=own.max_token_age,
             audience=own.accepted_audience,
-            required=(*own.required_claims, *(_RFC9068 if profiled else ())),
+            required=(*own.required_claims, *(_RFC9068 if own.is_rfc9068 else ())),
             expected=own.claims or {},
         ),
         own.checks,
@@ -128,10 +132,12 @@ def key_source(
         return "secret", KeySet.single(jose.secret_key(own.secret))
     if isinstance(own.jwks, Path):
         try:
-            return "jwks", FileKeys(own.jwks, emit=emit)
+            return "jwks", FileKeys(own.jwks, emit=emit, algorithms=accepted_algorithms(own))
         except (OSError, DocumentError) as error:
             raise ConfigurationError([f"jwks: {own.jwks}: {error}"]) from error
     if own.jwks is not None:
+        for event in arrived(f"jwks of {issuer.identifier}", own.jwks, accepted_algorithms(own)):
+            emit(event)
         return "jwks", own.jwks
     if own.public_key is not None:
         return "public_key", own.public_key
@@ -145,7 +151,7 @@ def _remote(own: Settings, emit: Emit, *, saves: bool) -> RemoteKeys:
         issuer.identifier,
         jwks_uri=own.jwks_uri,
         fetch=fetcher(own),
-        policy=own.policy,
+        policy=_policy(own),
         emit=emit,
         leeway=own.leeway,
         allow_http=own.allow_http,
@@ -160,11 +166,15 @@ def _saved_keys(own: Settings) -> SavedKeysFile | None:
     return SavedKeysFile(path, secret, own.issuers[0].identifier, max_age=max_age)
 
 
+def _policy(own: Settings) -> Policy:
+    return replace(own.policy, algorithms=accepted_algorithms(own))
+
+
 def _fetched_with(own: Settings) -> Hashable:
     """What remote keys depend on: with equal values one source serves for all."""
     headers = frozenset((own.jwks_headers or {}).items())
     where = own.issuers[0].identifier, own.jwks_uri, own.allow_http
-    return where, headers, own.jwks_tls, own.policy, own.leeway
+    return where, headers, own.jwks_tls, _policy(own), own.leeway
 
 
 def fetcher(own: Settings) -> HTTPFetch:

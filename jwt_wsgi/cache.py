@@ -14,6 +14,8 @@ from typing import Final
 
 from .claims import Claims
 from .claims import lifetime
+from .errors import AuthError
+from .errors import outage_of_keys
 from .jose import Key
 from .jose import UnverifiedToken
 from .keys import KeySet
@@ -56,10 +58,9 @@ class CachingVerifier:
             self._keep(name, entry, entry.size)
         if entry is not None:
             issuer = entry.issuer
-            keys: Any = issuer.keys  # it has current(), or there would be no entry
             if (
                 entry.starts <= self._verifier.clock() < entry.ends
-                and keys.current() is entry.keyset  # asking refreshes the keys when they are due
+                and _current(issuer) is entry.keyset  # asking refreshes the keys when they are due
                 and self.issuers.get(issuer.identifier) is issuer
             ):
                 size = entry.size
@@ -126,12 +127,20 @@ class _Entry:
 
 def _keyset_of(issuer: TrustedIssuer, key: Key, header: dict[str, Any]) -> KeySet | None:
     """The key set that an entry belongs to: the current one, if it still holds the key."""
+    source: Any = type(issuer.keys)  # not __class__, which a proxy may answer for what it wraps
+    keyset = _current(issuer) if _has_sets(source) else None
+    return keyset if isinstance(keyset, KeySet) and key in keyset.find(header) else None
+
+
+def _current(issuer: TrustedIssuer) -> object:
+    """The set in use of a source that has ``current()``. Raises :class:`AuthError`."""
     keys: Any = issuer.keys
-    source: Any = type(keys)  # not keys.__class__, which a proxy may answer for what it wraps
-    keyset: KeySet | None = keys.current() if _has_sets(source) else None
-    if keyset is None or key not in keyset.find(header):
-        return None
-    return keyset
+    try:
+        return keys.current()
+    except AuthError:
+        raise
+    except Exception as error:
+        raise outage_of_keys(getattr(keys, "current", keys), error) from error
 
 
 @cache

@@ -5,6 +5,7 @@ constant text; ``detail`` is for the operator's log and is never sent.
 """
 
 import math
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from functools import partial
@@ -280,23 +281,36 @@ def blames_the_token(error: Exception) -> bool:
     )
 
 
+_CLAIM_INVALID: Final = partial(InvalidTokenError, "claim_invalid")
+
+
 def refusal(
     function: object,
     error: Exception,
-    code: str = "claim_invalid",
-    outage: type[UnavailableError] = UnavailableError,
+    *,
+    blamed: Callable[[str], AuthError] = _CLAIM_INVALID,
+    outage: Callable[[float, str], AuthError] = UnavailableError,
 ) -> AuthError:
     """Return the refusal of a token over which a function of the application raised ``error``.
 
-    The token is invalid for the reason ``code``, or it is an ``outage``. Log lines name the
-    function and the type; the error's text may hold a secret or a claim.
+    ``blamed(detail)`` makes it where the function could not read the token, ``outage(1, detail)``
+    otherwise. Log lines name the function and the type; the error's text may hold a secret or a
+    claim.
     """
     failure = name_of(function), f"raised {name_of(type(error))}"
     detail = " ".join(failure)
-    blamed = blames_the_token(error)
-    refused = InvalidTokenError(code, detail) if blamed else outage(detail=detail)
+    refused = blamed(detail) if blames_the_token(error) else outage(1, detail)
     refused.failure = failure
     return refused
+
+
+def outage_of_keys(function: object, error: Exception) -> AuthError:
+    """Return the refusal of a request where a function that finds keys raised ``error``: 503.
+
+    The function was asked for no token in particular, so the token is not blamed.
+    """
+    keys_unavailable = partial(KeysUnavailableError, 1)
+    return refusal(function, error, blamed=keys_unavailable, outage=KeysUnavailableError)
 
 
 def _spaced(values: Iterable[str]) -> str:

@@ -18,6 +18,8 @@ from typing import Protocol
 from . import jose
 from .errors import Portable
 from .errors import printable
+from .jwk_form import normal
+from .key_sources.document_kind import why_no_jwks
 from .strict_json import json_object
 
 #: Keys tried for one token without ``kid``, or under a ``kid`` that several keys share.
@@ -96,10 +98,9 @@ class KeySet:
         """Read a JWKS. Raises :class:`DocumentError` unless it holds one usable key at least."""
         try:
             data = document.encode() if isinstance(document, str) else document
-            jwks = json_object(data)
+            return cls.of(json_object(data), max_keys=max_keys)
         except ValueError as error:
-            raise DocumentError(f"it is not strict JSON with one object: {error}") from error
-        return cls.of(jwks, max_keys=max_keys)
+            raise DocumentError(why_no_jwks(document, error)) from error
 
     @classmethod
     def of(cls, jwks: Mapping[str, Any], *, max_keys: int = MAX_KEYS) -> "KeySet":
@@ -158,7 +159,8 @@ class KeySet:
     def fits_any(self, algorithms: Collection[str]) -> bool:
         """Whether one of these values of ``alg`` can verify a signature with a key of the set."""
         names = [{}, *({"kid": kid} for kid in self.kids)]
-        return any(self.find({**named, "alg": alg}) for alg in algorithms for named in names)
+        found = (self.find({**named, "alg": alg}) for alg in algorithms for named in names)
+        return any(jose.permitted(key, algorithms) for keys in found for key in keys)
 
     @property
     def kids(self) -> tuple[str, ...]:
@@ -217,6 +219,7 @@ class _Member:
         """Check what can be checked without arithmetic (a bad member spoils no other)."""
         if not isinstance(jwk, dict):
             raise _DroppedError(None, "it is no JSON object")
+        jwk = normal(jwk)
         kid, kty, alg = jwk.get("kid"), jwk.get("kty"), jwk.get("alg")
         if not _PRIVATE.isdisjoint(jwk):
             raise _DroppedError(kid, "it holds a private or secret key", private=True)
@@ -239,7 +242,7 @@ class _Member:
 
     def fits(self, algorithm: jose.Algorithm) -> bool:
         """Whether this key may verify that algorithm (RFC 8725 section 3.1)."""
-        fits_kind = self.kty == algorithm.kty and self.crv == algorithm.crv
+        fits_kind = self.kty == algorithm.kty and self.crv in algorithm.crvs
         return fits_kind and (self.alg is None or self.alg in algorithm.names)
 
     def key(self) -> jose.Key | None:

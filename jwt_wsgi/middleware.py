@@ -18,7 +18,6 @@ from .bearer import reader
 from .errors import AuthError
 from .errors import ConfigurationError
 from .errors import MissingTokenError
-from .errors import printable
 from .event_log import LogHook
 from .event_log import fan_out
 from .events import Accepted
@@ -27,8 +26,11 @@ from .events import Refused
 from .events import Reported
 from .events import logger
 from .injection import ERROR
+from .injection import HEADER
 from .injection import Injection
 from .key_sources.shared import SharedKeys
+from .request_log import accepted_facts
+from .request_log import request_facts
 from .responses import Responses
 from .responses import status_of
 from .rules import REQUIRE_TOKEN
@@ -39,6 +41,7 @@ from .rules import together
 from .settings.loading import Given
 from .settings.loading import Settings
 from .settings.options import Options
+from .tenants import verified_with
 from .variants import Variants
 
 if TYPE_CHECKING:
@@ -100,8 +103,13 @@ class JWTMiddleware:
             resource_metadata=self._metadata.url if self._metadata else None,
         )
         self._told_preflight = False
-        #: ``verifier.verify(token)`` returns the claims or raises an ``AuthError``.
-        self.verifier = assembly.verifier(self.settings, self._emit, self._shared)
+        verifier = assembly.verifier(self.settings, self._emit, self._shared)
+        self._issuers = verifier.issuers
+        self._resolver_sees_request = getattr(self._issuers, "sees_request", False)
+        #: ``verifier.verify(token)`` returns the claims or raises an ``AuthError``. Any object with
+        #: this method may stand here; ``warm_up``, ``health`` and ``close`` are for the configured
+        #: issuers all the same.
+        self.verifier = verifier
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -136,11 +144,16 @@ class JWTMiddleware:
             if optional:
                 return
             raise MissingTokenError
-        claims = self.verifier.verify(token)
-        rule.authorize(claims)
+        if self._resolver_sees_request:
+            claims = verified_with(environ, self.verifier.verify, token)
+        else:
+            claims = self.verifier.verify(token)
+        rule.authorize(claims, environ)
         self._injection.inject(environ, claims)
-        if self.settings.on_event:
-            self._emit(Accepted(claims["iss"], claims.header["alg"]))
+        if self.settings.on_event or self.settings.log_fields:
+            alg = (environ[HEADER] or {}).get("alg", "")
+            more = accepted_facts(environ, claims, self.settings.log_fields)
+            self._emit(Accepted(str(claims.get("iss", "")), str(alg), **more))
 
     def warm_up(self, timeout: float = 5.0, *, raises: bool = False) -> bool:
         """Load the keys before serving; True if they are here within ``timeout`` seconds.
@@ -151,7 +164,7 @@ class JWTMiddleware:
         :class:`~jwt_wsgi.errors.KeysUnavailableError`, which names each issuer that is missing,
         instead of returning False.
         """
-        return upkeep.warm_up(self.verifier.issuers, self.settings.ready, timeout, raises=raises)
+        return upkeep.warm_up(self._issuers, self.settings.ready, timeout, raises=raises)
 
     def health(self) -> dict[str, Any]:
         """What is known of the keys of each issuer, without any I/O: for a readiness probe.
@@ -159,11 +172,11 @@ class JWTMiddleware:
         ``ready``: as :meth:`warm_up`. Where a function names the issuers, it is True, and those
         issuers are listed that a token has named.
         """
-        return upkeep.health(self.verifier.issuers, self.settings.ready)
+        return upkeep.health(self._issuers, self.settings.ready)
 
     def close(self) -> None:
         """Stop fetching keys for good. Keys that are held stay in use."""
-        upkeep.close(self.verifier.issuers)
+        upkeep.close(self._issuers)
         if self._variants is not None:
             self._variants.close()
 
@@ -189,9 +202,8 @@ class JWTMiddleware:
             self._emit(FunctionFailed(*error.failure, f"{status_of(error)} {label}"))
         if not self.settings.on_event and self._log.passes_over(kind, (kind.__name__, label)):
             return
-        name = environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_TRACEPARENT")
-        request_id = printable(name) if name else ""
-        self._emit(kind(label, status_of(error), request_id=request_id, **error.facts))
+        more = request_facts(environ, self.settings.log_fields)
+        self._emit(kind(label, status_of(error), **more, **error.facts))
 
 
 class _Variant(JWTMiddleware):

@@ -16,6 +16,7 @@ from wsgiref.util import is_hop_by_hop
 
 from .errors import TOKEN_ERRORS
 from .errors import AuthError
+from .errors import InsufficientScopeError
 from .errors import InvalidTokenError
 from .errors import MalformedHeaderError
 from .errors import MissingTokenError
@@ -158,9 +159,10 @@ class Responses:
                 members["error_description"] = error.details
         if isinstance(error.challenge_members, Mapping):
             members = members | dict(error.challenge_members) | members  # realm and error stay
+        names_scope = error.challenge_error == InsufficientScopeError.challenge_error
+        if error.scope and (names_scope or self._resource_metadata is not None):
+            members.setdefault("scope", " ".join(error.scope))
         if self._resource_metadata is not None:  # RFC 9728 section 5.1
-            if error.scope:
-                members.setdefault("scope", " ".join(error.scope))
             members["resource_metadata"] = self._resource_metadata
         fit = [f'{name}="{value}"' for name, value in members.items() if _fits(name, value)]
         return "Bearer " + ", ".join(fit)
@@ -231,14 +233,17 @@ def _checked(given: Any) -> _Given | None:
 def cors_headers(origin: str, allowed: Collection[str]) -> list[tuple[str, str]]:
     """What lets a script of an allowed origin read our answer (Fetch standard section 3.2).
 
-    ``*`` is said as it is, never as what the client sent: uWSGI hands a line feed on in a header.
+    An origin that is named may read it with credentials as well: a browser hides the answer to
+    ``fetch(..., {credentials: "include"})`` otherwise. ``*`` is sent as it is, never as what the
+    client sent: uWSGI hands a line feed on in a header.
     """
     if not allowed:
         return []
     headers = [("Vary", "Origin")]
-    if origin and (origin in allowed or "*" in allowed):
-        headers += [
-            ("Access-Control-Allow-Origin", "*" if "*" in allowed else origin),
-            ("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After"),
-        ]
+    named = origin != "*" and origin in allowed
+    if named or (origin and "*" in allowed):
+        headers.append(("Access-Control-Allow-Origin", origin if named else "*"))
+        headers.append(("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After"))
+    if named:
+        headers.append(("Access-Control-Allow-Credentials", "true"))
     return headers

@@ -17,13 +17,18 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Any
 from typing import Final
+from typing import TypeAlias
 
 from . import claims as claims_
+from .errors import AuthError
 from .errors import InsufficientAuthError
 from .errors import InsufficientScopeError
+from .errors import refusal
 
 #: Seconds that a login may lie in the future: the most that ``leeway`` can be.
 _SKEW: Final = 300.0
+#: Says whether the verified claims permit the request, which it sees as a WSGI environ.
+Permits: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
 _ESCAPE: Final = re.compile("%[0-9A-Fa-f]{2}")
 
 
@@ -44,8 +49,13 @@ class Rule:
     """Requests to ``path`` (exact, or a whole subtree: ``/docs/*``) and what they need.
 
     ``methods`` None: all of them; GET includes HEAD. The token needs all of ``scopes``, one of
-    ``any_scope``, and the expected ``claims`` (name or dotted path = value, or one of several);
+    ``any_scope``, and the expected ``claims`` (name or path = value, or one of several);
     its login one of ``acr_values`` and at most ``max_age`` seconds of age (RFC 9470).
+
+    ``check(claims, environ)`` is asked last, about the verified claims and the WSGI environ. Only
+    True permits the request: a policy engine without a decision returns None, or an object. If it
+    raises LookupError, TypeError or ValueError, the request is refused as well; an
+    :class:`AuthError` is the answer; anything else is 503.
     """
 
     path: str
@@ -53,9 +63,10 @@ class Rule:
     token: Token | str = Token.REQUIRED
     scopes: Collection[str] = ()
     any_scope: Collection[str] = ()
-    claims: Mapping[str, Any] = field(default_factory=dict)
+    claims: Mapping[Any, Any] = field(default_factory=dict)
     acr_values: Collection[str] = ()
     max_age: float | None = None
+    check: Permits | None = None
 
     def takes(self, method: str) -> bool:
         """Whether requests of this method are the rule's."""
@@ -75,22 +86,30 @@ class Rule:
             return ()
         return (*sorted(self.scopes), *list(self.any_scope)[:1])
 
-    def authorize(self, claims: Mapping[str, Any], clock: Callable[[], float] = time.time) -> None:
+    def authorize(
+        self,
+        claims: Mapping[str, Any],
+        request: Mapping[str, Any] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         """Raise unless the claims permit the request; ``clock``: seconds since 1970.
 
-        Raises :class:`InsufficientScopeError` or :class:`InsufficientAuthError`.
+        ``request``: the WSGI environ, for ``check``. Raises :class:`InsufficientScopeError`,
+        :class:`InsufficientAuthError`, or what ``check`` leads to.
         """
         if self.scopes or self.any_scope:
             granted = claims_.scopes(claims)
             if not granted.issuperset(self.scopes):
-                raise InsufficientScopeError("not all of scopes", scope=self.scope)
+                raise InsufficientScopeError("not all of scopes")
             if self.any_scope and granted.isdisjoint(self.any_scope):
-                raise InsufficientScopeError("none of any_scope", scope=self.scope)
+                raise InsufficientScopeError("none of any_scope")
         for name, values in self.claims.items():
             if not claims_.has_one_of(claims_.find(claims, name), values):
-                raise InsufficientScopeError(f"{name} has no accepted value", scope=self.scope)
+                raise InsufficientScopeError(f"{name} has no accepted value")
         if self.acr_values or self.max_age is not None:
             self._step_up(claims, clock())
+        if self.check is not None:
+            _ask(self.check, claims, request)
 
     def _step_up(self, claims: Mapping[str, Any], now: float) -> None:
         """RFC 9470 section 3: what is missing is not enough."""
@@ -104,6 +123,17 @@ class Rule:
                 missing = "auth_time is missing or too long ago"
         if missing:
             raise InsufficientAuthError(missing, acr_values=self.acr_values, max_age=self.max_age)
+
+
+def _ask(check: Permits, claims: Mapping[str, Any], request: Mapping[str, Any] | None) -> None:
+    try:
+        permitted = check(claims, request)  # type: ignore[arg-type]  # None: without a request
+    except AuthError:
+        raise
+    except Exception as error:
+        raise refusal(check, error, blamed=InsufficientScopeError) from error
+    if permitted is not True:
+        raise InsufficientScopeError("the check of the rule did not return True")
 
 
 #: No rule matches: a token is needed.
@@ -183,14 +213,14 @@ class Rules:
         None where the deciding rule is for this very path alone: its author knows the path. A
         rule for a subtree that ``path`` is in, too, was already asked.
         """
-        whole = path.removesuffix("/")
-        stem, _, suffix = whole.rpartition(".")
-        bases = (whole, stem.removesuffix("/")) if suffix.isalnum() else (whole,)
-        named = [base for base in bases if base in self._named]
-        if not named or _pattern(decided) == path:
+        readings = [_twin(path)] if path in self._twins else []
+        stem, _, suffix = path.removesuffix("/").rpartition(".")
+        base = stem.removesuffix("/")
+        if suffix.isalnum() and base in self._named:
+            readings += [base, f"{base}/"]
+        if not readings or _pattern(decided) == path:
             return []
-        readings = [one for base in named for one in (base, f"{base}/")]
-        found = [self._first(method, reading) for reading in readings if reading != path]
+        found = [self._first(method, reading) for reading in readings]
         return [rule for rule in found if rule.token is Token.REQUIRED and not _covers(rule, path)]
 
 
@@ -204,12 +234,14 @@ class _AllOf(Rule):
     def parts(self) -> tuple[Rule, ...]:
         return self.rules
 
-    def authorize(self, claims: Mapping[str, Any], clock: Callable[[], float] = time.time) -> None:
-        try:
-            for rule in self.rules:
-                rule.authorize(claims, clock)
-        except InsufficientScopeError as error:  # the challenge names what is enough for all
-            raise InsufficientScopeError(error.detail, scope=self.scope) from None
+    def authorize(
+        self,
+        claims: Mapping[str, Any],
+        request: Mapping[str, Any] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        for rule in self.rules:
+            rule.authorize(claims, request, clock)
 
 
 def together(rules: Iterable[Rule]) -> Rule:
@@ -245,6 +277,8 @@ def _conditions(rules: Iterable[Rule]) -> Iterator[Rule]:
             yield Rule("/*", claims={name: values})
     for acr_values, max_age in dict.fromkeys((tuple(r.acr_values), r.max_age) for r in asking):
         yield Rule("/*", acr_values=acr_values, max_age=max_age)
+    for check in {id(rule.check): rule.check for rule in asking if rule.check}.values():
+        yield Rule("/*", check=check)
 
 
 def is_plain(path: str) -> bool:

@@ -4,8 +4,12 @@ Anybody can write the ``iss`` of a real tenant into a token. So there are two me
 that were only named push out each other, never a tenant one of whose tokens has verified. A few
 tenants load their first keys at a time; the others are answered 503 and load later.
 
-The function is asked again after ``max_age``. If it says no, the tenant is refused; if it returns
-other terms or other keys, these count. While it fails, the tenants in memory stay as they are.
+A function of ``iss`` alone is asked again after ``max_age``. If it says no, the tenant is refused;
+if it returns other terms or other keys, these count. While it fails, the tenants in memory stay as
+they are.
+
+A function that sees the request as well is asked for each request, because its answer may be right
+for this request only. Keys are remembered, and what was made of an answer is used for equal ones.
 """
 
 import time
@@ -13,6 +17,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from dataclasses import replace
 from typing import Any
@@ -20,10 +25,15 @@ from typing import Final
 from typing import Generic
 from typing import TypeVar
 
+from .claims import Claims
 from .errors import AuthError
 from .errors import ConfigurationError
 from .errors import InvalidTokenError
 from .errors import KeysUnavailableError
+from .errors import outage_of_keys
+from .events import Emit
+from .events import Event
+from .events import FunctionFailed
 from .events import logger
 from .jose import Key
 from .key_sources.remote import RemoteKeys
@@ -62,6 +72,12 @@ class _Tenant:
 
 
 _Value = TypeVar("_Value")
+#: The environ of the request whose token is being verified.
+_request: Final[ContextVar[Mapping[str, Any] | None]] = ContextVar("_request", default=None)
+
+
+def _ignore(_event: Event) -> None:
+    pass
 
 
 class _Recent(Generic[_Value]):
@@ -103,7 +119,8 @@ class Tenants:
     ``resolve(iss)`` returns an :class:`Issuer`, or None for one that is not trusted; ``build``
     makes it ready. ``cooldown``: seconds between first loads of a tenant's keys. ``max_age``:
     seconds after which the function is asked again. ``most``: verified tenants that are kept for
-    sure; up to as many again may be.
+    sure; up to as many again may be. ``sees_request``: the function is ``resolve(iss, environ)``,
+    and is asked for each request; see :func:`verified_with`. ``emit`` gets its failures.
 
     Reading takes no lock. Writing takes one for a few lines, never while ``resolve`` or ``build``
     runs. An answer replaces only what was held when the question was put.
@@ -111,15 +128,18 @@ class Tenants:
 
     def __init__(
         self,
-        resolve: Callable[[str], Issuer | None],
+        resolve: Callable[..., Issuer | None],
         *,
         build: Callable[[Issuer], TrustedIssuer],
         cooldown: float = 30.0,
         max_age: float = 600.0,
         most: int = MAX_TENANTS,
+        sees_request: bool = False,
+        emit: Emit = _ignore,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._resolve, self._build = resolve, build
+        self._resolve, self._build, self._emit = resolve, build, emit
+        self.sees_request = sees_request
         self._cooldown, self._max_age, self._clock = cooldown, max_age, clock
         self._max_loads = max(MAX_LOADS, 4 * most)
         self._closed = False
@@ -141,6 +161,8 @@ class Tenants:
         normal form, and :class:`KeysUnavailableError` if the function fails or the settings of
         the tenant are wrong.
         """
+        if self.sees_request:
+            return self._ask_for_request(identifier)
         now, held = self._clock(), self._held(identifier)
         if held is None:
             refused = self._is_refused(identifier) or not _may_be_asked(identifier)
@@ -206,29 +228,57 @@ class Tenants:
         except KeysUnavailableError as error:
             if before is None:
                 raise
-            logger.warning("tenant %s stays as it is: %s", shown_url(name), error.detail)
+            self._report(name, error)
             return before.trusted
         except AuthError:
             self._hold(name, before, None)
             raise
         except ConfigurationError as error:
             self._hold(name, before, None)
-            why = f"settings of tenant {shown_url(name)} are wrong: {error}"
-            raise KeysUnavailableError(60, why) from error
+            raise _wrong_settings(name, error) from error
         held = self._hold(name, before, after, refused_for=REFUSED_FOR)
         return held.trusted if held is not None else None
 
-    def _answer(self, name: str) -> Issuer | None:
+    def _ask_for_request(self, name: str) -> TrustedIssuer | None:
+        """Ask the function about the request that is being authenticated.
+
+        The request is judged by this answer alone. A refusal, an error, or the answer that another
+        request gets at the same time changes nothing for it, and a refusal takes nothing out of
+        memory: a stranger could send a token of a tenant where it is not trusted.
+        """
+        request = _request.get()
+        if request is None:
+            raise KeysUnavailableError(detail="the function sees requests, and there is no request")
+        issuer = self._answer(name, request) if _may_be_asked(name) else None
+        if issuer is None:
+            return None
+        before = self._held(name)
         try:
-            issuer = self._resolve(name)
+            after = self._made(issuer, before)
+        except ConfigurationError as error:
+            raise _wrong_settings(name, error) from error
+        if after is not before:
+            self._hold(name, before, after)
+        return after.trusted
+
+    def _answer(self, name: str, *request: Mapping[str, Any]) -> Issuer | None:
+        try:
+            issuer = self._resolve(name, *request)
         except AuthError:
             raise
         except Exception as error:
-            kind = f"{type(error).__module__}.{type(error).__qualname__}"
-            raise KeysUnavailableError(1, f"the function raised {kind}") from error
+            raise outage_of_keys(self._resolve, error) from error
         if issuer is not None and not isinstance(issuer, Issuer):
             raise KeysUnavailableError(60, "the function returned neither an Issuer nor None")
         return issuer if issuer is not None and issuer.identifier == name else None
+
+    def _report(self, name: str, error: AuthError) -> None:
+        """Report that the function could not answer for a tenant that is held."""
+        outcome = f"tenant {shown_url(name)} stays as it is"
+        if error.failure is not None:
+            self._emit(FunctionFailed(*error.failure, outcome))
+        else:
+            logger.warning("%s: %s", outcome, error.detail)
 
     def _made(self, issuer: Issuer, before: _Tenant | None) -> _Tenant:
         """Make a tenant of the answer. Raises :class:`ConfigurationError`."""
@@ -334,6 +384,24 @@ class _FirstKeys:
             return self.source.candidates(header)
         self.source, keys = self._tenants.first_load(self, header)
         return keys
+
+
+def verified_with(
+    request: Mapping[str, Any], verify: Callable[[str], Claims], token: str
+) -> Claims:
+    """Return ``verify(token)``; a function that sees the request is asked with ``request``.
+
+    Afterwards there is no request again: one that is over must not decide about a token.
+    """
+    mark = _request.set(request)
+    try:
+        return verify(token)
+    finally:
+        _request.reset(mark)
+
+
+def _wrong_settings(name: str, error: ConfigurationError) -> KeysUnavailableError:
+    return KeysUnavailableError(60, f"settings of tenant {shown_url(name)} are wrong: {error}")
 
 
 def _may_be_asked(name: str) -> bool:

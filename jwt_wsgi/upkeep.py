@@ -90,7 +90,10 @@ def _unfit(issuer: TrustedIssuer) -> str:
 def health(issuers: Issuers, required: Required) -> dict[str, Any]:
     """Return what is known of each issuer, without I/O; ``ready`` counts those ``required``."""
     known = {identifier: keys.health() for identifier, keys in _having(issuers, "health").items()}
-    ready = {issuer.identifier: True for issuer in issuers.values()}
+    ready = {
+        issuer.identifier: not (isinstance(issuer.keys, KeySet) and _unfit(issuer))
+        for issuer in issuers.values()
+    }
     ready |= {identifier: keys["ready"] for identifier, keys in known.items()}
     return {"ready": _enough(ready, required), "issuers": known}
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from functools import partial
 from itertools import islice
 from typing import Any
 from typing import Final
@@ -157,6 +158,8 @@ class Verifier:
         algorithm, tried = token.header["alg"], 0
         try:
             for key in _candidates(issuer.keys, token.header):
+                if not jose.permitted(key, issuer.algorithms):
+                    continue
                 if jose.verify(algorithm, key, token.signed, token.signature):
                     return key
                 tried += 1
@@ -175,7 +178,8 @@ def _candidates(source: KeySource, header: Mapping[str, Any]) -> Iterator[jose.K
     except AuthError:
         raise
     except Exception as error:
-        raise refusal(source, error, "key_not_found", KeysUnavailableError) from error
+        not_found = partial(InvalidTokenError, "key_not_found")
+        raise refusal(source, error, blamed=not_found, outage=KeysUnavailableError) from error
 
 
 def _is_ordinary(token: jose.UnverifiedToken) -> bool:

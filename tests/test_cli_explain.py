@@ -556,7 +556,7 @@ def test_a_method_that_the_request_names(issuer: FakeIssuer) -> None:
     assert verdict_on(settings, bearer, path="/users?_method=PUT").status == 403
     found = verdict_on(settings, bearer, method="POST", path="/users.json")
     assert found.lines[0].says == (
-        "a token is required, with the scopes read, with the scopes write (rule /* and /users/*)"
+        "a token is required, with scope read, with scope write (rule /* and /users/*)"
     )
     assert facts(found.case)[0] == "the rule needs all of: read"
 

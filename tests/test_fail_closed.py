@@ -344,8 +344,8 @@ def test_a_login_in_the_future_is_not_recent() -> None:
     rule = Rule("/*", max_age=60)
 
     with pytest.raises(InsufficientAuthError):
-        rule.authorize({"auth_time": now * 1000}, lambda: now)
-    rule.authorize({"auth_time": now + 10}, lambda: now)  # clocks differ
+        rule.authorize({"auth_time": now * 1000}, clock=lambda: now)
+    rule.authorize({"auth_time": now + 10}, clock=lambda: now)  # clocks differ
 
 
 def test_a_token_issued_in_the_far_future_is_revoked_with_its_subject() -> None:

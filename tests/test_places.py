@@ -104,6 +104,14 @@ ATTACKS: dict[str, tuple[str, dict[str, str], bool]] = {
     "GET that wants to be a DELETE": ("GET", {"X-HTTP-Method": "DELETE"}, False),
     "the same of our own page": ("GET", OWN | {"X-HTTP-Method-Override": "POST"}, True),
     "POST that wants to be a GET": ("POST", {"X-HTTP-Method-Override": "GET"}, False),
+    "GET whose query names DELETE": ("GET ?_method=DELETE", {}, False),
+    "GET whose query names it in code": ("GET ?a=b&%5Fmethod=delete", {}, False),
+    "HEAD whose query names an unknown method": ("HEAD ?_method=PURGE", {}, False),
+    "the query names DELETE, our own page": ("GET ?_method=DELETE", OWN, True),
+    "the query names DELETE, another site": (
+        "GET ?_method=DELETE", OWN | {"Sec-Fetch-Site": "cross-site"}, False,
+    ),
+    "GET with a query": ("GET ?method=x&payment_method=card", {}, True),
 }  # fmt: skip
 
 
@@ -112,8 +120,9 @@ def test_a_cookie_counts_for_its_own_origin(
     app: EchoApp, method: str, headers: dict[str, str], counts: bool
 ) -> None:
     """Cross-site request forgery: a cookie that does not count is no token at all."""
+    method, _, query = method.partition(" ?")
     builder = EnvironBuilder(
-        base_url="https://api.example", method=method, headers=headers | COOKIE
+        base_url="https://api.example", method=method, headers=headers | COOKIE, query_string=query
     )
     environ = builder.get_environ() | {"REQUEST_METHOD": method}
 

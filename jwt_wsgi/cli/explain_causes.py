@@ -130,8 +130,8 @@ CAUSES: Final = (
         "not marked",
         lambda case: media_type(str(case.header("typ") or "JWT")) == "jwt",
         "The token is not marked as an access token (typ at+jwt, RFC 9068).",
-        "Have the issuer mark its access tokens, or leave out JWT_WSGI_PROFILE and"
-        " JWT_WSGI_TOKEN_TYPES; an ID token may look the same.",
+        "Have the issuer mark its access tokens, or leave out JWT_WSGI_TOKEN_TYPES; an ID token"
+        " may look the same.",
     ),
     Cause(
         "audience_mismatch",
@@ -218,6 +218,14 @@ CAUSES: Final = (
         lambda case: case.error.detail.endswith("is no number of seconds"),
         "A time in the token is no number, for instance a text.",
         "Have the issuer write seconds since 1970 as a number (RFC 7519 section 2).",
+    ),
+    Cause(
+        "claim_invalid",
+        "two readings",
+        lambda case: case.error.detail.endswith("can be read in two ways"),
+        "A dotted name in the settings leads to two values of this token.",
+        "Name the claim by a list, which is exact; as text it is a JSON array:"
+        ' JWT_WSGI_CLAIMS=["own", "example.com/roles"]=admin.',
     ),
     Cause("claim_invalid", "number", is_number_for_text, *_NUMBER),
     Cause(

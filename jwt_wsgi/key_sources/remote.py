@@ -35,8 +35,8 @@ from .facts import Finished
 from .facts import KeyFetch
 from .facts import Loaded
 from .facts import Policy
+from .failures import FetchError
 from .fetch import Fetch
-from .fetch import FetchError
 from .freshness import Start
 from .freshness import State
 from .freshness import Then

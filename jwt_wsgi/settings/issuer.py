@@ -1,9 +1,11 @@
 """An issuer as it is configured: its identifier, its keys, and the terms of its tokens."""
 
+import inspect
 import os
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,17 +21,22 @@ from jwt_wsgi.claims import LEEWAY
 from jwt_wsgi.claims import Check
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.keys import KeySource
+from jwt_wsgi.urls import shown_url
 
 from . import values
 from .fetching import TLS
 from .fetching import read_tls
+from .mistakes import check_issuer_text
 from .reading import Option
 from .reading import Reading
+from .reading import SeveralProblemsError
 from .reading import did_you_mean
 from .reading import option
 from .reading import options_of
 from .reading import read
 
+#: Values by the name of a claim, or by a tuple of names from the top down.
+ByClaim: TypeAlias = Mapping[str, Any] | Mapping[str | tuple[str, ...], Any]
 Seconds: TypeAlias = float | str | timedelta
 #: Where the keys of an issuer come from: one of these options, else discovery.
 KEY_SLOT: Final = frozenset({"jwks_uri", "jwks", "public_key", "secret"})
@@ -49,11 +56,10 @@ class IssuerOptions(TypedDict, total=False):
     jwks_headers: str | Mapping[str, str]
     algorithms: str | Iterable[str]
     leeway: Seconds
-    required_claims: str | Iterable[str]
-    claims: str | Mapping[str, Any]
+    required_claims: str | Iterable[str | Sequence[str]]
+    claims: str | ByClaim
     max_token_age: Seconds
     token_types: str | Iterable[str]
-    profile: Literal["rfc9068"]
     checks: Iterable[Check]
 
 
@@ -67,7 +73,7 @@ class Terms:
         " it; `*`: not checked. Not set: a token that carries `aud` is refused.",
         (),
     )
-    jwks_uri: str | None = option(values.read_text, "URL of the JWKS.", shown="discovered")
+    jwks_uri: str | None = option(values.read_jwks_uri, "URL of the JWKS.", shown="discovered")
     jwks: KeySet | Path | None = option(
         values.read_keys(values.read_jwks),
         "A JWKS: as JSON (what begins with `{`) or a mapping; or the path of a file that holds it,"
@@ -98,8 +104,9 @@ class Terms:
         secret=True,
     )
     algorithms: tuple[str, ...] = option(
-        values.read_algorithms,
-        "Accepted `alg` values. `ES256K` and `Ed448` by opt-in; `HS*` only with `secret`.",
+        values.read_some_of(*jose.ALGORITHMS),
+        "Accepted `alg` values. `ES256K` and `Ed448` by opt-in (with `Ed448`, `EdDSA` takes keys of"
+        " both curves); `HS*` only with `secret`.",
         (),
         shown=" ".join(jose.DEFAULT_ALGORITHMS) + "; with `secret` HS256",
     )
@@ -107,25 +114,25 @@ class Terms:
         values.read_leeway, "Clock tolerance for `exp` and `nbf`, at most 300 s.", LEEWAY
     )
     required_claims: tuple[str, ...] = option(
-        values.read_texts, "Claims a token must have, besides `exp`; names or dotted paths.", ()
+        values.read_claim_names,
+        "Claims a token must have, besides `exp`; names as in `claims`.",
+        (),
     )
     claims: Mapping[str, tuple[Any, ...]] | None = option(
         values.read_expected,
-        "Expected values: a claim is equal to one of them, or a list that holds one. Names or"
-        " dotted paths (`realm_access.roles`).",
+        "Expected values: a claim is equal to one of them, or a list that holds one. Names, dotted"
+        " paths (`realm_access.roles`) that can be read in one way, or lists of names (as text a"
+        ' JSON array: `["own", "example.com/roles"]`).',
     )
     max_token_age: float | None = option(
-        values.read_seconds, "Age from `iat`, which is then required, that a token may have."
+        values.read_age, "Age from `iat`, which is then required, that a token may have."
     )
     token_types: tuple[str, ...] = option(
         values.read_token_types,
-        "Accepted `typ` values, without regard to case and `application/`.",
+        "Accepted `typ` values, without regard to case and `application/`. `rfc9068`, alone, is"
+        " that profile: `typ` at+jwt; iss, exp, aud, sub, client_id, iat and jti are required.",
         (),
         shown="any but other kinds of JWT",
-    )
-    profile: str | None = option(
-        values.read_one_of("rfc9068"),
-        "`rfc9068`: `typ` must be at+jwt; iss, exp, aud, sub, client_id, iat and jti are required.",
     )
     checks: tuple[Check, ...] = option(
         values.read_functions,
@@ -133,6 +140,11 @@ class Terms:
         (),
         text=False,
     )
+
+    @property
+    def is_rfc9068(self) -> bool:
+        """Whether tokens must follow the profile of RFC 9068."""
+        return self.token_types == (values.RFC9068,)
 
 
 #: The options of one issuer: name -> option.
@@ -177,8 +189,11 @@ class Issuer:
         return f"Issuer({self.identifier!r})"
 
 
-#: A function that names an issuer when it is asked: ``iss`` -> Issuer; None: it is not trusted.
-Resolver: TypeAlias = Callable[[str], Issuer | None]
+#: A function that names an issuer when it is asked: ``iss``, or ``iss`` and the WSGI environ, ->
+#: Issuer; None: it is not trusted.
+Resolver: TypeAlias = (
+    Callable[[str], Issuer | None] | Callable[[str, Mapping[str, Any]], Issuer | None]
+)
 
 
 #: Tenants with a verified token that each process keeps for sure.
@@ -190,13 +205,14 @@ Required: TypeAlias = Literal["any", "all"] | frozenset[str]
 
 @dataclass(frozen=True, slots=True)
 class TenantFunction:
-    """The function of ``issuer``, and of how many tenants each process keeps the keys."""
+    """The function of ``issuer``, and of how many tenants each process keeps the keys.
+
+    ``sees_request``: the function is asked with the WSGI environ as its second argument.
+    """
 
     function: Resolver
     max_tenants: int = MAX_TENANTS
-
-    def __call__(self, identifier: str, /) -> Issuer | None:
-        return self.function(identifier)
+    sees_request: bool = False
 
 
 class IssuerList(tuple[Issuer, ...]):  # noqa: SLOT001  # a tuple may have no slots of its own
@@ -215,13 +231,15 @@ def read_issuers(value: Any) -> IssuerList | TenantFunction:
         value = values.read_json(value, dict if value.lstrip().startswith("{") else list)
     if isinstance(value, str | Issuer):
         value = [value]
+    if isinstance(value, TenantFunction):
+        return value
     if callable(value):
-        return value if isinstance(value, TenantFunction) else TenantFunction(value)
+        return _tenant_function(value, MAX_TENANTS)
     if isinstance(value, Mapping):
         return _read_members(value)
     if not isinstance(value, Iterable) or isinstance(value, bytes):
         raise ValueError("give an identifier, an Issuer, a list of these, or a function")  # noqa: TRY004
-    issuers = IssuerList(_issuer(member) for member in value)
+    issuers = IssuerList(_each(list(value)))
     identifiers = {issuer.identifier for issuer in issuers}
     if not issuers or len(identifiers) < len(issuers):
         raise ValueError("give at least one issuer, and each of them once")
@@ -242,8 +260,49 @@ def _read_members(members: Mapping[Any, Any]) -> IssuerList | TenantFunction:
         most = values.read_integer(1, 1_000_000)(most)
     except ValueError as error:
         raise ValueError(f"max_tenants: {error}") from error
-    function: Any = values.read_function(members.get("function"))
-    return TenantFunction(function, most)
+    return _tenant_function(members.get("function"), most)
+
+
+def _tenant_function(value: object, max_tenants: int) -> TenantFunction:
+    """Read a function of ``iss``, or of ``iss`` and the environ: one that needs two arguments.
+
+    One that can do with ``iss`` alone gets nothing else: its answer is then for every request.
+    """
+    function: Any = values.read_function(value)
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some builtins have none
+        return TenantFunction(function, max_tenants)
+    takes = [number for number in (1, 2) if _takes(signature, number)]
+    if not takes:
+        raise ValueError("the function takes other arguments than (iss) or (iss, environ)")
+    return TenantFunction(function, max_tenants, sees_request=takes == [2])
+
+
+def _takes(signature: inspect.Signature, number: int) -> bool:
+    try:
+        signature.bind(*[None] * number)
+    except TypeError:
+        return False
+    return True
+
+
+def _each(members: list[Any]) -> tuple[Issuer, ...]:
+    """Every issuer; with all problems of all of them."""
+    issuers, wrong = [], []
+    for position, member in enumerate(members):
+        try:
+            issuers.append(_issuer(member))
+        except ValueError as error:
+            if len(members) == 1 and not isinstance(member, Issuer):
+                raise
+            name = member.identifier if isinstance(member, Issuer) else member
+            shown = f"{shown_url(name)}: " if isinstance(name, str) else ""
+            place = f"[{position}]" if len(members) > 1 else ""
+            wrong.append((place, f"{shown}{error}"))
+    if wrong:
+        raise SeveralProblemsError(wrong)
+    return tuple(issuers)
 
 
 def _read_list(members: object, ready: Any) -> IssuerList:
@@ -272,6 +331,7 @@ def _issuer(value: object) -> Issuer:
         raise ValueError("give an identifier or an Issuer")  # noqa: TRY004
     if values.read_text(issuer.identifier) != issuer.identifier:
         raise ValueError("an identifier has no white space around it")
+    check_issuer_text(issuer.identifier)
     return issuer
 
 

@@ -1,17 +1,17 @@
 """Every option, in one table: how it is read, its default, its meaning.
 
 The fields of :class:`Table` and of :class:`~.issuer.Terms` are the table. It drives keywords,
-``JWT_WSGI_*``, ``JWT_WSGI_*_FILE``, WSGI environ keys and the README's table of settings.
+``JWT_WSGI_*``, ``JWT_WSGI_*_FILE``, WSGI environ keys and the documentation's table of settings.
 """
 
 from collections.abc import Iterable
 from collections.abc import Mapping
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from typing import Final
 from typing import Literal
 
+from jwt_wsgi.events import LOG_FIELDS
 from jwt_wsgi.events import Hook
 from jwt_wsgi.key_sources.facts import Policy
 from jwt_wsgi.metadata import audiences
@@ -26,6 +26,7 @@ from . import request_values
 from . import values
 from .fetching import Snapshot
 from .fetching import read_snapshot
+from .issuer import ByClaim
 from .issuer import Issuer
 from .issuer import IssuerList
 from .issuer import IssuerOptions
@@ -59,7 +60,7 @@ class Options(IssuerOptions, total=False):
     rules: str | Iterable[Rule | Mapping[str, Any]]
     skip_preflight: bool | str
     cors_origins: str | Iterable[str]
-    claim_headers: str | Mapping[str, str | Sequence[str]]
+    claim_headers: str | ByClaim
     forward_token: bool | str
     realm: str
     error_details: bool | str
@@ -75,6 +76,7 @@ class Options(IssuerOptions, total=False):
     token_cache_size: int | str
     settings_from_request: bool | str
     on_event: Hook | Iterable[Hook]
+    log_fields: str | Iterable[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +86,9 @@ class Table(Terms):
     issuer: tuple[Issuer, ...] | TenantFunction = option(
         read_issuers,
         "Identifier of the issuer, compared byte for byte with `iss`; or an `Issuer`, several of"
-        " either (as text a JSON array), or a function `iss -> Issuer` or None. Or a mapping: of"
-        " `issuers` and `ready` (`any`, `all` or identifiers: whose keys make a process ready), or"
-        " of `function` and `max_tenants`.",
+        " either (as text a JSON array), or a function `(iss)` or `(iss, environ)` that returns an"
+        " `Issuer` or None. Or a mapping: of `issuers` and `ready` (`any`, `all` or identifiers:"
+        " whose keys make a process ready), or of `function` and `max_tenants`.",
         (),
         shown="**required**",
     )
@@ -126,12 +128,17 @@ class Table(Terms):
         False,
     )
     cors_origins: tuple[str, ...] = option(
-        request_values.read_origins, "Origins (or `*`) whose scripts may read our own answers.", ()
+        request_values.read_origins,
+        "Origins (or `*`) whose scripts may read our own answers; with credentials, those that are"
+        " named.",
+        (),
     )
     claim_headers: Mapping[str, tuple[str, ...]] | None = option(
         request_values.read_claim_headers,
         "Claims the app finds as request headers (`sub=X-User`); incoming ones are removed. The"
-        " header `REMOTE_USER` is that CGI variable, and needs its claim.",
+        " header `REMOTE_USER` is that CGI variable, and needs its claim. With several issuers"
+        " `iss\\|sub` (the issuer, `\\|` and the claim), or `unique\\|sub` if all of them mean the"
+        " same person by one value.",
     )
     forward_token: bool = option(
         values.read_boolean, "`false` takes the token out of the request before the app runs.", True
@@ -149,7 +156,7 @@ class Table(Terms):
         text=False,
     )
     resource: str | None = option(
-        values.read_text,
+        values.read_identifier,
         "RFC 9728 identifier of this API: publishes its metadata, names them in challenges, and is"
         " an accepted audience.",
     )
@@ -202,6 +209,12 @@ class Table(Terms):
         (),
         text=False,
     )
+    log_fields: tuple[str, ...] = option(
+        values.read_some_of(*LOG_FIELDS),
+        "What the log says of requests as well, some of `sub`, `jti`, `client_id`, `act` (verified"
+        " claims, on an INFO line for each accepted request) and `path` (of refusals, too).",
+        (),
+    )
 
     @property
     def issuers(self) -> tuple[Issuer, ...]:
@@ -214,6 +227,11 @@ class Table(Terms):
         if isinstance(self.issuer, IssuerList):
             return self.issuer.ready
         return "any" if isinstance(self.issuer, tuple) else frozenset()
+
+    @property
+    def has_resolver(self) -> bool:
+        """Whether a function names the issuers, each when a token names it."""
+        return isinstance(self.issuer, TenantFunction)
 
     @property
     def policy(self) -> Policy:
@@ -250,7 +268,7 @@ OPTIONS: Final[Mapping[str, Option]] = dict(
 
 
 def markdown_table() -> str:
-    """The README's table of settings."""
+    """The table of settings in the documentation."""
     rows = ["| option | environment | default | meaning |", "|---|---|---|---|"]
     for name, row in OPTIONS.items():
         variable = f"`{PREFIX}{name.upper()}`" if row.text else "keyword only"
