@@ -26,6 +26,7 @@ _TURN: Final = 0.05
 def warm_up(issuers: Issuers, required: Required, timeout: float, *, raises: bool) -> bool:
     """Load all keys at once; True if those that are required are here within ``timeout`` seconds.
 
+    Held keys are refreshed as by a request, so those past ``jwks_max_age`` are confirmed first.
     Nobody waits for an issuer once those that are required have their keys, nor for one that has
     failed. Keys of which none fits the accepted algorithms of their issuer are as good as no keys:
     every token is refused. ``raises``: :class:`KeysUnavailableError` instead of False; it names

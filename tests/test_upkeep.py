@@ -99,6 +99,21 @@ def test_an_issuer_that_never_answers_costs_no_probe_a_second(
     assert waited == [(first, 0), (second, 0)]
 
 
+def test_warm_up_before_a_fork_confirms_old_keys() -> None:
+    """A master of gunicorn serves no requests: without that a new worker's first user waits."""
+    with FakeIssuer().serve() as issuer:
+        master = JWTMiddleware(lambda *_: [], issuer=issuer.issuer)
+        assert master.warm_up(timeout=20.0)
+        keys: Any = master.verifier.issuers.get(issuer.issuer).keys  # type: ignore[union-attr]
+        now = keys._clock
+        keys._clock = keys._loader._clock = lambda: now() + 601
+        assert keys.state == "IDLE"
+
+        assert master.warm_up(timeout=20.0)
+        assert keys.state == "FRESH"
+        assert keys.health()["age"] < 600
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [
