@@ -1,5 +1,6 @@
 """What ``jwt-wsgi doctor`` looks at: one line a check, with its remedy."""
 
+import os
 import re
 import ssl
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from jwt_wsgi.errors import RevocationUnavailableError
 from jwt_wsgi.errors import escaped
 from jwt_wsgi.errors import printable
 from jwt_wsgi.events import logger
+from jwt_wsgi.key_sources.tls import CERTIFI
+from jwt_wsgi.key_sources.tls import trusted_place
 from jwt_wsgi.revocation.revocations import Revocations
 from jwt_wsgi.revocation.store import Store
 from jwt_wsgi.settings.loading import Settings
@@ -50,6 +53,7 @@ def examine(
         yield Line(WARN, "log", says, remedy_)
     if settings.revocation is not None and settings.revocation.store is not None:
         yield _store(settings.revocation.store)
+    yield from _certificates(settings)
     for own in settings.terms:
         name = shown_url(own.issuers[0].identifier, 200)
         if len(settings.issuers) > 1:
@@ -83,6 +87,19 @@ def _store(store: Store) -> Line:
     except RevocationUnavailableError as error:
         return Line(FAIL, "store", f"it does not answer ({error.detail})", remedy(error.code))
     return Line(OK, "store", "it answers")
+
+
+def _certificates(settings: Settings) -> Iterator[Line]:
+    """Say where certifi's certificates stand in for the system's, which has none."""
+    fetched = [own for own in settings.terms if own.jwks_tls is None or own.jwks_tls.verify is None]
+    if fetched and trusted_place(None, os.environ) == CERTIFI:
+        yield Line(
+            WARN,
+            "tls",
+            "this system has no CA certificates: those of the Python package certifi are trusted,"
+            " and a company's own CA is not",
+            "Install them (Debian: ca-certificates), or set JWT_WSGI_JWKS_TLS to a file of them.",
+        )
 
 
 def _audience(own: Settings, name: str) -> Line:
@@ -127,8 +144,8 @@ def _keys(own: Settings) -> Iterator[Line]:
         yield Line(
             WARN,
             "headers",
-            f"jwks_headers and jwks_cert are not sent to {shown_url(report.withheld)}: discovery"
-            " names another origin than the issuer's",
+            f"jwks_headers and the certificate of jwks_tls are not sent to"
+            f" {shown_url(report.withheld)}: discovery names another origin than the issuer's",
             "Set JWT_WSGI_JWKS_URI to that URL if they are for it; otherwise leave them out.",
         )
     if report.found_by == "jwks_uri":
