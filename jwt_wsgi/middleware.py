@@ -122,7 +122,7 @@ class JWTMiddleware:
         try:
             self.authenticate(environ, rule)
         except AuthError as error:
-            error.scope = rule.scope
+            error.scope, error.rule = rule.scope, rule.path
             if rule.token is not Token.REPORT:
                 return self.refuse(error, environ, start_response)
             environ[ERROR] = error
@@ -200,7 +200,9 @@ class JWTMiddleware:
             return
         name = environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_TRACEPARENT")
         request_id = printable(name) if name else ""
-        self._emit(kind(label, status_of(error), request_id=request_id, **error.facts))
+        method = printable(environ["REQUEST_METHOD"], 16)
+        told = error.facts | {"request_id": request_id, "method": method}
+        self._emit(kind(label, status_of(error), **told))
 
 
 class _Variant(JWTMiddleware):

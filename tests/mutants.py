@@ -817,6 +817,13 @@ MUTANTS = (
         killers("test_key_arrival", "test_every_place_says_that_no_key_fits"),
     ),
     Mutant(
+        "a refusal names no rule",
+        "middleware.py",
+        "            error.scope, error.rule = rule.scope, rule.path",
+        "            error.scope = rule.scope",
+        killers("test_middleware", "test_a_refusal_names_the_method_and_the_rule_that_decided"),
+    ),
+    Mutant(
         "null is a private key",
         "jwk_form.py",
         "        if value is not None\n",
