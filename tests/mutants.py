@@ -824,6 +824,13 @@ MUTANTS = (
         killers("test_middleware", "test_a_refusal_names_the_method_and_the_rule_that_decided"),
     ),
     Mutant(
+        "causes of failed fetches are for a test's source alone",
+        "cli/explain_recognition.py",
+        '    said = re.compile(rf"(keys of \\S+: )?{kind}: ")',
+        '    said = re.compile(rf"{kind}: ")',
+        killers("test_cli_causes", "test_why_a_real_fetch_fails"),
+    ),
+    Mutant(
         "null is a private key",
         "jwk_form.py",
         "        if value is not None\n",
