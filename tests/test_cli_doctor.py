@@ -214,6 +214,7 @@ def test_no_key_fits_the_accepted_algorithms(doctor: Doctor) -> None:
 
     assert (code, keys, told["keys"][0][0]) == (1, 1, "fail")
     assert "none of 1 keys fits the accepted algorithms (RS256)" in told["keys"][0][1]
+    assert "key" not in told  # that there is nothing to do would be the wrong remedy
     assert "JWT_WSGI_ALGORITHMS" in told["keys"][0][1]
 
 

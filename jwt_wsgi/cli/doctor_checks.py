@@ -19,6 +19,7 @@ from jwt_wsgi.strict_json import json_object
 from jwt_wsgi.urls import shown_url
 
 from .doctor_live import live_checks
+from .key_report import NO_ALGORITHM
 from .key_report import Report
 from .key_report import of_url
 from .key_report import report_of
@@ -221,7 +222,7 @@ def _skipped(report: Report) -> Iterator[Line]:
                 " sign as the issuer",
                 "Have the issuer withdraw it and sign with a new key, now; it is not used here.",
             )
-        elif row.reason:
+        elif row.reason and (report.used or row.reason != NO_ALGORITHM):
             says = f"{row.kid or '(without kid)'} is skipped: {row.reason}"
             yield Line(WARN, "key", says, "Nothing to do, unless tokens are signed with it.")
 
