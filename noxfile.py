@@ -78,6 +78,14 @@ def lowest(session: nox.Session) -> None:
 
 
 @nox.session
+def recipes(session: nox.Session) -> None:
+    """The pages about other libraries. The plugin that Dash brings to pytest warns: not loaded."""
+    session.install("-e", ".[test,recipes]")
+    files = ("tests/test_recipes.py", "tests/test_openapi.py")
+    session.run("pytest", "-p", "no:dash", "-rs", *files, *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The site, into the folder ``site``; a warning is an error."""
     session.install("-e", ".[docs]")

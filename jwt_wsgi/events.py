@@ -10,6 +10,7 @@ from collections.abc import Hashable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 from typing import ClassVar
@@ -25,6 +26,8 @@ logger: Final = logging.getLogger("jwt_wsgi")
 OUTAGE_QUIET: Final = 1200.0
 
 
+#: What ``log_fields`` may name: claims, and the path of a request.
+LOG_FIELDS: Final = ("sub", "jti", "client_id", "act", "path")
 #: Names of a list that a line shows.
 MOST_LISTED: Final = 20
 
@@ -67,14 +70,14 @@ class Event:
 
     def fields(self) -> dict[str, Any]:
         """What is known of it: the names and values of its fields."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def words(self) -> dict[str, Any]:
         """What the template needs: the fields, those of ``named`` once more, as one text."""
-        fields = self.fields()
-        lists = {name: _listed(kids) for name, kids in fields.items() if isinstance(kids, tuple)}
-        facts = [f" {label}={fields[name]}" for label, name in self.named.items() if fields[name]]
-        return {**fields, **lists, "named": "".join(facts), **self.more_words()}
+        known = self.fields()
+        lists = {name: _listed(kids) for name, kids in known.items() if isinstance(kids, tuple)}
+        facts = [f" {label}={known[name]}" for label, name in self.named.items() if known[name]]
+        return {**known, **lists, "named": "".join(facts), **self.more_words()}
 
     def more_words(self) -> dict[str, Any]:
         """What a subclass adds to :meth:`words`."""
@@ -93,7 +96,7 @@ class Accepted(Event):
     """
 
     template = "accepted a token of %(issuer)s%(named)s"
-    named = MappingProxyType({name: name for name in ("sub", "jti", "client_id", "act", "path")})
+    named = MappingProxyType({name: name for name in LOG_FIELDS})
     issuer: str
     algorithm: str
     sub: str = ""

@@ -28,16 +28,17 @@ from . import current
 from . import jose
 from .claims import Claims
 from .injection import Injection
-from .keys import KeySet
-from .middleware import JWTMiddleware
 from .settings.issuer import KEY_SLOT
 from .settings.issuer import Issuer
+from .settings.loading import Settings
 from .settings.options import Options
 from .test_kit.layered import LayeredMiddleware
 from .test_kit.layered import guard_of
 from .test_kit.layered import replaced
 from .test_kit.loopback import Server
 from .test_kit.memory_store import MemoryStore as MemoryStore  # noqa: PLC0414  # its public name
+from .test_kit.own_keys import OwnKeys
+from .test_kit.protected import ProtectedApp
 from .test_kit.providers import PROVIDERS
 from .test_kit.shape import fill
 from .test_kit.shape import filled_values
@@ -152,8 +153,11 @@ class FakeIssuer:
             return {"keys": []}
         return {"keys": [key.jwk() for key in self._keys]}
 
-    def protect(self, app: "WSGIApplication", **options: Unpack[Options]) -> JWTMiddleware:
+    def protect(self, app: "WSGIApplication", **options: Unpack[Options]) -> ProtectedApp:
         """Wrap ``app`` so that it trusts this issuer and its keys, rotated or not; no network.
+
+        The variables ``JWT_WSGI_*`` of the shell are not read. ``protect(app).test_client()`` is
+        Flask's own client, or Werkzeug's for any other app.
 
         An app that a :class:`JWTMiddleware` guards already, wherever it stands (:mod:`.layers`),
         is guarded as before, by all the middleware's settings and behind the same layers; only
@@ -168,13 +172,13 @@ class FakeIssuer:
         wired: Options = {"issuer": self._trusted(), "algorithms": self.algorithm}
         if not KEY_SLOT.isdisjoint(options):  # other keys than ours
             wired["issuer"] = self.issuer
-        return JWTMiddleware(app, **(wired | options))
+        return ProtectedApp(app, Settings.of(**(wired | options)), app)
 
     def _trusted(self) -> Issuer:
         """The issuer as a middleware is configured with it."""
         if self.algorithm.startswith("HS"):
             return Issuer(self.issuer, secret=self.secret, algorithms=self.algorithm)
-        return Issuer(self.issuer, keys=_OwnKeys(self), algorithms=self.algorithm)
+        return Issuer(self.issuer, keys=OwnKeys(self), algorithms=self.algorithm)
 
     @contextmanager
     def serve(self, port: int = 0) -> "Iterator[FakeIssuer]":
@@ -286,7 +290,7 @@ class FakeProvider(FakeIssuer):
             found[url] = self._filled({**usual, **row.metadata})
         return found
 
-    def protect(self, app: "WSGIApplication", **options: Unpack[Options]) -> JWTMiddleware:
+    def protect(self, app: "WSGIApplication", **options: Unpack[Options]) -> ProtectedApp:
         """As :meth:`FakeIssuer.protect`, with :attr:`settings` where ``options`` say nothing."""
         if guard_of(app) is None:
             own: Any = {k: v for k, v in self.settings.items() if k not in {"issuer", *KEY_SLOT}}
@@ -375,25 +379,3 @@ def authenticated(
         return current.serve(inner, environ, start_response)
 
     return replaced(app, guard, let_everybody_in) if guard else let_everybody_in
-
-
-class _OwnKeys:
-    """The keys of an issuer as a key source, without any network."""
-
-    def __init__(self, issuer: FakeIssuer) -> None:
-        self._issuer = issuer
-        self._made_of: object = None
-        self._keyset = KeySet([])
-
-    def current(self) -> KeySet:
-        """The set of now; the same object until the issuer rotates."""
-        keys = self._issuer._keys  # noqa: SLF001  # a new list with each rotation
-        if keys is not self._made_of:
-            self._keyset, self._made_of = KeySet.of(self._issuer.jwks()), keys
-        return self._keyset
-
-    def candidates(self, header: Mapping[str, Any]) -> "Iterable[jose.Key]":
-        """As :class:`~jwt_wsgi.keys.KeySource`."""
-        return self.current().candidates(header)
-
-    candidates_are_current = candidates

@@ -71,6 +71,36 @@ MUTANTS = (
         "    if origin:\n",
         killers("test_middleware", "test_credentials_are_for_origins_that_are_named"),
     ),
+    # a file with keys
+    Mutant(
+        "a file that stays broken counts once",
+        "key_sources/file.py",
+        "        self._fails += 1\n",
+        "        self._fails = 1\n",
+        killers("test_keys", "test_a_file_that_stays_broken_counts_every_failed_look"),
+    ),
+    # the log
+    Mutant(
+        "one template for all events",
+        "event_log.py",
+        'logger.log(level, event.template + "%(more)s", words, extra=',
+        'logger.log(level, "%s%s", event, more, extra=',
+        killers("test_events", "test_every_event_is_a_record_with_its_own_template_and_fields"),
+    ),
+    Mutant(
+        "every claim is logged",
+        "request_log.py",
+        'for name in log_fields if name != "path"}',
+        'for name in ("sub", "jti")}',
+        killers("test_logs", "test_no_claim_is_logged_that_was_not_asked_for"),
+    ),
+    Mutant(
+        "a path is logged as it came",
+        "request_log.py",
+        'printable(environ.get("PATH_INFO") or "/", _MOST_CHARACTERS)',
+        'str(environ.get("PATH_INFO"))',
+        killers("test_logs", "test_values_are_escaped_and_cut"),
+    ),
     # layers around the middleware
     Mutant(
         "mounts are not looked into",
@@ -996,6 +1026,48 @@ MUTANTS = (
         killers("test_middleware", "test_close_ends_the_fetches_for_the_settings_of_requests_too"),
     ),
     Mutant(
+        "a name of Kubernetes's is a setting of a Flask app",
+        "settings/loading.py",
+        "return named and not _NOT_OPTIONS.fullmatch(variable.removeprefix(PREFIX))",
+        "return named",
+        killers("test_contrib_flask", "test_what_is_no_setting_of_ours_does_not_count"),
+    ),
+    Mutant(
+        "a Flask app without settings is served",
+        "contrib/flask.py",
+        "if PAYLOAD in environ:  # a client cannot set that name",
+        "if PAYLOAD not in environ:",
+        killers("test_contrib_flask", "test_without_any_setting_nothing_is_served"),
+    ),
+    Mutant(
+        "a view that asks serves what no middleware has seen",
+        "contrib/flask.py",
+        "if PAYLOAD not in request.environ:  # a client cannot set that name",
+        "if False:",
+        killers("test_contrib_flask", "test_a_view_that_asks_needs_the_middleware"),
+    ),
+    Mutant(
+        "a fake issuer reads the shell",
+        "testing.py",
+        "ProtectedApp(app, Settings.of(**(wired | options)), app)",
+        "ProtectedApp(app, Settings.load(wired | options), app)",
+        killers("test_testing", "test_the_shell_s_settings_do_not_count"),
+    ),
+    Mutant(
+        "Flask's test client goes round the guard",
+        "test_kit/protected.py",
+        "app.wsgi_app = self",
+        "pass",
+        killers("test_testing", "test_flask_s_own_test_client_passes_the_guard"),
+    ),
+    Mutant(
+        "a document names the scheme and no operation needs it",
+        "contrib/openapi.py",
+        'spec.options.setdefault("security", []).append({NAME: []})',
+        'spec.options.setdefault("security", [])',
+        killers("test_contrib_openapi", "test_the_helper_needs_no_apispec"),
+    ),
+    Mutant(
         "Django without JWT_WSGI is checked",
         "contrib/django.py",
         'options = getattr(settings, "JWT_WSGI", None)',
@@ -1136,6 +1208,27 @@ MUTANTS = (
         'members.get("fail_open", False)',
         'members.get("fail_open", True)',
         killers("test_revocation_wsgi", "test_a_store_in_a_mapping_fails_closed"),
+    ),
+    Mutant(
+        "what is in quotes starts",
+        "settings/mistakes.py",
+        "text[0] + text[-1] in _QUOTES",
+        "text[0] + text[-1] in ()",
+        killers("test_mistakes", "test_what_can_never_match_does_not_start"),
+    ),
+    Mutant(
+        "the URL of metadata is an issuer",
+        "settings/mistakes.py",
+        "if _METADATA.search(issuer):",
+        "if False:",
+        killers("test_mistakes", "test_what_can_never_match_does_not_start"),
+    ),
+    Mutant(
+        "a wrong duration hides another one",
+        "settings/contradictions.py",
+        'if name == "jwks_max_stale" else (name,)',
+        "if True else (name,)",
+        killers("test_mistakes", "test_all_problems_of_durations_at_once"),
     ),
     Mutant(
         "several issuers give users one name",

@@ -4,26 +4,22 @@
 Python blocks of every page, each page in a process of its own, and prints what failed as JSON.
 """
 
-import inspect
 import json
 import os
 import re
 import sys
 import tempfile
-import textwrap
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 from typing import NamedTuple
 
-import story
-from prometheus_client import CollectorRegistry
+import page_parts as parts
 
 from jwt_wsgi import JWTMiddleware
-from jwt_wsgi.contrib.prometheus import metrics
-from jwt_wsgi.errors import TOKEN_ERRORS
 from jwt_wsgi.settings.options import markdown_table
 from jwt_wsgi.testing import FakeIssuer
 
@@ -39,6 +35,7 @@ RUN_ELSEWHERE = {
     "docs/how-to/migrate-from-flask-jwt-extended.md": "test_migrating.py",
     "docs/how-to/migrate-from-pyjwt.md": "test_migrating.py",
     "docs/how-to/migrate-from-simplejwt.md": "test_migrating.py",
+    "docs/tutorial.md": "test_tutorial.py",
 }
 _BLOCK = re.compile(
     r"(?:<!-- ([^\n]*) -->\n\n?)?^```([\w-]+)\n(.*?)^```$", re.DOTALL | re.MULTILINE
@@ -56,6 +53,8 @@ class Block(NamedTuple):
     @property
     def run_by(self) -> str:
         """The test file that runs it, if it cannot be run as the others are."""
+        if (ROOT / "examples" / self.mark).is_file():  # the block is that file
+            return "test_examples.py"
         named = re.fullmatch(r"run by (test_\w+\.py)", self.mark)
         return named[1] if named else RUN_ELSEWHERE.get(self.page, "")
 
@@ -67,43 +66,27 @@ def blocks(page: str, *languages: str) -> list[Block]:
 
 # --- Generated parts -------------------------------------------------------------------------
 
-
-def authenticate() -> str:
-    """The real methods, as they stand in the source."""
-    methods = JWTMiddleware.__call__, JWTMiddleware.authenticate
-    return "\n\n".join(textwrap.dedent(inspect.getsource(method)) for method in methods)
-
-
-def codes() -> str:
-    rows = ["| `code` | `details` |", "|---|---|"]
-    rows += [f"| `{code}` | {sentence} |" for code, sentence in TOKEN_ERRORS.items()]
-    return "\n".join(rows) + "\n"
-
-
-def metric_rows() -> str:
-    """The metrics that there are, with their labels."""
-    registry = CollectorRegistry()
-    metrics(registry)
-    rows = ["| metric | labels | meaning |", "|---|---|---|"]
-    for metric in registry._collector_to_names:
-        name = metric._name + ("_total" if metric._type == "counter" else "")  # type: ignore[attr-defined]
-        labels = ", ".join(f"`{label}`" for label in metric._labelnames)  # type: ignore[attr-defined]
-        rows.append(f"| `{name}` | {labels} | {metric._documentation} |")  # type: ignore[attr-defined]
-    return "\n".join(rows) + "\n"
-
-
 #: What stands between <!-- name --> and <!-- /name -->, on which page, and who makes it.
 GENERATED: list[tuple[str, str, Callable[[], str]]] = [
-    ("README.md", "settings", markdown_table),
-    ("README.md", "codes", codes),
-    ("README.md", "authenticate", lambda: f"```python\n{authenticate()}```\n"),
-    ("README.md", "metrics", metric_rows),
-    ("README.md", "story", lambda: "```text\n" + "\n".join(story.tell(story.Day())) + "\n```\n"),
     (
-        "README.md",
-        "examples/flask_app.py",
-        lambda: f"```python\n{(ROOT / 'examples/flask_app.py').read_text()}```\n",
+        "docs/development/architecture.md",
+        "authenticate",
+        lambda: f"```python\n{parts.authenticate()}```\n",
     ),
+    ("docs/how-to/django.md", "django_rest_app.py", partial(parts.example, "django_rest_app.py")),
+    ("docs/how-to/mcp.md", "mcp_app.py", partial(parts.example, "mcp_app.py")),
+    ("docs/how-to/operations.md", "story", parts.day),
+    (
+        "docs/how-to/pyramid-and-wsgi.md",
+        "pyramid_policy_app.py",
+        partial(parts.example, "pyramid_policy_app.py"),
+    ),
+    ("docs/reference/command-line.md", "commands", parts.command_line),
+    ("docs/reference/events.md", "events", parts.event_rows),
+    ("docs/reference/metrics.md", "metrics", parts.metric_rows),
+    ("docs/reference/refusals.md", "codes", parts.codes),
+    ("docs/reference/refusals.md", "refusals", parts.refusals),
+    ("docs/reference/settings.md", "settings", markdown_table),
 ]
 
 

@@ -49,6 +49,7 @@ TOWER = [
     "settings.shared_issuers",
     "settings.provider_hints",
     "trusted_issuer",
+    "settings.mistakes",
     "settings.reading",
     "settings.values",
     "settings.issuer",
@@ -71,9 +72,12 @@ TOWER = [
     "current",
     "applications",
     "variants",
+    "request_log",
     "middleware",
     "layers",
     "test_kit.memory_store",
+    "test_kit.own_keys",
+    "test_kit.protected",
     "test_kit.signing",
     "test_kit.loopback",
     "test_kit.shape",
@@ -130,13 +134,15 @@ CONTRIB = {
     "django": {"django"},
     "drf": {"rest_framework"},
     "flask": {"flask", "werkzeug"},
+    "openapi": set(),  # it is given what it adds to
     "paste": set(),  # Paste Deploy calls us
     "prometheus": {"prometheus_client"},
     "pyramid": {"pyramid"},
+    "spectacular": {"drf_spectacular"},
 }
 #: What is imported by its users only.
 EXTRAS = {"bottle", "cachelib", "django", "falcon", "flask", "paste.deploy", "pyramid", "redis"}
-EXTRAS |= {"prometheus_client", "rest_framework"}
+EXTRAS |= {"drf_spectacular", "prometheus_client", "rest_framework"}
 #: The modules of the tower that need an extra: they are loaded only where it is in use.
 ALLOWED_EXTRAS = {"revocation.redis": {"redis"}}
 ALLOWED_EXTRAS |= {f"cli.router_{name}": {name} for name in ("bottle", "django", "falcon")}
@@ -268,7 +274,8 @@ def test_contrib_knows_its_own_framework_only(module: str) -> None:
     roots -= sys.stdlib_module_names | {"jwt_wsgi", "_typeshed"}
 
     assert roots == CONTRIB[module]
-    above = {"contrib.django"} if module == "drf" else set()  # DRF stands on Django
+    # DRF stands on Django, and what is said of it on the scheme of every OpenAPI document.
+    above = {"drf": {"contrib.django"}, "spectacular": {"contrib.openapi"}}.get(module, set())
     tower = TOWER[: TOWER.index("test_kit.memory_store")]
     assert own_imports_of(f"contrib.{module}") <= {*tower, *above}
     assert "authlib.jose" not in found  # it warns, and goes away
@@ -319,7 +326,11 @@ for line in sys.argv[2:]:
 def test_no_framework_needs_to_be_installed() -> None:
     """The package imports without any, and each module of contrib with its own alone."""
     usual = {"drf": "rest_framework django"}  # DRF stands on Django
-    lines = [f"{module} {usual.get(module, ' '.join(CONTRIB[module]))}" for module in CONTRIB]
+    lines = [
+        f"{module} {usual.get(module, ' '.join(needed))}"
+        for module, needed in CONTRIB.items()
+        if module != "spectacular"  # drf-spectacular is imported in a Django project only
+    ]
     command = [sys.executable, "-c", BLOCKED, " ".join(EXTRAS), *lines]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
 

@@ -125,7 +125,7 @@ def test_first_beside_the_decorator(caplog: pytest.LogCaptureFixture) -> None:
 
     told = [record.getMessage() for record in caplog.records]
     assert [line.split(" (")[0] for line in told] == [
-        "rules: no path needs a token, because a refusal is only reported on /*",
+        "open to everybody: rules: no path needs a token, because a refusal is only reported on /*",
         "would have refused 401 claim_missing",
         "would have refused 401 token_expired",
     ]

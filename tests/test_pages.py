@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pages
 import pytest
@@ -58,7 +59,8 @@ def test_a_block_that_is_run_elsewhere_is_run_there() -> None:
     for block in every("python"):
         if block.run_by:
             test = (ROOT / "tests" / block.run_by).read_text()
-            assert block.page.rpartition("/")[2].removesuffix(".md") in test, block[:2]
+            names = {block.mark.removesuffix(".py"), Path(block.page).stem}
+            assert any(name in test for name in names if name), block[:2]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "sh", "bash", "console")])
@@ -143,6 +145,13 @@ def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
         assert found.exists(), target
         if anchor:
             assert anchor in slugs(found.resolve().relative_to(ROOT).as_posix()), target
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    """``test_file::test_name``, as in the table of when access ends."""
+    for page, text in PAGES.items():
+        for file, name in re.findall(r"`(test_\w+)::(test_\w+)`", text):
+            assert f"def {name}(" in (ROOT / "tests" / f"{file}.py").read_text(), (page, file, name)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -860,7 +860,7 @@ WRONG: list[tuple[Any, str, str]] = [
     ([5], "rules[0]", "a rule is a Rule"),
     ([Rule("/a", token="maybe")], "rules[0].token", "required, optional"),
     ([Rule("/a", token=PUBLIC, scopes=["x"])], "rules[0]", "can have no conditions"),
-    ([Rule("/a", token=PUBLIC, max_age=0.0)], "rules[0]", "can have no conditions"),
+    ([Rule("/a", token=PUBLIC, max_age=60.0)], "rules[0]", "can have no conditions"),
     ([Rule("/a//b", token=PUBLIC)], "rules[0]", "it can never match"),
     ([Rule("/a/*"), Rule("/a/b")], "rules[1]", "rule 0 (/a/*) decides first"),
     ([Rule("/a/*"), Rule("/a")], "rules[1]", "it can never match"),

@@ -97,6 +97,7 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "allow_http": ("1", True),
     "token_cache_size": ("0", 0),
     "settings_from_request": ("true", True),
+    "log_fields": ("sub, jti path", ("sub", "jti", "path")),
 }
 
 
@@ -261,13 +262,14 @@ def test_keywords_take_python_values_too() -> None:
         ("public_paths", "/docs*", "only in /*"),
         ("required_scopes", 'a"b', "scope is ASCII"),
         ("cors_origins", "https://spa.example/", "scheme://host"),
+        ("log_fields", "sub email", "unknown: email; known are sub, jti, client_id, act, path"),
         ("realm", 'a"b', "printable ASCII"),
         ("resource", "https://api.example/mcp#a", "fragment"),
         ("resource", "http://api.example/mcp", "https"),
         ("bound_tokens", "maybe", "refuse, accept"),
         ("jwks_uri", "http://issuer.example/keys", "https"),
         ("jwks_uri", "file:///etc/passwd", "https"),
-        ("jwks", "{}", 'no "keys" list'),
+        ("jwks", "{}", "an empty object, no JWKS"),
         ("jwks", '{"keys": []}', "no usable key"),
         ("jwks", "/does/not/exist", "cannot be read (No such file or directory)"),
         ("public_key", "-----BEGIN PRIVATE KEY-----", "private"),

@@ -1,9 +1,9 @@
-"""The log of a noisy day is the one that the README shows, line by line."""
+"""The log of a noisy day is the one that docs/how-to/operations.md shows, line by line."""
 
 import pytest
 import story
 
-#: What must be in it, in this order; the README has the whole.
+#: What must be in it, in this order; the page has the whole.
 TOLD = [
     "INFO    keys of https://login.example.com from",
     "INFO    keys of https://login.example.com loaded in 80 ms: 'key-1'",

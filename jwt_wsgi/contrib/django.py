@@ -36,6 +36,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 from typing import Final
 
@@ -243,6 +244,8 @@ class JWTConfig(AppConfig):
     def ready(self) -> None:
         """Register them for ``manage.py check`` and every command that checks first."""
         checks.register(check_project, checks.Tags.security)
+        if apps.is_installed("drf_spectacular"):  # OpenAPI: the scheme of our tokens
+            import_module("jwt_wsgi.contrib.spectacular")
 
 
 def check_project(**_: Any) -> list[checks.CheckMessage]:

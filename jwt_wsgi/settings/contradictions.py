@@ -47,7 +47,9 @@ def problems(settings: Table) -> Iterator[Contradiction]:
         sentence = f"{', '.join(given)}: give it to the one issuer whose server it is for"
         yield Contradiction(f"{sentence}, as an option of Issuer", ("issuer", *given))
     for problem in settings.policy.problems():
-        yield Contradiction(problem, ("jwks_max_age",))
+        name, _, why = problem.partition(": ")
+        needed = (name, "jwks_max_age") if name == "jwks_max_stale" else (name,)
+        yield Contradiction(f"{name}: {getattr(settings, name):g} s: {why}", needed)
     resource = settings.resource
     if resource and (wrong := resource_problem(resource, allow_http=settings.allow_http)):
         yield Contradiction(f"resource: {shown_url(resource)}: {wrong}", ("resource",))
@@ -72,6 +74,9 @@ def problems_of_terms(own: Table) -> Iterator[Contradiction]:
             yield Contradiction(
                 f"issuer: {shown_url(issuer.identifier)}: {wrong}", ("issuer", *KEY_SLOT)
             )
+    if own.jwks_uri in [issuer.identifier for issuer in own.issuers]:
+        why = "it is the issuer itself; leave it out, so that the keys are discovered"
+        yield Contradiction(f"jwks_uri: {why}", ("jwks_uri", "issuer"))
     if own.jwks_uri and (wrong := check_url(own.jwks_uri, allow_http=own.allow_http)):
         yield Contradiction(f"jwks_uri: {shown_url(own.jwks_uri)}: {wrong}", ("jwks_uri",))
     for issuer in own.issuers:

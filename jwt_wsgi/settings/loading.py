@@ -205,8 +205,17 @@ def _from_environment(
                 problems.setdefault(files[variable], []).append(sentence)
             else:
                 yield files[variable], variable, text.removesuffix("\n")
-        elif not _NOT_OPTIONS.fullmatch(variable.removeprefix(PREFIX)):
+        elif is_setting(variable):
             _unknown_variable(variable, [*variables, *files], problems)
+
+
+def is_setting(variable: str) -> bool:
+    """Whether a variable is, or was meant to be, a setting: it begins with ``JWT_WSGI_``.
+
+    ``JWT_WSGI_APP`` is none, nor are those that Kubernetes sets for a service called jwt-wsgi.
+    """
+    named = variable.startswith(PREFIX)
+    return named and not _NOT_OPTIONS.fullmatch(variable.removeprefix(PREFIX))
 
 
 def _unknown_variable(variable: str, known: list[str], problems: dict[str, list[str]]) -> None:

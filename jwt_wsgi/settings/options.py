@@ -1,7 +1,7 @@
 """Every option, in one table: how it is read, its default, its meaning.
 
 The fields of :class:`Table` and of :class:`~.issuer.Terms` are the table. It drives keywords,
-``JWT_WSGI_*``, ``JWT_WSGI_*_FILE``, WSGI environ keys and the README's table of settings.
+``JWT_WSGI_*``, ``JWT_WSGI_*_FILE``, WSGI environ keys and the documentation's table of settings.
 """
 
 from collections.abc import Iterable
@@ -11,6 +11,7 @@ from typing import Any
 from typing import Final
 from typing import Literal
 
+from jwt_wsgi.events import LOG_FIELDS
 from jwt_wsgi.events import Hook
 from jwt_wsgi.key_sources.facts import Policy
 from jwt_wsgi.metadata import audiences
@@ -70,6 +71,7 @@ class Options(IssuerOptions, total=False):
     token_cache_size: int | str
     settings_from_request: bool | str
     on_event: Hook | Iterable[Hook]
+    log_fields: str | Iterable[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +151,7 @@ class Table(Terms):
         text=False,
     )
     resource: str | None = option(
-        values.read_text,
+        values.read_identifier,
         "RFC 9728 identifier of this API: publishes its metadata, names them in challenges, and is"
         " an accepted audience.",
     )
@@ -195,6 +197,12 @@ class Table(Terms):
         "Hooks that get every event, beside the log.",
         (),
         text=False,
+    )
+    log_fields: tuple[str, ...] = option(
+        values.read_some_of(*LOG_FIELDS),
+        "What the log says of requests as well, some of `sub`, `jti`, `client_id`, `act` (verified"
+        " claims, on an INFO line for each accepted request) and `path` (of refusals, too).",
+        (),
     )
 
     @property
@@ -242,7 +250,7 @@ OPTIONS: Final[Mapping[str, Option]] = dict(
 
 
 def markdown_table() -> str:
-    """The README's table of settings."""
+    """The table of settings in the documentation."""
     rows = ["| option | environment | default | meaning |", "|---|---|---|---|"]
     for name, row in OPTIONS.items():
         variable = f"`{PREFIX}{name.upper()}`" if row.text else "keyword only"

@@ -10,6 +10,7 @@ from jwt_wsgi.injection import UNIQUE
 from jwt_wsgi.injection import WITH_ISSUER
 from jwt_wsgi.injection import variable
 
+from .mistakes import check_origin
 from .values import FIELD_NAME
 from .values import read_claim_name
 from .values import read_mapping
@@ -25,6 +26,8 @@ def read_path(value: object) -> str:
     path = read_text(value)
     if not path.startswith("/"):
         raise ValueError(f"{path}: a path starts with /")
+    if "?" in path:
+        raise ValueError(f"{path}: a path has no query")
     if "*" in path.removesuffix("/*"):
         raise ValueError(f"{path}: * stands only in /* at the end, for a whole subtree")
     return path
@@ -33,8 +36,8 @@ def read_path(value: object) -> str:
 def read_origins(value: object) -> tuple[str, ...]:
     origins = read_texts(value)
     for origin in origins:
-        if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#\s*@]+", origin):
-            raise ValueError(f"{origin}: an origin is scheme://host or scheme://host:port, or *")
+        if origin != "*":
+            check_origin(origin)
     return origins
 
 

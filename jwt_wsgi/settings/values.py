@@ -26,17 +26,38 @@ from jwt_wsgi.keys import KeySet
 from jwt_wsgi.strict_json import json_value
 from jwt_wsgi.trusted_issuer import media_type
 
+from .mistakes import check_filled_in
+from .mistakes import check_jwks_uri
+from .mistakes import check_quotes
+from .mistakes import check_value
+
 KeyValue = TypeVar("KeyValue")
 
 
 def read_text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("give a text that is not empty, or leave it out")
-    return value.strip()
+    text = value.strip()
+    check_quotes(text)
+    return text
+
+
+def read_identifier(value: object) -> str:
+    """A URL or another identifier, with nothing in it that is to be filled in."""
+    text = read_text(value)
+    check_filled_in(text)
+    return text
+
+
+def read_jwks_uri(value: object) -> str:
+    uri = read_text(value)
+    check_jwks_uri(uri)
+    return uri
 
 
 def read_texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
+        check_quotes(value.strip())
         value = (
             read_json(value, list) if value.lstrip().startswith("[") else re.split(r"[,\s]+", value)
         )
@@ -48,6 +69,8 @@ def read_texts(value: Any) -> tuple[str, ...]:
             "give at least one text and no empty one, or leave it out; as a list"
             " with commas or white space, or as a JSON array"
         )
+    for part in parts:
+        check_quotes(part)
     return parts
 
 
@@ -72,6 +95,8 @@ def read_mapping(value: object, name: Callable[[object], str] = read_name) -> di
             pair = _PAIR.fullmatch(part)
             if part.strip() and (pair is None or re.match(r"\[.*,", pair[2])):
                 raise ValueError(_PAIRS)
+            for text in pair.groups() if pair else ():
+                check_quotes(text)
             pairs += [(pair[1], pair[2])] if pair else []
     elif isinstance(value, Mapping):
         pairs = list(value.items())
@@ -138,6 +163,13 @@ def read_seconds(value: Any) -> float:
     raise ValueError("give seconds (600) or a duration (90s, 10m, 1h)")
 
 
+def read_age(value: object) -> float:
+    age = read_seconds(value)
+    if age < 1:
+        raise ValueError("nothing is ever so young; give 1 s at least, or leave it out")
+    return age
+
+
 def read_integer(low: int, high: int) -> Callable[[object], int]:
     def parse(value: object) -> int:
         if isinstance(value, str) and re.fullmatch(r"\s*\d{1,12}\s*", value):
@@ -165,17 +197,21 @@ def read_leeway(value: object) -> float:
     return leeway
 
 
-def read_algorithms(value: object) -> tuple[str, ...]:
-    names = read_texts(value)
-    unknown = [name for name in names if name not in jose.ALGORITHMS]
-    if unknown:
-        raise ValueError(f"unknown: {', '.join(unknown)}; known are {', '.join(jose.ALGORITHMS)}")
-    return names
+def read_some_of(*known: str) -> Callable[[object], tuple[str, ...]]:
+    def parse(value: object) -> tuple[str, ...]:
+        names = read_texts(value)
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ValueError(f"unknown: {', '.join(unknown)}; known are {', '.join(known)}")
+        return names
+
+    return parse
 
 
 def read_audience(value: object) -> tuple[str, ...]:
     entries = read_texts(value)
     for entry in entries:
+        check_filled_in(entry)
         base = entry.removesuffix("/*")
         urlsplit(base)  # its ValueError now, and not at a token
         plain_base = re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s*]+(/[^?#\s*]*)?", base)
@@ -202,6 +238,8 @@ def read_expected(value: object) -> dict[str, tuple[Any, ...]]:
     }
     if not all(values and None not in values for values in expected.values()):
         raise ValueError("every claim needs a value, or several, to compare with")
+    for member in (member for values in expected.values() for member in values):
+        check_value(member)
     return expected
 
 

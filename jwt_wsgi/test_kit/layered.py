@@ -15,20 +15,22 @@ from jwt_wsgi.layers import inner_apps
 from jwt_wsgi.middleware import JWTMiddleware
 from jwt_wsgi.settings.loading import Settings
 
+from .protected import ProtectedApp
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
     from _typeshed.wsgi import WSGIApplication
     from _typeshed.wsgi import WSGIEnvironment
 
 
-class LayeredMiddleware(JWTMiddleware):
+class LayeredMiddleware(ProtectedApp):
     """A middleware with ``settings`` in the place of ``guard``, and with all layers around it.
 
     ``app``: the outermost layer. Raises :class:`TypeError` for a layer that cannot be copied.
     """
 
     def __init__(self, app: "WSGIApplication", guard: JWTMiddleware, settings: Settings) -> None:
-        super().__init__(guard.app, settings)
+        super().__init__(guard.app, settings, app)
         self.replaces = outermost(app, guard)
         self._layers: WSGIApplication = replaced(app, guard, super().__call__)
 
