@@ -132,6 +132,7 @@ def _keys(own: Settings) -> Iterator[Line]:
             " names another origin than the issuer's",
             "Set JWT_WSGI_JWKS_URI to that URL if they are for it; otherwise leave them out.",
         )
+    yield from _ad_fs(report)
     if report.found_by == "jwks_uri":
         yield from _slash(own, report.issuer)
     yield from _skipped(report)
@@ -182,15 +183,33 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__context__
 
 
+def _ad_fs(report: Report) -> Iterator[Line]:
+    """AD FS signs access tokens in another name than that of its metadata and ID tokens."""
+    signs = _in_metadata(report, "access_token_issuer")
+    if signs is not None and signs != report.issuer:
+        yield Line(
+            WARN,
+            "issuer",
+            f"AD FS: access tokens have the iss {printable(signs, 200)}, not the configured one",
+            f"Set JWT_WSGI_ISSUER={printable(signs, 200)} and JWT_WSGI_JWKS_URI={report.source}.",
+        )
+
+
 def _metadata_issuer(report: Report) -> str | None:
     """Return what the last metadata document that was read calls itself."""
+    return _in_metadata(report, "issuer")
+
+
+def _in_metadata(report: Report, name: str) -> str | None:
+    """A text in the last document that was read and is metadata."""
     for body in reversed([*report.documents.values()]):
         try:
             metadata = json_object(body)
         except ValueError:
             continue
         if "keys" not in metadata and isinstance(metadata.get("issuer"), str):
-            return str(metadata["issuer"])
+            found = metadata.get(name)
+            return found if isinstance(found, str) else None
     return None
 
 

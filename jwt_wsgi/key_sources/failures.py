@@ -56,12 +56,12 @@ def failure(error: BaseException) -> FetchError:
     causes = _causes(error)
     for types, kind, words in _KINDS:
         if any(isinstance(cause, types) for cause in causes):
-            return FetchError(kind, words + _of_the_system(causes))
+            return FetchError(kind, words + words_of(causes))
     return FetchError("broken", "the answer is no whole HTTP")
 
 
-def _of_the_system(causes: list[BaseException]) -> str:
-    """What OpenSSL or the operating system says; neither names a secret."""
+def words_of(causes: list[BaseException]) -> str:
+    """What OpenSSL or the operating system says, in brackets; neither names a secret."""
     for cause in causes:
         said = None
         if isinstance(cause, ssl.SSLError):

@@ -318,7 +318,7 @@ class RemoteKeys:
         except DocumentError as error:
             result = FetchError("document", str(error))
         except Exception as error:  # a bug of a fetch function is an outage, not the end of fetches
-            result = FetchError("broken", type(error).__name__)
+            result = FetchError("broken", f"the fetch raised {type(error).__name__}")
         finally:
             self._finish(fetch, result)
 
