@@ -1,14 +1,12 @@
 """What ``jwt-wsgi doctor`` looks at: one line a check, with its remedy."""
 
 import re
-import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
 from jwt_wsgi import assembly
 from jwt_wsgi.errors import RevocationUnavailableError
-from jwt_wsgi.errors import escaped
 from jwt_wsgi.errors import printable
 from jwt_wsgi.events import logger
 from jwt_wsgi.revocation.revocations import Revocations
@@ -165,16 +163,12 @@ def _slash(own: Settings, name: str) -> Iterator[Line]:
 
 def _failed(report: Report) -> tuple[str, str]:
     """What is wrong with the keys, and the remedy of its kind."""
-    causes = list(_causes(report.cause))
-    if any(_PROXY_ASKS.search(str(error)) for error in causes):
+    if any(_PROXY_ASKS.search(str(error)) for error in _causes(report.cause)):
         return (
             f"{report.source}: a proxy asks for a password (407)",
             "Look at the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY of this process.",
         )
-    # OpenSSL's own words; they name no secret.
-    verdicts = [e.verify_message for e in causes if isinstance(e, ssl.SSLCertVerificationError)]
-    why = report.problem + (f" ({escaped(verdicts[0], 120)})" if verdicts else "")
-    return f"{report.source}: {why}", FETCH_REMEDIES.get(report.kind, "")
+    return f"{report.source}: {report.problem}", FETCH_REMEDIES.get(report.kind, "")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
