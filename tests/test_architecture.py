@@ -124,6 +124,7 @@ TOWER = [
     "cli.demo_app",
     "cli.demo",
     "cli.outage",
+    "cli.outage_plot",
     "__main__",
 ]
 #: Modules that never see a request.

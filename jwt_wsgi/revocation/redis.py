@@ -1,4 +1,4 @@
-"""Redis as a store, through redis-py: ``pip install 'jwt-wsgi[redis]'``.
+"""Redis as a store, through redis-py: ``pip install redis``.
 
 .. code-block:: python
 
