@@ -213,7 +213,8 @@ def test_everything_fits_into_eighty_columns(issuer: FakeIssuer, arguments: list
 )
 def test_complaints_wrap_as_well(arguments: list[str], words: str) -> None:
     """They go to standard error, which is the same terminal."""
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("JWT_WSGI_")}
+    own = ("JWT_WSGI_", "COLUMNS", "LINES")
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(own)}
     seen = under_a_terminal(arguments, {**environ, "TERM": "xterm"}, columns=60)
 
     assert words in seen
@@ -223,7 +224,8 @@ def test_complaints_wrap_as_well(arguments: list[str], words: str) -> None:
 @pytest.mark.slow
 def test_a_problem_of_an_issuer_is_indented_below_it() -> None:
     """At the width of a terminal its words stand below each other."""
-    environ = {**os.environ, "JWT_WSGI_ISSUER": "http://127.0.0.1:1/realms/a", "TERM": "dumb"}
+    own = {"JWT_WSGI_ISSUER": "http://127.0.0.1:1/realms/a", "TERM": "dumb", "COLUMNS": "80"}
+    environ = {**os.environ, **own}
     lines = under_a_terminal(["keys"], environ, columns=80).split("\r\n")
 
     start = next(number for number, line in enumerate(lines) if line.startswith("  problem: "))
