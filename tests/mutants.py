@@ -149,6 +149,21 @@ MUTANTS = (
         "        if False:",
         killers("test_wsgi", "test_a_wrong_name_is_told"),
     ),
+    # revocation by operators
+    Mutant(
+        "undo takes nothing away",
+        "test_kit/memory_store.py",
+        "            self._entries.pop(key, None)\n",
+        "",
+        killers("test_revoke", "test_what_was_revoked_by_mistake_is_good_again"),
+    ),
+    Mutant(
+        "the exp of a token is not read",
+        "cli/revoke.py",
+        "        options.expires = expires\n",
+        "        pass\n",
+        killers("test_revoke", "test_a_token_is_revoked_by_itself"),
+    ),
     # a file with keys
     Mutant(
         "a file that stays broken counts once",
@@ -1286,6 +1301,20 @@ MUTANTS = (
         'members.get("fail_open", False)',
         'members.get("fail_open", True)',
         killers("test_revocation_wsgi", "test_a_store_in_a_mapping_fails_closed"),
+    ),
+    Mutant(
+        "a file of credentials is sent as it is",
+        "key_sources/headers.py",
+        'if not re.fullmatch(r"[\x20-\x7e]+", text) or len(text) > MAX_SIZE:',
+        "if False:",
+        killers("test_credentials", "test_a_file_that_no_header_can_hold_is_a_failed_fetch"),
+    ),
+    Mutant(
+        "a public key without its frame is a secret",
+        "settings/values.py",
+        " or bare_key(text):",
+        ":",
+        killers("test_pem_forms", "test_a_public_key_in_any_form_is_no_secret"),
     ),
     Mutant(
         "what is in quotes starts",

@@ -114,6 +114,7 @@ def test_other_blocks_parse() -> None:
 
 def test_every_block_is_of_a_kind_that_is_checked() -> None:
     checked = {"python", "sh", "bash", "console", "json", "yaml", "toml", "ini", *OUTPUT}
+    checked |= {"promql"}  # by test_runbook.py
     for block in every():
         assert block.language in checked or block.run_by, block[:3]
     for page, text in PAGES.items():

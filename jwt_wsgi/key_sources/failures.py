@@ -19,8 +19,8 @@ class FetchError(Portable, Exception):
     """The document could not be had.
 
     ``kind`` is a bounded label: http, timeout, dns, tls, connect, too_big, encoding, redirect,
-    url, lost, broken. ``detail`` is for the operator's log and holds no query, password or body.
-    ``retry_after``: the seconds a 429 or 503 asked for.
+    url, file, lost, broken. ``detail`` is for the operator's log and holds no query or password,
+    and nothing of a body. ``retry_after``: the seconds a 429 or 503 asked for.
     """
 
     def __init__(

@@ -96,6 +96,10 @@ class RedisStore:
             self._twice(lambda: self._client.set(key, value, ex=_seconds(timeout), nx=True))
         )
 
+    def remove_entry(self, key: str, /) -> bool:
+        """Forget the value; False if there is none, also where only the first reply was lost."""
+        return bool(self._twice(lambda: self._client.delete(key)))
+
     def scan_entries(self, prefix: str, /) -> Iterator[str]:
         """Yield the keys that begin with ``prefix``, which has no ``*``, ``?`` and ``[``."""
         return (key.decode() for key in self._client.scan_iter(match=f"{prefix}*", count=1000))

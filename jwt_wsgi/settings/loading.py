@@ -198,7 +198,7 @@ def _from_environment(
                 yield files[variable], variable, Path(environ[variable])
                 continue
             try:
-                text = Path(environ[variable]).read_text(encoding="utf-8")
+                text = Path(environ[variable]).read_text(encoding="utf-8-sig")
             except (OSError, ValueError) as error:
                 why = f"it cannot be read ({getattr(error, 'strerror', '') or 'it is no UTF-8'})"
                 sentence = f"{variable}: {printable(environ[variable], 80)}: {why}"
