@@ -123,7 +123,7 @@ class JWTMiddleware:
         try:
             self.authenticate(environ, rule)
         except AuthError as error:
-            error.scope = rule.scope
+            error.scope, error.rule = rule.scope, rule.path
             if rule.token is not Token.REPORT:
                 return self.refuse(error, environ, start_response)
             environ[ERROR] = error

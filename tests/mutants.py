@@ -989,6 +989,20 @@ MUTANTS = (
         killers("test_key_arrival", "test_every_place_says_that_no_key_fits"),
     ),
     Mutant(
+        "a refusal names no rule",
+        "middleware.py",
+        "            error.scope, error.rule = rule.scope, rule.path",
+        "            error.scope = rule.scope",
+        killers("test_middleware", "test_a_refusal_names_the_method_and_the_rule_that_decided"),
+    ),
+    Mutant(
+        "causes of failed fetches are for a test's source alone",
+        "cli/explain_recognition.py",
+        '    said = re.compile(rf"(keys of \\S+: )?{kind}: ")',
+        '    said = re.compile(rf"{kind}: ")',
+        killers("test_cli_causes", "test_why_a_real_fetch_fails"),
+    ),
+    Mutant(
         "null is a private key",
         "jwk_form.py",
         "        if value is not None\n",

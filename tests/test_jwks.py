@@ -1441,7 +1441,7 @@ def test_a_broken_fetch_function_is_an_outage(error: Exception) -> None:
     world = World(fetch=fetch)
 
     assert world.ask().status == 503
-    assert world.keys.health()["last_error"] == f"broken: {type(error).__name__}"
+    assert world.keys.health()["last_error"] == f"broken: the fetch raised {type(error).__name__}"
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, greenlet.GreenletExit])

@@ -540,3 +540,24 @@ def test_a_duration_is_not_negative() -> None:
     (problem,) = problems(leeway=dt.timedelta(seconds=-5))
 
     assert "give seconds" in problem
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "it cannot be read (No such file or directory)"),
+        (b"\xff\xfe", "it cannot be read (it is no UTF-8)"),
+    ],
+)
+def test_why_the_file_of_a_variable_cannot_be_read(
+    content: bytes | None, why: str, tmp_path: Path
+) -> None:
+    """In words, without a class of Python's."""
+    path = tmp_path / "audience"
+    if content is not None:
+        path.write_bytes(content)
+    environ = {"JWT_WSGI_AUDIENCE_FILE": str(path)}
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load({"issuer": "https://issuer.example"}, environ=environ)
+
+    assert why in str(caught.value)
