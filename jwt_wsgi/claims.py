@@ -56,10 +56,8 @@ def claim_checks(
     if "*" not in audience:
         checks.append(check_audience(audience))
     checks.append(check_strings)
-    if required:
-        checks.append(check_required(required))
-    if expected:
-        checks.append(check_expected(expected))
+    if required or expected:
+        checks.append(check_values(required, expected))
     return tuple(checks)
 
 
@@ -131,26 +129,19 @@ def check_strings(claims: Mapping[str, Any], _now: float) -> None:
             raise InvalidTokenError("claim_invalid", f"{name} is no string")
 
 
-def check_required(names: Collection[str]) -> Check:
-    """Every name has a value that is not null. It is read as a whole, then as a dotted path."""
+def check_values(required: Collection[str], expected: Mapping[str, Collection[Any]]) -> Check:
+    """Every name has a value that is not null. An expected one is, or is a list with, that value.
+
+    A name is read as a whole, then as a dotted path.
+    """
+    names = (*required, *expected)
 
     def check(claims: Mapping[str, Any], _now: float) -> None:
         for name in names:
             if find(claims, name) is None:
                 raise InvalidTokenError("claim_missing", f"{name} is missing")
-
-    return check
-
-
-def check_expected(expected: Mapping[str, Collection[Any]]) -> Check:
-    """Every name has one of its values: is equal to it, or a list that holds it."""
-
-    def check(claims: Mapping[str, Any], _now: float) -> None:
         for name, values in expected.items():
-            found = find(claims, name)
-            if found is None:
-                raise InvalidTokenError("claim_missing", f"{name} is missing")
-            if not has_one_of(found, values):
+            if not has_one_of(find(claims, name), values):
                 raise InvalidTokenError("claim_invalid", f"{name} has no accepted value")
 
     return check
@@ -173,7 +164,7 @@ def check_audience(audience: Collection[str]) -> Check:
             values = [values]
         elif not audience and "aud" not in claims:
             return
-        if not isinstance(values, list) or not all(map(_is_string, values)):
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
             raise InvalidTokenError("audience_mismatch", "aud is no string and no list of strings")
         if exact.isdisjoint(values) and not any(_is_below(value, below) for value in values):
             remedy = "" if audience else "; set audience to the value this API is known by"
@@ -211,10 +202,6 @@ def scopes(claims: Mapping[str, Any]) -> frozenset[str]:
     if isinstance(value, list) and all(isinstance(scope, str) for scope in value):
         return frozenset(value)
     return frozenset()
-
-
-def _is_string(value: object) -> bool:
-    return isinstance(value, str)
 
 
 def _equal(one: object, other: object) -> bool:

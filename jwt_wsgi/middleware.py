@@ -87,7 +87,7 @@ class JWTMiddleware:
             if settings.settings_from_request:
                 self._variants = Variants(given, partial(_Variant, self), self.refuse)
         self.settings = settings
-        self._log = self._log_hook()
+        self._log: LogHook = getattr(self, "_log", None) or LogHook()
         self._emit = fan_out((self._log, *self.settings.on_event))
         self._rules = Rules(rules) if (rules := self.settings.request_rules) else None
         self._places = [place(p, self.settings.max_token_size) for p in self.settings.token_from]
@@ -176,9 +176,6 @@ class JWTMiddleware:
         if self._variants is not None:
             self._variants.close()
 
-    def _log_hook(self) -> LogHook:
-        return LogHook()
-
     def refuse(
         self, error: AuthError, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> list[bytes]:
@@ -207,11 +204,9 @@ class _Variant(JWTMiddleware):
     """A middleware with the settings of requests; it shares the log and the keys of others."""
 
     def __init__(self, outer: JWTMiddleware, settings: Settings, shared: SharedKeys) -> None:
-        self._outer, self._shared = outer, shared
+        # With a log of its own, each made-up Host would be a new WARNING.
+        self._shared, self._log = shared, outer._log  # noqa: SLF001
         super().__init__(outer.app, replace(settings, settings_from_request=False))
-
-    def _log_hook(self) -> LogHook:
-        return self._outer._log  # noqa: SLF001  # or each made-up Host would be a WARNING of its own
 
 
 def find_rule(rules: Rules, environ: "WSGIEnvironment") -> Rule:

@@ -30,7 +30,7 @@ from .errors import AuthError
 from .errors import ConfigurationError
 from .errors import InvalidTokenError
 from .errors import KeysUnavailableError
-from .errors import outage_of_keys
+from .errors import ask
 from .events import Emit
 from .events import Event
 from .events import FunctionFailed
@@ -262,12 +262,7 @@ class Tenants:
         return after.trusted
 
     def _answer(self, name: str, *request: Mapping[str, Any]) -> Issuer | None:
-        try:
-            issuer = self._resolve(name, *request)
-        except AuthError:
-            raise
-        except Exception as error:
-            raise outage_of_keys(self._resolve, error) from error
+        issuer: Any = ask(self._resolve, name, *request, blamed=None, outage=KeysUnavailableError)
         if issuer is not None and not isinstance(issuer, Issuer):
             raise KeysUnavailableError(60, "the function returned neither an Issuer nor None")
         return issuer if issuer is not None and issuer.identifier == name else None

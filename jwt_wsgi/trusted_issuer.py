@@ -9,9 +9,8 @@ from typing import Any
 from typing import Final
 
 from .claims import Check
-from .errors import AuthError
 from .errors import InvalidTokenError
-from .errors import refusal
+from .errors import ask
 from .keys import KeySource
 
 #: ``typ`` values registered for JWTs that are not access tokens (IANA media types, RFC 8725
@@ -73,15 +72,12 @@ class TrustedIssuer:
         One that raises anything but an AuthError refuses as :func:`~jwt_wsgi.errors.refusal` says.
         """
         for check in self.own_checks:
-            try:
-                verdict = check(claims, now)
-                refused = verdict is not None and (not verdict or isinstance(verdict, _NOT_RUN))
-            except AuthError:
-                raise
-            except Exception as error:
-                raise refusal(check, error) from error
-            if refused:
+            if ask(check, claims, now, read=_refuses):
                 raise InvalidTokenError("claim_invalid", "a check of this API's own refused it")
+
+
+def _refuses(verdict: object) -> bool:
+    return verdict is not None and (not verdict or isinstance(verdict, _NOT_RUN))
 
 
 def media_type(typ: str) -> str:

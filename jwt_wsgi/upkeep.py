@@ -5,6 +5,7 @@ of :class:`~jwt_wsgi.keys.KeySource`.
 """
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 from .errors import KeysUnavailableError
@@ -39,11 +40,17 @@ def _unfit(issuer: TrustedIssuer) -> str:
     if not isinstance(issuer.keys, RemoteKeys | FileKeys | KeySet):  # not asked of an app's own
         return ""
     keyset = issuer.keys.current()
-    if keyset is None or keyset.fits_any(issuer.algorithms):
+    if keyset is None or _fits_any(keyset, issuer.algorithms):
         return ""
     accepted = ", ".join(sorted(issuer.algorithms))
     named = shown_url(issuer.identifier)
     return f"{named}: none of {len(keyset)} keys fits the accepted algorithms ({accepted})"
+
+
+def _fits_any(keyset: KeySet, algorithms: Collection[str]) -> bool:
+    """Whether one of these values of ``alg`` can verify a signature with a key of the set."""
+    names: list[dict[str, str]] = [{}, *({"kid": kid} for kid in keyset.kids)]
+    return any(keyset.candidates({**name, "alg": alg}) for alg in algorithms for name in names)
 
 
 def health(issuers: Issuers, *, named_later: bool) -> dict[str, Any]:

@@ -249,8 +249,8 @@ def of_keyset(keyset: KeySet, accepted: Collection[str]) -> tuple[Row, ...]:
     rows = []
     for kid in keyset.kids or (None,):
         named = {} if kid is None else {"kid": kid}
-        found = [key for alg in jose.ALGORITHMS for key in keyset.find({**named, "alg": alg})]
-        fits = any(keyset.find({**named, "alg": alg}) for alg in accepted)
+        found = [key for alg in jose.ALGORITHMS for key in keyset.candidates({**named, "alg": alg})]
+        fits = any(keyset.candidates({**named, "alg": alg}) for alg in accepted)
         reason = "" if fits else _NO_ALGORITHM
         for kty, crv in dict.fromkeys((key.kty, key.crv) for key in found):
             rows.append(Row(_shown(kid) or "(any)", kty, crv, reason=reason))
@@ -263,7 +263,7 @@ _NO_ALGORITHM: Final = "it fits none of the accepted algorithms"
 
 def _unfit(keyset: KeySet, jwk: Any, accepted: Collection[str]) -> str:
     named = {"kid": jwk["kid"]} if "kid" in jwk else {}
-    fits = any(keyset.find({**named, "alg": alg}) for alg in accepted)
+    fits = any(keyset.candidates({**named, "alg": alg}) for alg in accepted)
     return "" if fits else _NO_ALGORITHM
 
 

@@ -47,7 +47,7 @@ class FileKeys:
         self._keyset = KeySet.parse(self.path.read_bytes(), max_keys=max_keys)
 
     def candidates(self, header: Mapping[str, Any]) -> tuple[Key, ...]:
-        return self.current().find(header)
+        return self.current().candidates(header)
 
     candidates_are_current = candidates
 
