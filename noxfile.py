@@ -78,6 +78,21 @@ def lowest(session: nox.Session) -> None:
 
 
 @nox.session
+def recipes(session: nox.Session) -> None:
+    """The pages about other libraries. The plugin that Dash brings to pytest warns: not loaded."""
+    session.install("-e", ".[test,recipes]")
+    files = ("tests/test_recipes.py", "tests/test_openapi.py")
+    session.run("pytest", "-p", "no:dash", "-rs", *files, *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The site, into the folder ``site``; a warning is an error."""
+    session.install("-e", ".[docs]")
+    session.run("sphinx-build", "-W", "-q", "docs", "site", *session.posargs)
+
+
+@nox.session
 def mutants(session: nox.Session) -> None:
     """One wrong line after the other; each must be noticed by the tests that are named for it."""
     session.install("-e", ".[test]")

@@ -14,6 +14,8 @@ from .cli import explain
 from .cli import keys
 from .cli import mint
 from .cli import revoke
+from .cli import routes
+from .cli import settings
 from .cli import terminal
 
 EXIT_REFUSED = 1
@@ -58,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     terminal.add_json_flag(demo)
     demo.set_defaults(run=_demo)
-    for command in (explain, doctor, keys, mint, revoke):
+    for command in (explain, doctor, routes, settings, keys, mint, revoke):
         command.add_command(commands)
     return parser
 

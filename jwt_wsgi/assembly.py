@@ -1,6 +1,7 @@
 """Build the verifier, the issuers and their key sources from settings. Fetches nothing."""
 
 from collections.abc import Hashable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,8 @@ from .claims import claim_checks
 from .errors import ConfigurationError
 from .events import Emit
 from .events import logger
+from .key_sources.arrival import arrived
+from .key_sources.facts import Policy
 from .key_sources.fetch import HTTPFetch
 from .key_sources.file import FileKeys
 from .key_sources.remote import RemoteKeys
@@ -44,7 +47,7 @@ def verifier(
     issuers: dict[str, TrustedIssuer] | Tenants
     if isinstance(settings.issuer, tuple):
         for warning in filter(None, map(provider_hints.warning, settings.terms)):
-            logger.warning("%s", warning)
+            logger.warning("settings of an issuer: %s", warning)
         ready = [trusted(own, emit, shared) for own in settings.terms]
         issuers = {issuer.identifier: issuer for issuer in ready}
         on_verified = None
@@ -119,10 +122,12 @@ def key_source(
         return "secret", KeySet.single(jose.secret_key(own.secret))
     if isinstance(own.jwks, Path):
         try:
-            return "jwks", FileKeys(own.jwks, emit=emit)
+            return "jwks", FileKeys(own.jwks, emit=emit, algorithms=accepted_algorithms(own))
         except (OSError, DocumentError) as error:
             raise ConfigurationError([f"jwks: {own.jwks}: {error}"]) from error
     if own.jwks is not None:
+        for event in arrived(f"jwks of {issuer.identifier}", own.jwks, accepted_algorithms(own)):
+            emit(event)
         return "jwks", own.jwks
     if own.public_key is not None:
         return "public_key", own.public_key
@@ -135,18 +140,22 @@ def _remote(own: Settings, emit: Emit) -> RemoteKeys:
         own.issuers[0].identifier,
         jwks_uri=own.jwks_uri,
         fetch=fetcher(own),
-        policy=own.policy,
+        policy=_policy(own),
         emit=emit,
         leeway=own.leeway,
         allow_http=own.allow_http,
     )
 
 
+def _policy(own: Settings) -> Policy:
+    return replace(own.policy, algorithms=accepted_algorithms(own))
+
+
 def _fetched_with(own: Settings) -> Hashable:
     """What remote keys depend on: with equal values one source serves for all."""
     headers = frozenset((own.jwks_headers or {}).items())
     where = own.issuers[0].identifier, own.jwks_uri, own.allow_http
-    return where, headers, own.jwks_cert, own.jwks_verify, own.policy, own.leeway
+    return where, headers, own.jwks_cert, own.jwks_verify, _policy(own), own.leeway
 
 
 def fetcher(own: Settings) -> HTTPFetch:

@@ -4,11 +4,15 @@ A check is a function ``(claims, now)`` that raises
 :class:`~jwt_wsgi.errors.InvalidTokenError`. A check of the application may also return False.
 """
 
+import json
 import math
 import re
 from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Iterator
 from collections.abc import Mapping
+from functools import lru_cache
+from functools import reduce
 from types import MappingProxyType
 from typing import Any
 from typing import Final
@@ -56,8 +60,8 @@ def claim_checks(
     if "*" not in audience:
         checks.append(check_audience(audience))
     checks.append(check_strings)
-    if required or expected:
-        checks.append(check_values(required, expected))
+    if named := {**dict.fromkeys(required), **expected}:
+        checks.append(check_named(named))
     return tuple(checks)
 
 
@@ -129,19 +133,18 @@ def check_strings(claims: Mapping[str, Any], _now: float) -> None:
             raise InvalidTokenError("claim_invalid", f"{name} is no string")
 
 
-def check_values(required: Collection[str], expected: Mapping[str, Collection[Any]]) -> Check:
-    """Every name has a value that is not null. An expected one is, or is a list with, that value.
+def check_named(expected: Mapping[str, Collection[Any] | None]) -> Check:
+    """Every name has one of its values: is equal to it, or a list that holds it.
 
-    A name is read as a whole, then as a dotted path.
+    None: any value but null. Names are read as :func:`find` does.
     """
-    names = (*required, *expected)
 
     def check(claims: Mapping[str, Any], _now: float) -> None:
-        for name in names:
-            if find(claims, name) is None:
-                raise InvalidTokenError("claim_missing", f"{name} is missing")
         for name, values in expected.items():
-            if not has_one_of(find(claims, name), values):
+            found = find(claims, name)
+            if found is None:
+                raise InvalidTokenError("claim_missing", f"{name} is missing")
+            if values is not None and not has_one_of(found, values):
                 raise InvalidTokenError("claim_invalid", f"{name} has no accepted value")
 
     return check
@@ -174,15 +177,34 @@ def check_audience(audience: Collection[str]) -> Check:
 
 
 def find(claims: Mapping[str, Any], name: str) -> object:
-    """The claim of that whole name, else at that dotted path, else None."""
-    if name in claims:
-        return claims[name]
-    value: object = claims
-    for part in name.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            return None
-        value = value[part]
-    return value
+    """The value of a claim; None if there is none. No name leads into a list.
+
+    ``name``: a name; or a dotted path, in which any dot may belong to a name; or the text of a JSON
+    array of names from the top down, which is exact. Raises ``claim_invalid`` if two readings of a
+    dotted path lead to a value: whoever chooses one of the names could hide the other value.
+    """
+    if name.startswith("["):
+        return reduce(_member, _parts(name), claims)
+    found = list(_readings(claims, name)) if "." in name else [claims.get(name)]
+    if len(found) > 1:
+        raise InvalidTokenError("claim_invalid", f"{name} can be read in two ways")
+    return found[0] if found else None
+
+
+_parts: Final = lru_cache(1024)(json.loads)  # the settings have few of these names
+
+
+def _member(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, Mapping) else None
+
+
+def _readings(value: object, name: str) -> Iterator[object]:
+    """Every value that a dotted path leads to. Looks at each member of a payload once at most."""
+    for key, inner in value.items() if isinstance(value, Mapping) else ():
+        if key == name:
+            yield inner
+        elif name.startswith(f"{key}."):
+            yield from _readings(inner, name[len(key) + 1 :])
 
 
 def has_one_of(found: object, values: Collection[object]) -> bool:

@@ -7,10 +7,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
+from .errors import MAX_DETAIL
+from .errors import escaped
+from .errors import printable
+from .events import MOST_LISTED
 from .events import Emit
 from .events import Event
 from .events import Hook
 from .events import logger
+
+#: What the names of our attributes of a log record begin with: no attribute of ``LogRecord`` does.
+PREFIX: Final = "jwt_wsgi_"
 
 
 class LogHook:
@@ -28,9 +35,12 @@ class LogHook:
         self._last: dict[Hashable, tuple[float, int]] = {}
 
     def __call__(self, event: Event) -> None:
-        level, before = self._loudness(event)
-        if logger.isEnabledFor(level):
-            logger.log(level, "%s%s", event, before)
+        level, repeated, seconds = self._loudness(event)
+        if not logger.isEnabledFor(level):
+            return
+        more = f"; {repeated} more like it in the last {seconds:.0f} s" if repeated else ""
+        words = {**event.words(), "more": more}
+        logger.log(level, event.template + "%(more)s", words, extra=record_fields(event, repeated))
 
     def passes_over(self, kind: type[Event], key: Hashable) -> bool:
         """Count an event that no log line would show. True if so: then it need not be made."""
@@ -42,20 +52,36 @@ class LogHook:
         self._last[key] = since, silent + 1
         return True
 
-    def _loudness(self, event: Event) -> tuple[int, str]:
-        """Its level, and what to say of its silent repetitions since the last loud line."""
+    def _loudness(self, event: Event) -> tuple[int, int, float]:
+        """Its level; its silent repetitions since the last loud line, and the seconds since."""
         if not event.quiet:
-            return event.level, ""
+            return event.loudness, 0, 0.0
         now = self._clock()
         since, silent = self._last.get(event.key, (float("-inf"), 0))
         if now - since < event.quiet and not event.is_first:
             self._last[event.key] = since, silent + 1
-            return event.quiet_level, ""
+            return event.quiet_level, 0, 0.0
         if len(self._last) >= self.MOST_KEYS:
             self._last.clear()
         self._last[event.key] = now, 0
-        more = f"; {silent} more like it in the last {now - since:.0f} s"
-        return event.level, more if silent else ""
+        return event.loudness, silent, now - since
+
+
+def record_fields(event: Event, repeated: int = 0) -> dict[str, object]:
+    """The attributes of an event's log record: those of the event, each after :data:`PREFIX`.
+
+    ``jwt_wsgi_event`` is the name of its class. What is not known is left out. Every text is one
+    ASCII line of bounded length, and of a list there are at most :data:`MOST_LISTED` texts.
+    """
+    known = {name: value for name, value in event.fields().items() if value not in (None, "", ())}
+    known |= {"event": type(event).__name__} | ({"repeated": repeated} if repeated else {})
+    return {PREFIX + name: _field(value) for name, value in known.items()}
+
+
+def _field(value: object) -> object:
+    if isinstance(value, tuple):
+        return [printable(kid) for kid in value[:MOST_LISTED]]
+    return escaped(value, MAX_DETAIL) if isinstance(value, str) else value
 
 
 def fan_out(hooks: Sequence[Hook]) -> Emit:

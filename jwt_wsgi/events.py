@@ -7,8 +7,12 @@ token or a claim, and what came from a stranger is escaped and cut by :func:`pri
 import logging
 from collections.abc import Callable
 from collections.abc import Hashable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import fields
+from types import MappingProxyType
+from typing import Any
 from typing import ClassVar
 from typing import Final
 from typing import TypeAlias
@@ -22,47 +26,103 @@ logger: Final = logging.getLogger("jwt_wsgi")
 OUTAGE_QUIET: Final = 1200.0
 
 
+#: What ``log_fields`` may name: claims, and the path of a request.
+LOG_FIELDS: Final = ("sub", "jti", "client_id", "act", "path")
+#: Names of a list that a line shows.
+MOST_LISTED: Final = 20
+
+
 def _listed(kids: Sequence[str]) -> str:
-    return ", ".join(map(printable, kids[:20])) + (" ..." if len(kids) > 20 else "")  # noqa: PLR2004
+    shown = ", ".join(map(printable, kids[:MOST_LISTED])) or "none"
+    return shown if len(kids) <= MOST_LISTED else f"{shown} ... ({len(kids)} in all)"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A fact; subclasses say what it is, how loud, and how to tell it in one line."""
+    """A fact. Subclasses say what it is, how loud it is, and its line in the log."""
 
+    #: The line, with the names of :meth:`words` in it. Every event of a class has the same one, so
+    #: that what groups log records by their template groups them by what happened.
+    template: ClassVar[str]
     level: ClassVar[int] = logging.INFO
     #: Level of a line that comes within ``quiet`` seconds of the last one with the same ``key``.
     quiet_level: ClassVar[int] = logging.DEBUG
     quiet: ClassVar[float] = 0.0
+    #: Facts that a line has as ``name=value`` if they are known: name -> field.
+    named: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    #: Events of one class are repetitions of each other if they are equal in these fields.
+    repeats_by: ClassVar[tuple[str, ...]] = ()
 
     @property
     def key(self) -> Hashable:
         """Events with one key are repetitions of each other."""
-        return type(self).__name__
+        return type(self).__name__, *(getattr(self, name) for name in self.repeats_by)
 
     @property
     def is_first(self) -> bool:
         """True if it is logged at full level although a similar line was logged a moment ago."""
         return False
 
+    @property
+    def loudness(self) -> int:
+        """The level of this very event."""
+        return self.level
+
+    def fields(self) -> dict[str, Any]:
+        """What is known of it: the names and values of its fields."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def words(self) -> dict[str, Any]:
+        """What the template needs: the fields, those of ``named`` once more, as one text."""
+        known = self.fields()
+        lists = {name: _listed(kids) for name, kids in known.items() if isinstance(kids, tuple)}
+        facts = [f" {label}={known[name]}" for label, name in self.named.items() if known[name]]
+        return {**known, **lists, "named": "".join(facts), **self.more_words()}
+
+    def more_words(self) -> dict[str, Any]:
+        """What a subclass adds to :meth:`words`."""
+        return {}
+
+    def __str__(self) -> str:
+        return self.template % self.words()
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted(Event):
-    """A request reached the application with a verified token."""
+    """A request reached the application with a verified token.
 
+    The claims and the path are those that ``log_fields`` names, in quotes and escaped; empty
+    otherwise. Of a claim that the token does not have, ``none``, which stands in no quotes.
+    """
+
+    template = "accepted a token of %(issuer)s%(named)s"
+    named = MappingProxyType({name: name for name in LOG_FIELDS})
     issuer: str
     algorithm: str
+    sub: str = ""
+    jti: str = ""
+    client_id: str = ""
+    act: str = ""
+    path: str = ""
     level: ClassVar[int] = logging.DEBUG
 
-    def __str__(self) -> str:
-        return f"accepted a token of {self.issuer}"
+    @property
+    def loudness(self) -> int:
+        """INFO with claims: an audit trail has a line for every such request."""
+        has_claims = self.sub or self.jti or self.client_id or self.act
+        return logging.INFO if has_claims else self.level
 
 
 @dataclass(frozen=True, slots=True)
 class _Verdict(Event):
-    """Not good enough. ``issuer``, ``algorithm``, ``kid``: escaped, unverified."""
+    """Not good enough. ``issuer``, ``algorithm``, ``kid``: escaped, unverified.
 
-    verb: ClassVar[str]
+    ``path``: that of the request, in quotes and escaped, if ``log_fields`` names it.
+    """
+
+    named = MappingProxyType(
+        {"iss": "issuer", "alg": "algorithm", "kid": "kid", "request": "request_id", "path": "path"}
+    )
     code: str
     status: int
     issuer: str = ""
@@ -70,37 +130,29 @@ class _Verdict(Event):
     kid: str = ""
     request_id: str = ""
     detail: str = ""
+    path: str = ""
     level: ClassVar[int] = logging.WARNING
     quiet_level: ClassVar[int] = logging.INFO
     quiet: ClassVar[float] = 60.0
+    repeats_by = ("code",)
 
-    @property
-    def key(self) -> Hashable:
-        return type(self).__name__, self.code
-
-    def __str__(self) -> str:
-        facts = {
-            "iss": self.issuer,
-            "alg": self.algorithm,
-            "kid": self.kid,
-            "request": self.request_id,
-        }
-        told = "".join(f" {name}={value}" for name, value in facts.items() if value)
-        return f"{self.verb} {self.status} {self.code}{self.detail and f' ({self.detail})'}{told}"
+    def more_words(self) -> dict[str, Any]:
+        detail = f" ({self.detail})" if self.detail else ""
+        return {"detail": detail}
 
 
 @dataclass(frozen=True, slots=True)
 class Refused(_Verdict):
     """A request was answered by us."""
 
-    verb: ClassVar[str] = "refused"
+    template = "refused %(status)d %(code)s%(detail)s%(named)s"
 
 
 @dataclass(frozen=True, slots=True)
 class Reported(_Verdict):
     """A request that would have been refused reached the application, as its rule says."""
 
-    verb: ClassVar[str] = "would have refused"
+    template = "would have refused %(status)d %(code)s%(detail)s%(named)s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +163,13 @@ class FunctionFailed(Event):
     secret or a claim. ``outcome``: what became of the request.
     """
 
+    template = "%(function)s %(failure)s: %(outcome)s"
     function: str
     failure: str
     outcome: str
     level: ClassVar[int] = logging.ERROR
     quiet: ClassVar[float] = 60.0
-
-    @property
-    def key(self) -> Hashable:
-        return type(self).__name__, self.function
-
-    def __str__(self) -> str:
-        return f"{self.function} {self.failure}: {self.outcome}"
+    repeats_by = ("function",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,33 +177,25 @@ class KeysEvent(Event):
     """Something about the keys of one issuer; ``source`` is its URL, for people."""
 
     source: str
-
-    @property
-    def key(self) -> Hashable:
-        return type(self).__name__, self.source
+    repeats_by: ClassVar[tuple[str, ...]] = ("source",)
 
 
 @dataclass(frozen=True, slots=True)
 class KeysFound(KeysEvent):
     """Discovery said where the keys are."""
 
+    template = "keys of %(source)s from %(jwks_uri)s (found by %(found_by)s)"
     jwks_uri: str
     found_by: str
-
-    def __str__(self) -> str:
-        return f"keys of {self.source} from {self.jwks_uri} (found by {self.found_by})"
 
 
 @dataclass(frozen=True, slots=True)
 class KeysLoaded(KeysEvent):
     """The first key set of this process is here."""
 
+    template = "keys of %(source)s loaded in %(milliseconds)d ms: %(kids)s"
     kids: tuple[str, ...]
     milliseconds: int
-
-    def __str__(self) -> str:
-        count = f"{len(self.kids)} key{'' if len(self.kids) == 1 else 's'}"
-        return f"{count} of {self.source} loaded in {self.milliseconds} ms: {_listed(self.kids)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,36 +205,30 @@ class KeysChanged(KeysEvent):
     ``milliseconds``: how long the fetch took; 0 for a file.
     """
 
+    template = "keys of %(source)s changed: added %(added)s, removed %(removed)s, now %(digest).12s"
     added: tuple[str, ...]
     removed: tuple[str, ...]
     digest: str
     milliseconds: int = 0
-
-    def __str__(self) -> str:
-        parts = [
-            f"{verb} {_listed(kids)}"
-            for verb, kids in (("added", self.added), ("removed", self.removed))
-            if kids
-        ]
-        told = ", ".join(parts) or "other keys under the same names"
-        return f"keys of {self.source} changed: {told} (now {self.digest[:12]})"
 
 
 @dataclass(frozen=True, slots=True)
 class KeysConfirmed(KeysEvent):
     """A refresh brought the set we have."""
 
+    template = "keys of %(source)s confirmed"
     milliseconds: int = 0
     level: ClassVar[int] = logging.DEBUG
-
-    def __str__(self) -> str:
-        return f"keys of {self.source} confirmed"
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshFailed(KeysEvent):
     """A fetch failed. ``age``: seconds since the held keys were confirmed, None without keys."""
 
+    template = (
+        "keys of %(source)s could not be fetched (%(kind)s: %(detail)s, after %(milliseconds)d ms,"
+        " failure %(fails)d in a row); %(held)s, next attempt in %(next_attempt_in).0f s"
+    )
     kind: str
     detail: str
     milliseconds: int
@@ -209,71 +242,55 @@ class RefreshFailed(KeysEvent):
     def is_first(self) -> bool:
         return self.fails == 1
 
-    def __str__(self) -> str:
+    def more_words(self) -> dict[str, Any]:
         held = "no keys held" if self.age is None else f"serving keys {self.age:.0f} s old"
-        return (
-            f"keys of {self.source} could not be fetched ({self.kind}: {self.detail},"
-            f" after {self.milliseconds} ms, failure {self.fails} in a row); {held},"
-            f" next attempt in {self.next_attempt_in:.0f} s"
-        )
+        return {"held": held}
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered(KeysEvent):
     """A fetch succeeded after failures; ``seconds`` since the first of them."""
 
+    template = "keys of %(source)s can be fetched again, after %(seconds).0f s"
     seconds: float
-
-    def __str__(self) -> str:
-        return f"keys of {self.source} can be fetched again, after {self.seconds:.0f} s"
 
 
 @dataclass(frozen=True, slots=True)
 class KeysUnavailable(KeysEvent):
     """A request was answered 503 because its key could not be had."""
 
+    template = "a request was refused with 503: its key of %(source)s cannot be had now"
     level: ClassVar[int] = logging.ERROR
     quiet: ClassVar[float] = OUTAGE_QUIET
-
-    def __str__(self) -> str:
-        return f"a request was refused with 503: its key of {self.source} cannot be had now"
 
 
 @dataclass(frozen=True, slots=True)
 class KeysStale(KeysEvent):
     """An outage has used up 50, 75 or 90 percent of ``jwks_max_stale``."""
 
+    template = (
+        "keys of %(source)s serve unconfirmed %(seconds_left).0f s more (%(percent)d %% over)"
+    )
     percent: int
     seconds_left: float
     level: ClassVar[int] = logging.ERROR
-
-    def __str__(self) -> str:
-        left = f"{self.seconds_left / 3600:.1f} h"
-        return (
-            f"keys of {self.source} stay in use without confirmation for {left} more"
-            f" ({self.percent} % of the time is over)"
-        )
 
 
 @dataclass(frozen=True, slots=True)
 class KeysExpired(KeysEvent):
     """Held keys were not confirmed within ``jwks_max_stale``, and a request was refused for it."""
 
+    template = "keys of %(source)s are too old to be used; its requests are refused with 503"
     level: ClassVar[int] = logging.CRITICAL
-
-    def __str__(self) -> str:
-        return f"keys of {self.source} are too old to be used; its requests are refused with 503"
 
 
 @dataclass(frozen=True, slots=True)
 class KeyMissed(KeysEvent):
     """A token named a key that is not in the set, and a look-up was started for it."""
 
+    template = "a token names key %(kid)s, new to us, of %(source)s; fetching its keys"
     kid: str
     quiet: ClassVar[float] = 30.0
-
-    def __str__(self) -> str:
-        return f"a token names key {self.kid}, new to us, of {self.source}; fetching its keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,57 +299,63 @@ class MemberEvent(KeysEvent):
 
     kid: str
     quiet: ClassVar[float] = 3600.0
-
-    @property
-    def key(self) -> Hashable:
-        return type(self).__name__, self.source, self.kid
+    repeats_by = ("source", "kid")
 
 
 @dataclass(frozen=True, slots=True)
 class KeyDropped(MemberEvent):
     """A member of the set is not used, and why."""
 
+    template = "key %(kid)s of %(source)s is not used: %(reason)s"
     reason: str
     level: ClassVar[int] = logging.WARNING
-
-    def __str__(self) -> str:
-        return f"key {self.kid} of {self.source} is not used: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
 class PrivateKeyPublished(MemberEvent):
     """A member of a fetched set holds a secret; everybody who read it can mint tokens."""
 
+    template = "%(source)s PUBLISHES THE PRIVATE KEY %(kid)s; it is not used, replace it"
     level: ClassVar[int] = logging.ERROR
 
+
+@dataclass(frozen=True, slots=True)
+class NoKeyFits(KeysEvent):
+    """A set arrived, and none of its keys fits an accepted algorithm: every token is refused."""
+
+    count: int
+    algorithms: tuple[str, ...]
+    level: ClassVar[int] = logging.ERROR
+    quiet: ClassVar[float] = 3600.0
+
     def __str__(self) -> str:
-        return f"{self.source} PUBLISHES THE PRIVATE KEY {self.kid}; it is not used, replace it"
+        keys = "its only key does not fit" if self.count == 1 else f"none of {self.count} keys fits"
+        accepted = ", ".join(self.algorithms)
+        return f"{self.source}: {keys} the accepted algorithms ({accepted}); no token is accepted"
 
 
 @dataclass(frozen=True, slots=True)
 class FetchLost(KeysEvent):
     """A fetch did not finish in time. ``inline``: threads do not seem to run in this process."""
 
+    template = "a fetch of the keys of %(source)s was lost%(hint)s"
     inline: bool
     level: ClassVar[int] = logging.WARNING
     quiet: ClassVar[float] = OUTAGE_QUIET
 
-    def __str__(self) -> str:
-        hint = "; threads do not seem to run here (uWSGI: --enable-threads), fetching inline"
-        return f"a fetch of the keys of {self.source} was lost{hint if self.inline else ''}"
+    def more_words(self) -> dict[str, Any]:
+        hint = "; no threads run here (uWSGI: --enable-threads), fetching inline"
+        return {"hint": hint if self.inline else ""}
 
 
 @dataclass(frozen=True, slots=True)
 class ClockSkewed(KeysEvent):
     """Our clock and the issuer's differ by more than the leeway. ``seconds``: ours minus theirs."""
 
+    template = "our clock is %(seconds)+.0f s off that of %(source)s (+: ahead); check NTP"
     seconds: float
     level: ClassVar[int] = logging.WARNING
     quiet: ClassVar[float] = 3600.0
-
-    def __str__(self) -> str:
-        side = "ahead of" if self.seconds > 0 else "behind"
-        return f"our clock is {abs(self.seconds):.0f} s {side} that of {self.source}; check NTP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +365,7 @@ class RevocationFailed(Event):
     ``reason``: the type of the error, or that the store rests. ``first``: it worked before.
     """
 
+    template = "revocation could not be checked (%(reason)s); the request %(outcome)s"
     reason: str
     passed: bool
     first: bool = False
@@ -352,19 +376,17 @@ class RevocationFailed(Event):
     def is_first(self) -> bool:
         return self.first
 
-    def __str__(self) -> str:
+    def more_words(self) -> dict[str, Any]:
         outcome = "passes UNCHECKED" if self.passed else "is refused with 503"
-        return f"revocation could not be checked ({self.reason}); the request {outcome}"
+        return {"outcome": outcome}
 
 
 @dataclass(frozen=True, slots=True)
 class RevocationRecovered(Event):
     """The store answers again; ``seconds`` since it first did not."""
 
+    template = "revocation can be checked again, after %(seconds).0f s"
     seconds: float
-
-    def __str__(self) -> str:
-        return f"revocation can be checked again, after {self.seconds:.0f} s"
 
 
 Hook: TypeAlias = Callable[[Event], object]

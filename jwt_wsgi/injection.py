@@ -24,6 +24,11 @@ HEADER: Final = "jwt_wsgi.header"
 ERROR: Final = "jwt_wsgi.error"
 #: The CGI variable (RFC 3875 section 4.1.11), which is no header of a request.
 REMOTE_USER: Final = "REMOTE_USER"
+#: Before the name of a claim: the issuer and ``|`` come first, so that no two issuers' users have
+#: one name.
+WITH_ISSUER: Final = "iss|"
+#: Before the name of a claim: by the operator's word no two issuers give one value to two users.
+UNIQUE: Final = "unique|"
 #: Control characters, and what ends a line or paragraph. Some scripts need joiners, which may stay.
 _CONTROLS: Final = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -33,10 +38,16 @@ def variable(name: str) -> str:
     return name if name == REMOTE_USER else environ_key(name)
 
 
+def tells_issuers_apart(source: str) -> bool:
+    """Whether a key of ``claim_headers`` is safe where there are several issuers."""
+    return source == "iss" or source.startswith((WITH_ISSUER, UNIQUE))
+
+
 class Injection:
     """Clears the environ of a request, and puts into it what its token says.
 
-    ``claim_headers``: claim (name or dotted path) -> names of the headers that get its value.
+    ``claim_headers``: claim, as :func:`find` takes it -> names of the headers that get its value.
+    Before the claim may stand :data:`WITH_ISSUER` or :data:`UNIQUE`.
     """
 
     def __init__(self, claim_headers: Mapping[str, Iterable[str]]) -> None:
@@ -63,15 +74,19 @@ class Injection:
         environ[PAYLOAD], environ[HEADER] = claims, getattr(claims, "header", None)
 
 
-def _value(claims: Claims, name: str, key: str) -> str | None:
+def _value(claims: Claims, source: str, key: str) -> str | None:
     """The value of a claim for ``key``; the user's name must be there, and be one name."""
-    if key != REMOTE_USER:
-        return _text_of(claims, name)
-    if isinstance(find(claims, name), list):
+    name = source.removeprefix(WITH_ISSUER if source.startswith(WITH_ISSUER) else UNIQUE)
+    if key == REMOTE_USER and isinstance(find(claims, name), list):
         raise InvalidTokenError("claim_invalid", f"{name} is a list")
-    if not (user := _text_of(claims, name)):
+    text = _text_of(claims, name)
+    if key == REMOTE_USER and not text:
         raise InvalidTokenError("claim_missing", f"{name} is missing")
-    return user
+    if text is None or not source.startswith(WITH_ISSUER):
+        return text
+    if "|" in claims["iss"]:  # the first one ends the issuer, whatever the claim holds
+        raise InvalidTokenError("claim_invalid", "iss has a |, which ends it in claim_headers")
+    return f"{_text_of(claims, 'iss')}|{text}"
 
 
 def _text_of(claims: Claims, name: str) -> str | None:

@@ -9,7 +9,9 @@ import binascii
 import hmac
 from base64 import b64decode
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from dataclasses import field
 from types import MappingProxyType
@@ -30,17 +32,21 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from joserfc import jwk as joserfc_jwk
 
 from .errors import InvalidTokenError
+from .jwk_form import MEMBERS
+from .jwk_form import not_a_key
+from .jwk_form import problem
 from .strict_json import MalformedError
 from .strict_json import compact_object
 
 MAX_HEADER_SIZE: Final = 8192  # characters of the encoded JOSE header; room for an x5c chain
 MAX_KID_SIZE: Final = 256
-MAX_MEMBER_SIZE: Final = 2048  # characters of n, e, x and y; an n of 8,192 bits has 1,366
-MAX_CERTIFICATE_SIZE: Final = 16384  # characters of a certificate in x5c
 #: RFC 7518 section 3.3 asks for 2,048. The time to verify grows with the square of the size, and
 #: with the exponent: a forged token without kid makes several keys work.
 RSA_BITS: Final = range(2048, 8193)
 RSA_EXPONENT_BITS: Final = 33  # 2**32 + 1 is the largest in use
+
+_NO_HEADS: Final[Mapping[bytes, dict[str, Any]]] = MappingProxyType({})
+_REASONS: Final = {UnicodeEncodeError: "not ASCII", binascii.Error: "not base64url"}
 
 
 class UnusableKeyError(Exception):
@@ -72,16 +78,14 @@ class Algorithm:
     """One signature algorithm: the keys it fits and how it verifies (RFC 7518 section 3)."""
 
     kty: str
-    crv: str
+    crvs: AbstractSet[str]
     #: Raises, whatever the library raises, unless the signature is good.
     verify: Callable[[Any, bytes, bytes], None]
-    #: What the ``alg`` of a JWK may be instead of the name (RFC 9864 gave EdDSA a second name).
-    alias: str = ""
+    #: What the ``alg`` of a JWK may be instead of the name (RFC 9864 gave EdDSA two more names).
+    aliases: AbstractSet[str] = frozenset()
 
 
-def parse(
-    token: str, heads: Mapping[bytes, dict[str, Any]] = MappingProxyType({})
-) -> UnverifiedToken:
+def parse(token: str, heads: Mapping[bytes, dict[str, Any]] = _NO_HEADS) -> UnverifiedToken:
     """Take a compact JWS apart (RFC 7515 section 3.1), strictly.
 
     ``heads``: headers of tokens that have verified, by their encoded form, not parsed again.
@@ -98,7 +102,8 @@ def parse(
         claims = compact_object(json_)
         return UnverifiedToken(header, claims, json_, signed, _base64url(signature), head)
     except Exception as error:  # RecursionError, UnicodeError, ...: a hostile token is no 500
-        reason = str(error) if isinstance(error, MalformedError) else type(error).__name__
+        known = isinstance(error, MalformedError)
+        reason = str(error) if known else _REASONS.get(type(error), "not JSON in UTF-8")
         raise InvalidTokenError("token_malformed", reason) from error
 
 
@@ -106,7 +111,7 @@ def verify(algorithm: str, key: Key, signed: bytes, signature: bytes) -> bool:
     """Tell whether ``signature`` over ``signed`` is ``key``'s, and the key is of its kind."""
     try:
         row = ALGORITHMS[algorithm]
-        if key.kty != row.kty or key.crv != row.crv:  # whatever a key source yields
+        if key.kty != row.kty or key.crv not in row.crvs:  # whatever a key source yields
             return False  # RFC 8725 section 3.1
         row.verify(key.public_key, signature, signed)
     except Exception:  # whatever a library says of a hostile signature, it is no
@@ -117,23 +122,24 @@ def verify(algorithm: str, key: Key, signed: bytes, signature: bytes) -> bool:
 def import_jwk(member: Mapping[str, Any]) -> Key:
     """Make a key of one public JWK; ``x5c`` serves where the key's own members are missing.
 
-    Raises :class:`UnusableKeyError`, however broken the member is.
+    ``member`` has the form of :func:`~jwt_wsgi.jwk_form.normal`. Raises :class:`UnusableKeyError`,
+    however broken it is.
     """
     try:
         kty = member["kty"]
-        if "x5c" in member and not _MEMBERS[kty] <= member.keys():
+        if why := problem(member):
+            raise UnusableKeyError(why)
+        if not MEMBERS[kty] <= member.keys():
             return _certified(member)
         # A copy with just these members: joserfc refuses keys for metadata it does not know.
-        public = {name: member[name] for name in ("kty", *_MEMBERS[kty])}
-        if any(len(text) > MAX_MEMBER_SIZE for text in public.values()):
-            raise UnusableKeyError("a member is too long")
+        public = {name: member[name] for name in ("kty", *MEMBERS[kty])}
         if kty == "RSA":
             return _rsa(public["n"], public["e"])
         return _key(joserfc_jwk.import_key(public).public_key)
     except UnusableKeyError:
         raise
     except Exception as error:
-        raise UnusableKeyError(f"not a usable JWK ({type(error).__name__})") from error
+        raise UnusableKeyError(not_a_key(member)) from error
 
 
 def import_pem(text: str) -> Key:
@@ -193,12 +199,6 @@ def _base64url(segment: bytes) -> bytes:
     return binascii.a2b_base64(standard + padded, strict_mode=True)
 
 
-#: The members that make up a public key (RFC 7518 section 6, RFC 8037 section 2).
-_MEMBERS: Final[Mapping[str, frozenset[str]]] = {
-    "RSA": frozenset({"n", "e"}),
-    "EC": frozenset({"crv", "x", "y"}),
-    "OKP": frozenset({"crv", "x"}),
-}
 _CURVES: Final = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"} | {
     "secp256k1": "secp256k1"
 }
@@ -206,11 +206,12 @@ _CURVES: Final = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-52
 
 def _certified(member: Mapping[str, Any]) -> Key:
     """Take the key of the first certificate (RFC 7517 section 4.7); the JWK must name its kind."""
-    text = member["x5c"][0]
-    if len(text) > MAX_CERTIFICATE_SIZE:
-        raise UnusableKeyError("its certificate is too long")
-    certificate = x509.load_der_x509_certificate(b64decode(text))
-    key = _key(certificate.public_key())
+    try:
+        der = b64decode(member["x5c"][0], validate=True)
+        public_key = x509.load_der_x509_certificate(der).public_key()
+    except Exception as error:
+        raise UnusableKeyError("its x5c holds no certificate that can be read") from error
+    key = _key(public_key)
     if key.kty != member["kty"] or (member.get("crv") or key.crv) != key.crv:
         raise UnusableKeyError("its certificate holds a key of another kind")
     return key
@@ -289,7 +290,9 @@ def _ecdsa(
     return verify
 
 
-def _eddsa(key: ed25519.Ed25519PublicKey, signature: bytes, signed: bytes) -> None:
+def _eddsa(
+    key: ed25519.Ed25519PublicKey | ed448.Ed448PublicKey, signature: bytes, signed: bytes
+) -> None:
     key.verify(signature, signed)
 
 
@@ -305,28 +308,36 @@ _SHA256, _SHA384, _SHA512 = hashes.SHA256(), hashes.SHA384(), hashes.SHA512()
 
 #: Every algorithm there is for us; which of them a token may use, the settings say.
 ALGORITHMS: Final[Mapping[str, Algorithm]] = {
-    "EdDSA": Algorithm("OKP", "Ed25519", _eddsa, "Ed25519"),
-    "Ed25519": Algorithm("OKP", "Ed25519", _eddsa, "EdDSA"),
-    "ES256": Algorithm("EC", "P-256", _ecdsa(_SHA256, 32)),
-    "ES384": Algorithm("EC", "P-384", _ecdsa(_SHA384, 48)),
-    "ES512": Algorithm("EC", "P-521", _ecdsa(_SHA512, 66)),
-    "PS256": Algorithm("RSA", "", _rsa_pss(_SHA256)),
-    "PS384": Algorithm("RSA", "", _rsa_pss(_SHA384)),
-    "PS512": Algorithm("RSA", "", _rsa_pss(_SHA512)),
-    "RS256": Algorithm("RSA", "", _rsa_pkcs1(_SHA256)),
-    "RS384": Algorithm("RSA", "", _rsa_pkcs1(_SHA384)),
-    "RS512": Algorithm("RSA", "", _rsa_pkcs1(_SHA512)),
-    "ES256K": Algorithm("EC", "secp256k1", _ecdsa(_SHA256, 32)),
-    "Ed448": Algorithm("OKP", "Ed448", _eddsa, "EdDSA"),
-    "HS256": Algorithm("oct", "", _hmac("sha256")),
-    "HS384": Algorithm("oct", "", _hmac("sha384")),
-    "HS512": Algorithm("oct", "", _hmac("sha512")),
+    "EdDSA": Algorithm("OKP", {"Ed25519", "Ed448"}, _eddsa, {"Ed25519", "Ed448"}),
+    "Ed25519": Algorithm("OKP", {"Ed25519"}, _eddsa, {"EdDSA"}),
+    "ES256": Algorithm("EC", {"P-256"}, _ecdsa(_SHA256, 32)),
+    "ES384": Algorithm("EC", {"P-384"}, _ecdsa(_SHA384, 48)),
+    "ES512": Algorithm("EC", {"P-521"}, _ecdsa(_SHA512, 66)),
+    "PS256": Algorithm("RSA", {""}, _rsa_pss(_SHA256)),
+    "PS384": Algorithm("RSA", {""}, _rsa_pss(_SHA384)),
+    "PS512": Algorithm("RSA", {""}, _rsa_pss(_SHA512)),
+    "RS256": Algorithm("RSA", {""}, _rsa_pkcs1(_SHA256)),
+    "RS384": Algorithm("RSA", {""}, _rsa_pkcs1(_SHA384)),
+    "RS512": Algorithm("RSA", {""}, _rsa_pkcs1(_SHA512)),
+    "ES256K": Algorithm("EC", {"secp256k1"}, _ecdsa(_SHA256, 32)),
+    "Ed448": Algorithm("OKP", {"Ed448"}, _eddsa, {"EdDSA"}),
+    "HS256": Algorithm("oct", {""}, _hmac("sha256")),
+    "HS384": Algorithm("oct", {""}, _hmac("sha384")),
+    "HS512": Algorithm("oct", {""}, _hmac("sha512")),
 }
 #: The kinds of key there are: (kty, crv).
-KINDS: Final = frozenset((algorithm.kty, algorithm.crv) for algorithm in ALGORITHMS.values())
+KINDS: Final = frozenset((row.kty, crv) for row in ALGORITHMS.values() for crv in row.crvs)
 #: Bytes a shared secret needs at least: as many as its hash (RFC 7518 section 3.2).
 SECRET_SIZES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 #: Known, but accepted only where the settings name them: few issuers use them.
 _OPT_IN: Final = frozenset({"ES256K", "Ed448"})
 #: Accepted unless the settings say otherwise.
 DEFAULT_ALGORITHMS: Final = tuple(n for n in ALGORITHMS if n not in {*SECRET_SIZES, *_OPT_IN})
+
+
+def permitted(key: Key, algorithms: Collection[str]) -> bool:
+    """Whether settings with these ``algorithms`` accept the key's curve.
+
+    ``EdDSA`` is the name of two (RFC 8037 section 3.1); Ed448 counts where it is named as well.
+    """
+    return key.crv != "Ed448" or "Ed448" in algorithms

@@ -17,6 +17,8 @@ from typing import Protocol
 
 from . import jose
 from .errors import printable
+from .jwk_form import normal
+from .key_sources.document_kind import why_no_jwks
 from .strict_json import json_object
 
 #: Keys tried for one token without ``kid``, or under a ``kid`` that several keys share.
@@ -95,10 +97,9 @@ class KeySet:
         """Read a JWKS. Raises :class:`DocumentError` unless it holds one usable key at least."""
         try:
             data = document.encode() if isinstance(document, str) else document
-            jwks = json_object(data)
+            return cls.of(json_object(data), max_keys=max_keys)
         except ValueError as error:
-            raise DocumentError(f"it is not strict JSON with one object: {error}") from error
-        return cls.of(jwks, max_keys=max_keys)
+            raise DocumentError(why_no_jwks(document, error)) from error
 
     @classmethod
     def of(cls, jwks: Mapping[str, Any], *, max_keys: int = MAX_KEYS) -> "KeySet":
@@ -196,6 +197,7 @@ class _Member:
         """Check what can be checked without arithmetic (a bad member spoils no other)."""
         if not isinstance(jwk, dict):
             return Dropped(_name(None), "it is no JSON object")
+        jwk = normal(jwk)
         kid, kty, alg = jwk.get("kid"), jwk.get("kty"), jwk.get("alg")
         name = _name(kid)
         if not _PRIVATE.isdisjoint(jwk):
@@ -208,7 +210,8 @@ class _Member:
             return Dropped(name, "its use is not sig")
         if "key_ops" in jwk and not _may_verify(jwk["key_ops"]):
             return Dropped(name, "its key_ops do not hold verify")
-        if "alg" in jwk and not (isinstance(alg, str) and _signs(alg, kty)):
+        row = jose.ALGORITHMS.get(alg) if isinstance(alg, str) else None
+        if "alg" in jwk and (row is None or row.kty != kty):
             return Dropped(name, "its alg is no signature algorithm of its kty")
         member = cls(kid, kty, "" if kty == "RSA" else jwk.get("crv", ""), alg, jwk)
         if not member.crv and kty != "RSA" and (key := member.key()):  # one that has only x5c
@@ -220,8 +223,8 @@ class _Member:
     def fits(self, algorithm: str) -> bool:
         """Whether this key may verify that algorithm (RFC 8725 section 3.1)."""
         row = jose.ALGORITHMS[algorithm]
-        fits_kind = self.kty == row.kty and self.crv == row.crv
-        return fits_kind and self.alg in (None, algorithm, row.alias)
+        fits_kind = self.kty == row.kty and self.crv in row.crvs
+        return fits_kind and (self.alg in (None, algorithm) or self.alg in row.aliases)
 
     def key(self) -> jose.Key | None:
         if self._key is None and self._jwk is not None and not self.why:
@@ -254,7 +257,3 @@ def _name(kid: object) -> str:
 
 def _may_verify(key_ops: object) -> bool:
     return isinstance(key_ops, Sequence) and not isinstance(key_ops, str) and "verify" in key_ops
-
-
-def _signs(alg: str, kty: str) -> bool:
-    return alg in jose.ALGORITHMS and jose.ALGORITHMS[alg].kty == kty

@@ -5,36 +5,63 @@ a framework's object around its ``wsgi_app``, a dispatcher with mounts. Whoever 
 :class:`~jwt_wsgi.JWTMiddleware` in such a stack asks here.
 """
 
+import inspect
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Final
+from typing import NamedTuple
 
 from .errors import ConfigurationError
 from .middleware import JWTMiddleware
 
 #: Attributes under which WSGI middlewares, frameworks and servers keep what they wrap.
-_INNER: Final = ("app", "application", "wsgi_app", "wsgi", "__wrapped__")
+_MOUNTS: Final = "mounts"
+_INNER: Final = ("app", "application", "wsgi_app", "wsgi", "__wrapped__", _MOUNTS)
 #: Layers that are looked at: an object that makes a new layer at each look must not go on forever.
 _MOST_LAYERS: Final = 256
 
 
-def guards(app: object) -> list[JWTMiddleware]:
-    """Every :class:`JWTMiddleware` in ``app`` and in what it wraps, the outermost first.
+class Layer(NamedTuple):
+    """One layer of a stack, and how a request comes to it.
 
+    ``prefix``: the mounts above it, as they stand in the path. ``guards``: the middlewares above
+    it, the outermost first, each with the part of ``prefix`` that it no longer sees in the path.
+    """
+
+    app: object
+    prefix: str = ""
+    guards: tuple[tuple[JWTMiddleware, str], ...] = ()
+
+
+def layers(app: object) -> Iterator[Layer]:
+    """Every layer of ``app`` and of what it wraps, the outermost first.
+
+    ``app`` may be a :class:`Layer`, where something stands around it that is known already.
     Mounts (werkzeug's ``DispatcherMiddleware``) are looked into as well. A layer that keeps what
     it wraps in a closure or under another name cannot be seen through.
     """
-    found: list[JWTMiddleware] = []
-    seen: list[object] = []  # by identity: layers need not be hashable
-    waiting = [app]
+    seen: list[Layer] = []
+    waiting = [app if isinstance(app, Layer) else Layer(app)]
     while waiting and len(seen) < _MOST_LAYERS:
         layer = waiting.pop(0)
-        if any(layer is other for other in seen):
+        if any(_is_same(layer, other) for other in seen):
             continue
         seen.append(layer)
-        if isinstance(layer, JWTMiddleware):
-            found.append(layer)
-        waiting += _below(layer)
+        yield layer
+        guards_ = layer.guards
+        if isinstance(layer.app, JWTMiddleware):
+            guards_ = (*guards_, (layer.app, layer.prefix))
+        waiting += [
+            Layer(inner, layer.prefix + mount, guards_) for mount, inner in _below(layer.app)
+        ]
+
+
+def guards(app: object) -> list[JWTMiddleware]:
+    """Every :class:`JWTMiddleware` in ``app`` and in what it wraps, the outermost first."""
+    found: list[JWTMiddleware] = []
+    for layer in layers(app):
+        if isinstance(layer.app, JWTMiddleware) and layer.app not in found:
+            found.append(layer.app)
     return found
 
 
@@ -57,14 +84,32 @@ def warm_up(app: object, timeout: float = 5.0, *, raises: bool = False) -> bool:
     return all(loaded)
 
 
-def _below(layer: object) -> Iterator[object]:
+def inner_apps(layer: object) -> Iterator[tuple[str, object]]:
+    """Yield what a layer wraps, each with the name of its attribute; of mounts, with its prefix."""
+    if isinstance(layer, Mapping):
+        yield from layer.items()
+        return
     for name in _INNER:
         inner = _attribute(layer, name)
-        if inner is not None:
-            yield inner
-    mounts = _attribute(layer, "mounts")
-    if isinstance(mounts, Mapping):
-        yield from mounts.values()
+        if inner is not None and (name != _MOUNTS or isinstance(inner, Mapping)):
+            yield name, inner
+
+
+def _is_same(layer: Layer, other: Layer) -> bool:
+    """By identity: layers need not be hashable. A bound method is a new object at each look."""
+    one, two = layer.app, other.app
+    is_method = inspect.ismethod(one) and inspect.ismethod(two)
+    same = one is two or (is_method and one == two)
+    return same and (layer.prefix, layer.guards) == (other.prefix, other.guards)
+
+
+def _below(layer: object) -> Iterator[tuple[str, object]]:
+    """What ``layer`` wraps, each with the prefix that it is mounted at."""
+    for _, inner in inner_apps(layer):
+        if isinstance(inner, Mapping):
+            yield from ((str(prefix), mounted) for prefix, mounted in inner.items())
+        else:
+            yield "", inner
 
 
 def _attribute(layer: object, name: str) -> object:

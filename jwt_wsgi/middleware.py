@@ -18,7 +18,6 @@ from .bearer import reader
 from .errors import AuthError
 from .errors import ConfigurationError
 from .errors import MissingTokenError
-from .errors import printable
 from .event_log import LogHook
 from .event_log import fan_out
 from .events import Accepted
@@ -30,6 +29,8 @@ from .injection import ERROR
 from .injection import HEADER
 from .injection import Injection
 from .key_sources.shared import SharedKeys
+from .request_log import accepted_facts
+from .request_log import request_facts
 from .responses import Responses
 from .responses import status_of
 from .rules import REQUIRE_TOKEN
@@ -102,13 +103,12 @@ class JWTMiddleware:
             resource_metadata=self._metadata.url if self._metadata else None,
         )
         self._told_preflight = False
-        verifier = assembly.verifier(self.settings, self._emit, self._shared)
-        self._issuers = verifier.issuers
-        self._resolver_sees_request = getattr(self._issuers, "sees_request", False)
         #: ``verifier.verify(token)`` returns the claims or raises an ``AuthError``. Any object with
         #: this method may stand here; ``warm_up``, ``health`` and ``close`` are for the configured
         #: issuers all the same.
-        self.verifier = verifier
+        self.verifier = assembly.verifier(self.settings, self._emit, self._shared)
+        self._issuers = self.verifier.issuers
+        self._resolver_sees_request = getattr(self._issuers, "sees_request", False)
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -149,9 +149,10 @@ class JWTMiddleware:
             claims = self.verifier.verify(token)
         rule.authorize(claims, environ)
         self._injection.inject(environ, claims)
-        if self.settings.on_event:
+        if self.settings.on_event or self.settings.log_fields:
             alg = (environ[HEADER] or {}).get("alg", "")
-            self._emit(Accepted(str(claims.get("iss", "")), str(alg)))
+            more = accepted_facts(environ, claims, self.settings.log_fields)
+            self._emit(Accepted(str(claims.get("iss", "")), str(alg), **more))
 
     def warm_up(self, timeout: float = 5.0, *, raises: bool = False) -> bool:
         """Load the keys before serving; True if they are all here within ``timeout`` seconds.
@@ -195,9 +196,8 @@ class JWTMiddleware:
             self._emit(FunctionFailed(*error.failure, f"{status_of(error)} {label}"))
         if not self.settings.on_event and self._log.passes_over(kind, (kind.__name__, label)):
             return
-        name = environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_TRACEPARENT")
-        request_id = printable(name) if name else ""
-        self._emit(kind(label, status_of(error), request_id=request_id, **error.facts))
+        more = request_facts(environ, self.settings.log_fields)
+        self._emit(kind(label, status_of(error), **more, **error.facts))
 
 
 class _Variant(JWTMiddleware):

@@ -8,9 +8,17 @@
 
     # test_orders.py
     def test_orders(jwt_issuer):
-        client = Client(jwt_issuer.protect(app))
+        client = jwt_issuer.protect(app).test_client()
         token = jwt_issuer.token(sub="ada")
         assert client.get("/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+An audience for all its tokens: override ``jwt_audience``, in a ``conftest.py`` or a test module.
+
+.. code-block:: python
+
+    @pytest.fixture
+    def jwt_audience():
+        return "https://api.example.com"
 """
 
 import pytest
@@ -19,6 +27,12 @@ from .testing import FakeIssuer
 
 
 @pytest.fixture
-def jwt_issuer() -> FakeIssuer:
+def jwt_audience() -> str | None:
+    """The ``aud`` of the tokens of ``jwt_issuer``; None: they have none."""
+    return None
+
+
+@pytest.fixture
+def jwt_issuer(jwt_audience: str | None) -> FakeIssuer:
     """An issuer of the test's own; where discovery matters, ``with jwt_issuer.serve():``."""
-    return FakeIssuer()
+    return FakeIssuer(aud=jwt_audience)

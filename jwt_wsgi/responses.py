@@ -233,14 +233,17 @@ def _checked(given: Any) -> _Given | None:
 def cors_headers(origin: str, allowed: Collection[str]) -> list[tuple[str, str]]:
     """What lets a script of an allowed origin read our answer (Fetch standard section 3.2).
 
-    ``*`` is said as it is, never as what the client sent: uWSGI hands a line feed on in a header.
+    An origin that is named may read it with credentials as well: a browser hides the answer to
+    ``fetch(..., {credentials: "include"})`` otherwise. ``*`` is sent as it is, never as what the
+    client sent: uWSGI hands a line feed on in a header.
     """
     if not allowed:
         return []
     headers = [("Vary", "Origin")]
-    if origin and (origin in allowed or "*" in allowed):
-        headers += [
-            ("Access-Control-Allow-Origin", "*" if "*" in allowed else origin),
-            ("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After"),
-        ]
+    named = origin != "*" and origin in allowed
+    if named or (origin and "*" in allowed):
+        headers.append(("Access-Control-Allow-Origin", origin if named else "*"))
+        headers.append(("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After"))
+    if named:
+        headers.append(("Access-Control-Allow-Credentials", "true"))
     return headers

@@ -51,7 +51,7 @@ class Rule:
     """Requests to ``path`` (exact, or a whole subtree: ``/docs/*``) and what they need.
 
     ``methods`` None: all of them; GET includes HEAD. The token needs all of ``scopes``, one of
-    ``any_scope``, and the expected ``claims`` (name or dotted path = value, or one of several);
+    ``any_scope``, and the expected ``claims`` (name or path = value, or one of several);
     its login one of ``acr_values`` and at most ``max_age`` seconds of age (RFC 9470).
 
     ``check(claims, environ)`` is asked last, about the verified claims and the WSGI environ. Only
@@ -65,7 +65,7 @@ class Rule:
     token: Token | str = Token.REQUIRED
     scopes: Collection[str] = ()
     any_scope: Collection[str] = ()
-    claims: Mapping[str, Any] = field(default_factory=dict)
+    claims: Mapping[Any, Any] = field(default_factory=dict)
     acr_values: Collection[str] = ()
     max_age: float | None = None
     check: Permits | None = None
@@ -186,10 +186,9 @@ class Rules:
         if not (is_plain(path) and method.isupper()):
             return self.every
         rule = self._first(method, path)
-        is_read_otherwise = "." in path or path in self._twins
-        if is_read_otherwise and (others := self._stricter(rule, method, path)):
-            return together([rule, *others])
-        return rule
+        has_twin = "." in path or path in self._twins
+        others = self._stricter(rule, method, path) if has_twin else ()
+        return together([rule, *others]) if others else rule
 
     def _first(self, method: str, path: str) -> Rule:
         """The first rule that matches this very path: of its entry, else of the nearest subtree.

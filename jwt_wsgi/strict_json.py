@@ -15,6 +15,7 @@ MAX_DEPTH: Final = 32
 #: Digits of an integer, for which ``int`` takes quadratic time. It is the limit that Python has,
 #: too, unless the app has switched it off.
 MAX_DIGITS: Final = 4300
+_BOM: Final = b"\xef\xbb\xbf"
 
 
 class MalformedError(ValueError):
@@ -45,18 +46,19 @@ def check_depth(data: bytes) -> None:
 def json_value(data: bytes) -> Any:
     """Parse one strict JSON value in UTF-8. Raises :class:`ValueError` for anything else.
 
-    White space around it is fine (RFC 8259 section 2): editors end a document with a newline.
+    White space around it is fine (RFC 8259 section 2), because editors end a document with a
+    newline. So is one byte order mark in front of everything (section 8.1).
     """
-    return _parsed(data.strip(b" \t\n\r"))
+    return _parsed(data.removeprefix(_BOM))
 
 
 def json_object(data: bytes) -> dict[str, Any]:
     """As :func:`json_value`, and it must be an object."""
-    return compact_object(data.strip(b" \t\n\r"))
+    return compact_object(data.removeprefix(_BOM))
 
 
 def compact_object(data: bytes) -> dict[str, Any]:
-    """As :func:`json_object`, without white space around it: tokens have none."""
+    """As :func:`json_object`, without a byte order mark: for tokens (RFC 7515 section 3)."""
     value = _parsed(data)
     if not isinstance(value, dict):
         raise MalformedError("not one JSON object")
@@ -65,7 +67,7 @@ def compact_object(data: bytes) -> dict[str, Any]:
 
 def _parsed(data: bytes) -> Any:
     check_depth(data)
-    text = data.decode("utf-8")
+    text = data.strip(b" \t\n\r").decode("utf-8")
     decoder = _decoder if len(text) <= MAX_DIGITS else _counting_decoder
     value, end = decoder.raw_decode(text)
     if end != len(text):

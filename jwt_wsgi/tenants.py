@@ -22,8 +22,6 @@ from dataclasses import dataclass
 from dataclasses import replace
 from typing import Any
 from typing import Final
-from typing import Generic
-from typing import TypeVar
 
 from .claims import Claims
 from .errors import AuthError
@@ -39,6 +37,7 @@ from .jose import Key
 from .key_sources.remote import RemoteKeys
 from .process_lock import PerProcess
 from .process_lock import ProcessLock
+from .recent import Recent
 from .settings.issuer import FETCH_OPTIONS
 from .settings.issuer import KEY_SLOT
 from .settings.issuer import MAX_TENANTS
@@ -71,46 +70,12 @@ class _Tenant:
     until: float = NOT_HELD
 
 
-_Value = TypeVar("_Value")
 #: The environ of the request whose token is being verified.
 _request: Final[ContextVar[Mapping[str, Any] | None]] = ContextVar("_request", default=None)
 
 
 def _ignore(_event: Event) -> None:
     pass
-
-
-class _Recent(Generic[_Value]):
-    """Values by name: the newest ``half`` of them, and at most as many older ones.
-
-    Reading takes no lock. Writers hold the lock of :class:`Tenants`.
-    """
-
-    def __init__(self, half: int) -> None:
-        self._half = half
-        self.young: dict[str, _Value] = {}
-        self.old: dict[str, _Value] = {}
-
-    def get(self, name: str) -> _Value | None:
-        return self.young.get(name) or self.old.get(name)
-
-    def put(self, name: str, value: _Value) -> None:
-        """Keep the value as the newest. When there are too many, all the older ones go."""
-        if name not in self.young and len(self.young) >= self._half:
-            self.old, self.young = self.young, {}
-        self.young[name] = value
-        self.old.pop(name, None)
-
-    def swap(self, name: str, value: _Value) -> None:
-        """Put the value where the one of its name is."""
-        (self.young if name in self.young else self.old)[name] = value
-
-    def pop(self, name: str) -> None:
-        self.young.pop(name, None)
-        self.old.pop(name, None)
-
-    def all(self) -> Iterable[_Value]:
-        return {**self.old, **self.young}.values()
 
 
 class Tenants:
@@ -144,10 +109,10 @@ class Tenants:
         self._max_loads = max(MAX_LOADS, 4 * most)
         self._closed = False
         self._lock = ProcessLock()
-        self._proven: _Recent[_Tenant] = _Recent(most)
-        self._named: _Recent[_Tenant] = _Recent(MAX_NAMED // 2)
+        self._proven: Recent[_Tenant] = Recent(most)
+        self._named: Recent[_Tenant] = Recent(MAX_NAMED // 2)
         #: Until when the function is not asked for a name that it has refused.
-        self._refused: _Recent[float] = _Recent(MAX_NAMED // 2)
+        self._refused: Recent[float] = Recent(MAX_NAMED // 2)
         #: The tenants that load their first keys now, in their order, and when each tenant did so
         #: last. A forked child has none of its parent's threads.
         self._loads: PerProcess[tuple[dict[str, list[_FirstKeys]], dict[str, float]]] = PerProcess(

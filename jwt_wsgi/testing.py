@@ -28,13 +28,17 @@ from . import current
 from . import jose
 from .claims import Claims
 from .injection import Injection
-from .keys import KeySet
-from .middleware import JWTMiddleware
 from .settings.issuer import KEY_SLOT
 from .settings.issuer import Issuer
+from .settings.loading import Settings
 from .settings.options import Options
+from .test_kit.layered import LayeredMiddleware
+from .test_kit.layered import guard_of
+from .test_kit.layered import replaced
 from .test_kit.loopback import Server
 from .test_kit.memory_store import MemoryStore as MemoryStore  # noqa: PLC0414  # its public name
+from .test_kit.own_keys import OwnKeys
+from .test_kit.protected import ProtectedApp
 from .test_kit.providers import PROVIDERS
 from .test_kit.shape import fill
 from .test_kit.shape import filled_values
@@ -149,27 +153,32 @@ class FakeIssuer:
             return {"keys": []}
         return {"keys": [key.jwk() for key in self._keys]}
 
-    def protect(self, app: "WSGIApplication", **options: Unpack[Options]) -> JWTMiddleware:
+    def protect(self, app: "WSGIApplication", **options: Unpack[Options]) -> ProtectedApp:
         """Wrap ``app`` so that it trusts this issuer and its keys, rotated or not; no network.
 
-        An app that a :class:`JWTMiddleware` guards already, around it or as Flask's ``wsgi_app``,
-        is guarded as before, by all the middleware's settings; only the issuer is this one. It
-        takes no ``options`` then.
+        The variables ``JWT_WSGI_*`` of the shell are not read. ``protect(app).test_client()`` is
+        Flask's own client, or Werkzeug's for any other app.
+
+        An app that a :class:`JWTMiddleware` guards already, wherever it stands (:mod:`.layers`),
+        is guarded as before, by all the middleware's settings and behind the same layers; only
+        the issuer is this one. It takes no ``options`` then. Raises :class:`TypeError` if there
+        are several middlewares, or a layer that cannot be copied (a function).
         """
-        if guard := _guard_of(app):
+        if guard := guard_of(app):
             if options:
                 raise TypeError("the app has settings already; give options to it, or an app bare")
-            return JWTMiddleware(guard.app, replace(guard.settings, issuer=(self._trusted(),)))
+            settings = replace(guard.settings, issuer=(self._trusted(),))
+            return LayeredMiddleware(app, guard, settings)
         wired: Options = {"issuer": self._trusted(), "algorithms": self.algorithm}
         if not KEY_SLOT.isdisjoint(options):  # other keys than ours
             wired["issuer"] = self.issuer
-        return JWTMiddleware(app, **(wired | options))
+        return ProtectedApp(app, Settings.of(**(wired | options)), app)
 
     def _trusted(self) -> Issuer:
         """The issuer as a middleware is configured with it."""
         if self.algorithm.startswith("HS"):
             return Issuer(self.issuer, secret=self.secret, algorithms=self.algorithm)
-        return Issuer(self.issuer, keys=_OwnKeys(self), algorithms=self.algorithm)
+        return Issuer(self.issuer, keys=OwnKeys(self), algorithms=self.algorithm)
 
     @contextmanager
     def serve(self, port: int = 0) -> "Iterator[FakeIssuer]":
@@ -281,9 +290,9 @@ class FakeProvider(FakeIssuer):
             found[url] = self._filled({**usual, **row.metadata})
         return found
 
-    def protect(self, app: "WSGIApplication", **options: Unpack[Options]) -> JWTMiddleware:
+    def protect(self, app: "WSGIApplication", **options: Unpack[Options]) -> ProtectedApp:
         """As :meth:`FakeIssuer.protect`, with :attr:`settings` where ``options`` say nothing."""
-        if _guard_of(app) is None:
+        if guard_of(app) is None:
             own: Any = {k: v for k, v in self.settings.items() if k not in {"issuer", *KEY_SLOT}}
             options = own | options
         return super().protect(app, **options)
@@ -337,12 +346,6 @@ class FakeProvider(FakeIssuer):
         return dict(fill(shape, {**self.values, "kid": self.kid}, int(time.time())))
 
 
-def _guard_of(app: "WSGIApplication") -> JWTMiddleware | None:
-    """The middleware around an app, or inside of it, where Flask's users put it."""
-    found: Any = app if isinstance(app, JWTMiddleware) else getattr(app, "wsgi_app", None)
-    return found if isinstance(found, JWTMiddleware) else None
-
-
 def authenticated(
     app: "WSGIApplication",
     payload: Mapping[str, Any] | None,
@@ -357,10 +360,11 @@ def authenticated(
 
     What the app sees is what :class:`JWTMiddleware` would put there, a copy for each request, by
     :func:`~jwt_wsgi.current_payload`, too; ``payload`` None: as on a public path. A
-    :class:`JWTMiddleware` around ``app`` is taken off, and its ``claim_headers`` still hold. Tests
-    of who may do what belong to :meth:`FakeIssuer.protect`: rules are not asked here.
+    :class:`JWTMiddleware` in ``app`` is taken off, its ``claim_headers`` still hold, and the layers
+    around it stay. Tests of who may do what belong to :meth:`FakeIssuer.protect`: rules are not
+    asked here. Raises :class:`TypeError` as that does.
     """
-    guard = _guard_of(app)
+    guard = guard_of(app)
     injection = guard._injection if guard else Injection({})  # noqa: SLF001  # its other half
     inner = guard.app if guard else app
     told = {"alg": "none", "typ": "JWT"} if header is None else header
@@ -374,26 +378,4 @@ def authenticated(
             injection.inject(environ, claims)
         return current.serve(inner, environ, start_response)
 
-    return let_everybody_in
-
-
-class _OwnKeys:
-    """The keys of an issuer as a key source, without any network."""
-
-    def __init__(self, issuer: FakeIssuer) -> None:
-        self._issuer = issuer
-        self._made_of: object = None
-        self._keyset = KeySet([])
-
-    def current(self) -> KeySet:
-        """The set of now; the same object until the issuer rotates."""
-        keys = self._issuer._keys  # noqa: SLF001  # a new list with each rotation
-        if keys is not self._made_of:
-            self._keyset, self._made_of = KeySet.of(self._issuer.jwks()), keys
-        return self._keyset
-
-    def candidates(self, header: Mapping[str, Any]) -> "Iterable[jose.Key]":
-        """As :class:`~jwt_wsgi.keys.KeySource`."""
-        return self.current().candidates(header)
-
-    candidates_are_current = candidates
+    return replaced(app, guard, let_everybody_in) if guard else let_everybody_in

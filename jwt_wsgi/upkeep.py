@@ -5,10 +5,10 @@ of :class:`~jwt_wsgi.keys.KeySource`.
 """
 
 import time
-from collections.abc import Collection
 from typing import Any
 
 from .errors import KeysUnavailableError
+from .key_sources.arrival import fits_any
 from .key_sources.file import FileKeys
 from .key_sources.remote import RemoteKeys
 from .keys import KeySet
@@ -40,17 +40,11 @@ def _unfit(issuer: TrustedIssuer) -> str:
     if not isinstance(issuer.keys, RemoteKeys | FileKeys | KeySet):  # not asked of an app's own
         return ""
     keyset = issuer.keys.current()
-    if keyset is None or _fits_any(keyset, issuer.algorithms):
+    if keyset is None or fits_any(keyset, issuer.algorithms):
         return ""
     accepted = ", ".join(sorted(issuer.algorithms))
     named = shown_url(issuer.identifier)
     return f"{named}: none of {len(keyset)} keys fits the accepted algorithms ({accepted})"
-
-
-def _fits_any(keyset: KeySet, algorithms: Collection[str]) -> bool:
-    """Whether one of these values of ``alg`` can verify a signature with a key of the set."""
-    names: list[dict[str, str]] = [{}, *({"kid": kid} for kid in keyset.kids)]
-    return any(keyset.candidates({**name, "alg": alg}) for alg in algorithms for name in names)
 
 
 def health(issuers: Issuers, *, named_later: bool) -> dict[str, Any]:
@@ -60,6 +54,8 @@ def health(issuers: Issuers, *, named_later: bool) -> dict[str, Any]:
     """
     known = {identifier: keys.health() for identifier, keys in _having(issuers, "health").items()}
     ready = named_later or all(keys["ready"] for keys in known.values())
+    unfit = any(_unfit(one) for one in issuers.values() if isinstance(one.keys, KeySet))
+    ready = ready and not unfit
     return {"ready": ready, "issuers": known}
 
 

@@ -162,6 +162,8 @@ class Verifier:
         algorithm, tried = token.header["alg"], 0
         try:
             for key in issuer.keys.candidates(token.header):
+                if not jose.permitted(key, issuer.algorithms):
+                    continue
                 if jose.verify(algorithm, key, token.signed, token.signature):
                     return key
                 tried += 1
@@ -170,9 +172,8 @@ class Verifier:
         except AuthError:
             raise
         except Exception as error:  # of the source: it finds no key, or is out of order
-            not_found = partial(InvalidTokenError, "key_not_found")
-            made = refusal(issuer.keys, error, blamed=not_found, outage=KeysUnavailableError)
-            raise made from error
+            blamed = partial(InvalidTokenError, "key_not_found")
+            raise refusal(issuer.keys, error, blamed=blamed, outage=KeysUnavailableError) from error
         if not tried:
             self.heads.pop(token.head, None)  # its key is no longer there
             raise InvalidTokenError("key_not_found", "no key of the issuer fits kid and alg")

@@ -247,7 +247,7 @@ def jwe(**header: Any) -> str:
 JSON_TROUBLE = {
     "a list": b'["alg"]', "a string": b'"alg"', "a number": b"5", "null": b"null", "true": b"true",
     "nothing": b"", "no JSON": b"alg", "an open brace": b"{", "trailing": b"{} x", "two": b"{}{}",
-    "space in front": b' {"alg":"EdDSA"}', "single quotes": b"{'alg':'EdDSA'}",
+    "a vertical tab in front": b'\v{"alg":"EdDSA"}', "single quotes": b"{'alg':'EdDSA'}",
     "a comment": b'{"alg":"EdDSA"/**/}', "a comma more": b'{"alg":"EdDSA",}',
     **{coding: '{"alg":"EdDSA","kid":"EdDSA"}'.encode(coding)
        for coding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-8-sig")},

@@ -163,7 +163,8 @@ def test_without_an_audience_a_token_for_somebody_is_refused() -> None:
         ({"a": ("x",)}, {"a": None}, "claim_missing"),
         ({"a": ("x",)}, {}, "claim_missing"),
         ({"a.b": ("x",)}, {"a": {"b": ["x"]}}, None),
-        ({"a.b": ("x",)}, {"a.b": "y", "a": {"b": "x"}}, "claim_invalid"),
+        ({"a.b": ("x",)}, {"a.b": "x", "a": {"b": "x"}}, "claim_invalid"),
+        ({"a.b": ("x",)}, {"a.b": "x", "a": {"c": "x"}}, None),
         ({"https://e.example/roles": ("x",)}, {"https://e.example/roles": "x"}, None),
         ({"a.b": ("x",)}, {"a": ["b"]}, "claim_missing"),
         ({"a.b": ("x",)}, {"a": "b"}, "claim_missing"),
@@ -172,7 +173,7 @@ def test_without_an_audience_a_token_for_somebody_is_refused() -> None:
 def test_expected_values(
     expected: dict[str, Any], claims: dict[str, Any], code: str | None
 ) -> None:
-    """Equal or contained; the whole name first, then the dotted path."""
+    """Equal or contained, where exactly one reading of a dotted name leads to a value."""
     assert refused(claims, expected=expected) == code
 
 
@@ -211,6 +212,83 @@ def test_names_are_strings(name: str, value: Any) -> None:
 def test_scopes_of_any_type(claims: dict[str, Any], granted: set[str]) -> None:
     """T33: a value of a wrong type grants nothing, and crashes nobody."""
     assert scopes(claims) == granted
+
+
+#: name -> claims in which exactly one reading of it leads to a value, 7.
+ONE_READING: list[tuple[str, dict[str, Any]]] = [
+    ("kubernetes.io.namespace", {"kubernetes.io": {"namespace": 7}}),
+    ("resource_access.com.example.app.roles",
+     {"resource_access": {"com.example.app": {"roles": 7}, "com": {"example": {"b": 1}}}}),
+    ("own.https://e.example/app.roles", {"own": {"https://e.example/app.roles": 7}}),
+    ("a.b.c", {"a": {"b": {"c": 7}}}),
+    ("a.b.c", {"a.b": {"c": 7}, "a": {"b": {"d": 8}}}),
+    ("a.b.c", {"a": {"b.c": 7, "b": []}}),
+    ("a.b.c", {"a.b.c": 7}),
+    ("a..b", {"a": {"": {"b": 7}}}),
+    ('["a.b"]', {"a.b": 7, "a": {"b": 8}}),
+    ('["a", "b.c"]', {"a": {"b.c": 7, "b": {"c": 8}}, "a.b.c": 9}),
+    ('["a", "b", "c"]', {"a": {"b": {"c": 7}, "b.c": 8}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "claims"), ONE_READING)
+def test_a_dotted_name_has_one_reading(name: str, claims: dict[str, Any]) -> None:
+    """Wherever the dots stand; a list of names is exact."""
+    assert find(claims, name) == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "claims"),
+    [
+        ("a.b", {"a.b": 1, "a": {"b": 1}}),
+        ("a.b", {"a.b": None, "a": {"b": 1}}),
+        ("a.b", {"a": {"b": None}, "a.b": 1}),
+        ("a.b.c", {"a": {"b.c": 1, "b": {"c": 2}}}),
+        ("a.b.c", {"a.b": {"c": 1}, "a": {"b.c": 2}}),
+    ],
+)
+def test_a_name_with_two_readings_is_refused(name: str, claims: dict[str, Any]) -> None:
+    """A name that somebody could choose must not stand before another, also not as null."""
+    with pytest.raises(InvalidTokenError, match="can be read in two ways"):
+        find(claims, name)
+    assert refused(claims, required=[name]) == "claim_invalid"
+    assert refused(claims, expected={name: (1,)}) == "claim_invalid"
+
+
+@pytest.mark.parametrize("name", ["a.b", '["a", "b"]'])
+def test_no_name_leads_into_a_list_or_a_text(name: str) -> None:
+    """Of several objects in a list none is chosen."""
+    for value in ([{"b": 1}], "b", {"c": 1}, None, 7):
+        assert find({"a": value}, name) is None
+
+
+class Counted(dict[str, Any]):
+    """Counts the members that are looked at."""
+
+    seen = 0
+
+    def items(self) -> Any:
+        Counted.seen += len(self)
+        return super().items()
+
+
+def tree(parts: int) -> Counted:
+    """An object in which every reading of a.a.a... but the last leads on, and none to a value."""
+    return Counted({".".join("a" * size): tree(parts - size) for size in range(1, parts)})
+
+
+def size_of(value: Counted) -> int:
+    return len(value) + sum(map(size_of, value.values()))
+
+
+def test_the_cost_of_a_name_is_bounded_by_the_token() -> None:
+    """Each member of a payload is looked at once at most, however many readings a name has."""
+    claims = tree(12)
+    Counted.seen = 0
+
+    assert find(claims, ".".join("a" * 12)) is None
+    assert find(claims, ".".join("a" * 2000)) is None
+    assert Counted.seen <= 2 * size_of(claims)
 
 
 def test_a_path_into_nothing_finds_nothing() -> None:

@@ -177,6 +177,10 @@ EXAMPLES = [
     Example("claim_invalid", "no text", of(sub=42)),
     Example("claim_invalid", "milliseconds", of(exp=1_800_000_000_000)),
     Example("claim_invalid", "no time", of(exp="2030-01-01")),
+    Example(
+        "claim_invalid", "two readings", of(**{"own.role": "a", "own": {"role": "a"}}),
+        {"claims": {"own.role": "a"}},
+    ),
     Example("claim_invalid", "number", of(org=42), {"claims": {"org": ["42"]}}),
     Example("claim_invalid", "number", of(org="42"), {"claims": {"org": [42]}}),
     Example(

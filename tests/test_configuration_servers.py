@@ -136,7 +136,7 @@ def test_settings_in_the_configuration_of_a_server(
     """Each place has its own, and no client can say anything about them."""
     path = os.pathsep.join([str(PROGRAMS), os.environ.get("PATH", "")])
     if not os.environ.get("CI") and not all(which(p, path=path) for p in NEEDS[start.__name__]):
-        pytest.skip("pip install -e '.[servers]', as the README says")
+        pytest.skip("pip install -e '.[servers]', as CONTRIBUTING.md says")
     with FakeIssuer().serve() as issuer, start(issuer, tmp_path) as url:
         api, other = issuer.token(sub="ada", aud="api"), issuer.token(sub="ada", aud="other")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -503,30 +504,7 @@ urlpatterns = [
 ]
 """,
     "test_project.py": """
-import urllib.error
-import urllib.request
-
-from django.contrib.staticfiles.handlers import StaticFilesHandler
-from django.test import LiveServerTestCase
 from django.test import SimpleTestCase
-
-from jwt_wsgi.testing import FakeIssuer
-
-ISSUER = FakeIssuer("https://a.example")
-
-
-class InAServer(LiveServerTestCase):
-    static_handler = staticmethod(lambda app: StaticFilesHandler(ISSUER.protect(app)))
-
-    def test_a_request_needs_a_token(self):
-        with self.assertRaises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(f"{self.live_server_url}/me")
-        caught.exception.close()
-        self.assertEqual(caught.exception.code, 401)
-        headers = {"Authorization": f"Bearer {ISSUER.token(sub='ada')}"}
-        request = urllib.request.Request(f"{self.live_server_url}/me", headers=headers)
-        with urllib.request.urlopen(request) as answer:
-            self.assertEqual(answer.read(), b"ada True ")
 
 
 class WithoutAServer(SimpleTestCase):
@@ -573,11 +551,14 @@ def environment_of(project: Path, issuer: FakeIssuer) -> dict[str, str]:
 
 
 def test_a_project_s_tests_run(project: Path, issuer: FakeIssuer) -> None:
-    """A live server is guarded by one line; the test client needs none."""
+    """Those of docs/how-to/testing.md, and what Django's own test client is let through for."""
+    page = (Path(__file__).parent.parent / "docs" / "how-to" / "testing.md").read_text()
+    (block,) = re.findall(r"^```python\n(import urllib.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    (project / "test_page.py").write_text(block)
     run = run_in(project, issuer, "-m", "django", "test")
 
     assert run.returncode == 0, run.stderr
-    assert "Ran 2 tests" in run.stderr
+    assert "Ran 4 tests" in run.stderr
 
 
 IN_THE_PROJECT = """

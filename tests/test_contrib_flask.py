@@ -11,10 +11,12 @@ from conftest import bearer
 from flask import Flask
 from flask import stream_with_context
 from flask.cli import FlaskGroup
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
 from werkzeug.test import TestResponse
 
 from jwt_wsgi import ConfigurationError
+from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import warm_up
 from jwt_wsgi.contrib.authlib import UNVERIFIED
 from jwt_wsgi.contrib.authlib import VerifiedTokenValidator
@@ -22,6 +24,7 @@ from jwt_wsgi.contrib.flask import JWT
 from jwt_wsgi.contrib.flask import current_payload
 from jwt_wsgi.contrib.flask import require
 from jwt_wsgi.testing import FakeIssuer
+from jwt_wsgi.testing import authenticated
 
 require_oauth = ResourceProtector()
 require_oauth.register_token_validator(VerifiedTokenValidator())
@@ -331,10 +334,109 @@ def test_a_wrong_requirement_does_not_wait_for_a_request() -> None:
         require(claims={"role": None})
 
 
-def test_a_view_that_asks_needs_the_extension(issuer: FakeIssuer) -> None:
+def test_a_view_that_asks_needs_the_middleware() -> None:
     """Forgotten, it serves nothing."""
     app = shop()
     app.testing = True
 
-    with pytest.raises(RuntimeError, match="no JWT"):
+    with pytest.raises(RuntimeError, match="did not pass JWTMiddleware"):
         app.test_client().get("/any")
+
+
+@pytest.mark.parametrize("where", ["wsgi_app", "below ProxyFix", "outside"])
+def test_a_view_asks_behind_any_guard(issuer: FakeIssuer, where: str) -> None:
+    """The extension is one way to wrap an app; `@require` works with each of them."""
+    app = shop()
+    options: Any = {"issuer": issuer.issuer, "jwks": issuer.jwks(), "realm": "shop"}
+    if where == "outside":
+        client = Client(JWTMiddleware(app, **options | {"realm": "api"}))
+    else:
+        guard: Any = JWTMiddleware(app.wsgi_app, **options)
+        app.wsgi_app = guard if where == "wsgi_app" else ProxyFix(guard)  # type: ignore[method-assign]
+        client = app.test_client()
+
+    good = client.get("/any", headers=bearer(issuer.token(sub="ada")))
+    poor = client.get("/orders", headers=bearer(issuer.token(scope="orders:read")))
+
+    assert (good.status_code, good.json) == (200, {"sub": "ada"})
+    assert (poor.status_code, (poor.json or {})["code"]) == (403, "insufficient_scope")
+    realm = "api" if where == "outside" else "shop"
+    assert poor.headers["WWW-Authenticate"].startswith(f'Bearer realm="{realm}"')
+
+
+@pytest.mark.parametrize("scope", ["a", "b"])
+def test_an_asynchronous_view_asks_too(
+    settings_of: dict[str, Any], issuer: FakeIssuer, scope: str
+) -> None:
+    """Flask runs it as it runs every async view."""
+    app = shop(**settings_of)
+    JWT(app)
+
+    @app.get("/async")
+    @require(scopes=["a"])
+    async def asynchronous() -> dict[str, Any]:
+        return {"sub": current_payload["sub"]}
+
+    answer = app.test_client().get("/async", headers=bearer(issuer.token(sub="ada", scope=scope)))
+    assert answer.status_code == (200 if scope == "a" else 403)
+
+
+def test_an_app_that_is_wrapped_already_is_not_wrapped_again(
+    settings_of: dict[str, Any], issuer: FakeIssuer
+) -> None:
+    """Two guards would ask for two tokens; whoever wrote the first one forgot it."""
+    app = shop(**settings_of)
+    guard: Any = JWTMiddleware(app.wsgi_app, issuer=issuer.issuer)
+    app.wsgi_app = ProxyFix(guard)  # type: ignore[method-assign]
+
+    with pytest.raises(RuntimeError, match="guarded already"):
+        JWT(app)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"JWT_WSGI_PORT": "tcp://10.0.0.1:80", "JWT_WSGI_SERVICE_HOST": "10.0.0.1"},
+        {"JWT_WSGI_APP": "shop:app"},
+        {"JWT_WSGI_SERVICE_PORT_HTTP": "80"},
+    ],
+    ids=lambda environ: next(iter(environ)),
+)
+def test_what_is_no_setting_of_ours_does_not_count(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kubernetes sets such names for a service called jwt-wsgi."""
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    app = shop(**environ)
+    JWT(app)
+
+    answer = app.test_client().get("/any")
+    assert (answer.status_code, (answer.json or {})["code"]) == (503, "not_configured")
+
+
+def test_a_setting_of_none_was_meant_to_be_one() -> None:
+    """`os.environ.get` of a name that is missing in production must not wait for a request."""
+    with pytest.raises(ConfigurationError, match="issuer: missing"):
+        JWT(shop(JWT_WSGI_ISSUER=None))
+
+
+@pytest.mark.parametrize("how", ["protect", "authenticated", "environ_base"])
+def test_an_app_without_settings_has_its_tests(issuer: FakeIssuer, how: str) -> None:
+    """What has passed a guard outside is served: the factory needs no issuer in tests."""
+    app = shop()
+    JWT().init_app(app)
+    payload = {"sub": "ada", "scope": "orders:read orders:write"}
+    headers, environ = bearer(issuer.token(**payload)), {"jwt_wsgi.payload": payload}
+
+    if how == "environ_base":
+        answer = app.test_client().get("/orders", environ_base=environ)
+    elif how == "authenticated":
+        answer = Client(authenticated(app, payload)).get("/orders")
+    else:
+        client = issuer.protect(app, public_paths=["/open"]).test_client()
+        answer = client.get("/orders", headers=headers)
+        assert client.get("/orders").status_code == 401
+        assert client.get("/orders", headers=bearer(issuer.token(sub="eve"))).status_code == 403
+    assert (answer.status_code, answer.json) == (200, [1])
+    assert app.test_client().get("/orders").status_code == 503

@@ -481,10 +481,10 @@ def test_the_command_without_its_redis(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.slow
-def test_the_line_of_the_readme(redis: RedisServer) -> None:
+def test_the_line_of_the_documentation(redis: RedisServer) -> None:
     """It revokes what it says, where a middleware with this store sees it."""
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
-    (line,) = re.findall(r"^jwt-wsgi (revoke .*)$", readme, re.MULTILINE)
+    page = (Path(__file__).parent.parent / "docs/how-to/revocation.md").read_text()
+    (line,) = re.findall(r"^jwt-wsgi (revoke .*)$", page, re.MULTILINE)
 
     words = line.replace("redis://127.0.0.1:6379/0", redis.url).split()
     done = subprocess.run(

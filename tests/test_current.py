@@ -302,7 +302,7 @@ def test_servers_send_files_as_without_us(
     if program:
         program[0] = str(Path(sys.executable).parent / program[0])
         if not Path(program[0]).exists():
-            pytest.skip("pip install -e '.[servers]', as the README says")
+            pytest.skip("pip install -e '.[servers]', as CONTRIBUTING.md says")
         server = running(program, port, cwd=tmp_path, env=env)
     else:
         server = gunicorn("files:app", cwd=tmp_path, env=env, workers=1)

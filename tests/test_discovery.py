@@ -11,6 +11,7 @@ from test_jwks import World
 from test_jwks import document
 
 from jwt_wsgi.events import KeysFound
+from jwt_wsgi.events import RefreshFailed
 from jwt_wsgi.key_sources.discovery import CONVENTION
 from jwt_wsgi.key_sources.discovery import Located
 from jwt_wsgi.key_sources.discovery import locate
@@ -127,8 +128,8 @@ def test_the_convention_comes_last_and_brings_the_keys_along() -> None:
 @pytest.mark.parametrize(
     "trouble",
     [
-        *(FetchError("http", f"status {n}", status=n) for n in (400, 401, 403, 429, 500, 503)),
-        *(FetchError(kind, "x") for kind in ("timeout", "dns", "tls", "connect", "redirect")),
+        *(FetchError("http", f"status {n}", status=n) for n in (402, 406, 429, 500, 503)),
+        *(FetchError(kind, "x") for kind in ("timeout", "dns", "tls", "connect")),
         NotModified(None),
         metadata(issuer="https://other.example"),
         metadata(issuer=f"{ISSUER}/"),
@@ -153,6 +154,143 @@ def test_anything_else_fails_the_load_and_names_the_remedy(trouble: Any) -> None
     pages = {OIDC: trouble, RFC8414: metadata(), WELL_KNOWN: document("a")}
 
     assert "set jwks_uri" in refusal(pages).detail
+
+
+REFUSALS = [
+    *(FetchError("http", f"status {n}", status=n) for n in (400, 401, 403)),
+    FetchError("redirect", "status 302, a redirect to 'login.example'", status=302),
+]
+
+
+@pytest.mark.parametrize("refusal_", REFUSALS, ids=str)
+def test_a_refusal_at_a_place_of_metadata_moves_on_to_the_next(refusal_: FetchError) -> None:
+    """A gateway in front of one path says nothing of another; MCP clients go on as well."""
+    assert found({OIDC: refusal_, RFC8414: metadata()}) == (
+        Located(URI, "RFC 8414 metadata"),
+        [OIDC, RFC8414],
+    )
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("refusal_", REFUSALS, ids=str)
+def test_no_convention_after_a_refusal(refusal_: FetchError, number: int) -> None:
+    """Nothing there states the issuer; what was refused is told, with its kind."""
+    web = Web({(OIDC, RFC8414)[number]: refusal_, WELL_KNOWN: document("a")})
+    with pytest.raises(FetchError) as caught:
+        locate(ISSUER, fetch=web, left=lambda: 1.0)
+
+    assert web.asked == [OIDC, RFC8414]
+    assert (caught.value.kind, caught.value.status) == (refusal_.kind, refusal_.status)
+    assert refusal_.detail in caught.value.detail
+
+
+@pytest.mark.parametrize("refusal_", REFUSALS, ids=str)
+def test_a_refusal_moves_nothing_that_is_remembered(refusal_: FetchError) -> None:
+    """Neither metadata nor a convention: whoever answers for the first place must not choose."""
+    for remembered in (Located(URI, "OpenID Connect discovery"), Located(WELL_KNOWN, CONVENTION)):
+        web = Web({OIDC: refusal_, RFC8414: metadata(), WELL_KNOWN: document("a")})
+        with pytest.raises(FetchError):
+            locate(ISSUER, fetch=web, left=lambda: 1.0, remembered=remembered)
+        assert web.asked == [OIDC]
+
+
+@pytest.mark.parametrize("refusal_", REFUSALS, ids=str)
+def test_a_convention_that_refuses_ends_the_search(refusal_: FetchError) -> None:
+    """It is the last place."""
+    assert refusal({WELL_KNOWN: refusal_}).kind == refusal_.kind
+
+
+def test_every_place_that_was_tried_is_named() -> None:
+    """With what each answered."""
+    error = refusal({OIDC: HTML, RFC8414: FetchError("http", "status 405", status=405)})
+
+    assert error.detail == (
+        f"no metadata and no jwks.json found ('{OIDC}': it is an HTML page; '{RFC8414}': status"
+        f" 405; '{WELL_KNOWN}': status 404); set jwks_uri to skip discovery"
+    )
+
+
+def test_the_place_that_failed_is_named() -> None:
+    """Not only the issuer."""
+    error = refusal({RFC8414: FetchError("http", "status 500", status=500)})
+
+    assert error.detail == (
+        f"status 500 in discovery at '{RFC8414}'; set jwks_uri to skip discovery"
+    )
+
+
+@pytest.mark.parametrize("broken", [b'{"issuer":"a","issuer":"b"}', b'{"issuer":', b"\xff", b"x"])
+def test_metadata_that_cannot_be_read_is_called_that(broken: bytes) -> None:
+    """Something is there: to look for it elsewhere would be the wrong way."""
+    detail = refusal({OIDC: broken}).detail
+
+    assert detail.startswith("the metadata is unreadable")
+    assert f"'{OIDC}': it is unreadable: " in detail
+
+
+@pytest.mark.parametrize(
+    ("document_", "words"),
+    [
+        ({"issuer": "https://other.example", "jwks_uri": URI},
+         f"the metadata at '{OIDC}' is that of 'https://other.example', not of '{ISSUER}'"),
+        ({"issuer": f"{ISSUER}/"}, "differs in its final slash only"),
+        ({"issuer": "https://login.microsoftonline.com/{tenantid}/v2.0"},
+         "a template for many tenants: trust the issuer of one tenant"),
+        ({"issuer": "https://fs.example/adfs", "access_token_issuer": ISSUER},
+         f"(AD FS), which signs access tokens in the name of '{ISSUER}'"),
+        ({}, "is an empty object"),
+        ({"error": "x"}, "names no issuer"),
+        ({"issuer": ISSUER}, f"the metadata at '{OIDC}' has no jwks_uri"),
+    ],
+    ids=["another", "slash", "template", "AD FS", "empty", "error", "no jwks_uri"],
+)  # fmt: skip
+def test_what_the_metadata_says_instead_is_told(document_: Any, words: str) -> None:
+    """Its issuer is named, and providers with a habit are recognised."""
+    assert words in refusal({OIDC: json.dumps(document_).encode()}).detail
+
+
+def test_a_byte_order_mark_before_metadata() -> None:
+    """RFC 8259 section 8.1."""
+    assert found({OIDC: b"\xef\xbb\xbf" + metadata()})[0].jwks_uri == URI
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (HTML, "it is an HTML page, no JWKS"),
+        (b"-----BEGIN CERTIFICATE-----", "it is a PEM file, no JWKS"),
+        (b"{}", "it is an empty object, no JWKS"),
+        (b"", "it is empty, no JWKS"),
+        (b'{"a": "-----BEGIN CERTIFICATE-----"}', "it is a map of certificates"),
+        (b'{"error": "x"}', "it is an error message, no JWKS"),
+        (b"[]", "it is a list"),
+        (b"\x30\x82\x01\x0a", "it is a key or certificate in DER, no JWKS"),
+        (b"\x1f\x8b\x08", "it is compressed"),
+        (b"eyJhbGciOiJIUzI1NiJ9.e30.x", "it is a JWT, no JWKS"),
+        (metadata(), "it is metadata; its jwks_uri says where the keys are"),
+        (b'{"kty": "EC"}', "it is one key"),
+        (b'{"keys": [}', "it is not strict JSON with one object"),
+        (b'{"keys": []}', "it has no usable key (it is empty)"),
+    ],
+    ids=range(14),
+)
+def test_a_document_that_is_no_jwks_is_recognised_in_the_log(body: bytes, words: str) -> None:
+    """With its URL where discovery named it."""
+    source, _ = world({OIDC: metadata(), URI: body})
+    source.ask()
+
+    (told,) = [str(e) for e in source.events if isinstance(e, RefreshFailed)]
+    assert f"(document: {words}" in told
+    assert f" at '{URI}'," in told
+
+
+def test_the_url_of_the_keys_is_named_when_it_fails() -> None:
+    """The issuer alone says too little."""
+    source, _ = world({OIDC: metadata(), URI: FetchError("http", "status 403", status=403)})
+    source.ask()
+
+    (told,) = [str(e) for e in source.events if isinstance(e, RefreshFailed)]
+    assert f"(http: status 403 at '{URI}'," in told
 
 
 def test_status_and_retry_after_survive() -> None:

@@ -2,20 +2,25 @@
 
 import dataclasses
 import logging
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import jwt_wsgi
 from jwt_wsgi import events
 from jwt_wsgi.errors import printable
 from jwt_wsgi.event_log import LogHook
 from jwt_wsgi.event_log import fan_out
+from jwt_wsgi.event_log import record_fields
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import Refused
 from jwt_wsgi.events import logger
 
 SAMPLES: list[Event] = [
     events.Accepted("https://i", "EdDSA"),
+    events.Accepted("https://i", "EdDSA", "'ada'", "'j-1'", "none", path="'/orders'"),
     Refused("token_expired", 401),
     events.Reported("token_expired", 401),
     events.FunctionFailed("shop.check", "raised builtins.KeyError", "401 claim_invalid"),
@@ -32,6 +37,8 @@ SAMPLES: list[Event] = [
     events.KeyMissed("https://i", "'x'"),
     events.KeyDropped("https://i", "'x'", "its use is not sig"),
     events.PrivateKeyPublished("https://i", "'x'"),
+    events.NoKeyFits("https://i", 1, ("ES256", "RS256")),
+    events.NoKeyFits("https://i", 2, ("ES256", "RS256")),
     events.FetchLost("https://i", inline=True),
     events.FetchLost("https://i", inline=False),
     events.ClockSkewed("https://i", 90.0),
@@ -59,18 +66,18 @@ def test_every_event_is_one_line_and_cannot_be_changed(event: Event) -> None:
             "refused 401 token_expired (5 s ago) iss='https://i' alg='ES256' kid='k' request='r-1'",
         ),
         (Refused("missing", 401), "refused 401 missing"),
-        (events.KeysLoaded("https://i", ("a",), 5), "1 key of https://i loaded in 5 ms: 'a'"),
+        (events.KeysLoaded("https://i", ("a",), 5), "keys of https://i loaded in 5 ms: 'a'"),
         (
             events.KeysLoaded("https://i", ("a", "b"), 5),
-            "2 keys of https://i loaded in 5 ms: 'a', 'b'",
+            "keys of https://i loaded in 5 ms: 'a', 'b'",
         ),
         (
             events.KeysChanged("https://i", ("a", "b"), ("c",), "f" * 64),
-            "keys of https://i changed: added 'a', 'b', removed 'c' (now ffffffffffff)",
+            "keys of https://i changed: added 'a', 'b', removed 'c', now ffffffffffff",
         ),
         (
             events.KeysChanged("https://i", (), (), "f" * 64),
-            "keys of https://i changed: other keys under the same names (now ffffffffffff)",
+            "keys of https://i changed: added none, removed none, now ffffffffffff",
         ),
     ],
 )
@@ -83,8 +90,68 @@ def test_a_thousand_new_keys_are_one_line_of_twenty() -> None:
     """And it says that there are more."""
     told = str(events.KeysLoaded("https://i", tuple(map(str, range(1000))), 5))
 
-    assert told.startswith("1000 keys")
-    assert told.endswith("'18', '19' ...")
+    assert told.endswith("'18', '19' ... (1000 in all)")
+
+
+@pytest.mark.parametrize("event", SAMPLES, ids=range(len(SAMPLES)))
+def test_every_event_is_a_record_with_its_own_template_and_fields(
+    event: Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So that Sentry groups by event, and a JSON logger has its facts without parsing the line."""
+    caplog.set_level(logging.DEBUG)
+    LogHook()(event)
+    (record,) = caplog.records
+
+    assert record.msg == type(event).template + "%(more)s"
+    assert record.getMessage() == str(event)
+    own = {name: value for name, value in vars(record).items() if name.startswith("jwt_wsgi_")}
+    assert own["jwt_wsgi_event"] == type(event).__name__
+    assert own == record_fields(event)
+    assert not own.keys() & vars(logging.makeLogRecord({})).keys()
+
+
+def test_no_two_kinds_of_events_have_one_template() -> None:
+    """Or an outage and a leaked key would be one issue there."""
+    templates = {type(event).__name__: type(event).template for event in SAMPLES}
+
+    assert len(set(templates.values())) == len(templates)
+
+
+def test_no_warning_has_a_template_without_words() -> None:
+    """As of ``"%s"`` alone: two different warnings would be one issue of Sentry."""
+    package = Path(jwt_wsgi.__file__).parent
+    sources = {path.name: path.read_text() for path in package.rglob("*.py")}
+    call = re.compile(r'logger\.(?:log|debug|info|warning|error|exception)\(\s*"(%s)+"')
+
+    assert [name for name, source in sources.items() if call.search(source)] == []
+
+
+def test_the_fields_of_a_record_are_bounded_and_escaped() -> None:
+    """No value can look like the end of itself and the begin of another field."""
+    kids = tuple(f"a\n'jwt_wsgi_status=200 {number}" + "x" * 1000 for number in range(1000))
+    fields = record_fields(events.KeysLoaded("https://i\n" + "x" * 1000, kids, 5))
+    texts = [fields["jwt_wsgi_source"], *fields["jwt_wsgi_kids"]]  # type: ignore[misc]
+
+    assert len(texts) == 21
+    for text in texts:
+        assert isinstance(text, str)
+        assert text.isascii()
+        assert text.isprintable()
+        assert len(text) < 600
+    assert texts[1].startswith("'a\\n\\'jwt_wsgi_status=200 0x")
+    assert texts[1].endswith("...'")
+
+
+def test_a_line_that_stands_for_others_says_how_many(caplog: pytest.LogCaptureFixture) -> None:
+    """In the field ``jwt_wsgi_repeated``, too."""
+    times = iter((0.0, 1.0, 2.0, 61.0))
+    hook = LogHook(clock=lambda: next(times))
+    for _ in range(4):
+        hook(Refused("token_expired", 401))
+
+    last = caplog.records[-1]
+    assert last.getMessage().endswith("; 2 more like it in the last 61 s")
+    assert vars(last)["jwt_wsgi_repeated"] == 2
 
 
 def test_every_kind_of_event_is_sampled_here() -> None:

@@ -25,11 +25,14 @@ from fault_issuer import FaultServer
 from fault_issuer import fault_server
 from fault_issuer import says
 
+from jwt_wsgi.errors import ConfigurationError
+from jwt_wsgi.key_sources import content_encoding
 from jwt_wsgi.key_sources import tls as tls_module
+from jwt_wsgi.key_sources.failures import FetchError
 from jwt_wsgi.key_sources.fetch import Fetched
-from jwt_wsgi.key_sources.fetch import FetchError
 from jwt_wsgi.key_sources.fetch import HTTPFetch
 from jwt_wsgi.key_sources.fetch import NotModified
+from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.urls import check_url
 
 TIMEOUT = 0.6
@@ -112,11 +115,24 @@ FAULTS = {
     "nothing": (raw(b""), "broken"),
     "reset at once": (reset(b""), "broken"),
     "reset in the body": (reset(OK + b"Content-Length: 99\r\n\r\n{"), "broken"),
-    "gzip": (says("200 OK\nContent-Encoding: gzip", gzip.compress(b"{}")), "encoding"),
     "gzip bomb": (
         says("200 OK\nContent-Encoding: gzip", gzip.compress(b" " * 50_000_000)),
+        "too_big",
+    ),
+    "gzip that is none": (says("200 OK\nContent-Encoding: gzip", b"{}"), "encoding"),
+    "gzip cut off": (says("200 OK\nContent-Encoding: gzip", gzip.compress(b"{}")[:-1]), "encoding"),
+    "gzip twice in a row": (
+        says("200 OK\nContent-Encoding: gzip", gzip.compress(b"{}") * 2),
         "encoding",
     ),
+    "gzip that holds nothing, for ever": (
+        forever(
+            OK + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"")[:10],
+            b"\x00\x00\x00\xff\xff" * 13107,
+        ),
+        "too_big",
+    ),
+    "deflate": (says("200 OK\nContent-Encoding: deflate", b"x"), "encoding"),
     "brotli": (says("200 OK\nContent-Encoding: br", b"x"), "encoding"),
     "two encodings": (says("200 OK\nContent-Encoding: gzip, gzip", b"x"), "encoding"),
     "304 nobody asked for": (says("304 Not Modified"), "http"),
@@ -253,6 +269,114 @@ def test_extra_headers_are_sent_but_do_not_break_the_cage() -> None:
 
     assert "X-Key: abc" in server.heads[0]
     assert "Accept-Encoding: identity" in server.heads[0]
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    ["identity", "none", "utf-8", "UTF-8", "", " ", "aws-chunked", "identity, aws-chunked"],
+)
+def test_an_encoding_that_compresses_nothing_is_plain(encoding: str) -> None:
+    """Object stores and frameworks send such labels."""
+    with fault_server(says(f"200 OK\nContent-Encoding: {encoding}", b"{}")) as server:
+        assert get(server.url).body == b"{}"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP", "aws-chunked,gzip"])
+def test_gzip_that_nobody_asked_for_is_inflated(encoding: str) -> None:
+    """Some servers compress whatever they are asked for."""
+    with fault_server(says(f"200 OK\nContent-Encoding: {encoding}", gzip.compress(b"{}"))) as s:
+        assert get(s.url).body == b"{}"
+
+
+@pytest.mark.parametrize(("size", "good"), [(5000, True), (5001, False)])
+def test_the_cap_counts_what_is_inflated(size: int, good: bool) -> None:
+    """And what came is capped, too."""
+    answer = says("200 OK\nContent-Encoding: gzip", gzip.compress(b" " * size))
+    with fault_server(answer) as server:
+        found = get(server.url, max_bytes=5000)
+
+    assert found.body == b" " * size if good else found.kind == "too_big"
+
+
+def test_only_so_much_of_a_bomb_is_inflated() -> None:
+    """The bound is given to zlib before it works: it makes one byte more than may be at most."""
+    made: list[int] = []
+
+    class Inflate:
+        eof, unused_data = False, b""
+
+        def decompress(self, _data: bytes, most: int) -> bytes:
+            made.append(most)
+            return b" " * most
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(content_encoding, "_inflater", lambda _encoding: Inflate())
+        with pytest.raises(FetchError, match="more than 1000 bytes"):
+            content_encoding.whole(lambda _size: b"x" * 400, "gzip", 1000)
+    assert made == [1001]
+
+
+def test_the_type_of_a_jwks_is_asked_for_by_its_name() -> None:
+    """Kubernetes answers 406 to a request that takes application/json alone."""
+    with fault_server(says("200 OK", b"{}")) as server:
+        get(server.url)
+
+    asked = "Accept: application/jwk-set+json, application/json;q=0.9, */*;q=0.1"
+    assert asked in server.heads[0].splitlines()
+
+
+@pytest.mark.parametrize(("agent", "accept"), [("User-Agent", "Accept"), ("user-agent", "ACCEPT")])
+def test_headers_of_the_settings_win(agent: str, accept: str) -> None:
+    """Whatever their case; each is sent once."""
+    own = {agent: "shop/1", accept: "application/json"}
+    with fault_server(says("200 OK", b"{}")) as server:
+        get(server.url, home=server.url, headers=own)
+
+    sent = [line.partition(": ") for line in server.heads[0].splitlines()]
+    named = [(name.lower(), value) for name, _, value in sent]
+    assert [value for name, value in named if name == "user-agent"] == ["shop/1"]
+    assert [value for name, value in named if name == "accept"] == ["application/json"]
+
+
+@pytest.mark.parametrize("name", ["Accept-Encoding", "if-none-match", "RANGE", "Content-Length"])
+def test_headers_that_a_fetch_depends_on_are_refused_at_start(name: str) -> None:
+    """Ours would replace them in silence, or they would break the answer."""
+    with pytest.raises(ConfigurationError, match="a fetch sets this header itself"):
+        Settings.of(issuer="https://issuer.example", jwks_headers={name: "x"})
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (raw(b"hello\r\n\r\n"), "the answer is no whole HTTP"),
+        (raw(b""), "the connection was cut off"),
+        (reset(b""), "the connection was cut off (Connection reset by peer)"),
+        (says("200 OK\nContent-Length: 99", b"{}"), "the answer is no whole HTTP"),
+    ],
+    ids=["no HTTP", "nothing", "reset", "short"],
+)
+def test_a_failure_is_told_in_a_sentence(answer: Any, words: str) -> None:
+    """No class of Python's or a library's is named."""
+    with fault_server(answer) as server:
+        assert get(server.url).detail == words
+
+
+def test_openssl_and_the_system_say_why(tmp_path: Path) -> None:
+    """Their words are those that a search finds."""
+    ca, context = certificates(tmp_path, days=-1)
+    with fault_server(says("200 OK", b"{}"), context) as server:
+        expired, unknown = get(server.url, verify=str(ca)), get(server.url)
+    with fault_server(raw(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as server:
+        plain = get(server.url.replace("http:", "https:"))
+        port = server.port
+
+    assert expired.detail == "the TLS handshake failed (certificate has expired)"
+    assert "unable to get local issuer certificate" in unknown.detail
+    assert "wrong version number" in plain.detail or "record layer" in plain.detail
+    assert get(f"http://127.0.0.1:{port}/").detail == (
+        "no address accepts a connection (Connection refused)"
+    )
+    assert get("https://name.invalid/").detail == "the host has no address here"
 
 
 @pytest.mark.parametrize(

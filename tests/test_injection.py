@@ -1,6 +1,7 @@
 """What the application is told, and what nobody but us can tell it."""
 
 import json
+import re
 import socket
 import threading
 import warnings
@@ -22,6 +23,8 @@ from werkzeug.middleware.http_proxy import ProxyMiddleware
 from werkzeug.test import Client
 
 from jwt_wsgi import ConfigurationError
+from jwt_wsgi import Issuer
+from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import Settings
 from jwt_wsgi.testing import FakeIssuer
 
@@ -78,9 +81,12 @@ def test_a_claim_as_a_header(app: EchoApp, claims: dict[str, Any], value: str | 
 
 
 def test_a_claim_by_its_path(app: EchoApp) -> None:
-    """The whole name first."""
+    """Dotted, where there is one reading of it, or as a list."""
+    both = {"realm.roles": "x", "realm": {"roles": ["a"]}}
     assert told(app, "realm.roles", realm={"roles": ["a", "b"]}) == "a b"
-    assert told(app, "realm.roles", **{"realm.roles": "x", "realm": {"roles": ["a"]}}) == "x"
+    assert told(app, "realm.roles", **both) == "claim_invalid"
+    assert told(app, '["realm", "roles"]', **both) == "a"
+    assert told(app, '["realm.roles"]', **both) == "x"
     assert told(app, "realm.roles", realm="x") is None
 
 
@@ -160,6 +166,126 @@ def test_remote_user(app: EchoApp, claims: dict[str, Any], user: str) -> None:
         assert (app.environ["REMOTE_USER"], app.environ["AUTH_TYPE"]) == (user, "Bearer")
     else:
         assert answer.json["code"] == user
+
+
+# --- Several issuers ------------------------------------------------------------------------------
+
+OTHER = FakeIssuer("https://other.example")
+BOTH = [Issuer(issuer.issuer, jwks=issuer.jwks(), audience="api") for issuer in (ISSUER, OTHER)]
+#: Settings with which tokens of more than one issuer are accepted.
+SEVERAL: dict[str, dict[str, Any]] = {
+    "a list": {"issuer": BOTH},
+    "a function": {"issuer": lambda iss: next((i for i in BOTH if i.identifier == iss), None)},
+    "requests": {"issuer": BOTH[0], "settings_from_request": True},
+}
+
+
+def user_of(app: EchoApp, source: str, token: str, key: str = "REMOTE_USER", **options: Any) -> Any:
+    """The user's name in the app's environ, or the code of the refusal."""
+    given: dict[str, Any] = {"issuer": BOTH} | options
+    middleware = JWTMiddleware(app, claim_headers={source: key}, **given)
+    answer = Client(middleware).get("/", headers=bearer(token))
+    if answer.status_code != 200:
+        return answer.json["code"]
+    assert app.environ is not None
+    return app.environ.get(key if key == "REMOTE_USER" else "HTTP_X_USER")
+
+
+@pytest.mark.parametrize("several", SEVERAL)
+@pytest.mark.parametrize("header", ["REMOTE_USER", "X-User"])
+def test_one_name_of_two_people_does_not_start(several: str, header: str) -> None:
+    """The error names the claim, and both ways to say which user is meant."""
+    with pytest.raises(ConfigurationError) as caught:
+        JWTMiddleware(
+            EchoApp(), claim_headers={"sub": header, "iss": "X-Issuer"}, **SEVERAL[several]
+        )
+
+    (problem,) = caught.value.problems
+    assert problem.startswith("claim_headers: sub: two issuers may give one value to two people")
+    assert "iss|sub" in problem
+    assert "unique|sub" in problem
+
+
+@pytest.mark.parametrize("several", ["a list", "a function"])
+@pytest.mark.parametrize("source", ["iss|sub", "unique|email", "iss"])
+def test_what_tells_users_apart_starts(app: EchoApp, source: str, several: str) -> None:
+    """With its issuer, unique by the operator's word, or the issuer itself."""
+    token = OTHER.token(sub="ada", email="ada@acme.example", aud="api")
+    told = {"iss|sub": f"{OTHER.issuer}|ada", "unique|email": "ada@acme.example"}
+
+    assert user_of(app, source, token, **SEVERAL[several]) == told.get(source, OTHER.issuer)
+
+
+def test_two_people_have_two_names(app: EchoApp) -> None:
+    """Whatever stands in sub: an issuer has no |, so the first one ends it."""
+    users = [
+        (issuer, name) for issuer in (ISSUER, OTHER)
+        for name in ("ada", "|ada", f"{OTHER.issuer}|ada", f"{ISSUER.issuer}|ada", "auth0|ada")
+    ]  # fmt: skip
+    tokens = [issuer.token(sub=name, aud="api") for issuer, name in users]
+
+    names = {user_of(app, "iss|sub", token) for token in tokens}
+    assert len(names) == len(users)
+    assert f"{OTHER.issuer}|auth0|ada" in names
+
+
+@pytest.mark.parametrize(
+    ("claims", "code"),
+    [
+        ({"sub": "a\nb"}, "claim_invalid"),
+        ({"sub": "a\r\nX-Admin: yes"}, "claim_invalid"),
+        ({"sub": "a\0"}, "claim_invalid"),
+        ({"sub": "ada "}, "claim_invalid"),
+        ({"sub": ""}, "claim_missing"),
+        ({"sub": None}, "claim_missing"),
+    ],
+)
+def test_a_name_with_its_issuer_is_a_name(app: EchoApp, claims: dict[str, Any], code: str) -> None:
+    """Nothing that ends a header's line, no name that is empty."""
+    assert user_of(app, "iss|sub", ISSUER.token(aud="api", **claims)) == code
+
+
+def test_a_header_with_its_issuer(app: EchoApp) -> None:
+    """By any name of a claim; without the claim there is no header."""
+    token = ISSUER.token(aud="api", realm={"roles": ["a", "b"]})
+
+    for source in ("iss|realm.roles", 'iss|["realm", "roles"]'):
+        assert user_of(app, source, token, "X-User") == f"{ISSUER.issuer}|a b"
+    assert user_of(app, "iss|realm.roles", ISSUER.token(aud="api"), "X-User") is None
+
+
+def test_an_issuer_with_the_separator_in_it(app: EchoApp) -> None:
+    """It does not start, and a function's is refused: where would its name end?"""
+    odd = FakeIssuer("acme|org")
+    issuers = [*BOTH, Issuer("acme|org", jwks=odd.jwks(), audience="api")]
+    token = odd.token(aud="api")
+
+    with pytest.raises(ConfigurationError, match=r"claim_headers: 'acme\|org' has a |"):
+        JWTMiddleware(app, issuer=issuers, claim_headers={"iss|sub": "X-User"})
+    assert user_of(app, "iss|sub", token, issuer=lambda _: issuers[-1]) == "claim_invalid"
+    assert user_of(app, "unique|sub", token, issuer=issuers) == "somebody"
+
+
+def test_the_page_is_run() -> None:
+    """Every block of Python in docs/how-to/claims.md starts."""
+    page = (Path(__file__).parent.parent / "docs" / "how-to" / "claims.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    namespace: dict[str, Any] = {}
+
+    for block in blocks:
+        exec(block, namespace)
+    assert len(blocks) == 3
+    assert namespace["guarded"].settings.claim_headers == {
+        "iss|sub": ("REMOTE_USER",),
+        "unique|email": ("X-Email",),
+    }
+
+
+@pytest.mark.parametrize("source", ["iss|", "unique|", "iss|[]", 'iss|["a", 7]', "iss|[a"])
+def test_a_source_without_a_claim_does_not_start(source: str) -> None:
+    """As with any name of a claim."""
+    with pytest.raises(ConfigurationError, match="claim_headers"):
+        Settings.of(issuer="https://issuer.example", claim_headers={source: "X-User"})
 
 
 @pytest.mark.parametrize(

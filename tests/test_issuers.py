@@ -186,10 +186,10 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
          "issuer[1].leeway: ", "issuer[2].identifier: no such option", "issuer[2]: issuer: ",
          "issuer[3]: secret: (a secret): too short"],
     ),
-    "a secret in a list": ({"issuer": [{"issuer": "a", "secret": HIDDEN}, 5]}, ["issuer: (obj"]),
+    "a secret in a list": ({"issuer": [{"issuer": "a", "secret": HIDDEN}, 5]}, ["issuer[1]: "]),
     "a secret in an object": ({"issuer": {"issuer": A.issuer, "secret": HIDDEN}}, ["issuer: (obj"]),
     "a secret in JSON": (
-        {"issuer": f'[{{"issuer": "https://a", "secret": "{HIDDEN}"}}, 5]'}, ["issuer: (JSON)"],
+        {"issuer": f'[{{"issuer": "https://a", "secret": "{HIDDEN}"}}, 5]'}, ["issuer[1]: "],
     ),
     "a secret in no JSON": ({"issuer": f'[{{"secret": "{HIDDEN}"'}, ["issuer: (JSON)"]),
     "an object without a name": ({"issuer": [{"secret": HIDDEN}]}, ["issuer: (objects)"]),

@@ -1187,7 +1187,7 @@ def test_the_set_that_came_meanwhile_counts() -> None:
     world.ask("b")
     world.settle()
 
-    assert world.keys._look_up("b", KeySet.parse(document("c")), world.now).find(
+    assert world.keys._look_up("b", KeySet.parse(document("c")), world.now).candidates(
         {"alg": "EdDSA", "kid": "b"}
     )
 

@@ -62,6 +62,8 @@ def test_c4_refused_for_ever() -> None:
     assert {a.status for a in answers} == {503}
     assert max(a.waited for a in answers) == 0.0
     assert min(a.retry_after for a in answers) >= 1
+    failed = [event for event in world.events if isinstance(event, events.RefreshFailed)]
+    assert [event.fails for event in failed] == list(range(1, len(times) + 1))  # none is uncounted
 
 
 def test_c5b_after_a_silence_the_first_request_is_waited_for_again() -> None:

@@ -207,8 +207,30 @@ def test_a_script_of_an_allowed_origin_can_read_our_answers(client: Make) -> Non
 
     assert ours.headers["Access-Control-Allow-Origin"] == "https://spa.example"
     assert ours.headers["Access-Control-Expose-Headers"] == "WWW-Authenticate, Retry-After"
-    assert "Access-Control-Allow-Origin" not in strange.headers
+    assert ours.headers["Access-Control-Allow-Credentials"] == "true"
+    assert not {name for name, _ in strange.headers if name.startswith("Access-Control-Allow")}
     assert ours.headers["Vary"] == strange.headers["Vary"] == "Origin"
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("https://spa.example", ("https://spa.example", "true")),
+        ("https://evil.example", ("*", None)),
+        ("null", ("*", None)),
+        ("", (None, None)),
+    ],
+)
+def test_credentials_are_for_origins_that_are_named(
+    client: Make, origin: str, allowed: tuple[str | None, str | None]
+) -> None:
+    """Fetch standard section 3.2.5: never for `*`, which may stand beside a name."""
+    visitor = client(cors_origins="https://spa.example *")
+    headers = visitor.get("/", headers={"Origin": origin} if origin else {}).headers
+
+    names = ("Access-Control-Allow-Origin", "Access-Control-Allow-Credentials")
+    assert tuple(headers.get(name) for name in names) == allowed
+    assert headers["Vary"] == "Origin"
 
 
 @pytest.mark.parametrize(

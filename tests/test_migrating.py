@@ -19,7 +19,7 @@ from jwt_wsgi import Rule
 from jwt_wsgi import jose
 from jwt_wsgi.testing import FakeIssuer
 
-PAGES = Path(__file__).parent.parent / "examples" / "migrating"
+PAGES = Path(__file__).parent.parent / "docs" / "how-to"
 AUDIENCE = "https://api.example.com"
 
 
@@ -43,7 +43,7 @@ def pem(issuer: FakeIssuer) -> str:
     return str(key.public_bytes(encoding, form).decode())
 
 
-@pytest.mark.parametrize("page", ["from_pyjwt", "from_flask_jwt_extended"])
+@pytest.mark.parametrize("page", ["migrate-from-pyjwt", "migrate-from-flask-jwt-extended"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_flask(page: str, when: str) -> None:
     """The same token opens the same doors."""
@@ -84,7 +84,7 @@ def statuses(client: FlaskClient, *tokens: str) -> list[int]:
 def test_what_is_stricter(header: dict[str, str], claims: dict[str, Any], code: str) -> None:
     """As the page says: the decorator lets it in."""
     with FakeIssuer(algorithm="RS256", aud=AUDIENCE).serve() as issuer:
-        page = blocks("from_pyjwt", issuer)
+        page = blocks("migrate-from-pyjwt", issuer)
         token = issuer.token(header=header, **claims)
 
         assert statuses(flask_client(page["before"]), token) == [200]
@@ -95,7 +95,7 @@ def test_what_is_stricter(header: dict[str, str], claims: dict[str, Any], code: 
 def test_a_route_that_nobody_thought_of() -> None:
     """Is open before, and needs a token after."""
     route = '\n@app.get("/new")\ndef new():\n    return {}\n'
-    page = blocks("from_pyjwt", FakeIssuer())
+    page = blocks("migrate-from-pyjwt", FakeIssuer())
 
     asked = [flask_client(page[when] + route).get("/new") for when in ("before", "after")]
     assert [answer.status_code for answer in asked] == [200, 401]
@@ -104,7 +104,7 @@ def test_a_route_that_nobody_thought_of() -> None:
 def test_an_outage_is_not_the_users_fault() -> None:
     """Even where no keys are held: 401 before, 503 and when to come again after."""
     with FakeIssuer(algorithm="RS256", aud=AUDIENCE).serve() as issuer, issuer.outage():
-        page = blocks("from_pyjwt", issuer)
+        page = blocks("migrate-from-pyjwt", issuer)
         asked = [
             flask_client(page[when]).get("/orders", headers=bearer(issuer.token()))
             for when in ("before", "after")
@@ -117,7 +117,7 @@ def test_an_outage_is_not_the_users_fault() -> None:
 def test_first_beside_the_decorator(caplog: pytest.LogCaptureFixture) -> None:
     """The decorator's answers, and a line for what would be refused."""
     with FakeIssuer(algorithm="RS256", aud=AUDIENCE).serve() as issuer:
-        page = blocks("from_pyjwt", issuer)
+        page = blocks("migrate-from-pyjwt", issuer)
         client = flask_client(page["before"] + page["beside"])
         tokens = issuer.token(), issuer.token(exp=None), issuer.token(exp=1)
         with caplog.at_level(logging.WARNING, "jwt_wsgi"):
@@ -125,7 +125,7 @@ def test_first_beside_the_decorator(caplog: pytest.LogCaptureFixture) -> None:
 
     told = [record.getMessage() for record in caplog.records]
     assert [line.split(" (")[0] for line in told] == [
-        "rules: no path needs a token, because a refusal is only reported on /*",
+        "open to everybody: rules: no path needs a token, because a refusal is only reported on /*",
         "would have refused 401 claim_missing",
         "would have refused 401 token_expired",
     ]
@@ -135,7 +135,7 @@ def test_first_beside_the_decorator(caplog: pytest.LogCaptureFixture) -> None:
 def issuing(monkeypatch: pytest.MonkeyPatch) -> str:
     """An app that goes on issuing with Flask-JWT-Extended."""
     monkeypatch.setenv("JWT_SECRET_KEY", "correct horse battery staple 1234")
-    return blocks("from_flask_jwt_extended", FakeIssuer())["issuing"]
+    return blocks("migrate-from-flask-jwt-extended", FakeIssuer())["issuing"]
 
 
 def test_an_app_goes_on_issuing(issuing: str) -> None:
@@ -172,7 +172,9 @@ def test_what_the_page_says_not_to_leave_out(
 def test_fresh_tokens(app: EchoApp) -> None:
     """The rule of the table."""
     issuer = FakeIssuer()
-    (rule,) = re.findall(r"`(Rule\(path, claims=.*?\))`", page_text("from_flask_jwt_extended"))
+    (rule,) = re.findall(
+        r"`(Rule\(path, claims=.*?\))`", page_text("migrate-from-flask-jwt-extended")
+    )
     rules = [eval(rule, {"Rule": Rule, "path": "/transfer"})]
     client = Client(issuer.protect(app, rules=rules))
 
@@ -214,7 +216,7 @@ for headers in page["requests"]:
 def test_django_rest_framework(when: str) -> None:
     """In a process of its own, for Django's settings are made once."""
     with FakeIssuer(algorithm="RS256").serve() as issuer:
-        found = blocks("from_simplejwt", issuer)
+        found = blocks("migrate-from-simplejwt", issuer)
         page = {
             "when": when,
             "settings": found[f"{when} settings"],
@@ -272,7 +274,7 @@ def test_users_of_django() -> None:
     """The class of the page finds who is there and active, and nobody else."""
     told = subprocess.run(
         [sys.executable, "-W", "error", "-c", USERS],
-        input=blocks("from_simplejwt", FakeIssuer())["users"],
+        input=blocks("migrate-from-simplejwt", FakeIssuer())["users"],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from jwt_wsgi.testing import FakeIssuer
 
 pytestmark = pytest.mark.slow
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+PAGE = (Path(__file__).parent.parent / "docs/explanation/issuer-down.md").read_text()
 
 
 def cells(text: str) -> list[list[str]]:
@@ -25,12 +25,12 @@ def cells(text: str) -> list[list[str]]:
 
 
 def test_every_claim_holds_and_the_readme_says_nothing_else() -> None:
-    """The command as a sceptic runs it; the README's figures, but for those a machine decides."""
+    """The command as a sceptic runs it; the page's figures, but for those a machine decides."""
     command = [sys.executable, "-W", "error", "-m", "jwt_wsgi", "demo", "--outage"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
 
     assert (done.returncode, done.stderr) == (0, "")
-    (shown,) = re.findall(r"<!-- outage -->\n\n(.*?)\n\n<!-- /outage -->", README, re.DOTALL)
+    (shown,) = re.findall(r"<!-- outage -->\n\n(.*?)\n\n<!-- /outage -->", PAGE, re.DOTALL)
     ours, readmes = ([[row[0], row[1], row[-1]] for row in cells(t)] for t in (done.stdout, shown))
     assert len(ours) == 13
     assert [[row[0], row[-1]] for row in ours] == [[row[0], row[-1]] for row in readmes]

@@ -1,246 +1,86 @@
-"""Every block of the README is true: it runs, or it equals what it shows.
+"""What the README shows is what happens: commands are typed, and answer as shown.
 
-``python tests/test_readme.py`` writes the generated parts anew.
+What holds for every page, the README among them, is in test_pages.py.
 """
 
-import ast
-import inspect
-import json
 import os
 import re
 import signal
 import subprocess
-import sys
-import textwrap
 import time
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import requests
-import story
-from conftest import bearer
-from prometheus_client import CollectorRegistry
+from pages import PAGES
+from pages import ROOT
+from pages import blocks
 from servers.running import free_port
 from servers.running import gunicorn
 from werkzeug.test import Client
 
-from jwt_wsgi import JWTMiddleware
-from jwt_wsgi.contrib.prometheus import metrics
-from jwt_wsgi.errors import TOKEN_ERRORS
-from jwt_wsgi.settings.options import markdown_table
 from jwt_wsgi.testing import FakeIssuer
 
-ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
-TEXT = README.read_text()
-BLOCKS = re.findall(r"(?:<!-- ([^\n]*) -->\n)?```(\w+)\n(.*?)```", TEXT, re.DOTALL)
+#: What each app of the README is called with.
+AUDIENCE = "https://api.example.com"
 
 
-def blocks(language: str) -> list[str]:
-    return [code for _, found, code in BLOCKS if found == language]
+def app_of(mark: str, issuer: FakeIssuer) -> str:
+    """The code of a marked block, with an issuer that is there."""
+    (code,) = [block.code for block in blocks("README.md") if block.mark == mark]
+    configured, count = re.subn(r'issuer="[^"]+"', f'issuer="{issuer.issuer}"', code)
+    assert count == 1
+    return configured
 
 
-def authenticate() -> str:
-    """The real methods, as they stand in the source."""
-    methods = JWTMiddleware.__call__, JWTMiddleware.authenticate
-    return "\n\n".join(textwrap.dedent(inspect.getsource(method)) for method in methods)
+def test_the_readme_fits_on_two_screens() -> None:
+    assert len(PAGES["README.md"].splitlines()) <= 160
 
 
-def codes() -> str:
-    rows = ["| `code` | `details` |", "|---|---|"]
-    rows += [f"| `{code}` | {sentence} |" for code, sentence in TOKEN_ERRORS.items()]
-    return "\n".join(rows) + "\n"
+@pytest.mark.parametrize("mark", ["flask", "wsgi"])
+def test_an_app_of_ten_lines_guards_everything(mark: str) -> None:
+    """Nothing is public, a token for this API gets in, and one for another does not."""
+    with FakeIssuer(aud=AUDIENCE).serve() as issuer:
+        names: dict[str, Any] = {"__name__": "page"}
+        exec(compile(app_of(mark, issuer), "README.md", "exec"), names)
+        client = Client(names["app"])
 
+        def ask(**claims: Any) -> Any:
+            token = issuer.token(sub="ada", **claims)
+            return client.get("/orders", headers={"Authorization": f"Bearer {token}"})
 
-def metric_rows() -> str:
-    """The metrics that there are, with their labels."""
-    registry = CollectorRegistry()
-    metrics(registry)
-    rows = ["| metric | labels | meaning |", "|---|---|---|"]
-    for metric in registry._collector_to_names:
-        name = metric._name + ("_total" if metric._type == "counter" else "")  # type: ignore[attr-defined]
-        labels = ", ".join(f"`{label}`" for label in metric._labelnames)  # type: ignore[attr-defined]
-        rows.append(f"| `{name}` | {labels} | {metric._documentation} |")  # type: ignore[attr-defined]
-    return "\n".join(rows) + "\n"
-
-
-#: What stands between <!-- name --> and <!-- /name -->, and who makes it.
-GENERATED = {
-    "settings": lambda: f"\n{markdown_table()}\n",
-    "codes": lambda: f"\n{codes()}\n",
-    "authenticate": lambda: f"\n```python\n{authenticate()}```\n\n",
-    "metrics": lambda: f"\n{metric_rows()}\n",
-    "story": lambda: "\n```text\n" + "\n".join(story.tell(story.Day())) + "\n```\n\n",
-    "examples/flask_app.py": lambda: (
-        f"\n```python\n{(ROOT / 'examples/flask_app.py').read_text()}```\n\n"
-    ),
-}
-
-
-def generated(text: str) -> str:
-    for name, make in GENERATED.items():
-        marks = rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)"
-        text, count = re.subn(
-            marks, lambda match, make=make: match[1] + make() + match[2], text, flags=re.DOTALL
-        )
-        assert count == 1, name
-    return text
-
-
-def test_the_generated_parts_are_up_to_date() -> None:
-    """Settings, codes, metrics, the log, `authenticate` and the Flask example, as the code says."""
-    assert generated(TEXT) == TEXT
-
-
-def test_the_first_block_is_an_app_of_one_line() -> None:
-    """It builds, and nothing is public."""
-    namespace: dict[str, Any] = {}
-    exec(compile(blocks("python")[0], "README.md", "exec"), namespace)
-
-    assert isinstance(namespace["app"], JWTMiddleware)
-    assert namespace["app"].settings.public_paths == ()
-    assert "\napp = JWTMiddleware(app, issuer=" in blocks("python")[0]
-
-
-@pytest.mark.parametrize("number", range(len(blocks("python"))))
-def test_every_python_block_runs(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With an app and a token as a reader would have them."""
-    code = blocks("python")[number]
-    if code == authenticate():
-        ast.parse(code)
-        return
-    monkeypatch.setenv("JWT_WSGI_ISSUER", "https://issuer.example")
-    issuer = FakeIssuer("https://issuer.example")
-
-    def app(environ: Any, start_response: Any) -> list[bytes]:
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return [b"orders"]
-
-    decorators = ModuleType("uwsgidecorators")  # it exists inside uWSGI alone
-    decorators.postfork = lambda function: function
-    monkeypatch.setitem(sys.modules, "uwsgidecorators", decorators)
-
-    namespace = {
-        "__name__": __name__,
-        "JWTMiddleware": JWTMiddleware,
-        "app": app,
-        "middleware": issuer.protect(app),
-        "token": issuer.token(),
-    }
-    exec(compile(code, f"README.md block {number}", "exec"), namespace)
-
-
-def test_the_table_of_the_test_kit_says_what_works() -> None:
-    """Every piece of code in it runs, on an issuer that is served."""
-    (table,) = re.findall(r"\| you want \| say \|\n\|.*?\n(.*?)\n\n", TEXT, re.DOTALL)
-    cells = [row.split("|")[2] for row in table.split("\n")]
-    pieces = [code for cell in cells for code in re.findall(r"`(.*?)`", cell)]
-    guarded = JWTMiddleware(lambda *_: [], issuer="https://issuer.example")
-    with FakeIssuer().serve() as issuer:
-        names = {"issuer": issuer, "guarded_app": guarded, "FakeIssuer": FakeIssuer}
-        for code in pieces:
-            if code == "with issuer.serve():":  # as we do
-                continue
-            exec(code + (" pass" if code.endswith(":") else ""), names)
-
-    assert len(pieces) == 10
-    assert issuer.kid == "key-3"  # it was rotated twice
+        assert ask().status_code == 200
+        assert b"ada" in ask().data
+        assert ask(aud="https://other.example").json["code"] == "audience_mismatch"
+        assert {client.get(path).status_code for path in ("/", "/orders", "/healthz")} == {401}
 
 
 @pytest.mark.slow
-def test_the_curls_answer_as_shown() -> None:
-    """The two of the first screen, against the demo's app under gunicorn."""
-    shown = blocks("console")[0]
-    commands = re.findall(r"^\$ (curl .*)\n(.*)$", shown, re.MULTILINE)
-    with FakeIssuer().serve() as issuer:
-        env = {"JWT_WSGI_APP": "jwt_wsgi.cli.demo:echo", "JWT_WSGI_ISSUER": issuer.issuer}
-        with gunicorn("jwt_wsgi.wsgi:application", cwd=ROOT, env=env) as url:
-            answers = [
-                subprocess.run(
+def test_the_curls_answer_as_shown(tmp_path: Path) -> None:
+    """Each of them, against the Flask app of the README under gunicorn."""
+    (shown,) = [block.code for block in blocks("README.md") if block.mark == "curl"]
+    asked = re.findall(r"^\$ (curl .*)\n(.*)$", shown, re.MULTILINE)
+    assert len(asked) == 3
+    with FakeIssuer(aud=AUDIENCE).serve() as issuer:
+        (tmp_path / "shop.py").write_text(app_of("flask", issuer))
+        tokens = {
+            "TOKEN": issuer.token(sub="ada"),
+            "EXPIRED": issuer.token(exp=int(time.time()) - 60),
+        }
+        with gunicorn("shop:app", cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}) as url:
+            for command, answer in asked:
+                ran = subprocess.run(
                     ["sh", "-c", command.replace("http://127.0.0.1:8000", url)],
-                    env=os.environ | {"TOKEN": issuer.token(iss=issuer.issuer, sub="demo")},
+                    env=os.environ | tokens,
                     capture_output=True, text=True, check=True, timeout=30,
-                ).stdout
-                for command, _ in commands
-            ]  # fmt: skip
-
-    assert len(commands) == 2
-    assert answers[0] == commands[0][1]
-    start, end = commands[1][1].split("…")
-    told = json.loads(answers[1])
-    assert (told["message"], told["user"]["sub"]) == ("Access granted", "demo")
-    assert start.startswith('{"message": "Access granted", "user": {')
-    assert end == "}}"
-
-
-@pytest.mark.slow
-def test_the_commands_say_what_is_shown(tmp_path: Path) -> None:
-    """As a reader would type them; … stands for whatever comes there."""
-    (shown,) = [code for mark, _, code in BLOCKS if mark == "command-line"]
-    command = tmp_path / "jwt-wsgi"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m jwt_wsgi "$@"\n')
-    command.chmod(0o755)
-    typed = "\n".join(re.findall(r"^\$ (.*)$", shown, re.MULTILINE))
-    ran = subprocess.run(
-        ["sh", "-c", typed], cwd=tmp_path, text=True, timeout=30, check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    said = re.sub(r"^\$ .*\n", "", shown, flags=re.MULTILINE)
-
-    assert ran.returncode == 1
-    assert re.fullmatch(re.escape(said).replace("…", ".*?"), ran.stdout, re.DOTALL), ran.stdout
-
-
-@pytest.mark.slow
-def test_a_token_of_ones_own(tmp_path: Path) -> None:
-    """As a reader would type it, beside the examples."""
-    (typed,) = [code for mark, _, code in BLOCKS if mark == "own-token"]
-    programs = Path(sys.executable).parent
-    typed = typed.replace("jwt-wsgi mint", f"{sys.executable} -m jwt_wsgi mint")
-    typed = typed.replace(":8000", f":{(port := free_port())}")
-    (tmp_path / "flask_app.py").write_text((ROOT / "examples" / "flask_app.py").read_text())
-    ran = subprocess.run(
-        ["sh", "-c", typed], cwd=tmp_path, text=True, timeout=30, check=False, capture_output=True,
-        env=os.environ | {
-            "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
-            "GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{port}",
-        },
-    )  # fmt: skip
-
-    assert json.loads(ran.stdout)["user"]["aud"] == "api", ran.stderr
-
-
-@pytest.mark.slow
-def test_the_gunicorn_lines_serve(tmp_path: Path) -> None:
-    """Both ways to start: an app that wraps itself, and one that is wrapped by name."""
-    lines = [
-        code for mark, kind, code in BLOCKS if kind == "sh" and not mark and "gunicorn" in code
-    ]
-    assert len(lines) == 2
-    (tmp_path / "myproject").mkdir()
-    (tmp_path / "myproject" / "wsgi.py").write_text(
-        "from jwt_wsgi.cli.demo import echo as application"
-    )
-    with FakeIssuer().serve() as issuer:
-        for line in lines:
-            variables = dict(re.findall(r"(\w+)=(\S+)", line))
-            app = line.split()[-1]
-            env = variables | {
-                "JWT_WSGI_ISSUER": issuer.issuer,
-                "PYTHONPATH": f"{ROOT / 'examples'}:{tmp_path}",
-            }
-            with gunicorn(app, cwd=ROOT, env=env) as url:
-                good = requests.get(f"{url}/protected", headers=bearer(issuer.token()), timeout=10)
-                assert good.json()["message"] == "Access granted"
-                assert requests.get(f"{url}/protected", timeout=10).status_code == 401
+                )  # fmt: skip
+                assert ran.stdout.strip() == answer
 
 
 def test_the_setup_lines_are_those_that_are_run() -> None:
     """CI takes the test command from the README; the demo command differs in its end only."""
-    marked = {mark: code.strip() for mark, _, code in BLOCKS if mark.endswith("-command")}
+    marked = {block.mark: block.code.strip() for block in blocks("README.md")}
     venv, install, tests = marked["test-command"].split(" && ")
     demo_venv, demo_install, demo = marked["demo-command"].split(" && ")
 
@@ -254,7 +94,7 @@ def test_the_setup_lines_are_those_that_are_run() -> None:
 @pytest.mark.slow
 def test_the_demo_line_runs_from_a_clone(tmp_path: Path) -> None:
     """On a machine with nothing but Python: environment, installation, and a demo that answers."""
-    (line,) = [code.strip() for mark, _, code in BLOCKS if mark == "demo-command"]
+    (line,) = [block.code.strip() for block in blocks("README.md") if block.mark == "demo-command"]
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -283,58 +123,3 @@ def test_the_demo_line_runs_from_a_clone(tmp_path: Path) -> None:
             os.killpg(running.pid, signal.SIGKILL)
             out, _ = running.communicate()
     assert out.strip() == "stopped"
-
-
-@pytest.mark.slow
-def test_the_probes_for_kubernetes() -> None:
-    """Unready without keys, ready with them, and still ready when the issuer is gone."""
-    (code,) = [code for name, _, code in BLOCKS if name == "readiness"]
-    (probes,) = blocks("yaml")
-    paths = re.findall(r"path: (\S+?)[,}]", probes)
-    assert f"public_paths={json.dumps(paths)}" in TEXT
-
-    with FakeIssuer().serve() as issuer:
-        namespace: dict[str, Any] = {}
-        exec(compile(code, "README.md", "exec"), namespace)
-        probed = JWTMiddleware(namespace["readyz"], issuer=issuer.issuer, public_paths=paths)
-        namespace["middleware"] = probed
-        client = Client(probed)
-        with issuer.outage():
-            assert client.get("/readyz").status_code == 503
-            asked = len(issuer.requests)
-            assert client.get("/readyz").status_code == 503
-            assert len(issuer.requests) == asked  # the back-off holds
-        time.sleep(1.3)
-        assert client.get("/readyz").status_code == 200
-        with issuer.outage():
-            assert client.get("/readyz").status_code == 200
-
-
-def test_the_variables_that_publish_a_resource(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a client is told leads to the issuer."""
-    (line,) = [code for code in blocks("sh") if "JWT_WSGI_RESOURCE" in code]
-    for name, value in re.findall(r"(\w+)=(\S+)", line):
-        monkeypatch.setenv(name, value)
-    client = Client(JWTMiddleware(lambda *_: []))
-
-    challenge = client.get("/mcp").headers["WWW-Authenticate"]
-    metadata = client.get("/.well-known/oauth-protected-resource/mcp").json
-
-    assert "https://api.example.com/.well-known/oauth-protected-resource/mcp" in challenge
-    assert metadata["authorization_servers"] == ["https://login.example.com"]
-
-
-def test_every_block_is_of_a_kind_that_is_tested() -> None:
-    """Python, shell, console, YAML: each has its test above. Of mere text there is the log."""
-    assert {language for _, language, _ in BLOCKS} == {"python", "sh", "console", "yaml", "text"}
-    assert len(blocks("text")) == 1
-
-
-def test_every_file_that_is_linked_is_there() -> None:
-    """No dead end."""
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", TEXT):
-        assert (ROOT / target).exists(), target
-
-
-if __name__ == "__main__":
-    README.write_text(generated(TEXT))

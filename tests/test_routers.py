@@ -385,7 +385,7 @@ def test_no_mixture_of_them_does(
         assert SECRET not in body_of(GUARDED[framework], method, url, more, token)
 
 
-# --- What the README says that rules do not see --------------------------------------------------
+# --- What docs/reference/rules.md says that rules do not see -------------------------------------
 
 
 def test_a_sink_of_falcon_takes_more_than_its_prefix() -> None:

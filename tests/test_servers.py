@@ -37,7 +37,7 @@ from jwt_wsgi.testing import FakeIssuer
 
 pytestmark = pytest.mark.slow
 
-README = Path(__file__).parent.parent / "README.md"
+OPERATIONS = Path(__file__).parent.parent / "docs/how-to/operations.md"
 APPS = Path(__file__).parent / "servers" / "apps"
 PROGRAMS = Path(sys.executable).parent
 COOLDOWN, REFRESH_AFTER = 1.0, 20.0
@@ -267,7 +267,7 @@ def installed(server: Server) -> bool:
 def test_the_four_scenes(server: Server) -> None:
     """F1."""
     if not installed(server):
-        pytest.skip("pip install -e '.[servers]', as the README says")
+        pytest.skip("pip install -e '.[servers]', as CONTRIBUTING.md says")
     scenes(server)
 
 
@@ -311,7 +311,9 @@ def test_the_keys_of_an_https_issuer_arrive(
     assert [answer.status_code for answer in found] == [200] * 20
 
 
-RECIPES = dict(re.findall(r"<!-- ([\w-]+) -->\n```python\n(.*?)```", README.read_text(), re.DOTALL))
+RECIPES = dict(
+    re.findall(r"<!-- ([\w-]+) -->\n```python\n(.*?)```", OPERATIONS.read_text(), re.DOTALL)
+)
 
 
 @pytest.mark.parametrize(
@@ -334,7 +336,7 @@ def test_the_recipe_for_uwsgi(tmp_path: Path) -> None:
     (tmp_path / "postfork.py").write_text(code)
     server = _uwsgi("@postfork", "postfork", "--pythonpath", str(tmp_path))
     if not installed(server):
-        pytest.skip("pip install -e '.[servers]', as the README says")
+        pytest.skip("pip install -e '.[servers]', as CONTRIBUTING.md says")
     _answers_warm(server, 2)
 
 

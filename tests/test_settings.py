@@ -97,6 +97,7 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "allow_http": ("1", True),
     "token_cache_size": ("0", 0),
     "settings_from_request": ("true", True),
+    "log_fields": ("sub, jti path", ("sub", "jti", "path")),
 }
 
 
@@ -170,7 +171,7 @@ def test_every_option_has_a_row_here() -> None:
     """The table of options, this table and the keywords' types name the same options."""
     assert TEXTS.keys() == {name for name, option in OPTIONS.items() if option.text}
     assert Options.__optional_keys__ == OPTIONS.keys()
-    assert get_type_hints(Settings).keys() == OPTIONS.keys()
+    assert get_type_hints(Settings).keys() - {"sources"} == OPTIONS.keys()
 
 
 @pytest.mark.parametrize(
@@ -261,13 +262,14 @@ def test_keywords_take_python_values_too() -> None:
         ("public_paths", "/docs*", "only in /*"),
         ("required_scopes", 'a"b', "scope is ASCII"),
         ("cors_origins", "https://spa.example/", "scheme://host"),
+        ("log_fields", "sub email", "unknown: email; known are sub, jti, client_id, act, path"),
         ("realm", 'a"b', "printable ASCII"),
         ("resource", "https://api.example/mcp#a", "fragment"),
         ("resource", "http://api.example/mcp", "https"),
         ("bound_tokens", "maybe", "refuse, accept"),
         ("jwks_uri", "http://issuer.example/keys", "https"),
         ("jwks_uri", "file:///etc/passwd", "https"),
-        ("jwks", "{}", 'no "keys" list'),
+        ("jwks", "{}", "an empty object, no JWKS"),
         ("jwks", '{"keys": []}', "no usable key"),
         ("jwks", "/does/not/exist", "cannot be read (No such file or directory)"),
         ("public_key", "-----BEGIN PRIVATE KEY-----", "private"),
@@ -296,6 +298,59 @@ def test_a_wrong_setting_is_told_what_to_do(name: str, text: str, remedy: str) -
     assert by_keyword.startswith(name)
     assert remedy in by_environment
     assert remedy in by_keyword
+
+
+PATH = ("resource_access", "com.example.app", "roles")
+EXACT = '["resource_access", "com.example.app", "roles"]'
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "meant"),
+    [
+        ("required_claims", ["sub", PATH], ("sub", EXACT)),
+        ("required_claims", ["sub", list(PATH)], ("sub", EXACT)),
+        ("required_claims", f'["sub", {EXACT}]', ("sub", EXACT)),
+        ("required_claims", [("org",)], ("org",)),
+        ("required_claims", [("org.name",)], ('["org.name"]',)),
+        ("claims", {PATH: "admin"}, {EXACT: ("admin",)}),
+        ("claims", {EXACT: "admin"}, {EXACT: ("admin",)}),
+        ("claims", json.dumps({EXACT: ["admin", "owner"]}), {EXACT: ("admin", "owner")}),
+        ("claims", f"{EXACT}=admin, org=a=b", {EXACT: ("admin",), "org": ("a=b",)}),
+        ("claim_headers", {PATH: "X-Roles"}, {EXACT: ("X-Roles",)}),
+        ("claim_headers", f"sub=X-A, {EXACT} = X-B", {"sub": ("X-A",), EXACT: ("X-B",)}),
+    ],
+)  # fmt: skip
+def test_a_claim_is_named_by_a_list(option: str, given: Any, meant: Any) -> None:
+    """As a tuple, a list or a JSON array: names from the top down, whose dots are theirs."""
+    assert getattr(load(**{option: given}), option) == meant
+
+
+def test_a_claim_of_a_rule_is_named_by_a_list() -> None:
+    """In objects of rules, and in those that are JSON."""
+    rules = json.dumps([{"path": "/a", "claims": {EXACT: "admin"}}])
+
+    assert load(rules=[Rule("/a", claims={PATH: "admin"})]).rules == load(rules=rules).rules
+    assert load(rules=rules).rules[0].claims == {EXACT: ("admin",)}
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "remedy"),
+    [
+        ("required_claims", [[]], "a list of names"),
+        ("required_claims", [["a", 7]], "a list of names"),
+        ("required_claims", [["a", ""]], "a list of names"),
+        ("claims", {"[a": 1}, "looks like JSON"),
+        ("claims", {("a", "b"): 1, '["a","b"]': 2}, "twice"),
+        ("claims", "a=[x, y]", "JSON object"),
+        ("claim_headers", {(): "X-A"}, "a list of names"),
+        ("jwks_headers", {("X", "Y"): "a"}, "name"),
+    ],
+)
+def test_a_wrong_name_of_a_claim_does_not_start(option: str, given: Any, remedy: str) -> None:
+    """Nothing is guessed."""
+    (problem,) = problems(**{option: given})
+
+    assert remedy in problem
 
 
 def test_all_problems_at_once() -> None:
@@ -401,7 +456,7 @@ def test_what_is_open_to_everybody_is_a_warning_at_start(
 
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert record.message.startswith(told)
+    assert record.message.removeprefix("open to everybody: ").startswith(told)
 
 
 @pytest.mark.parametrize(

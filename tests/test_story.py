@@ -1,12 +1,12 @@
-"""The log of a noisy day is the one that the README shows, line by line."""
+"""The log of a noisy day is the one that docs/how-to/operations.md shows, line by line."""
 
 import pytest
 import story
 
-#: What must be in it, in this order; the README has the whole.
+#: What must be in it, in this order; the page has the whole.
 TOLD = [
     "INFO    keys of https://login.example.com from",
-    "INFO    1 key of https://login.example.com loaded in 80 ms: 'key-1'",
+    "INFO    keys of https://login.example.com loaded in 80 ms: 'key-1'",
     "WARNING refused 401 token_expired (6900 s ago)",
     "WARNING refused 401 audience_mismatch (aud names none of ours)",
     "request='a38'; 37 more like it in the last 65 s",

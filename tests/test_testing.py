@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import re
 import subprocess
 import sys
 import time
@@ -10,10 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import flask
+import flask.testing
 import pytest
 import requests
 from conftest import EchoApp
 from conftest import bearer
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
 
 from jwt_wsgi import InvalidTokenError
@@ -271,6 +274,117 @@ def test_the_plugin_loads_itself_into_nobodys_suite(request: pytest.FixtureReque
 
     assert "pytest11" not in metadata["options.entry_points"]
     assert not request.config.pluginmanager.has_plugin("jwt_wsgi.pytest_plugin")
+
+
+SHOP = """
+from flask import Flask
+from jwt_wsgi.contrib.flask import JWT, current_payload, require
+
+app = Flask("shop")
+JWT(app, issuer="https://real.example", audience="api")
+
+@app.get("/orders")
+@require(scopes=["orders:read"])
+def orders():
+    return {"orders of": current_payload["sub"]}
+"""
+
+
+@pytest.mark.slow
+def test_the_fixture_takes_an_audience(tmp_path: Path) -> None:
+    """A suite overrides one fixture: the blocks of docs/how-to/testing.md, in a suite."""
+    page = (Path(__file__).parent.parent / "docs" / "how-to" / "testing.md").read_text()
+    section = page.partition("## pytest")[2].partition("## Django")[0]
+    conftest, suite = re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    (tmp_path / "conftest.py").write_text(conftest)
+    (tmp_path / "shop.py").write_text(SHOP)
+    (tmp_path / "test_suite.py").write_text(suite)
+
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-c", "/dev/null"]
+    command += ["--rootdir", str(tmp_path), "-p", "no:cacheprovider", str(tmp_path)]
+    env = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert "1 passed" in run.stdout, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("JWT_WSGI_AUDIENCE", "https://production.example"),
+        ("JWT_WSGI_REQUIRED_SCOPES", "admin"),
+        ("JWT_WSGI_LEEWAY", "soon"),
+        ("JWT_WSGI_JWKS_FILE", "/does/not/exist"),
+        ("JWT_WSGI_REVOCATION", "redis://production.example"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["own", "provider"])
+def test_the_shell_s_settings_do_not_count(
+    app: EchoApp, monkeypatch: pytest.MonkeyPatch, name: str, value: str, kind: str
+) -> None:
+    """A developer has set them for a server; a test means the same on every machine."""
+    monkeypatch.setenv(name, value)
+    issuer = FakeIssuer() if kind == "own" else FakeIssuer.like("cognito")
+    client = Client(issuer.protect(app))
+
+    assert client.get("/", headers=bearer(issuer.token(sub="ada"))).text == "ada"
+
+
+def test_flask_s_own_test_client_passes_the_guard() -> None:
+    """With sessions, `json` and `with client:`, as the app's tests are used to."""
+    app = flask.Flask("orders")
+    app.secret_key = "x"
+    app.add_url_rule("/", "me", lambda: {"sub": current_payload()["sub"]})  # type: ignore[index]
+    app.add_url_rule("/session", "session", lambda: flask.session["cart"])
+
+    class OwnClient(flask.testing.FlaskClient):
+        pass
+
+    app.test_client_class = OwnClient
+    issuer = FakeIssuer()
+    client = issuer.protect(app).test_client()
+    headers = bearer(issuer.token(sub="ada"))
+
+    assert isinstance(client, OwnClient)
+    assert client.get("/").status_code == 401
+    with client:
+        assert client.get("/", headers=headers).json == {"sub": "ada"}
+        assert flask.request.environ["jwt_wsgi.payload"]["sub"] == "ada"
+    with client.session_transaction() as session:
+        session["cart"] = "full"
+    assert client.get("/session", headers=headers).text == "full"
+    assert app.test_client().get("/session").status_code == 500  # the app itself is as before
+
+
+@pytest.mark.parametrize("wrap", [lambda guard: guard, ProxyFix], ids=["wsgi_app", "ProxyFix"])
+def test_the_test_client_of_a_guarded_flask_app(wrap: Any) -> None:
+    """Through every layer; a second issuer takes the place of the first one."""
+    app = flask.Flask("orders")
+    app.add_url_rule("/", "me", lambda: {"sub": current_payload()["sub"]})  # type: ignore[index]
+    guard: Any = JWTMiddleware(app.wsgi_app, issuer="https://real.example", public_paths="/open")
+    app.wsgi_app = wrap(guard)  # type: ignore[method-assign]
+    one, two = FakeIssuer("https://one.example"), FakeIssuer("https://two.example")
+    for protected, good, bad in (
+        (one.protect(app), one, two),
+        (two.protect(one.protect(app)), two, one),
+        (two.protect(one.protect(flask.Flask("bare"))), two, one),
+    ):
+        client = protected.test_client()
+        assert isinstance(client, flask.testing.FlaskClient)
+        assert client.get("/", headers=bearer(bad.token())).status_code == 401
+        assert client.get("/", headers=bearer(good.token())).status_code in (200, 404)
+
+
+def test_a_test_client_of_any_other_app(app: EchoApp) -> None:
+    """Werkzeug's; the host is the one that Django allows in tests."""
+    issuer = FakeIssuer()
+    client = issuer.protect(app).test_client()
+
+    assert client.get("/", headers=bearer(issuer.token(sub="ada"))).text == "ada"
+    assert client.get("/").status_code == 401
+    assert app.environ is not None
+    assert app.environ["HTTP_HOST"] == "testserver"
+    client.get("/", base_url="https://shop.example", headers=bearer(issuer.token()))
+    assert app.environ["HTTP_HOST"] == "shop.example"
 
 
 @pytest.mark.slow

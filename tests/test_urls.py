@@ -172,7 +172,7 @@ def test_such_an_issuer_cannot_be_configured_without_its_keys(issuer: str) -> No
         with pytest.raises(ConfigurationError) as caught:
             Settings.of(issuer=wrong, allow_http=True)  # type: ignore[arg-type]
         (problem,) = caught.value.problems
-        assert f"issuer: {shown_url(issuer)}: " in problem or "no white space around" in problem
+        assert f": {shown_url(issuer)}: " in problem or "no white space around" in problem
 
 
 KEYS: dict[str, dict[str, Any]] = {

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import assert_type
 
+from flask import Flask
+
 from jwt_wsgi import AuthError
 from jwt_wsgi import Claims
 from jwt_wsgi import ConfigurationError
@@ -38,6 +40,8 @@ from jwt_wsgi import Token
 from jwt_wsgi import UnavailableError
 from jwt_wsgi import current_payload
 from jwt_wsgi import warm_up
+from jwt_wsgi.contrib.flask import JWT
+from jwt_wsgi.contrib.flask import require
 from jwt_wsgi.testing import FakeIssuer
 from jwt_wsgi.testing import authenticated
 
@@ -215,3 +219,23 @@ assert_type(issuer.token(sub="ada", header={"typ": "at+jwt"}), str)
 with issuer.serve() as served, served.outage(), served.slow(0.5):
     served.rotate(keep=False)
     assert_type(served.wrong_key()(sub="eve"), str)
+
+
+# Flask: a factory and a view need no word for the type checker.
+jwt = JWT(audience="https://api.example.com")
+
+
+@require(scopes=["read"], claims={"realm_access.roles": ["admin", "owner"]})
+def orders(number: int) -> list[int]:
+    return [number]
+
+
+def create_app() -> Flask:
+    flask_app = Flask(__name__)
+    flask_app.config["JWT_WSGI_ISSUER"] = ISSUER
+    flask_app.add_url_rule("/orders/<int:number>", view_func=orders)
+    jwt.init_app(flask_app)
+    return flask_app
+
+
+FakeIssuer().protect(create_app()).test_client().get("/")

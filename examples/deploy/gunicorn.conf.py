@@ -8,6 +8,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import jwt_wsgi
+
 bind = "127.0.0.1:8000"
 workers = 2
 threads = 8
@@ -32,7 +34,7 @@ def on_starting(server):
 
 def post_worker_init(worker):
     """Have the keys before the first request; without them the first request tries again."""
-    worker.wsgi.warm_up()  # Flask: worker.wsgi.wsgi_app.warm_up()
+    jwt_wsgi.warm_up(worker.wsgi)
 
 
 def post_request(worker, req, environ, resp):

@@ -72,7 +72,7 @@ def examine(
 
 
 def _unknown(message: str) -> Line:
-    remedy = "Look it up in the README; change it, or unset it, if it is not meant."
+    remedy = "Look for its name in docs/reference/settings.md; correct it, or unset it."
     return Line(WARN, "settings", message, remedy)
 
 

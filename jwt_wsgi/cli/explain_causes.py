@@ -219,6 +219,14 @@ CAUSES: Final = (
         "A time in the token is no number, for instance a text.",
         "Have the issuer write seconds since 1970 as a number (RFC 7519 section 2).",
     ),
+    Cause(
+        "claim_invalid",
+        "two readings",
+        lambda case: case.error.detail.endswith("can be read in two ways"),
+        "A dotted name in the settings leads to two values of this token.",
+        "Name the claim by a list, which is exact; as text it is a JSON array:"
+        ' JWT_WSGI_CLAIMS=["own", "example.com/roles"]=admin.',
+    ),
     Cause("claim_invalid", "number", is_number_for_text, *_NUMBER),
     Cause(
         "claim_invalid",

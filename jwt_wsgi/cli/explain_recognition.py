@@ -135,9 +135,8 @@ def _rule_claims(case: Case) -> dict[str, Any]:
 
 def is_number_for_text(case: Case) -> bool:
     """As texts the values are equal, as JSON they are not: 42 and "42", true and "true"."""
-    claims = case.token.claims if case.token else {}
     for name, accepted in _rule_claims(case).items():
-        found = claims_.find(claims, name)
+        found = case.found(name)
         members = found if isinstance(found, list) else [found]
         if not claims_.has_one_of(found, accepted) and set(map(_plain, members)) & set(
             map(_plain, accepted)

@@ -18,7 +18,6 @@ from jwt_wsgi import assembly
 from jwt_wsgi import jose
 from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import InvalidTokenError
-from jwt_wsgi.errors import name_of
 from jwt_wsgi.errors import printable
 from jwt_wsgi.middleware import JWTMiddleware
 from jwt_wsgi.middleware import find_rule
@@ -38,6 +37,7 @@ from .explain_recognition import Cause
 from .explain_recorder import Recorder
 from .explain_request import Request
 from .explain_request import request_of
+from .rule_words import needs
 from .terminal import FAIL
 from .terminal import NONE
 from .terminal import OK
@@ -205,7 +205,7 @@ def _says(settings: Settings, recorder: Recorder, rule: Rule, request: Request) 
     if recorder.token is not None:
         where = f"{request.places[0]}, {len(recorder.token)} characters"
     form = "a compact JWS; nothing in it is verified before its signature is"
-    found = {"rule": _needs(rule), "credentials": where, "form": form}
+    found = {"rule": f"{needs(rule)} (rule {rule.path})", "credentials": where, "form": form}
     token = _parsed(request.token)
     trusted = _trusted(recorder, token)
     if token is None or trusted is None:
@@ -223,21 +223,3 @@ def _says(settings: Settings, recorder: Recorder, rule: Rule, request: Request) 
         "revocation": "not revoked" if settings.revocation else "not configured",
         "access": "permitted",
     }
-
-
-def _needs(rule: Rule) -> str:
-    """A rule in words."""
-    words = {
-        Token.REQUIRED: "a token is required",
-        Token.OPTIONAL: "a token is optional",
-        Token.REPORT: "a token is looked at, and everything passes",
-        Token.IGNORED: "no token is looked at",
-    }[Token(rule.token)]
-    for part in rule.parts:
-        if part.scopes:
-            words += f", with the scopes {' '.join(sorted(part.scopes))}"
-        if part.any_scope:
-            words += f", with one of the scopes {' '.join(sorted(part.any_scope))}"
-        if part.check is not None:
-            words += f", and the permission of {name_of(part.check)}"
-    return f"{words} (rule {rule.path})"

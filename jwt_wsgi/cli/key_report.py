@@ -18,11 +18,11 @@ from typing import NamedTuple
 from jwt_wsgi import assembly
 from jwt_wsgi import jose
 from jwt_wsgi.errors import printable
+from jwt_wsgi.key_sources.arrival import fits_any
 from jwt_wsgi.key_sources.discovery import Located
 from jwt_wsgi.key_sources.discovery import locate
-from jwt_wsgi.key_sources.document_kind import document_kind
+from jwt_wsgi.key_sources.failures import FetchError
 from jwt_wsgi.key_sources.fetch import Fetched
-from jwt_wsgi.key_sources.fetch import FetchError
 from jwt_wsgi.key_sources.fetch import HTTPFetch
 from jwt_wsgi.key_sources.fetch import NotModified
 from jwt_wsgi.key_sources.file import FileKeys
@@ -214,10 +214,8 @@ def of_document(name: str, body: bytes, accepted: Collection[str]) -> Report:
     try:
         KeySet.parse(body)
     except DocumentError as error:
-        looks_like = document_kind(body)
-        problem = f"document: it is {looks_like}, no JWKS" if looks_like else f"document: {error}"
         rows = _rows(body, accepted)
-        return Report(name, "", rows=rows, kind="document", problem=problem)
+        return Report(name, "", rows=rows, kind="document", problem=f"document: {error}")
     return Report(name, "", rows=_rows(body, accepted))
 
 
@@ -235,7 +233,8 @@ def row_of(jwk: object, accepted: Collection[str]) -> Row:
     members = jwk if isinstance(jwk, Mapping) else {}
     shown = {name: _shown(members.get(name)) for name in ("kid", "kty", "crv", "alg", "use")}
     dropped = KeySet.of({"keys": [_GOOD, jwk]}).unusable()
-    reason = dropped[0].reason if dropped else _unfit(KeySet.of({"keys": [jwk]}), jwk, accepted)
+    fits = dropped or fits_any(KeySet.of({"keys": [jwk]}), accepted)
+    reason = dropped[0].reason if dropped else "" if fits else _NO_ALGORITHM
     return Row(
         **shown,
         thumbprint=thumbprint(members),
@@ -250,7 +249,8 @@ def of_keyset(keyset: KeySet, accepted: Collection[str]) -> tuple[Row, ...]:
     for kid in keyset.kids or (None,):
         named = {} if kid is None else {"kid": kid}
         found = [key for alg in jose.ALGORITHMS for key in keyset.candidates({**named, "alg": alg})]
-        fits = any(keyset.candidates({**named, "alg": alg}) for alg in accepted)
+        fitting = [key for alg in accepted for key in keyset.candidates({**named, "alg": alg})]
+        fits = any(jose.permitted(key, accepted) for key in fitting)
         reason = "" if fits else _NO_ALGORITHM
         for kty, crv in dict.fromkeys((key.kty, key.crv) for key in found):
             rows.append(Row(_shown(kid) or "(any)", kty, crv, reason=reason))
@@ -259,12 +259,6 @@ def of_keyset(keyset: KeySet, accepted: Collection[str]) -> tuple[Row, ...]:
 
 
 _NO_ALGORITHM: Final = "it fits none of the accepted algorithms"
-
-
-def _unfit(keyset: KeySet, jwk: Any, accepted: Collection[str]) -> str:
-    named = {"kid": jwk["kid"]} if "kid" in jwk else {}
-    fits = any(keyset.candidates({**named, "alg": alg}) for alg in accepted)
-    return "" if fits else _NO_ALGORITHM
 
 
 def _shown(value: object) -> str:

@@ -9,8 +9,8 @@ from typing import Final
 from jwt_wsgi import assembly
 from jwt_wsgi import jose
 from jwt_wsgi.errors import ConfigurationError
+from jwt_wsgi.key_sources.failures import FetchError
 from jwt_wsgi.key_sources.fetch import Fetched
-from jwt_wsgi.key_sources.fetch import FetchError
 from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.settings.options import PREFIX
 from jwt_wsgi.strict_json import json_object

@@ -111,10 +111,18 @@ def add_json_flag(parser: argparse.ArgumentParser, **more: Any) -> None:
 
 
 def load_settings(options: argparse.Namespace) -> Settings:
-    """Read the settings as the middleware does, the flags first.
+    """Read the settings as the middleware does, the flags first; without those of requests.
 
     Raises :class:`ConfigurationError` with every problem there is.
     """
+    settings = given_settings(options)
+    if settings.settings_from_request and not settings.issuers:
+        raise ConfigurationError(["issuer: each request brings it here; give --issuer"])
+    return replace(settings, settings_from_request=False)
+
+
+def given_settings(options: argparse.Namespace) -> Settings:
+    """Read the settings as they are given, with ``settings_from_request``; raises the same."""
     flags = {
         "issuer": options.issuer,
         "audience": options.audience,
@@ -122,10 +130,7 @@ def load_settings(options: argparse.Namespace) -> Settings:
     }
     if options.app and any(flags.values()):
         raise ConfigurationError(["--app: its settings are taken as they are; give no others"])
-    settings = app_settings(options.app) if options.app else Settings.load(flags)
-    if settings.settings_from_request and not settings.issuers:
-        raise ConfigurationError(["issuer: each request brings it here; give --issuer"])
-    return replace(settings, settings_from_request=False)
+    return app_settings(options.app) if options.app else Settings.load(flags)
 
 
 def load_option(name: str, flag: str | None, app: str | None) -> Any:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 from typing import Final
 
+from jwt_wsgi.jwk_form import normal
+
 #: What makes up the thumbprint of a public key (RFC 7638 section 3.2, RFC 8037 section 2).
 _THUMBPRINT: Final[Mapping[str, tuple[str, ...]]] = {
     "EC": ("crv", "kty", "x", "y"),
@@ -18,6 +20,7 @@ _THUMBPRINT: Final[Mapping[str, tuple[str, ...]]] = {
 
 def thumbprint(jwk: Mapping[str, Any]) -> str:
     """The SHA-256 thumbprint of RFC 7638, or a certificate's SHA-256; empty if there is neither."""
+    jwk = normal(jwk)
     names = _THUMBPRINT.get(jwk["kty"], ()) if isinstance(jwk.get("kty"), str) else ()
     if names and all(isinstance(jwk.get(name), str) for name in names):
         text = json.dumps({name: jwk[name] for name in names}, separators=(",", ":"))

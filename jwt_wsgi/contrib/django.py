@@ -20,7 +20,7 @@ Each of these works without the others. What ``JWT_WSGI`` does not say comes fro
 The guard stands around the WSGI application. Django under an ASGI server does not pass through it:
 there ``request_jwt`` and ``request_user`` answer 503, and the checks fail.
 
-================  =================================================================================
+=================  ===============================================================================
 ``jwt_wsgi.E001``  an option is wrong or missing; one message for each
 ``jwt_wsgi.E002``  ``JWT_WSGI`` is not a dict
 ``jwt_wsgi.E003``  ``WSGI_APPLICATION`` cannot be imported
@@ -29,13 +29,14 @@ there ``request_jwt`` and ``request_user`` answer 503, and the checks fail.
 ``jwt_wsgi.W001``  the app is installed, but ``JWT_WSGI`` is not set and nothing verifies tokens
 ``jwt_wsgi.W002``  neither ``request_jwt`` nor ``request_user`` is in ``MIDDLEWARE``
 ``jwt_wsgi.W003``  ``RemoteUserMiddleware`` turns a token of minutes into a session of weeks
-================  =================================================================================
+=================  ===============================================================================
 """
 
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 from typing import Final
 
@@ -243,6 +244,8 @@ class JWTConfig(AppConfig):
     def ready(self) -> None:
         """Register them for ``manage.py check`` and every command that checks first."""
         checks.register(check_project, checks.Tags.security)
+        if apps.is_installed("drf_spectacular"):  # OpenAPI: the scheme of our tokens
+            import_module("jwt_wsgi.contrib.spectacular")
 
 
 def check_project(**_: Any) -> list[checks.CheckMessage]:

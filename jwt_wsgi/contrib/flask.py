@@ -19,17 +19,16 @@ With a factory: ``jwt = JWT()`` in a module, and ``jwt.init_app(app)`` in the fa
 
 ``current_payload`` stands for None on public paths and for anonymous optional requests: ask with
 ``if current_payload:``, because a proxy never *is* None. As JSON return ``dict(current_payload)``.
-Outside of a request Flask raises its usual RuntimeError. In tests without the middleware, give the
-test client ``environ_base={"jwt_wsgi.payload": {…}}``.
+Outside of a request Flask raises its usual RuntimeError. In tests of an app without settings, give
+the test client ``environ_base={"jwt_wsgi.payload": {…}}``, or take
+:meth:`jwt_wsgi.testing.FakeIssuer.protect`.
 """
 
-import json
 import os
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
-from functools import partial
 from functools import wraps
 from typing import TYPE_CHECKING
 from typing import Any
@@ -47,24 +46,28 @@ from werkzeug.wrappers import Response
 from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.errors import MissingTokenError
+from jwt_wsgi.errors import UnavailableError
 from jwt_wsgi.events import logger
 from jwt_wsgi.injection import PAYLOAD
+from jwt_wsgi.layers import guards
 from jwt_wsgi.middleware import JWTMiddleware
+from jwt_wsgi.responses import DEFAULT_REALM
+from jwt_wsgi.responses import Responses
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.settings.loading import Settings
+from jwt_wsgi.settings.loading import is_setting
+from jwt_wsgi.settings.options import PREFIX
 from jwt_wsgi.settings.options import Options
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
+    from _typeshed.wsgi import WSGIApplication
     from _typeshed.wsgi import WSGIEnvironment
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-_PREFIX: Final = "JWT_WSGI_"
 _EXTENSION: Final = "jwt_wsgi"
-#: Names of variables that are not options of the middleware.
-_NOT_OPTIONS: Final = frozenset({"JWT_WSGI_APP"})
 
 
 def _payload() -> Any:
@@ -92,16 +95,15 @@ class JWT:
         Raises :class:`~jwt_wsgi.ConfigurationError` with every wrong option, and RuntimeError if
         the app is guarded already. If nothing at all is set (no keyword, no ``JWT_WSGI_*`` in
         ``app.config`` or in the environment) it logs a WARNING instead, and every request is
-        answered 503 ``not_configured``: so ``flask routes`` runs without an issuer.
+        answered 503 ``not_configured``: so ``flask routes`` and tests run without an issuer.
         """
-        if _EXTENSION in app.extensions:
+        if _EXTENSION in app.extensions or guards(app):
             raise RuntimeError("JWT: this app is guarded already")
         options = _from_config(app.config) | self._options
-        if options or _is_set_in(os.environ):
-            guard: JWTMiddleware | _NotConfigured
-            guard = JWTMiddleware(app.wsgi_app, **options)
+        if options or any(map(is_setting, os.environ)):
+            guard: JWTMiddleware | _NotConfigured = JWTMiddleware(app.wsgi_app, **options)
         else:
-            guard = _NotConfigured()
+            guard = _NotConfigured(app.wsgi_app)
             logger.warning("%s: no JWT_WSGI_* setting; every request is answered 503", app.name)
         app.extensions[_EXTENSION] = guard
         app.wsgi_app = guard  # type: ignore[method-assign]
@@ -114,8 +116,10 @@ def require(
 
     The answers are those of a :class:`~jwt_wsgi.Rule`: 403 with what is missing, and 401 where
     there is no token (a public path). Without arguments a token is enough. ``claims``: name or
-    dotted path = value, or several of which one must be there. Raises
-    :class:`~jwt_wsgi.ConfigurationError` at once for arguments that no rule can have.
+    dotted path = value, or several of which one must be there. It stands below ``@app.get(…)``:
+    Flask serves what ``@app.get`` is given. Raises :class:`~jwt_wsgi.ConfigurationError` at once
+    for arguments that no rule can have. A request that did not pass a :class:`JWTMiddleware`, which
+    may be any that is around the app, is a RuntimeError.
     """
     written = {"path": "/*", "scopes": list(scopes), "claims": dict(claims or {})}
     given = {name: value for name, value in written.items() if value}
@@ -128,9 +132,9 @@ def require(
                 _authorize(rule)
             except AuthError as error:
                 error.scope = rule.scope
-                answer = partial(_guard_of(current_app).refuse, error)
-                return Response.from_app(answer, request.environ)
-            return view(*args, **kwargs)
+                return _refusal(error)
+            served: _R = current_app.ensure_sync(view)(*args, **kwargs)  # it may be asynchronous
+            return served
 
         return guarded
 
@@ -138,55 +142,66 @@ def require(
 
 
 def _authorize(rule: Rule) -> None:
+    if PAYLOAD not in request.environ:  # a client cannot set that name
+        raise RuntimeError("require: this request did not pass JWTMiddleware; is there JWT(app)?")
     payload = _payload()
     if payload is None:
         raise MissingTokenError
     rule.authorize(payload, request.environ)
 
 
-def _guard_of(app: Flask) -> JWTMiddleware:
-    guard = app.extensions.get(_EXTENSION)
-    if not isinstance(guard, JWTMiddleware):
-        raise RuntimeError("require: this app has no JWT(app) with settings")  # noqa: TRY004
-    return guard
+def _refusal(error: AuthError) -> Response:
+    """The answer of the app's middleware; a plain one if that stands outside of the app."""
+
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        for guard in guards(current_app.wsgi_app):
+            return guard.refuse(error, environ, start_response)
+        return _plain(error, environ, start_response)
+
+    return Response.from_app(answer, request.environ)
+
+
+def _plain(
+    error: AuthError, environ: "WSGIEnvironment", start_response: "StartResponse"
+) -> Iterable[bytes]:
+    return Responses(realm=DEFAULT_REALM).answer(error).send(environ, start_response, ())
 
 
 def _from_config(config: Mapping[str, Any]) -> Options:
     """Options that an app's configuration holds, under the names that the environment has."""
     found: Any = {
-        name.removeprefix(_PREFIX).lower(): value
+        name.removeprefix(PREFIX).lower(): value
         for name, value in config.items()
-        if name.startswith(_PREFIX) and name not in _NOT_OPTIONS
+        if is_setting(name)
     }
     options: Options = found
     return options
 
 
-def _is_set_in(environ: Mapping[str, str]) -> bool:
-    return any(name.startswith(_PREFIX) and name not in _NOT_OPTIONS for name in environ)
+class NotConfiguredError(UnavailableError):
+    """Nothing says which issuer to trust."""
+
+    error = "Not configured"
+    code = "not_configured"
+    details = "This API has no issuer to trust"
 
 
 class _NotConfigured:
-    """Stands where the middleware would: answers every request 503 and is never ready."""
+    """Stands where the middleware would: answers every request 503 and is never ready.
 
-    _BODY: Final = json.dumps(
-        {
-            "error": "Not configured",
-            "details": "This API has no issuer to trust",
-            "code": "not_configured",
-        }
-    ).encode()
+    Served is only what has passed a :class:`JWTMiddleware` that stands outside of the app, for
+    instance that of a test.
+    """
+
+    def __init__(self, app: "WSGIApplication") -> None:
+        self.app = app
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        headers = [
-            ("Content-Type", "application/json"),
-            ("Content-Length", str(len(self._BODY))),
-            ("Cache-Control", "no-store"),
-        ]
-        start_response("503 Service Unavailable", headers)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [self._BODY]
+        if PAYLOAD in environ:  # a client cannot set that name
+            return self.app(environ, start_response)
+        return _plain(NotConfiguredError(), environ, start_response)
 
     def warm_up(self, timeout: float = 5.0, *, raises: bool = False) -> bool:  # noqa: ARG002
         """Raise :class:`ConfigurationError`: there is no issuer."""

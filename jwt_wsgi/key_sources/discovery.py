@@ -9,15 +9,20 @@ from urllib.parse import urlsplit
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from authlib.oauth2.rfc8414 import get_well_known_url
 
+from jwt_wsgi.errors import printable
 from jwt_wsgi.strict_json import json_object
 from jwt_wsgi.urls import check_url
+from jwt_wsgi.urls import shown_url
 
+from .document_kind import document_kind
+from .failures import FetchError
 from .fetch import Fetch
 from .fetch import Fetched
-from .fetch import FetchError
 
 #: The document is not here, as opposed to: the issuer is in trouble.
 _ELSEWHERE: Final = frozenset({404, 405, 410})
+#: A gateway or a login in front of one place; another place of metadata may be open.
+_NOT_FOR_US: Final = frozenset({400, 401, 403})
 CONVENTION: Final = "convention"
 _REMEDY: Final = "set jwks_uri to skip discovery"
 
@@ -32,7 +37,11 @@ class Located(NamedTuple):
 
 
 class NotHere(Exception):  # noqa: N818  # no error: the next place is tried
-    """There is no such document at this place."""
+    """There is no such document at this place; ``why``. ``refused``: what would be one is kept."""
+
+    def __init__(self, why: str, refused: FetchError | None = None) -> None:
+        super().__init__(why)
+        self.why, self.refused = why, refused
 
 
 def places(issuer: str) -> dict[str, str]:
@@ -59,62 +68,98 @@ def locate(
     Metadata that was ``remembered`` is the only place asked again, so that an outage cannot
     change where keys come from. Raises :class:`FetchError`.
     """
-    asked = places(issuer)
+    asked, tried = places(issuer), []
     again = remembered is not None and remembered.found_by != CONVENTION
     if again and remembered is not None:
         asked = {remembered.found_by: asked[remembered.found_by]}
+    refused: FetchError | None = None
     for found_by, url in asked.items():
+        if found_by == CONVENTION and refused is not None:
+            break  # nothing there would state the issuer
         try:
-            document = _get(fetch, url, left, no_cache=no_cache)
+            first = remembered is None and found_by != CONVENTION
+            document = _get(fetch, url, left, no_cache=no_cache, first=first)
             metadata = _object(document)
             if found_by == CONVENTION:
                 return _convention(url, document, metadata)
-            return Located(_jwks_uri(metadata, issuer, allow_http=allow_http), found_by)
-        except NotHere:
-            continue
-    raise _unusable("the metadata is gone" if again else "no metadata and no jwks.json found")
+            return Located(_jwks_uri(metadata, issuer, url, allow_http=allow_http), found_by)
+        except NotHere as missing:
+            tried.append(f"{_shown(url)}: {missing.why}")
+            refused = refused or missing.refused
+    nothing = "the metadata is gone" if again else "no metadata and no jwks.json found"
+    if any(_UNREADABLE in place for place in tried):
+        nothing = "the metadata is unreadable"
+    kind, status = (refused.kind, refused.status) if refused else ("discovery", None)
+    raise FetchError(kind, f"{nothing} ({'; '.join(tried)}); {_REMEDY}", status=status)
 
 
-def _get(fetch: Fetch, url: str, left: Callable[[], float], *, no_cache: bool) -> Fetched:
+def _get(
+    fetch: Fetch, url: str, left: Callable[[], float], *, no_cache: bool, first: bool
+) -> Fetched:
+    """GET one place. ``first``: of metadata, in the first search; there a refusal moves on."""
     try:
         answer = fetch(url, etag=None, no_cache=no_cache, timeout=left())
     except FetchError as error:
-        if error.status in _ELSEWHERE:
-            raise NotHere from error
-        detail = f"{error.detail} in discovery; {_REMEDY}"
+        refuses = error.kind == "redirect" or error.status in _NOT_FOR_US
+        if error.status in _ELSEWHERE or (refuses and first):
+            raise NotHere(error.detail, error if refuses else None) from error
+        detail = f"{error.detail} in discovery at {_shown(url)}; {_REMEDY}"
         raise FetchError(
             error.kind, detail, status=error.status, retry_after=error.retry_after
         ) from error
     if not isinstance(answer, Fetched):
-        raise _unusable("status 304 without a condition")
+        raise _unusable(f"status 304 without a condition at {_shown(url)}")
     return answer
+
+
+#: What the metadata is called that nobody can read.
+_UNREADABLE: Final = "unreadable"
 
 
 def _object(document: Fetched) -> dict[str, Any]:
     try:
         return json_object(document.body)
     except ValueError as error:  # a single-page app answers 200 with HTML for any path
-        raise NotHere from error
+        kind = document_kind(document.body)
+        raise NotHere(f"it is {kind}" if kind else f"it is {_UNREADABLE}: {error}") from error
 
 
 def _convention(url: str, document: Fetched, jwks: dict[str, Any]) -> Located:
     if not isinstance(jwks.get("keys"), list):
-        raise _unusable("there is no metadata, and jwks.json is no JWKS")
+        kind = document_kind(document.body)
+        what = f"is {kind}" if kind else "has no keys"
+        raise _unusable(f"there is no metadata, and {_shown(url)} {what}, so it is no JWKS")
     return Located(url, CONVENTION, document)
 
 
-def _jwks_uri(metadata: dict[str, Any], issuer: str, *, allow_http: bool) -> str:
+def _jwks_uri(metadata: dict[str, Any], issuer: str, url: str, *, allow_http: bool) -> str:
     """Check what the metadata says before it is believed (RFC 8414 section 3.3)."""
     jwks_uri = metadata.get("jwks_uri")
     if metadata.get("issuer") != issuer:
-        raise _unusable(f"the metadata is that of another issuer than {issuer!a}")
+        raise _unusable(_other_issuer(metadata, issuer, url))
     if not isinstance(jwks_uri, str):
-        raise _unusable("the metadata has no jwks_uri")
+        raise _unusable(f"the metadata at {_shown(url)} has no jwks_uri")
     if problem := check_url(jwks_uri, allow_http=allow_http):
-        raise _unusable(f"the metadata's jwks_uri is not usable: {problem}")
+        raise _unusable(f"the jwks_uri of the metadata at {_shown(url)} is not usable: {problem}")
     if urlsplit(issuer).scheme == "https":
         _check_https(metadata, jwks_uri)
     return jwks_uri
+
+
+def _other_issuer(metadata: dict[str, Any], issuer: str, url: str) -> str:
+    """What the metadata says instead, and what is known of issuers that say so."""
+    named, signs = metadata.get("issuer"), metadata.get("access_token_issuer")
+    if not isinstance(named, str):
+        kind = "is an empty object" if not metadata else "names no issuer"
+        return f"the metadata at {_shown(url)} {kind}"
+    why = f"the metadata at {_shown(url)} is that of {printable(named, 200)}"
+    if "{" in named:
+        return f"{why}, a template for many tenants: trust the issuer of one tenant"
+    if isinstance(signs, str) and signs == issuer:
+        return f"{why} (AD FS), which signs access tokens in the name of {printable(signs, 200)}"
+    if named.rstrip("/") == issuer.rstrip("/"):
+        return f"{why}, which differs in its final slash only: configure it as it is there"
+    return f"{why}, not of {printable(issuer, 200)}"
 
 
 def _check_https(metadata: dict[str, Any], jwks_uri: str) -> None:
@@ -130,3 +175,7 @@ def _check_https(metadata: dict[str, Any], jwks_uri: str) -> None:
 
 def _unusable(why: str) -> FetchError:
     return FetchError("discovery", f"{why}; {_REMEDY}")
+
+
+def _shown(url: str) -> str:
+    return shown_url(url, 256)

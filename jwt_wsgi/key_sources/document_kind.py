@@ -1,6 +1,20 @@
 """What a document is that should be a JWKS and is none: for messages to operators."""
 
+from typing import Any
+
 from jwt_wsgi.strict_json import json_object
+
+
+def why_no_jwks(document: bytes | str, error: Exception) -> str:
+    """Why a document is no usable JWKS: what it is if that is recognised, else the ``error``."""
+    body = document.encode("utf-8", "replace") if isinstance(document, str) else document
+    if kind := document_kind(body):
+        return f"it is {kind}, no JWKS"
+    try:
+        json_object(body)
+    except ValueError as broken:
+        return f"it is not strict JSON with one object: {broken}"
+    return str(error)
 
 
 def document_kind(body: bytes) -> str:
@@ -8,14 +22,28 @@ def document_kind(body: bytes) -> str:
     start = body.lstrip(b" \t\r\n\xef\xbb\xbf")[:64].lower()
     if not start:
         return "empty"
-    if start.startswith(b"-----begin "):
-        return "a PEM file"
-    if start.startswith(b"<"):
-        return "an XML document" if start.startswith(b"<?xml") else "an HTML page"
+    for beginning, kind in _BEGINNINGS.items():
+        if start.startswith(beginning):
+            return kind
     try:
-        members = json_object(body)
+        return _kind_of_object(json_object(body))
     except ValueError:
         return ""
+
+
+#: First fit decides.
+_BEGINNINGS = {
+    b"-----begin ": "a PEM file",
+    b"<?xml": "an XML document",
+    b"<": "an HTML page",
+    b"[": 'a list; a JWKS is {"keys": [KEY, ...]}',
+    b"eyj": "a JWT",
+    b"\x30\x82": "a key or certificate in DER",
+    b"\x1f\x8b": "compressed, which no header Content-Encoding says",
+}
+
+
+def _kind_of_object(members: dict[str, Any]) -> str:
     if "keys" in members:
         return ""
     if not members:
@@ -26,4 +54,4 @@ def document_kind(body: bytes) -> str:
         return 'one key; a JWKS is {"keys": [KEY]}'
     if all(isinstance(text, str) and "BEGIN CERT" in text for text in members.values()):
         return "a map of certificates (Google, Firebase), which is published beside a JWKS"
-    return ""
+    return "an error message" if not {"error", "errors", "message"}.isdisjoint(members) else ""

@@ -19,13 +19,15 @@ NEVER: Final = float("-inf")
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long keys are fresh, due and stale, as the settings say; all in seconds."""
+    """How long keys are fresh, due and stale, in seconds, and which of them count."""
 
     refresh_after: float = 300.0
     max_age: float = 600.0
     max_stale: float = 86400.0
     cooldown: float = 30.0
     timeout: float = 5.0
+    #: The accepted values of ``alg``; empty: any.
+    algorithms: frozenset[str] = frozenset()
 
     def problems(self) -> list[str]:
         """Say what does not fit together, each with its remedy. NaN fits nowhere."""

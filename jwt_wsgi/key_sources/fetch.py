@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException
 from http.client import HTTPResponse
@@ -32,44 +33,24 @@ from urllib3.exceptions import ConnectTimeoutError
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import NameResolutionError
 from urllib3.exceptions import NewConnectionError
-from urllib3.exceptions import ReadTimeoutError
-from urllib3.exceptions import SSLError
 from urllib3.poolmanager import PoolManager
 
-from jwt_wsgi.errors import Portable
 from jwt_wsgi.events import logger
 from jwt_wsgi.urls import check_url
 from jwt_wsgi.urls import shown_url
 
+from .content_encoding import whole
+from .failures import FetchError
+from .failures import failure
 from .tls import client_context
 
 CONNECT_TIMEOUT: Final = 2.0  # seconds; half a second proved too short across regions
 READ_TIMEOUT: Final = 3.0  # seconds, for one read
-_CHUNK: Final = 65536
-_USER_AGENT: Final = "jwt-wsgi"
-
-
-class FetchError(Portable, Exception):
-    """The document could not be had.
-
-    ``kind`` is a bounded label: http, timeout, dns, tls, connect, too_big, encoding, redirect,
-    url, broken. ``detail`` is for the operator's log and holds no query, password or body.
-    ``retry_after``: the seconds a 429 or 503 asked for.
-    """
-
-    def __init__(
-        self,
-        kind: str,
-        detail: str,
-        *,
-        status: int | None = None,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(f"{kind}: {detail}")
-        self.kind = kind
-        self.detail = detail
-        self.status = status
-        self.retry_after = retry_after
+#: Kubernetes answers 406 where its own type of a JWKS is not named (RFC 7517 section 8.5.1).
+_USUAL: Final = {
+    "Accept": "application/jwk-set+json, application/json;q=0.9, */*;q=0.1",
+    "User-Agent": "jwt-wsgi",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +118,16 @@ class HTTPFetch:
                 session.mount("http://", _Adapter(deadline, context))
                 with session.get(
                     url,
-                    headers={
-                        **({} if withheld else self.headers),
-                        **_request_headers(etag, no_cache=no_cache),
-                    },
+                    headers=_request_headers(
+                        {} if withheld else self.headers, etag, no_cache=no_cache
+                    ),
                     timeout=(min(CONNECT_TIMEOUT, timeout), min(READ_TIMEOUT, timeout)),
                     stream=True,
                     allow_redirects=False,
                 ) as response:
                     return self._read(response, conditional=etag is not None)
         except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
-            raise FetchError(_kind(error), type(error).__name__) from error
+            raise failure(error) from error
 
     def withholds(self, url: str) -> bool:
         """Whether there are headers or a certificate, and ``url`` must not get them."""
@@ -168,22 +148,16 @@ class HTTPFetch:
             return NotModified(date)
         if status != HTTPStatus.OK:
             raise _refusal(response)
-        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise FetchError("encoding", "the answer is compressed, though we asked for it plain")
-        body = bytearray()
-        while chunk := response.raw.read(_CHUNK, decode_content=False):
-            body += chunk
-            if len(body) > self.max_bytes:
-                raise FetchError("too_big", f"more than {self.max_bytes} bytes")
-        return Fetched(bytes(body), response.headers.get("ETag"), date)
+        read = partial(response.raw.read, decode_content=False)
+        body = whole(read, response.headers.get("Content-Encoding", ""), self.max_bytes)
+        return Fetched(body, response.headers.get("ETag"), date)
 
 
-def _request_headers(etag: str | None, *, no_cache: bool) -> dict[str, str]:
-    headers = {
-        "Accept": "application/json",
-        "Accept-Encoding": "identity",
-        "User-Agent": _USER_AGENT,
-    }
+def _request_headers(own: Mapping[str, str], etag: str | None, *, no_cache: bool) -> dict[str, str]:
+    """Ours, where ``own`` has none of that name; what the fetch depends on is always ours."""
+    lower = {name.lower() for name in own}
+    usual = {name: text for name, text in _USUAL.items() if name.lower() not in lower}
+    headers = {**own, **usual, "Accept-Encoding": "identity"}
     if etag is not None:
         headers["If-None-Match"] = etag
     if no_cache:
@@ -369,29 +343,3 @@ def _origin_clock(headers: Mapping[str, str]) -> float | None:
     if date is None or not math.isfinite(date):
         return None
     return date + (float(age[:9]) if age.isascii() and age.isdigit() else 0.0)
-
-
-#: First fit decides; requests and urllib3 wrap one in the other.
-_KINDS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
-    ((requests.exceptions.SSLError, SSLError), "tls"),
-    ((NameResolutionError,), "dns"),
-    ((requests.Timeout, ReadTimeoutError, TimeoutError), "timeout"),
-    ((NewConnectionError, requests.exceptions.ProxyError, ConnectionRefusedError), "connect"),
-)
-
-
-def _kind(error: BaseException) -> str:
-    causes = list(_causes(error))
-    for types, kind in _KINDS:
-        if any(isinstance(cause, types) for cause in causes):
-            return kind
-    return "broken"
-
-
-def _causes(error: BaseException | None) -> list[BaseException]:
-    found: list[BaseException] = []
-    while error is not None and error not in found:
-        found.append(error)
-        inner = getattr(error, "reason", None) or next(iter(error.args), None)
-        error = inner if isinstance(inner, BaseException) else error.__cause__
-    return found

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,23 @@ from typing import Final
 
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import KeysChanged
+from jwt_wsgi.events import KeysConfirmed
+from jwt_wsgi.events import Recovered
 from jwt_wsgi.events import RefreshFailed
 from jwt_wsgi.jose import Key
 from jwt_wsgi.keys import MAX_KEYS
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
 
+from .arrival import arrived
+from .arrival import fits_any
+
 
 class FileKeys:
     """The JWKS of a file, read again within a second of its change.
 
-    A change that leaves no usable set is an event; the keys read before stay in use.
+    The keys that were read stay in use while the file is gone or has no usable set. Each look that
+    fails is an event, as a fetch that fails is one.
     """
 
     #: Seconds between two looks at the file.
@@ -31,20 +38,26 @@ class FileKeys:
         path: str | Path,
         *,
         emit: Callable[[Event], None],
+        algorithms: Collection[str] = (),
         max_keys: int = MAX_KEYS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Read the file once. Raises :class:`OSError` or :class:`DocumentError`."""
+        """Read the file once. ``algorithms``: the accepted values of ``alg``; empty: any.
+
+        Raises :class:`OSError` or :class:`DocumentError`.
+        """
         #: The file.
         self.path = Path(path)
-        self._emit = emit
+        self._emit, self._algorithms = emit, algorithms
         self._max_keys = max_keys
         self._clock = clock
-        self._looked = clock()
+        self._looked = self._read = clock()
+        self._fails, self._failing_since = 0, 0.0
         #: Who looks now, by process: a forked child has none of its parent's threads.
         self._looking: dict[int, object] = {}
         self._seen = self._fingerprint()
         self._keyset = KeySet.parse(self.path.read_bytes(), max_keys=max_keys)
+        self._report(self._keyset)
 
     def candidates(self, header: Mapping[str, Any]) -> tuple[Key, ...]:
         return self.current().candidates(header)
@@ -71,20 +84,51 @@ class FileKeys:
     def _look(self) -> None:
         try:
             seen = self._fingerprint()
-            if seen == self._seen:
-                return
-            self._seen = seen
-            fresh = KeySet.parse(self.path.read_bytes(), max_keys=self._max_keys)
+            fresh = self._keyset
+            if seen != self._seen:
+                fresh = KeySet.parse(self.path.read_bytes(), max_keys=self._max_keys)
         except (OSError, DocumentError) as error:
-            self._emit(
-                RefreshFailed(str(self.path), "file", str(error), 0, 1, 0.0, self.LOOK_EVERY)
-            )
+            self._failed(str(error))
+            return
+        self._seen, self._read = seen, self._looked
+        fails, self._fails = self._fails, 0
+        if fails:
+            self._emit(Recovered(str(self.path), self._looked - self._failing_since))
+        self._take(fresh, confirms=bool(fails))
+
+    def _failed(self, why: str) -> None:
+        if not self._fails:
+            self._failing_since = self._looked
+        self._fails += 1
+        age = self._looked - self._read
+        self._emit(RefreshFailed(str(self.path), "file", why, 0, self._fails, age, self.LOOK_EVERY))
+
+    def _take(self, fresh: KeySet, *, confirms: bool) -> None:
+        """Use this set. ``confirms``: a set that is equal is worth an event, after failures."""
+        if fresh.digest == self._keyset.digest:  # the object stays: verified tokens belong to it
+            if confirms:
+                self._emit(KeysConfirmed(str(self.path)))
             return
         self._keyset, old = fresh, self._keyset
         added, removed = set(fresh.kids) - set(old.kids), set(old.kids) - set(fresh.kids)
         self._emit(
             KeysChanged(str(self.path), tuple(sorted(added)), tuple(sorted(removed)), fresh.digest)
         )
+        self._report(fresh)
+
+    def _report(self, keyset: KeySet) -> None:
+        for event in arrived(str(self.path), keyset, self._algorithms):
+            self._emit(event)
+
+    def health(self) -> dict[str, Any]:
+        """Return what is known of the keys in use, for JSON, without I/O."""
+        keyset = self._keyset
+        return {
+            "ready": fits_any(keyset, self._algorithms),
+            "keys": len(keyset),
+            "kids": list(keyset.kids[:20]),
+            "sha256": keyset.digest,
+        }
 
     def _fingerprint(self) -> tuple[int, int, int]:
         stat = self.path.stat()

@@ -21,7 +21,7 @@ from .facts import KeyFetch
 from .facts import Loaded
 from .facts import Policy
 from .facts import Snapshot
-from .fetch import FetchError
+from .failures import FetchError
 
 #: Seconds that a request waits for an unknown kid.
 WAIT: Final = 2.0

@@ -5,6 +5,7 @@ from typing import Final
 
 from jwt_wsgi.events import Emit
 from jwt_wsgi.events import KeysFound
+from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.urls import shown_url
 
@@ -14,9 +15,9 @@ from .facts import NEVER
 from .facts import Facts
 from .facts import KeyFetch
 from .facts import Loaded
+from .failures import FetchError
 from .fetch import Fetch
 from .fetch import Fetched
-from .fetch import FetchError
 from .fetch import NotModified
 
 #: Seconds after which the issuer's metadata is read again.
@@ -74,7 +75,10 @@ class Loader:
                     raise FetchError("http", "status 304 without a condition", status=304)
                 return Loaded(held.keyset, etag, held.uri, found.date, confirms=held.keyset)
             answer = found
-        keyset = KeySet.parse(answer.body, max_keys=self._max_keys)
+        try:
+            keyset = KeySet.parse(answer.body, max_keys=self._max_keys)
+        except DocumentError as error:
+            raise DocumentError(f"{error}{self._at(located.jwks_uri)}") from error
         _ = keyset.digest  # made here, not later under the lock
         return Loaded(keyset, answer.etag, located.jwks_uri, answer.date)
 
@@ -86,7 +90,14 @@ class Loader:
         except FetchError as error:
             if error.status in (404, 410) and self._located is not None:
                 self._located = self._located[0], NEVER  # ask again where the keys are
-            raise
+            detail, status = f"{error.detail}{self._at(url)}", error.status
+            raise FetchError(
+                error.kind, detail, status=status, retry_after=error.retry_after
+            ) from error
+
+    def _at(self, url: str) -> str:
+        """Where it failed, if the name of the source does not say that."""
+        return "" if self._jwks_uri is not None else f" at {shown_url(url, 256)}"
 
     def _locate(self, left: Callable[..., float], *, no_cache: bool) -> Located:
         if self._jwks_uri is not None:

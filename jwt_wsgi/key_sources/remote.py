@@ -36,8 +36,8 @@ from .facts import Finished
 from .facts import KeyFetch
 from .facts import Loaded
 from .facts import Policy
+from .failures import FetchError
 from .fetch import Fetch
-from .fetch import FetchError
 from .freshness import Start
 from .freshness import State
 from .freshness import Then
@@ -138,9 +138,7 @@ class RemoteKeys:
         if arrival >= until:
             keyset = self._held(arrival)
         deadline = arrival + (self.policy.timeout if keyset is None else self._patience)
-        known = keyset is not None and (
-            kid in keyset if kid is not None else keyset.candidates(header)
-        )
+        known = keyset is not None and (kid in keyset if kid else keyset.candidates(header))
         if known and arrival >= until:
             keyset = self._in_use()
         if keyset is None and (keyset := self._in_use()) is None:

@@ -7,20 +7,21 @@ from typing import Final
 
 from jwt_wsgi import events
 from jwt_wsgi.events import Event
+from jwt_wsgi.keys import KeySet
 
+from .arrival import arrived
+from .arrival import fits_any
 from .facts import NEVER
 from .facts import Facts
 from .facts import KeyFetch
 from .facts import Loaded
 from .facts import Policy
 from .facts import Snapshot
-from .fetch import FetchError
+from .failures import FetchError
 from .freshness import earliest
 from .freshness import state
 from .freshness import usable
 
-#: Dropped members of one set that are reported; the others are in ``jwt-wsgi keys``.
-MAX_DROPPED_REPORTED: Final = 20
 #: Percent of ``jwks_max_stale`` at which an outage is reported again.
 STALE_MARKS: Final = (50, 75, 90)
 
@@ -64,7 +65,7 @@ def health(facts: Facts, now: float, policy: Policy) -> dict[str, Any]:
     snapshot, failure = usable(facts, now, policy), facts.failure
     return {
         "state": state(facts, now, policy).value,
-        "ready": snapshot is not None,
+        "ready": snapshot is not None and _fits(snapshot.keyset, policy),
         "keys": len(snapshot.keyset) if snapshot else 0,
         "kids": list(snapshot.keyset.kids[:20]) if snapshot else [],
         "sha256": snapshot.keyset.digest if snapshot else None,
@@ -81,6 +82,11 @@ def health(facts: Facts, now: float, policy: Policy) -> dict[str, Any]:
         "stuck": len(facts.lost),
         "inline": facts.inline,
     }
+
+
+def _fits(keyset: KeySet, policy: Policy) -> bool:
+    """Whether any token can be accepted with these keys."""
+    return fits_any(keyset, policy.algorithms)
 
 
 def changes(
@@ -102,7 +108,7 @@ def changes(
     if new and after.accepted != before.accepted:
         if before.fails:
             yield events.Recovered(source, now - before.failing_since)
-        yield from _accepted_set(source, old, new, now)
+        yield from _accepted_set(source, old, new, now, policy)
 
 
 def _staleness(source: str, before: Facts, age: float, policy: Policy) -> Iterator[Event]:
@@ -116,7 +122,9 @@ def _staleness(source: str, before: Facts, age: float, policy: Policy) -> Iterat
         yield events.KeysStale(source, mark(age), policy.expires_after - age)
 
 
-def _accepted_set(source: str, old: Snapshot | None, new: Snapshot, now: float) -> Iterator[Event]:
+def _accepted_set(
+    source: str, old: Snapshot | None, new: Snapshot, now: float, policy: Policy
+) -> Iterator[Event]:
     milliseconds = int(1000 * (now - new.start))
     if old and old.keyset is new.keyset:
         yield events.KeysConfirmed(source, milliseconds)
@@ -127,9 +135,4 @@ def _accepted_set(source: str, old: Snapshot | None, new: Snapshot, now: float) 
         kids, old_kids = set(new.keyset.kids), set(old.keyset.kids)
         added, removed = tuple(sorted(kids - old_kids)), tuple(sorted(old_kids - kids))
         yield events.KeysChanged(source, added, removed, new.keyset.digest, milliseconds)
-    private_first = sorted(new.keyset.dropped, key=lambda dropped: not dropped.private)
-    for kid, reason, private in private_first[:MAX_DROPPED_REPORTED]:
-        if private:
-            yield events.PrivateKeyPublished(source, kid)
-        else:
-            yield events.KeyDropped(source, kid, reason)
+    yield from arrived(source, new.keyset, policy.algorithms)

@@ -7,6 +7,10 @@ from typing import NamedTuple
 
 from jwt_wsgi import jose
 from jwt_wsgi.bearer import place
+from jwt_wsgi.errors import printable
+from jwt_wsgi.injection import UNIQUE
+from jwt_wsgi.injection import WITH_ISSUER
+from jwt_wsgi.injection import tells_issuers_apart
 from jwt_wsgi.injection import variable
 from jwt_wsgi.metadata import resource_problem
 from jwt_wsgi.rules import is_plain
@@ -43,17 +47,14 @@ def problems(settings: Table) -> Iterator[Contradiction]:
         sentence = f"{', '.join(given)}: give it to the one issuer whose server it is for"
         yield Contradiction(f"{sentence}, as an option of Issuer", ("issuer", *given))
     for problem in settings.policy.problems():
-        yield Contradiction(problem, ("jwks_max_age",))
+        name, _, why = problem.partition(": ")
+        needed = (name, "jwks_max_age") if name == "jwks_max_stale" else (name,)
+        yield Contradiction(f"{name}: {getattr(settings, name):g} s: {why}", needed)
     resource = settings.resource
     if resource and (wrong := resource_problem(resource, allow_http=settings.allow_http)):
         yield Contradiction(f"resource: {shown_url(resource)}: {wrong}", ("resource",))
     yield from _rule_problems(settings)
-    taken = {place(spec, 0).key for spec in settings.token_from}
-    for header in [name for names in (settings.claim_headers or {}).values() for name in names]:
-        if variable(header) in taken:
-            yield Contradiction(
-                f"claim_headers: the token stands in {header}", ("claim_headers", "token_from")
-            )
+    yield from _claim_header_problems(settings, several=several)
 
 
 def problems_of_terms(own: Table) -> Iterator[Contradiction]:
@@ -73,6 +74,9 @@ def problems_of_terms(own: Table) -> Iterator[Contradiction]:
             yield Contradiction(
                 f"issuer: {shown_url(issuer.identifier)}: {wrong}", ("issuer", *KEY_SLOT)
             )
+    if own.jwks_uri in [issuer.identifier for issuer in own.issuers]:
+        why = "it is the issuer itself; leave it out, so that the keys are discovered"
+        yield Contradiction(f"jwks_uri: {why}", ("jwks_uri", "issuer"))
     if own.jwks_uri and (wrong := check_url(own.jwks_uri, allow_http=own.allow_http)):
         yield Contradiction(f"jwks_uri: {shown_url(own.jwks_uri)}: {wrong}", ("jwks_uri",))
     for issuer in own.issuers:
@@ -87,6 +91,30 @@ def problems_of_terms(own: Table) -> Iterator[Contradiction]:
     if own.is_rfc9068 and not own.accepted_audience:
         needed = ("token_types", "audience", "resource")
         yield Contradiction("audience: token_types rfc9068 needs it", needed)
+
+
+def _claim_header_problems(settings: Table, *, several: bool) -> Iterator[Contradiction]:
+    headers = settings.claim_headers or {}
+    taken = {place(spec, 0).key for spec in settings.token_from}
+    for header in [name for names in headers.values() for name in names]:
+        if variable(header) in taken:
+            yield Contradiction(
+                f"claim_headers: the token stands in {header}", ("claim_headers", "token_from")
+            )
+    for source in () if not (several or settings.settings_from_request) else headers:
+        if not tells_issuers_apart(source):
+            yield Contradiction(
+                f"claim_headers: {source}: two issuers may give one value to two people; take"
+                f" {WITH_ISSUER}{source}, which has the issuer in front, or {UNIQUE}{source} if all"
+                " your issuers mean the same by a value",
+                ("claim_headers", "issuer", "settings_from_request"),
+            )
+    if any(source.startswith(WITH_ISSUER) for source in headers):
+        for issuer in settings.issuers:
+            if "|" in issuer.identifier:
+                shown = printable(issuer.identifier, 80)
+                why = f"has a |, which ends the issuer in {WITH_ISSUER}…; take {UNIQUE}…"
+                yield Contradiction(f"claim_headers: {shown} {why}", ("claim_headers", "issuer"))
 
 
 def _given(settings: Table, names: AbstractSet[str]) -> list[str]:

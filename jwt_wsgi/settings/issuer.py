@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,15 +20,20 @@ from jwt_wsgi.claims import LEEWAY
 from jwt_wsgi.claims import Check
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.keys import KeySource
+from jwt_wsgi.urls import shown_url
 
 from . import values
+from .mistakes import check_issuer_text
 from .reading import Option
 from .reading import Reading
+from .reading import SeveralProblemsError
 from .reading import did_you_mean
 from .reading import option
 from .reading import options_of
 from .reading import read
 
+#: Values by the name of a claim, or by a tuple of names from the top down.
+ByClaim: TypeAlias = Mapping[str, Any] | Mapping[str | tuple[str, ...], Any]
 Seconds: TypeAlias = float | str | timedelta
 #: Where the keys of an issuer come from: one of these options, else discovery.
 KEY_SLOT: Final = frozenset({"jwks_uri", "jwks", "public_key", "secret"})
@@ -48,8 +54,8 @@ class IssuerOptions(TypedDict, total=False):
     jwks_headers: str | Mapping[str, str]
     algorithms: str | Iterable[str]
     leeway: Seconds
-    required_claims: str | Iterable[str]
-    claims: str | Mapping[str, Any]
+    required_claims: str | Iterable[str | Sequence[str]]
+    claims: str | ByClaim
     max_token_age: Seconds
     token_types: str | Iterable[str]
     checks: Iterable[Check]
@@ -65,7 +71,7 @@ class Terms:
         " it; `*`: not checked. Not set: a token that carries `aud` is refused.",
         (),
     )
-    jwks_uri: str | None = option(values.read_text, "URL of the JWKS.", shown="discovered")
+    jwks_uri: str | None = option(values.read_jwks_uri, "URL of the JWKS.", shown="discovered")
     jwks: KeySet | Path | None = option(
         values.read_keys(values.read_jwks),
         "A JWKS: as JSON (what begins with `{`) or a mapping; or the path of a file that holds it,"
@@ -99,8 +105,9 @@ class Terms:
         secret=True,
     )
     algorithms: tuple[str, ...] = option(
-        values.read_algorithms,
-        "Accepted `alg` values. `ES256K` and `Ed448` by opt-in; `HS*` only with `secret`.",
+        values.read_some_of(*jose.ALGORITHMS),
+        "Accepted `alg` values. `ES256K` and `Ed448` by opt-in (with `Ed448`, `EdDSA` takes keys of"
+        " both curves); `HS*` only with `secret`.",
         (),
         shown=" ".join(jose.DEFAULT_ALGORITHMS) + "; with `secret` HS256",
     )
@@ -108,15 +115,18 @@ class Terms:
         values.read_leeway, "Clock tolerance for `exp` and `nbf`, at most 300 s.", LEEWAY
     )
     required_claims: tuple[str, ...] = option(
-        values.read_texts, "Claims a token must have, besides `exp`; names or dotted paths.", ()
+        values.read_claim_names,
+        "Claims a token must have, besides `exp`; names as in `claims`.",
+        (),
     )
     claims: Mapping[str, tuple[Any, ...]] | None = option(
         values.read_expected,
-        "Expected values: a claim is equal to one of them, or a list that holds one. Names or"
-        " dotted paths (`realm_access.roles`).",
+        "Expected values: a claim is equal to one of them, or a list that holds one. Names, dotted"
+        " paths (`realm_access.roles`) that can be read in one way, or lists of names (as text a"
+        ' JSON array: `["own", "example.com/roles"]`).',
     )
     max_token_age: float | None = option(
-        values.read_seconds, "Age from `iat`, which is then required, that a token may have."
+        values.read_age, "Age from `iat`, which is then required, that a token may have."
     )
     token_types: tuple[str, ...] = option(
         values.read_token_types,
@@ -221,7 +231,7 @@ def read_issuers(value: Any) -> tuple[Issuer, ...] | TenantFunction:
         return _read_tenants(value)
     if not isinstance(value, Iterable) or isinstance(value, bytes):
         raise ValueError("give an identifier, an Issuer, a list of these, or a function")  # noqa: TRY004
-    issuers = tuple(_issuer(member) for member in value)
+    issuers = _each(list(value))
     identifiers = {issuer.identifier for issuer in issuers}
     if not issuers or len(identifiers) < len(issuers):
         raise ValueError("give at least one issuer, and each of them once")
@@ -265,6 +275,24 @@ def _takes(signature: inspect.Signature, number: int) -> bool:
     return True
 
 
+def _each(members: list[Any]) -> tuple[Issuer, ...]:
+    """Every issuer; with all problems of all of them."""
+    issuers, wrong = [], []
+    for position, member in enumerate(members):
+        try:
+            issuers.append(_issuer(member))
+        except ValueError as error:
+            if len(members) == 1 and not isinstance(member, Issuer):
+                raise
+            name = member.identifier if isinstance(member, Issuer) else member
+            shown = f"{shown_url(name)}: " if isinstance(name, str) else ""
+            place = f"[{position}]" if len(members) > 1 else ""
+            wrong.append((place, f"{shown}{error}"))
+    if wrong:
+        raise SeveralProblemsError(wrong)
+    return tuple(issuers)
+
+
 def _issuer(value: object) -> Issuer:
     issuer = Issuer(value) if isinstance(value, str) else value
     issuer = Issuer.of(issuer) if isinstance(issuer, Mapping) else issuer
@@ -272,6 +300,7 @@ def _issuer(value: object) -> Issuer:
         raise ValueError("give an identifier or an Issuer")  # noqa: TRY004
     if values.read_text(issuer.identifier) != issuer.identifier:
         raise ValueError("an identifier has no white space around it")
+    check_issuer_text(issuer.identifier)
     return issuer
 
 

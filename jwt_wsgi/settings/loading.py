@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from dataclasses import field
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,9 @@ class Settings(Table):
 
     Made by :meth:`load` or :meth:`of`; both raise :class:`ConfigurationError` with all problems.
     """
+
+    #: Where each option that is set was found: ``keyword``, ``request``, or the variable's name.
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def load(
@@ -139,7 +143,10 @@ class Given:
             self._keywords.problems[name] = [f"{name}: no such option{hint}"]
         problems: dict[str, list[str]] = {}
         found = _from_environment(environ, problems)
-        self._environment = read(OPTIONS, {name: (place, text) for name, place, text in found})
+        variables = {name: (place, text) for name, place, text in found}
+        self._environment = read(OPTIONS, variables)
+        self._sources = {name: place for name, (place, _) in variables.items()}
+        self._sources |= dict.fromkeys(self._keywords.values, "keyword")
         for name, sentences_ in problems.items():
             self._environment.problems.setdefault(name, []).extend(sentences_)
 
@@ -150,14 +157,15 @@ class Given:
         """
         found = {name: (REQUEST_PREFIX + name, text) for name, text in (request or {}).items()}
         reading = self._keywords.over(read(OPTIONS, found).over(self._environment))
-        settings = Settings(**reading.values)
+        sources = self._sources | dict.fromkeys(found.keys() - self._keywords.values, "request")
+        settings = Settings(**reading.values, sources=sources)
         later = settings.settings_from_request and request is None  # each request brings its own
         wrong = settings._check(reading, needs_issuer=not later)  # noqa: SLF001
         if wrong:
             raise ConfigurationError(wrong)
         if request is None:
             for sentence in settings._openings():  # noqa: SLF001
-                logger.warning("%s", sentence)
+                logger.warning("open to everybody: %s", sentence)
         return settings
 
     def value(self, name: str) -> Any:
@@ -197,8 +205,17 @@ def _from_environment(
                 problems.setdefault(files[variable], []).append(sentence)
             else:
                 yield files[variable], variable, text.removesuffix("\n")
-        elif not _NOT_OPTIONS.fullmatch(variable.removeprefix(PREFIX)):
+        elif is_setting(variable):
             _unknown_variable(variable, [*variables, *files], problems)
+
+
+def is_setting(variable: str) -> bool:
+    """Whether a variable is, or was meant to be, a setting: it begins with ``JWT_WSGI_``.
+
+    ``JWT_WSGI_APP`` is none, nor are those that Kubernetes sets for a service called jwt-wsgi.
+    """
+    named = variable.startswith(PREFIX)
+    return named and not _NOT_OPTIONS.fullmatch(variable.removeprefix(PREFIX))
 
 
 def _unknown_variable(variable: str, known: list[str], problems: dict[str, list[str]]) -> None:

@@ -1,17 +1,17 @@
 """Every option, in one table: how it is read, its default, its meaning.
 
 The fields of :class:`Table` and of :class:`~.issuer.Terms` are the table. It drives keywords,
-``JWT_WSGI_*``, ``JWT_WSGI_*_FILE``, WSGI environ keys and the README's table of settings.
+``JWT_WSGI_*``, ``JWT_WSGI_*_FILE``, WSGI environ keys and the documentation's table of settings.
 """
 
 from collections.abc import Iterable
 from collections.abc import Mapping
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from typing import Final
 from typing import Literal
 
+from jwt_wsgi.events import LOG_FIELDS
 from jwt_wsgi.events import Hook
 from jwt_wsgi.key_sources.facts import Policy
 from jwt_wsgi.metadata import audiences
@@ -24,6 +24,7 @@ from jwt_wsgi.verifier import MAX_TOKEN_SIZE
 
 from . import request_values
 from . import values
+from .issuer import ByClaim
 from .issuer import Issuer
 from .issuer import IssuerOptions
 from .issuer import Resolver
@@ -55,7 +56,7 @@ class Options(IssuerOptions, total=False):
     rules: str | Iterable[Rule | Mapping[str, Any]]
     skip_preflight: bool | str
     cors_origins: str | Iterable[str]
-    claim_headers: str | Mapping[str, str | Sequence[str]]
+    claim_headers: str | ByClaim
     forward_token: bool | str
     realm: str
     error_details: bool | str
@@ -70,6 +71,7 @@ class Options(IssuerOptions, total=False):
     token_cache_size: int | str
     settings_from_request: bool | str
     on_event: Hook | Iterable[Hook]
+    log_fields: str | Iterable[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,12 +123,17 @@ class Table(Terms):
         False,
     )
     cors_origins: tuple[str, ...] = option(
-        request_values.read_origins, "Origins (or `*`) whose scripts may read our own answers.", ()
+        request_values.read_origins,
+        "Origins (or `*`) whose scripts may read our own answers; with credentials, those that are"
+        " named.",
+        (),
     )
     claim_headers: Mapping[str, tuple[str, ...]] | None = option(
         request_values.read_claim_headers,
         "Claims the app finds as request headers (`sub=X-User`); incoming ones are removed. The"
-        " header `REMOTE_USER` is that CGI variable, and needs its claim.",
+        " header `REMOTE_USER` is that CGI variable, and needs its claim. With several issuers"
+        " `iss\\|sub` (the issuer, `\\|` and the claim), or `unique\\|sub` if all of them mean the"
+        " same person by one value.",
     )
     forward_token: bool = option(
         values.read_boolean, "`false` takes the token out of the request before the app runs.", True
@@ -144,7 +151,7 @@ class Table(Terms):
         text=False,
     )
     resource: str | None = option(
-        values.read_text,
+        values.read_identifier,
         "RFC 9728 identifier of this API: publishes its metadata, names them in challenges, and is"
         " an accepted audience.",
     )
@@ -190,6 +197,12 @@ class Table(Terms):
         "Hooks that get every event, beside the log.",
         (),
         text=False,
+    )
+    log_fields: tuple[str, ...] = option(
+        values.read_some_of(*LOG_FIELDS),
+        "What the log says of requests as well, some of `sub`, `jti`, `client_id`, `act` (verified"
+        " claims, on an INFO line for each accepted request) and `path` (of refusals, too).",
+        (),
     )
 
     @property
@@ -237,7 +250,7 @@ OPTIONS: Final[Mapping[str, Option]] = dict(
 
 
 def markdown_table() -> str:
-    """The README's table of settings."""
+    """The table of settings in the documentation."""
     rows = ["| option | environment | default | meaning |", "|---|---|---|---|"]
     for name, row in OPTIONS.items():
         variable = f"`{PREFIX}{name.upper()}`" if row.text else "keyword only"

@@ -40,13 +40,13 @@ def option(
 ) -> Any:
     """Declare a field of a dataclass as an option. ``shown``: the default, in the documentation."""
     if not shown:
-        shown = "-" if default in (None, (), {}) else _written(default)
+        shown = "-" if default in (None, (), {}) else written(default)
     row = Option(parse, meaning, shown, text, secret)
     return field(default=default, repr=not secret, metadata={"option": row})
 
 
-def _written(default: object) -> str:
-    """The default as the documentation has it; a float is a duration in seconds."""
+def written(default: object) -> str:
+    """A value as the documentation has it; a float is a duration in seconds."""
     if isinstance(default, float):
         units = (("h", 3600), ("m", 60), ("s", 1))
         return next(f"{default / size:g}{unit}" for unit, size in units if not default % size)

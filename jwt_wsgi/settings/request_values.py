@@ -6,9 +6,13 @@ Each function takes a raw value and returns the checked one; its ValueError says
 import re
 
 from jwt_wsgi.bearer import environ_key
+from jwt_wsgi.injection import UNIQUE
+from jwt_wsgi.injection import WITH_ISSUER
 from jwt_wsgi.injection import variable
 
+from .mistakes import check_origin
 from .values import FIELD_NAME
+from .values import read_claim_name
 from .values import read_mapping
 from .values import read_text
 from .values import read_texts
@@ -22,6 +26,8 @@ def read_path(value: object) -> str:
     path = read_text(value)
     if not path.startswith("/"):
         raise ValueError(f"{path}: a path starts with /")
+    if "?" in path:
+        raise ValueError(f"{path}: a path has no query")
     if "*" in path.removesuffix("/*"):
         raise ValueError(f"{path}: * stands only in /* at the end, for a whole subtree")
     return path
@@ -30,8 +36,8 @@ def read_path(value: object) -> str:
 def read_origins(value: object) -> tuple[str, ...]:
     origins = read_texts(value)
     for origin in origins:
-        if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#\s*@]+", origin):
-            raise ValueError(f"{origin}: an origin is scheme://host or scheme://host:port, or *")
+        if origin != "*":
+            check_origin(origin)
     return origins
 
 
@@ -55,10 +61,18 @@ def read_places(value: object) -> tuple[str, ...]:
     return places
 
 
+def _read_source(value: object) -> str:
+    """The name of a claim, with what may stand before it."""
+    for prefix in (WITH_ISSUER, UNIQUE):
+        if isinstance(value, str) and value.startswith(prefix):
+            return prefix + read_claim_name(value.removeprefix(prefix))
+    return read_claim_name(value)
+
+
 def read_claim_headers(value: object) -> dict[str, tuple[str, ...]]:
     headers = {
         claim: tuple(names) if isinstance(names, list | tuple) else (names,)
-        for claim, names in read_mapping(value).items()
+        for claim, names in read_mapping(value, _read_source).items()
     }
     every = [name for names in headers.values() for name in names]
     for name in every:

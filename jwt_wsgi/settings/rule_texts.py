@@ -17,11 +17,11 @@ from jwt_wsgi.rules import is_plain
 from .reading import SeveralProblemsError
 from .reading import did_you_mean
 from .request_values import read_path
+from .values import read_age
 from .values import read_expected
 from .values import read_function
 from .values import read_json
 from .values import read_scopes
-from .values import read_seconds
 from .values import read_texts
 
 
@@ -44,7 +44,7 @@ _RULE: Final[Mapping[str, Callable[[Any], object]]] = {
     "any_scope": read_scopes,
     "claims": read_expected,
     "acr_values": read_scopes,
-    "max_age": read_seconds,
+    "max_age": read_age,
     "check": read_function,
 }
 

@@ -26,17 +26,38 @@ from jwt_wsgi.keys import KeySet
 from jwt_wsgi.strict_json import json_value
 from jwt_wsgi.trusted_issuer import media_type
 
+from .mistakes import check_filled_in
+from .mistakes import check_jwks_uri
+from .mistakes import check_quotes
+from .mistakes import check_value
+
 KeyValue = TypeVar("KeyValue")
 
 
 def read_text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("give a text that is not empty, or leave it out")
-    return value.strip()
+    text = value.strip()
+    check_quotes(text)
+    return text
+
+
+def read_identifier(value: object) -> str:
+    """A URL or another identifier, with nothing in it that is to be filled in."""
+    text = read_text(value)
+    check_filled_in(text)
+    return text
+
+
+def read_jwks_uri(value: object) -> str:
+    uri = read_text(value)
+    check_jwks_uri(uri)
+    return uri
 
 
 def read_texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
+        check_quotes(value.strip())
         value = (
             read_json(value, list) if value.lstrip().startswith("[") else re.split(r"[,\s]+", value)
         )
@@ -48,24 +69,62 @@ def read_texts(value: Any) -> tuple[str, ...]:
             "give at least one text and no empty one, or leave it out; as a list"
             " with commas or white space, or as a JSON array"
         )
+    for part in parts:
+        check_quotes(part)
     return parts
 
 
-def read_mapping(value: object) -> dict[str, Any]:
+_PAIRS: Final = "give name=value pairs, commas between them, or a JSON object"
+#: A pair; its name may be a JSON array, which has commas, too.
+_PAIR: Final = re.compile(r"\s*(\[.*?\]|[^=]*?)\s*=\s*(.*?)\s*", re.DOTALL)
+
+
+def read_name(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("every name must be a text that is not empty")
+    return value
+
+
+def read_mapping(value: object, name: Callable[[object], str] = read_name) -> dict[str, Any]:
+    """Read pairs or a mapping; ``name`` reads a name of it."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         value = read_json(value, dict)
-    elif isinstance(value, str):
-        pairs = [part.partition("=") for part in re.split(r"\s*,\s*", value.strip()) if part]
-        if not all(equals for _, equals, _ in pairs):
-            raise ValueError("give name=value pairs, commas between them, or a JSON object")
-        value = {name.strip(): text.strip() for name, _, text in pairs}
-        if len(value) < len(pairs):
-            raise ValueError("a name stands there twice; as a JSON object it may have a list")
-    if not isinstance(value, Mapping) or not value:
-        raise ValueError("give name=value pairs, commas between them, or a JSON object")
-    if not all(isinstance(name, str) and name for name in value):
-        raise ValueError("every name must be a text that is not empty")
-    return dict(value)
+    pairs: list[tuple[object, Any]] = []
+    if isinstance(value, str):
+        for part in re.split(r",(?![^\[\]]*\])", value.strip()):
+            pair = _PAIR.fullmatch(part)
+            if part.strip() and (pair is None or re.match(r"\[.*,", pair[2])):
+                raise ValueError(_PAIRS)
+            for text in pair.groups() if pair else ():
+                check_quotes(text)
+            pairs += [(pair[1], pair[2])] if pair else []
+    elif isinstance(value, Mapping):
+        pairs = list(value.items())
+    if not pairs:
+        raise ValueError(_PAIRS)
+    named = {name(key): inner for key, inner in pairs}
+    if len(named) < len(pairs):
+        raise ValueError("a name stands there twice; as a JSON object it may have a list")
+    return named
+
+
+def read_claim_name(value: object) -> str:
+    """The name of a claim, or a list of names from the top down: its text is a JSON array."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = read_json(value, list)
+    if not isinstance(value, list | tuple):
+        return read_name(value)
+    if not value or not all(isinstance(part, str) and part for part in value):
+        raise ValueError("a claim is a name, or a list of names that are not empty")
+    plain = len(value) == 1 and "." not in value[0] and not value[0].startswith("[")
+    return str(value[0]) if plain else json.dumps(value)
+
+
+def read_claim_names(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = read_json(value, list)
+    is_list = isinstance(value, Iterable) and not isinstance(value, str | Mapping | bytes)
+    return read_texts([read_claim_name(name) for name in value] if is_list else value)
 
 
 def read_json(text: str, kind: type) -> Any:
@@ -104,6 +163,13 @@ def read_seconds(value: Any) -> float:
     raise ValueError("give seconds (600) or a duration (90s, 10m, 1h)")
 
 
+def read_age(value: object) -> float:
+    age = read_seconds(value)
+    if age < 1:
+        raise ValueError("nothing is ever so young; give 1 s at least, or leave it out")
+    return age
+
+
 def read_integer(low: int, high: int) -> Callable[[object], int]:
     def parse(value: object) -> int:
         if isinstance(value, str) and re.fullmatch(r"\s*\d{1,12}\s*", value):
@@ -131,17 +197,21 @@ def read_leeway(value: object) -> float:
     return leeway
 
 
-def read_algorithms(value: object) -> tuple[str, ...]:
-    names = read_texts(value)
-    unknown = [name for name in names if name not in jose.ALGORITHMS]
-    if unknown:
-        raise ValueError(f"unknown: {', '.join(unknown)}; known are {', '.join(jose.ALGORITHMS)}")
-    return names
+def read_some_of(*known: str) -> Callable[[object], tuple[str, ...]]:
+    def parse(value: object) -> tuple[str, ...]:
+        names = read_texts(value)
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ValueError(f"unknown: {', '.join(unknown)}; known are {', '.join(known)}")
+        return names
+
+    return parse
 
 
 def read_audience(value: object) -> tuple[str, ...]:
     entries = read_texts(value)
     for entry in entries:
+        check_filled_in(entry)
         base = entry.removesuffix("/*")
         urlsplit(base)  # its ValueError now, and not at a token
         plain_base = re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s*]+(/[^?#\s*]*)?", base)
@@ -164,10 +234,12 @@ def read_token_types(value: object) -> tuple[str, ...]:
 def read_expected(value: object) -> dict[str, tuple[Any, ...]]:
     expected = {
         name: tuple(values) if isinstance(values, list | tuple | set | frozenset) else (values,)
-        for name, values in read_mapping(value).items()
+        for name, values in read_mapping(value, read_claim_name).items()
     }
     if not all(values and None not in values for values in expected.values()):
         raise ValueError("every claim needs a value, or several, to compare with")
+    for member in (member for values in expected.values() for member in values):
+        check_value(member)
     return expected
 
 
@@ -269,11 +341,20 @@ def read_cert(value: object) -> str | tuple[str, str]:
     return paths[0] if len(paths) == 1 else (paths[0], paths[1])
 
 
+#: What a fetch and its answer depend on. User-Agent, Accept and all others may be given.
+_OF_FETCHES: Final = frozenset({
+    "accept-encoding", "content-length", "if-match", "if-modified-since", "if-none-match", "range",
+    "te", "transfer-encoding",
+})  # fmt: skip
+
+
 def read_headers(value: object) -> dict[str, str]:
     headers = read_mapping(value)
     for name, text in headers.items():
         if not re.fullmatch(FIELD_NAME, name):
             raise ValueError("a header's name is an HTTP token")
+        if name.lower() in _OF_FETCHES:
+            raise ValueError(f"{name}: a fetch sets this header itself; leave it out")
         if not isinstance(text, str) or not re.fullmatch(r"[\x20-\x7e]*", text):
             raise ValueError("a header's value is printable ASCII")
     return headers

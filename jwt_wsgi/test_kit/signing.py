@@ -120,7 +120,7 @@ def read_private(text: str, algorithm: str) -> object:
             f"it is no private key for {algorithm} ({type(error).__name__})"
         ) from error
     row = jose.ALGORITHMS[algorithm]
-    if (key.kty, key.crv) != (row.kty, row.crv):
+    if key.kty != row.kty or key.crv not in row.crvs:
         raise ValueError(f"it is no key for {algorithm}, but {key.kty} {key.crv}".rstrip())
     return private
 

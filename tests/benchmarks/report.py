@@ -1,4 +1,4 @@
-"""What is kept of a run: results.json, RESULTS.md and the table of the project's README.
+"""What is kept of a run: results.json, RESULTS.md and the table of docs/explanation/performance.md.
 
 ``python tests/benchmarks/report.py`` writes the two pages anew.
 """
@@ -13,7 +13,8 @@ from measure import short
 
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "results.json", HERE / "RESULTS.md"
-README, MARKS = HERE.parents[1] / "README.md", ("<!-- performance -->\n", "<!-- /performance -->")
+SHOWN = HERE.parents[1] / "docs/explanation/performance.md"
+MARKS = ("<!-- performance -->\n", "<!-- /performance -->")
 
 
 class Section(NamedTuple):
@@ -45,12 +46,12 @@ def save(name: str, section: Section) -> None:
 def write() -> None:
     """The pages that say what is kept."""
     PAGE.write_text(page())
-    README.write_text(updated(README.read_text()))
+    SHOWN.write_text(updated(SHOWN.read_text()))
 
 
-def updated(readme: str) -> str:
-    """The project's README with the table of what is kept between its two marks."""
-    before, _, rest = readme.partition(MARKS[0])
+def updated(text: str) -> str:
+    """The page about performance with the table of what is kept between its two marks."""
+    before, _, rest = text.partition(MARKS[0])
     _, _, after = rest.partition(MARKS[1])
     return f"{before}{MARKS[0]}\n{summary()}\n{MARKS[1]}{after}"
 
@@ -68,7 +69,7 @@ def page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-#: Columns of the README's table: whose figures they are, in rows of one process and over HTTP.
+#: Columns of that page's table: whose figures they are, in rows of one process and over HTTP.
 COLUMNS = (
     "oxyjwt by hand",
     "joserfc by hand",
@@ -77,7 +78,7 @@ COLUMNS = (
     "DRF + simplejwt",
     "Flask-JWT-Extended",
 )
-#: Rows of the README's table: what it says -> what the row is called here.
+#: Rows of that page's table: what it says -> what the row is called here.
 LINES = {
     "the same token again": "middleware adds: same token",
     "every token new": "middleware adds: every token new, cache on",
@@ -89,7 +90,7 @@ LINES = {
 
 
 def summary() -> str:
-    """The README's table: what authentication adds to a request, ours and the peers'."""
+    """The table of that page: what authentication adds to a request, ours and the peers'."""
     from run import SECTIONS
 
     sections = load(list(SECTIONS))

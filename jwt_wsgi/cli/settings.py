@@ -1,0 +1,171 @@
+"""``python -m jwt_wsgi settings``: every effective setting, its source, the rules, open doors."""
+
+import argparse
+from collections.abc import Collection
+from collections.abc import Iterator
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from typing import Final
+
+from jwt_wsgi.errors import ConfigurationError
+from jwt_wsgi.errors import name_of
+from jwt_wsgi.errors import printable
+from jwt_wsgi.rules import REQUIRE_TOKEN
+from jwt_wsgi.rules import Rule
+from jwt_wsgi.settings.issuer import ISSUER_OPTIONS
+from jwt_wsgi.settings.issuer import Issuer
+from jwt_wsgi.settings.loading import Settings
+from jwt_wsgi.settings.options import OPTIONS
+from jwt_wsgi.settings.reading import written
+from jwt_wsgi.settings.rule_texts import rule_as_json
+from jwt_wsgi.urls import shown_url
+
+from .doors import doors
+from .rule_words import needs
+from .terminal import EXIT_FINE
+from .terminal import WARN
+from .terminal import add_json_flag
+from .terminal import add_settings_flags
+from .terminal import complain
+from .terminal import given_settings
+from .terminal import painted
+from .terminal import say
+from .terminal import show_json
+from .terminal import warnings_of_settings
+
+_HIDDEN: Final = "(set, not shown)"
+_DEFAULT: Final = "default"
+_WIDTH: Final = max(map(len, OPTIONS))
+
+
+def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add ``settings`` to the command line."""
+    parser = commands.add_parser(
+        "settings",
+        help="every effective setting and where it comes from, the rules, the open doors",
+        description="List every setting with its value and its source, the rules in their order,"
+        " and everything that lets in more than a good token. Secrets are never shown. Without"
+        " --app, what an app gives by keyword is not seen. Exit code 2: the configuration does not"
+        " load.",
+        epilog="example: jwt-wsgi settings --app shop.wsgi:application",
+    )
+    add_settings_flags(parser)
+    add_json_flag(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show the settings."""
+    with warnings_of_settings() as said:
+        try:
+            settings = given_settings(options)
+        except ConfigurationError as error:
+            return complain("settings", error.problems, as_json=options.json)
+    by_flag = "keyword" if options.app else "command line"
+    rows = [(name, *_row(settings, name, by_flag)) for name in OPTIONS]
+    found = list(doors(settings))
+    said = [warning for warning in said if warning not in found]
+    if options.json:
+        show_json(
+            {
+                "settings": [
+                    dict(zip(("option", "value", "source"), r, strict=True)) for r in rows
+                ],
+                "issuers": _own_terms(settings),
+                "rules": [rule_as_json(rule) for rule in settings.request_rules],
+                "doors": found,
+                "warnings": said,
+            }
+        )
+    else:
+        _show(settings, rows, found, said)
+    return EXIT_FINE
+
+
+# --- Values --------------------------------------------------------------------------------------
+
+
+def _row(settings: Settings, name: str, by_flag: str) -> tuple[str, str]:
+    """The value of an option and its source."""
+    value = getattr(settings, name)
+    source = settings.sources.get(name)
+    if source is None and value in (None, (), {}):
+        return OPTIONS[name].default.replace("**required**", "-"), _DEFAULT
+    source = by_flag if source == "keyword" else source
+    return _shown(name, value), source or _DEFAULT
+
+
+def _shown(name: str, value: Any) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    return _HIDDEN if OPTIONS[name].secret and value else _text(value)
+
+
+def _text(value: Any) -> str:
+    """A value in words: durations with their unit, functions by their name."""
+    if value is None or value in ((), {}):
+        return "-"
+    if isinstance(value, Issuer):
+        return shown_url(value.identifier, 200)[1:-1]
+    if isinstance(value, str):
+        return shown_url(value, 200)[1:-1] if "://" in value else printable(value, 200)[1:-1]
+    if isinstance(value, bool | int | float):
+        return written(value)
+    if isinstance(value, Mapping):
+        pairs = (f"{key} {_text(member)}" for key, member in value.items())
+        return ", ".join(pairs)
+    if isinstance(value, Collection):
+        members = list(value)
+        if any(isinstance(member, Rule) for member in members):
+            return f"{len(members)} rules, below"
+        return ", ".join(map(_text, members))
+    return name_of(value)
+
+
+def _own_terms(settings: Settings) -> list[dict[str, Any]]:
+    """What single issuers have instead of the common settings."""
+    found = []
+    for issuer in settings.issuers:
+        own = {n: _shown(n, v) for n, v in issuer.reading.values.items() if n in ISSUER_OPTIONS}
+        if issuer.keys is not None:
+            own["keys"] = name_of(issuer.keys)
+        found.append({"issuer": _text(issuer), "settings": own})
+    return found if any(row["settings"] for row in found) else []
+
+
+# --- For people ----------------------------------------------------------------------------------
+
+
+def _show(
+    settings: Settings, rows: list[tuple[str, str, str]], found: list[str], said: list[str]
+) -> None:
+    for head, is_default in (("Set", False), ("Defaults", True)):
+        say(head)
+        for name, value, source in rows:
+            if (source == _DEFAULT) is is_default:
+                by = "" if is_default else f"  ({source})"
+                say(f"  {name.ljust(_WIDTH)} {value}{by}", _WIDTH + 3)
+        say("")
+    for own in _own_terms(settings):
+        say(f"Only of {own['issuer']}")
+        for name, value in own["settings"].items():
+            say(f"  {name.ljust(_WIDTH)} {value}", _WIDTH + 3)
+        say("")
+    say("Rules: the first one that matches decides")
+    for line in _rule_lines(settings.request_rules):
+        say(line, 5)
+    say("")
+    say("Open doors" if found else "Open doors: none")
+    for door in found:
+        say(f"  {painted('open', WARN)} {door}", 7)
+    for warning in said:
+        say(f"  {painted('warn', WARN)} {warning}", 7)
+
+
+def _rule_lines(rules: Collection[Rule]) -> Iterator[str]:
+    for number, rule in enumerate(rules, 1):
+        methods = "any" if rule.methods is None else ",".join(sorted(rule.methods))
+        yield f"{number:>3}  {methods} {rule.path}: {needs(rule)}"
+    if not any(rule.path == "/*" and rule.methods is None for rule in rules):
+        yield f"  -  everything else: {needs(REQUIRE_TOKEN)}"

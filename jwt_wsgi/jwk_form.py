@@ -1,0 +1,110 @@
+"""The normal form of a public JWK, and what is wrong with its members (RFC 7517, RFC 7518).
+
+What an issuer publishes is in its hands alone, so more spellings are read here than in tokens,
+where whoever sends a request could choose one.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from typing import Final
+
+MAX_MEMBER_SIZE: Final = 2048  # characters of n, e, x and y; an n of 8,192 bits has 1,366
+MAX_CERTIFICATE_SIZE: Final = 16384  # characters of a certificate in x5c
+#: The members that make up a public key (RFC 7518 section 6, RFC 8037 section 2).
+MEMBERS: Final[Mapping[str, frozenset[str]]] = {
+    "RSA": frozenset({"n", "e"}),
+    "EC": frozenset({"crv", "x", "y"}),
+    "OKP": frozenset({"crv", "x"}),
+}
+_NUMBERS: Final = ("n", "e", "x", "y")
+#: Members that are lists. A serialiser that knows them writes them empty where there are none.
+_LISTS: Final = frozenset({"key_ops", "x5c", "oth"})
+_NO_SPACE: Final = str.maketrans("", "", " \t\r\n")
+_TO_URL: Final = str.maketrans("+/", "-_")
+_TO_STANDARD: Final = str.maketrans("-_", "+/")
+_STANDARD: Final = re.compile(r"[+/]")
+_URL: Final = re.compile(r"[-_]")
+#: Without padding, and with zeros in the last character's spare bits (RFC 7515 section 2).
+_BASE64URL: Final = re.compile(
+    r"(?:[\w-]{4})*(?:[\w-][AQgw]|[\w-]{2}[AEIMQUYcgkosw048])?", re.ASCII
+)
+
+
+def normal(jwk: Mapping[str, Any]) -> dict[str, Any]:
+    """The same key without members that say nothing, and with one spelling of its numbers.
+
+    ``null`` says nothing, and so does an empty list where a list belongs; an empty text is a value.
+    Padding, white space and the standard alphabet of base64 are replaced; what mixes both alphabets
+    stays as it is, and :func:`problem` refuses it.
+    """
+    found = {
+        name: value
+        for name, value in jwk.items()
+        if value is not None
+        and not (name in _LISTS and isinstance(value, list | tuple) and not value)
+    }
+    for name in _NUMBERS:
+        if isinstance(found.get(name), str):
+            found[name] = _base64url(found[name])
+    if isinstance(found.get("x5c"), list | tuple):
+        found["x5c"] = [_base64(text) if isinstance(text, str) else text for text in found["x5c"]]
+    return found
+
+
+def problem(jwk: Mapping[str, Any]) -> str:
+    """What is wrong with the members of a normal form, by name; empty if nothing is.
+
+    A certificate serves where members are missing. ``jwk["kty"]`` is one of :data:`MEMBERS`.
+    """
+    names = sorted(MEMBERS[jwk["kty"]])
+    if "x5c" in jwk and not jwk.keys() >= MEMBERS[jwk["kty"]]:
+        return _wrong_certificate(jwk["x5c"])
+    if missing := [name for name in names if name not in jwk]:
+        return f"its {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+    for name in names:
+        if why := _wrong(jwk[name], is_number=name in _NUMBERS):
+            return f"its {name} {why}"
+    return ""
+
+
+def not_a_key(jwk: Mapping[str, Any]) -> str:
+    """What is wrong if each member is right by itself, and together they make no key."""
+    kty, crv = jwk.get("kty"), jwk.get("crv")
+    if kty == "EC":
+        return f"its x and y are no point of the curve {crv}"
+    return f"its x is no key of the curve {crv}" if kty == "OKP" else "its n and e are no RSA key"
+
+
+def _wrong(value: object, *, is_number: bool) -> str:
+    if not isinstance(value, str):
+        return "is no text"
+    if not value:
+        return "is empty"
+    if len(value) > MAX_MEMBER_SIZE:
+        return f"is longer than {MAX_MEMBER_SIZE} characters"
+    if is_number and _STANDARD.search(value) and _URL.search(value):
+        return "mixes two alphabets of base64"
+    return "is no base64url" if is_number and not _BASE64URL.fullmatch(value) else ""
+
+
+def _wrong_certificate(x5c: object) -> str:
+    """The first one of the list holds the key (RFC 7517 section 4.7)."""
+    if not isinstance(x5c, list) or not isinstance(x5c[0], str):
+        return "its x5c is no list of certificates"
+    too_long = len(x5c[0]) > MAX_CERTIFICATE_SIZE
+    return f"its x5c is longer than {MAX_CERTIFICATE_SIZE} characters" if too_long else ""
+
+
+def _base64url(text: str) -> str:
+    bare = text.translate(_NO_SPACE)
+    if len(bare) % 4 == 0:  # only then are signs at the end padding
+        bare = bare.removesuffix("=").removesuffix("=")
+    return bare if _URL.search(bare) else bare.translate(_TO_URL)
+
+
+def _base64(text: str) -> str:
+    """The standard alphabet with padding, which certificates have (RFC 7517 section 4.7)."""
+    bare = _base64url(text)
+    standard = bare if _STANDARD.search(bare) else bare.translate(_TO_STANDARD)
+    return standard + "=" * (-len(standard) % 4)

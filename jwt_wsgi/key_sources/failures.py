@@ -1,0 +1,83 @@
+"""Why a document could not be had: a kind for metrics, and a sentence for the log."""
+
+import socket
+import ssl
+from typing import Final
+
+import requests
+from urllib3.exceptions import ConnectTimeoutError
+from urllib3.exceptions import NameResolutionError
+from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import ReadTimeoutError
+from urllib3.exceptions import SSLError
+
+from jwt_wsgi.errors import Portable
+from jwt_wsgi.errors import escaped
+
+
+class FetchError(Portable, Exception):
+    """The document could not be had.
+
+    ``kind`` is a bounded label: http, timeout, dns, tls, connect, too_big, encoding, redirect,
+    url, broken. ``detail`` is for the operator's log and holds no query, password or body.
+    ``retry_after``: the seconds a 429 or 503 asked for.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        detail: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"{kind}: {detail}")
+        self.kind = kind
+        self.detail = detail
+        self.status = status
+        self.retry_after = retry_after
+
+
+#: First fit decides; requests and urllib3 wrap one in the other.
+_KINDS: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
+    ((requests.exceptions.SSLError, SSLError), "tls", "the TLS handshake failed"),
+    ((NameResolutionError,), "dns", "the host has no address here"),
+    ((NewConnectionError,), "connect", "no address accepts a connection"),
+    ((ConnectTimeoutError,), "timeout", "no connection in time"),
+    ((requests.Timeout, ReadTimeoutError, TimeoutError), "timeout", "no whole answer in time"),
+    ((requests.exceptions.ProxyError,), "connect", "the proxy does not connect"),
+    ((ConnectionRefusedError,), "connect", "no address accepts a connection"),
+    ((ConnectionError,), "broken", "the connection was cut off"),
+)
+
+
+def failure(error: BaseException) -> FetchError:
+    """What an error of ``requests`` means."""
+    causes = _causes(error)
+    for types, kind, words in _KINDS:
+        if any(isinstance(cause, types) for cause in causes):
+            return FetchError(kind, words + _of_the_system(causes))
+    return FetchError("broken", "the answer is no whole HTTP")
+
+
+def _of_the_system(causes: list[BaseException]) -> str:
+    """What OpenSSL or the operating system says; neither names a secret."""
+    for cause in causes:
+        said = None
+        if isinstance(cause, ssl.SSLError):
+            said = getattr(cause, "verify_message", "") or cause.reason
+        elif isinstance(cause, OSError) and not isinstance(cause, socket.gaierror | TimeoutError):
+            said = cause.strerror
+        if isinstance(said, str) and said:
+            words = said.replace("_", " ").lower() if said.isupper() else said
+            return f" ({escaped(words, 160)})"
+    return ""
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        inside = (getattr(error, "reason", None), *error.args)
+        error = next((one for one in inside if isinstance(one, BaseException)), error.__cause__)
+    return found

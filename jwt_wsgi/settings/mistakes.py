@@ -1,0 +1,97 @@
+"""Values that could be read and that nothing would ever match: what went wrong with them.
+
+Each function raises ValueError, which names the mistake and says what to write instead.
+"""
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+_QUOTES: Final = ('""', "''", "\u201c\u201d", "\u2018\u2019")
+#: What templates, shells and manuals leave for others to fill in.
+_PLACEHOLDER: Final = (
+    r"\$\{[^}]*\}|\$\([^)]*\)|\{\{[^}]*\}\}|%[A-Z][A-Z_]{3,}%|<[\w .-]+>|\$[A-Z][A-Z0-9_]+"
+)
+#: In a URL or an identifier, these are never themselves.
+_IN_AN_IDENTIFIER: Final = re.compile(rf"{_PLACEHOLDER}|\{{[^{{}}]*\}}|\bYOUR(?:[-_][A-Z]+)+")
+_SEVERAL: Final = re.compile(r"https?://[^,;\s]*[,;\s]+(?:https?://|$)")
+_METADATA: Final = re.compile(
+    r"/\.well-known/(?:openid-configuration|oauth-authorization-server)(?:/|$)"
+)
+_GUID: Final = "[0-9a-f]{8}-[0-9a-f-]{27}"
+#: What no token has as its iss, though it looks like the issuer, and what tokens have.
+_ENTRA: Final = "https://login.microsoftonline.com/TENANT-ID/v2.0"
+_NEVER_AN_ISS: Final = {
+    r"https://(?:login\.microsoftonline\.com|sts\.windows\.net)/(?:common|organizations|consumers)"
+    r"(?:/.*)?": f"it stands for many tenants; give {_ENTRA}, or a function for many tenants",
+    rf"https://login\.microsoftonline\.com/{_GUID}(?:/|/v2\.0/)?": f"Entra's iss is {_ENTRA},"
+    " without a slash behind it, or https://sts.windows.net/TENANT-ID/ in v1 tokens",
+    rf"https://sts\.windows\.net/{_GUID}": "Entra's iss of v1 tokens ends with a slash",
+    r"https://[\w-]+(?:\.[a-z]{2})?\.auth0\.com": "Auth0's iss ends with a slash",
+}
+
+
+def check_quotes(text: str) -> None:
+    """Refuse a text that is still in quotes: ``docker --env-file`` and ini files keep them."""
+    if len(text) > 1 and text[0] + text[-1] in _QUOTES:
+        raise ValueError("it is in quotes, which would be a part of it; leave them out")
+
+
+def check_filled_in(text: str) -> None:
+    """Refuse an identifier or a URL with a placeholder in it."""
+    if found := _IN_AN_IDENTIFIER.search(text):
+        raise ValueError(f"{found[0][:40]} is a placeholder that nothing has filled in")
+
+
+def check_value(value: object) -> None:
+    """Refuse an expected value that is a placeholder as a whole, or still in quotes."""
+    if isinstance(value, str):
+        check_quotes(value)
+        if re.fullmatch(_PLACEHOLDER, value):
+            raise ValueError(f"{value[:40]} is a placeholder that nothing has filled in")
+
+
+def check_issuer_text(issuer: str) -> None:
+    """Refuse what is no ``iss`` of any token."""
+    check_quotes(issuer)
+    check_filled_in(issuer)
+    if _SEVERAL.search(issuer):
+        raise ValueError('it is one issuer; several are a list, as text a JSON array ["…", "…"]')
+    if _METADATA.search(issuer):
+        raise ValueError("it is the URL of metadata; the issuer is their member issuer")
+    if issuer.endswith(("/.well-known/jwks.json", "/.well-known/jwks")):
+        raise ValueError("it is the URL of keys; give it as jwks_uri, and the iss as issuer")
+    for pattern, why in _NEVER_AN_ISS.items():
+        if re.fullmatch(pattern, issuer):
+            raise ValueError(f"no token has this iss: {why}")
+
+
+def check_jwks_uri(uri: str) -> None:
+    """Refuse the URL of metadata in the place of that of keys."""
+    check_filled_in(uri)
+    if _METADATA.search(uri):
+        raise ValueError(
+            "it is the URL of metadata; leave it out, so that the keys are discovered, or give"
+            " their member jwks_uri"
+        )
+
+
+def check_origin(origin: str) -> None:
+    """Refuse an origin that no browser writes like that (Fetch standard section 3.2, RFC 6454)."""
+    check_filled_in(origin)
+    if "*" in origin:
+        raise ValueError(f"{origin}: * stands alone; list the origins one by one")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s*@]+", origin):
+        raise ValueError(f"{origin}: an origin is scheme://host or scheme://host:port, or *")
+    if (written := _by_a_browser(origin)) != origin:
+        raise ValueError(f"{origin}: browsers write {written}, and nothing else is equal to it")
+
+
+def _by_a_browser(origin: str) -> str:
+    parts = urlsplit(origin)
+    host, port = parts.hostname or "", parts.port
+    if not host.isascii():
+        host = host.encode("idna").decode("ascii")
+    shown = f"[{host}]" if ":" in host else host
+    default = {"https": 443, "http": 80}.get(parts.scheme)
+    return f"{parts.scheme}://{shown}" + ("" if port in (None, default) else f":{port}")

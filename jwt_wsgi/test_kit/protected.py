@@ -1,0 +1,52 @@
+"""What a fake issuer protects: the middleware, with a test client of the app's own kind."""
+
+from copy import copy
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Final
+
+from werkzeug.test import Client
+from werkzeug.test import EnvironBuilder
+from werkzeug.test import TestResponse
+from werkzeug.wrappers import Request
+
+from jwt_wsgi.middleware import JWTMiddleware
+from jwt_wsgi.settings.loading import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+#: Django allows this host in tests, whatever ALLOWED_HOSTS says.
+_BASE_URL: Final = "http://testserver"
+_WHOLE_REQUESTS: Final = (EnvironBuilder, Request, dict)
+
+
+class ProtectedApp(JWTMiddleware):
+    """The middleware of a test, which knows the ``whole`` app as the test gave it.
+
+    A Flask object has a test client of its own, with its sessions and extensions.
+    """
+
+    def __init__(self, app: "WSGIApplication", settings: Settings, whole: object) -> None:
+        super().__init__(app, settings)
+        self.whole: Any = whole.whole if isinstance(whole, ProtectedApp) else whole
+
+    def test_client(self, *args: Any, **options: Any) -> Any:
+        """Make the app's own test client where it has one, as Flask; else Werkzeug's.
+
+        Its requests pass this middleware. ``args`` and ``options`` are those of the client.
+        Werkzeug's asks ``http://testserver``, so that Django answers.
+        """
+        if not hasattr(self.whole, "test_client"):
+            return _Client(self, *args, **options)
+        app = copy(self.whole)  # the app itself stays as it is
+        app.wsgi_app = self
+        return app.test_client(*args, **options)
+
+
+class _Client(Client):
+    def open(self, *args: Any, **options: Any) -> TestResponse:
+        """Send a request, as Werkzeug's client does."""
+        if not (args and isinstance(args[0], _WHOLE_REQUESTS)):
+            options.setdefault("base_url", _BASE_URL)
+        return super().open(*args, **options)

@@ -1,0 +1,117 @@
+"""What a script in a real browser sees of our answers: Debian's Chromium, headless, on loopback."""
+
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from http.server import ThreadingHTTPServer
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler
+from wsgiref.simple_server import WSGIServer
+
+import pytest
+
+from jwt_wsgi.testing import FakeIssuer
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: chromium)"),
+]
+
+#: It calls the API of another origin, and then puts what it saw where --dump-dom shows it.
+PAGE = """<!doctype html><html><body><pre id="seen"></pre><script>
+fetch("{url}", {{credentials: "{credentials}"}})
+  .then(async answer => ({{
+      status: answer.status,
+      body: await answer.json(),
+      challenge: answer.headers.get("WWW-Authenticate"),
+  }}))
+  .catch(error => ({{error: String(error)}}))
+  .then(seen => {{ document.getElementById("seen").textContent = JSON.stringify(seen); }});
+</script></body></html>"""
+
+
+class _Threading(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class _Page(BaseHTTPRequestHandler):
+    page = ""
+
+    def do_GET(self) -> None:
+        body = self.page.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def serving(server: Any) -> Iterator[str]:
+    """Yield the origin of a server, which serves in a thread."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def seen_by_a_script(credentials: str, cors_origins: str) -> dict[str, Any]:
+    """What a page of one origin sees of a request without a token to a guarded API of another.
+
+    ``cors_origins``: the option, with ``{page}`` for the origin of the page.
+    """
+    pages = ThreadingHTTPServer(("127.0.0.1", 0), _Page)
+    api = _Threading(("127.0.0.1", 0), _Quiet)
+    with serving(pages) as page, serving(api) as url:
+        api.set_app(
+            FakeIssuer().protect(lambda *_: [], cors_origins=cors_origins.format(page=page))
+        )
+        _Page.page = PAGE.format(url=f"{url}/orders", credentials=credentials)
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+            command = [
+                str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+                "--disable-background-networking", f"--user-data-dir={home}",
+                "--virtual-time-budget=10000", "--dump-dom", page,
+            ]  # fmt: skip
+            dom = subprocess.run(
+                command, capture_output=True, text=True, timeout=60, check=True
+            ).stdout
+    (seen,) = re.findall(r'<pre id="seen">(.*?)</pre>', dom)
+    found: dict[str, Any] = json.loads(seen)
+    return found
+
+
+@pytest.mark.parametrize("credentials", ["include", "omit"])
+def test_a_script_of_a_named_origin_sees_our_401(credentials: str) -> None:
+    """Body, status and challenge, so that it can send its user to the login."""
+    assert seen_by_a_script(credentials, "{page}") == {
+        "status": 401,
+        "body": {"error": "No token provided"},
+        "challenge": 'Bearer realm="api"',
+    }
+
+
+@pytest.mark.parametrize("cors_origins", ["*", "https://spa.example"])
+def test_a_script_of_another_origin_does_not_see_it_with_credentials(cors_origins: str) -> None:
+    """A browser takes ``*`` for nobody there, and so the script sees a network error."""
+    assert seen_by_a_script("include", cors_origins) == {"error": "TypeError: Failed to fetch"}

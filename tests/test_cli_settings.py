@@ -1,0 +1,181 @@
+"""`jwt-wsgi settings`: every effective setting and where it comes from, for an auditor."""
+
+import json
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jwt_wsgi import Issuer
+from jwt_wsgi import JWTMiddleware
+from jwt_wsgi import Rule
+from jwt_wsgi.__main__ import main
+from jwt_wsgi.cli.doors import doors
+from jwt_wsgi.settings.options import OPTIONS
+from jwt_wsgi.testing import FakeIssuer
+
+Report = Callable[..., tuple[int, str]]
+SECRET = "a-secret-of-thirty-two-characters-at-least"
+
+
+@pytest.fixture
+def report(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Report:
+    """Run the command; returns the exit code and all that it prints."""
+
+    def run(*arguments: str, app: Any = None, **variables: str) -> tuple[int, str]:
+        for name, value in variables.items():
+            monkeypatch.setenv(f"JWT_WSGI_{name}", value)
+        if app is not None:
+            module = types.ModuleType("shop")
+            module.__dict__["app"] = app() if callable(app) else app
+            monkeypatch.setitem(sys.modules, "shop", module)
+            monkeypatch.setattr(sys, "path", list(sys.path))
+            arguments = ("--app", "shop:app", *arguments)
+        code = main(["settings", *arguments])
+        captured = capsys.readouterr()
+        return code, captured.out + captured.err
+
+    return run
+
+
+def plain(environ: Any, start_response: Any) -> list[bytes]:
+    start_response("200 OK", [])
+    return [b""]
+
+
+def test_every_option_with_its_source(report: Report, tmp_path: Path) -> None:
+    """A flag, a variable, a file that a variable names, or the default."""
+    file = tmp_path / "audience"
+    file.write_text("https://api.example\n")
+    code, out = report(
+        "--issuer", "https://a.example", "--json", LEEWAY="5", AUDIENCE_FILE=str(file)
+    )
+    rows = {row["option"]: row for row in json.loads(out)["settings"]}
+
+    assert code == 0
+    assert set(rows) == set(OPTIONS)
+    assert rows["issuer"] == {
+        "option": "issuer", "value": "https://a.example", "source": "command line"
+    }  # fmt: skip
+    assert rows["leeway"] == {"option": "leeway", "value": "5s", "source": "JWT_WSGI_LEEWAY"}
+    assert rows["audience"]["source"] == "JWT_WSGI_AUDIENCE_FILE"
+    assert rows["audience"]["value"] == "https://api.example"
+    assert rows["jwks_max_age"] == {"option": "jwks_max_age", "value": "10m", "source": "default"}
+    assert rows["algorithms"]["value"].startswith("EdDSA Ed25519 ES256 ")
+
+
+def test_the_settings_of_an_app(report: Report) -> None:
+    """With --app its own middleware is asked: keywords are seen, and variables below them."""
+
+    def app() -> Any:
+        return JWTMiddleware(plain, issuer="https://a.example", claims={"azp": "shop"})
+
+    _, out = report("--json", app=app, LEEWAY="5")
+    rows = {row["option"]: row for row in json.loads(out)["settings"]}
+
+    assert rows["issuer"]["source"] == "keyword"
+    assert rows["claims"]["value"] == "azp shop"
+    assert rows["leeway"]["source"] == "JWT_WSGI_LEEWAY"
+
+
+def test_an_issuer_with_terms_of_its_own(report: Report) -> None:
+    """Stands beside the common ones."""
+    issuers = [
+        Issuer("https://a.example", audience="a"),
+        Issuer("https://b.example", secret=SECRET, audience="b"),
+    ]
+    _, out = report("--json", app=lambda: JWTMiddleware(plain, issuer=issuers, audience="c"))
+
+    assert json.loads(out)["issuers"] == [
+        {"issuer": "https://a.example", "settings": {"audience": "a"}},
+        {
+            "issuer": "https://b.example",
+            "settings": {"secret": "(set, not shown)", "audience": "b"},
+        },
+    ]
+
+
+def test_no_secret_is_shown(report: Report) -> None:
+    """Neither as text nor as JSON, whatever option it stands in."""
+    given = {
+        "ISSUER": "https://a.example",
+        "SECRET": SECRET,
+        "REVOCATION": f"redis://:{SECRET}@127.0.0.1:1/0",
+    }
+    for arguments in ((), ("--json",)):
+        code, out = report(*arguments, **given)
+        assert code == 0
+        assert SECRET not in out
+        assert "not shown" in out
+
+
+def test_rules_and_open_doors(report: Report) -> None:
+    """The rules in their order, and all that lets in more than a good token of this API."""
+    rules = [
+        Rule("/healthz", token="ignored"),
+        Rule("/orders/*", methods=["GET"], token="optional"),
+        Rule("/orders/*", scopes=["write"]),
+    ]
+    code, out = report(
+        app=lambda: JWTMiddleware(
+            plain,
+            issuer="http://a.example",
+            rules=rules,
+            audience="*",
+            allow_http=True,
+            skip_preflight=True,
+        )
+    )
+
+    assert code == 0
+    assert "  1  any /healthz: no token is looked at" in out
+    assert "  3  any /orders/*: a token is required, with scope write" in out
+    assert "  -  everything else: a token is required" in out
+    for door in ("/healthz: no token is looked at", "GET /orders/*: a token is optional",
+                 "audience: *", "allow_http", "skip_preflight"):  # fmt: skip
+        assert door in out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"public_paths": ["/healthz"]}, "/healthz: no token is looked at"),
+        ({"optional": True}, "/*: a token is optional"),
+        ({"rules": [Rule("/x", token="report")]}, "/x: a token is looked at, and everything"),
+        ({"audience": "*"}, "audience: *"),
+        ({"allow_http": True}, "allow_http: "),
+        ({"skip_preflight": True}, "skip_preflight: "),
+        ({"cors_origins": "*"}, "cors_origins: *"),
+        ({"bound_tokens": "accept"}, "bound_tokens: "),
+        ({"settings_from_request": True}, "settings_from_request: "),
+        ({"revocation": {"function": lambda _: False, "fail_open": True}}, "revocation: "),
+        ({"resource": "https://api.example/mcp"}, "/.well-known/oauth-protected-resource/mcp"),
+        ({"leeway": 300}, "leeway: "),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_every_door(options: Any, said: str) -> None:
+    """Each setting that lets in more, and none without it."""
+    strict = JWTMiddleware(plain, issuer="https://a.example").settings
+    found = list(doors(JWTMiddleware(plain, issuer="https://a.example", **options).settings))
+
+    assert list(doors(strict)) == []
+    assert [door for door in found if said in door]
+
+
+def test_a_wrong_setting(report: Report) -> None:
+    """Exit code 2 with every problem, as the other commands have it."""
+    code, out = report(LEEWAY="400", ISSUER="https://a.example")
+    assert code == 2
+    assert "jwt-wsgi settings: JWT_WSGI_LEEWAY" in out
+
+
+def test_the_test_kit_has_no_source(report: Report) -> None:
+    """Settings that are made and handed over say so."""
+    issuer = FakeIssuer()
+    settings = issuer.protect(plain).settings
+    _, out = report("--json", app=lambda: JWTMiddleware(plain, settings))
+    assert json.loads(out)["settings"][0]["source"] in {"keyword", "default"}

@@ -1,0 +1,71 @@
+"""The first hour, docs/tutorial.md, as a reader types it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pages import ROOT
+from pages import blocks
+from servers.running import free_port
+
+from jwt_wsgi.testing import FakeIssuer
+
+pytestmark = pytest.mark.slow
+
+PAGE = "docs/tutorial.md"
+MARKED = {block.mark: block.code for block in blocks(PAGE, "python")}
+SESSION = "".join(block.code for block in blocks(PAGE, "console"))
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """The environment of a reader's shell, in an empty folder with the app of the page."""
+    for name, program in (("jwt-wsgi", "-m jwt_wsgi"), ("gunicorn", "-m gunicorn")):
+        command = tmp_path / name
+        command.write_text(f'#!/bin/sh\nexec {sys.executable} {program} "$@"\n')
+        command.chmod(0o755)
+    (tmp_path / "orders.py").write_text(MARKED["orders.py"])
+    return os.environ | {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{free_port()}",
+    }
+
+
+def test_every_command_answers_as_shown(tmp_path: Path, env: dict[str, str]) -> None:
+    """… stands for lines that are left out."""
+    port = env["GUNICORN_CMD_ARGS"].rpartition(":")[2]
+    typed = "\n".join(re.findall(r"^\$ (.*)$", SESSION, re.MULTILINE))
+    typed = re.sub(r"(curl [^\n]*)", r"\1; echo", typed.replace(":8000", f":{port}"))
+    ran = subprocess.run(
+        ["bash", "-c", typed.replace("curl ", "curl -s ")],
+        cwd=tmp_path, env=env, text=True, timeout=60, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    shown = [line for line in SESSION.splitlines() if not line.startswith("$ ")]
+    said = [line for line in ran.stdout.splitlines() if line]
+    pattern = "\n".join(".*" if line == "…" else re.escape(line) for line in shown)
+
+    assert re.fullmatch(pattern, "\n".join(said), re.DOTALL), ran.stdout
+
+
+def test_the_rules_and_the_tests_of_the_page(tmp_path: Path, env: dict[str, str]) -> None:
+    """The line that wraps the app is replaced, and the tests pass."""
+    app = (tmp_path / "orders.py").read_text()
+    wrapped, count = re.subn(r"^app\.wsgi_app = .*\n", MARKED["rules"], app, flags=re.MULTILINE)
+    assert count == 1
+    (tmp_path / "orders.py").write_text(wrapped)
+    (tmp_path / "test_orders.py").write_text(MARKED["test_orders.py"])
+    variables = dict(re.findall(r"(JWT_WSGI_\w+)=(\S+)", SESSION))
+    (tmp_path / "jwks.json").write_text(json.dumps(FakeIssuer().jwks()))
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_orders.py"],
+        cwd=tmp_path, env=env | variables, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert ran.returncode == 0, ran.stdout
+    assert "2 passed" in ran.stdout
