@@ -6,6 +6,7 @@ of :class:`~jwt_wsgi.keys.KeySource`.
 
 import time
 from typing import Any
+from typing import Protocol
 
 from .errors import KeysUnavailableError
 from .key_sources.arrival import fits_any
@@ -16,6 +17,30 @@ from .tenants import Tenants
 from .trusted_issuer import TrustedIssuer
 from .urls import shown_url
 from .verifier import Issuers
+
+
+class LoadsKeys(Protocol):
+    """A key source that can load its keys before a request needs them."""
+
+    def warm_up(self, timeout: float, *, raises: bool) -> bool:
+        """Whether the keys are there within ``timeout`` seconds.
+
+        ``raises``: raise :class:`KeysUnavailableError` instead of returning False.
+        """
+
+
+class ReportsHealth(Protocol):
+    """A key source that says what it has."""
+
+    def health(self) -> dict[str, Any]:
+        """Return a dict for JSON, whose ``ready`` says whether there are keys; without I/O."""
+
+
+class Closes(Protocol):
+    """A key source that can be closed."""
+
+    def close(self) -> None:
+        """End all fetching."""
 
 
 def warm_up(issuers: Issuers, timeout: float, *, raises: bool) -> bool:

@@ -285,7 +285,7 @@ MUTANTS = (
     ),
     Mutant(
         "refused names without bound",
-        "tenants.py",
+        "recent.py",
         "if name not in self.young and len(self.young) >= self._half:",
         "if False:",
         killers("test_tenants", "test_what_is_remembered_of_refused_names_is_bounded"),
