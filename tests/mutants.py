@@ -458,6 +458,14 @@ MUTANTS = (
         "return Start.NOTHING, Then.NOT_NOW\n",
         killers("test_jwks", "test_rule_absent_kid_that_is_published_is_served_after_the_cooldown"),
     ),
+    # settings
+    Mutant(
+        "a variable that is no setting is ignored",
+        "settings/loading.py",
+        'hint = did_you_mean(variable, known) or "; unset it"\n        problems',
+        "if not (hint := did_you_mean(variable, known)):\n            return\n        problems",
+        killers("test_seams", "test_a_variable_that_is_no_setting_does_not_start"),
+    ),
     # functions of the application, and what it puts in
     Mutant(
         "a rule's check may return anything but False",

@@ -363,7 +363,7 @@ def test_a_terminal_obeys_nothing_that_is_pasted(explain: Explain, text: str) ->
 def test_a_key_that_is_not_known_yet_is_429(
     explain: Explain, issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not the status that is set for our own trouble."""
+    """The issuer cannot be asked now; the client may try again."""
     real = KeySet.candidates
 
     def candidates(keyset: KeySet, header: Any) -> Any:
@@ -372,7 +372,7 @@ def test_a_key_that_is_not_known_yet_is_429(
         raise errors.KeyNotKnownYetError(7)
 
     monkeypatch.setattr(KeySet, "candidates", candidates)
-    exit_code, told = explain(issuer.token(aud="api"), UNAVAILABLE_STATUS="401")
+    exit_code, told = explain(issuer.token(aud="api"))
 
     assert exit_code == 1
     assert (told["code"], told["status"]) == ("key_not_known_yet", 429)
