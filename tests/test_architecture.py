@@ -25,6 +25,7 @@ TOWER = [
     "key_sources.tls",
     "key_sources.snapshot",
     "key_sources.failures",
+    "key_sources.headers",
     "key_sources.content_encoding",
     "key_sources.fetch",
     "claims",
@@ -51,7 +52,9 @@ TOWER = [
     "trusted_issuer",
     "settings.mistakes",
     "settings.reading",
+    "settings.pem_texts",
     "settings.values",
+    "settings.header_values",
     "settings.issuer",
     "recent",
     "tenants",
@@ -125,6 +128,7 @@ TOWER = [
     "cli.demo_app",
     "cli.demo",
     "cli.outage",
+    "cli.outage_plot",
     "__main__",
 ]
 #: Modules that never see a request.

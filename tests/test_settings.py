@@ -410,6 +410,13 @@ def test_a_name_that_is_no_setting_is_an_error() -> None:
         "JWT_WSGI_AUDIENC: no such setting; did you mean JWT_WSGI_AUDIENCE?",
     )
     assert problems(audiense="x") == ("audiense: no such option; did you mean audience?",)
+    assert problems(AUDIENCE="x") == ("AUDIENCE: no such option; did you mean audience?",)
+    assert problems(JWT_WSGI_AUDIENCE="x") == (
+        "JWT_WSGI_AUDIENCE: no such option; did you mean audience?",
+    )
+    assert problems(rules=[{"Path": "/x"} | {"path": "/x"}]) == (
+        "rules[0].Path: '/x': no such member; did you mean path?",
+    )
     assert problems({"JWT_WSGI_FLUX_CAPACITOR": "1"}) == (
         "JWT_WSGI_FLUX_CAPACITOR: no such setting; unset it",
     )

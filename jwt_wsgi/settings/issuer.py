@@ -18,11 +18,13 @@ from typing import Unpack
 from jwt_wsgi import jose
 from jwt_wsgi.claims import LEEWAY
 from jwt_wsgi.claims import Check
+from jwt_wsgi.key_sources.headers import HeaderFile
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.keys import KeySource
 from jwt_wsgi.urls import shown_url
 
 from . import values
+from .header_values import read_headers
 from .mistakes import check_issuer_text
 from .reading import Option
 from .reading import Reading
@@ -51,7 +53,7 @@ class IssuerOptions(TypedDict, total=False):
     secret: str
     jwks_verify: str | os.PathLike[str]
     jwks_cert: str | Iterable[str]
-    jwks_headers: str | Mapping[str, str]
+    jwks_headers: str | Mapping[str, str | Mapping[str, str]]
     algorithms: str | Iterable[str]
     leeway: Seconds
     required_claims: str | Iterable[str | Sequence[str]]
@@ -80,7 +82,7 @@ class Terms:
     )
     public_key: KeySet | None = option(
         values.read_keys(values.read_pem),
-        "One PEM public key or certificate, for tokens of any `kid`.",
+        "One PEM public key or certificate, or its base64, for tokens of any `kid`.",
         secret=True,  # it may be the private half by mistake
     )
     secret: bytes | None = option(
@@ -99,9 +101,10 @@ class Terms:
         "Client certificate for fetches: one file, or certificate and key. It goes to the origin of"
         " `jwks_uri`, else of the issuer, only.",
     )
-    jwks_headers: Mapping[str, str] | None = option(
-        values.read_headers,
-        "Headers sent with fetches, to the origin of `jwks_uri`, else of the issuer, only.",
+    jwks_headers: Mapping[str, str | HeaderFile] | None = option(
+        read_headers,
+        "Headers sent with fetches, to the origin of `jwks_uri`, else of the issuer, only. A value"
+        ' `{"file": PATH, "prefix": "Bearer "}` is read from the file for each fetch.',
         secret=True,
     )
     algorithms: tuple[str, ...] = option(
