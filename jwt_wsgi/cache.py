@@ -1,8 +1,8 @@
 """Remember verified tokens, so that one that comes again costs a tenth.
 
-An entry is made after its signature has verified, so strangers fill nothing. It is good while the
-issuer's key set is the one that holds its key, and between the times that its claims name. What
-may change from one use to the next (own checks, revocation) is asked at every use.
+An entry is made only after the signature has been verified, so made-up tokens take no space. It is
+good while the issuer uses the key set that holds its key, and within the times that its claims
+name. What may change from one use to the next (own checks, revocation) is asked at every use.
 """
 
 import json
@@ -49,7 +49,7 @@ class CachingVerifier:
         self._bytes = 0
 
     def verify(self, token: str) -> Claims:
-        """As :meth:`Verifier.verify`; every call returns claims of its own."""
+        """As :meth:`Verifier.verify`; every call returns a new copy of the claims."""
         if len(token) > self._verifier.max_token_size:
             return self._verifier.verify(token)  # which refuses it, before it is hashed
         name = sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -31,7 +31,7 @@ _NUMBERS: Final = (int, float)  # by type: a bool is an int, too
 
 
 class Claims(dict[str, Any]):
-    """The verified claims: a dict that no one else holds. ``header`` is the JOSE header."""
+    """The verified claims: a dict that only this request holds. ``header`` is the JOSE header."""
 
     __slots__ = ("header",)
 

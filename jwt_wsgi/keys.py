@@ -69,7 +69,7 @@ class Dropped(NamedTuple):
 class KeySet:
     """An immutable JWKS (RFC 7517 section 5). Bad members are dropped, the rest is used.
 
-    A key is built when a token first asks for it: a set of a thousand costs no request.
+    A key is built when a token first needs it, so a set of a thousand keys delays no request.
     """
 
     __slots__ = ("_any_kid", "_by_kid", "_digest", "_found", "_members", "dropped")
@@ -175,7 +175,7 @@ _encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 class _Member:
-    """One usable-looking JWK; its key is built at first use, at most once matters."""
+    """One JWK that looks usable. Its key is built at first use, and then kept."""
 
     __slots__ = ("_canonical", "_jwk", "_key", "alg", "crv", "kid", "kty", "why")
 
@@ -248,7 +248,7 @@ class _Member:
         return isinstance(other, _Member) and self.canonical == other.canonical
 
     def __hash__(self) -> int:
-        return hash(self.canonical)  # of less, keys without kid would be compared in pairs
+        return hash(self.canonical)  # of fewer members, many keys without kid would have one hash
 
 
 def _name(kid: object) -> str:

@@ -102,7 +102,7 @@ class JWTMiddleware:
             emit=self._emit,
             resource_metadata=self._metadata.url if self._metadata else None,
         )
-        self._told_preflight = False
+        self._preflight_reported = False
         #: ``verifier.verify(token)`` returns the claims or raises an ``AuthError``. Any object with
         #: this method may stand here; ``warm_up``, ``health`` and ``close`` are for the configured
         #: issuers all the same.
@@ -126,7 +126,7 @@ class JWTMiddleware:
             if rule.token is not Token.REPORT:
                 return self.refuse(error, environ, start_response)
             environ[ERROR] = error
-            self._tell(Reported, error, environ)
+            self._report(Reported, error, environ)
         if not self.settings.forward_token:
             for where in self._places:
                 where.remove(environ)
@@ -181,14 +181,14 @@ class JWTMiddleware:
         self, error: AuthError, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> list[bytes]:
         """Answer a request as a refusal, and log it: a WSGI app once ``error`` is bound."""
-        if not self._told_preflight and is_preflight(environ):
-            self._told_preflight = True
+        if not self._preflight_reported and is_preflight(environ):
+            self._preflight_reported = True
             logger.warning("a CORS preflight was refused; skip_preflight=True lets them through")
-        self._tell(Refused, error, environ)
+        self._report(Refused, error, environ)
         answer = self._responses.answer(error)
         return answer.send(environ, start_response, self.settings.cors_origins)
 
-    def _tell(
+    def _report(
         self, kind: type[Refused | Reported], error: AuthError, environ: "WSGIEnvironment"
     ) -> None:
         label = error.label

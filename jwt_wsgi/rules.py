@@ -1,7 +1,7 @@
 """Which token a request needs: rules by path and method; the first one that matches decides.
 
 This module takes a method and a path, no environ, so that it can be read and tested as a table.
-The router of the app may read both otherwise. Where it may, every reading must be permitted.
+The router of the app may read both differently. Where it may, every reading must be permitted.
 """
 
 import re
@@ -40,7 +40,7 @@ class Token(StrEnum):
     REQUIRED = "required"
     #: A missing token passes, a bad one is refused.
     OPTIONAL = "optional"
-    #: Everything passes; what would have been refused is logged, and told to the app.
+    #: Every request passes. A refusal is logged, and the app finds it in its environ.
     REPORT = "report"
     #: No token is looked at.
     IGNORED = "ignored"

@@ -1,7 +1,7 @@
 """Issuers that a function names: a bounded memory that strangers cannot exhaust.
 
-Anybody can write the ``iss`` of a real tenant into a token. So there are two memories: tenants
-that were only named push out each other, never a tenant one of whose tokens has verified. A few
+Anybody can write the ``iss`` of a real tenant into a token. So there are two memories: a tenant
+that was only named by a token never pushes out a tenant whose token was verified. A few
 tenants load their first keys at a time; the others are answered 503 and load later.
 
 A function of ``iss`` alone is asked again after ``max_age``. If it says no, the tenant is refused;
@@ -141,10 +141,10 @@ class Tenants:
         return self._ask(identifier, held)
 
     def proven(self, trusted: TrustedIssuer) -> None:
-        """A token of this tenant has verified: no stranger pushes it out any more.
+        """Note that a token of this tenant was verified: made-up tokens no longer push it out.
 
-        Only the very object that is held counts: what the function has replaced while a request
-        was in flight does not come back. What strangers have pushed out meanwhile does.
+        Only the object that is held counts: what the function has replaced while a request was
+        served does not come back. What made-up tokens have pushed out meanwhile does come back.
         """
         name, keys = trusted.identifier, trusted.keys
         held = self._proven.young.get(name)
@@ -261,8 +261,8 @@ class Tenants:
     ) -> _Tenant | None:
         """Hold ``after`` in the place of ``before``; None stands for nothing. Return what is held.
 
-        Changes nothing where another request has replaced ``before``, or has been told that there
-        is no such tenant, since this one asked. ``refused_for``: seconds.
+        Changes nothing where another request has replaced ``before`` since this one asked, or the
+        function has said to it that there is no such tenant. ``refused_for``: seconds.
         """
         with self._lock():
             held = self._held(name)

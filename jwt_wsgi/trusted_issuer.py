@@ -14,7 +14,7 @@ from .errors import ask
 from .keys import KeySource
 
 #: ``typ`` values registered for JWTs that are not access tokens (IANA media types, RFC 8725
-#: section 3.11): a proof, a logout or an event must not open a door.
+#: section 3.11): a proof, a logout token or an event must not serve as an access token.
 OTHER_KINDS: Final = frozenset(
     """
     dpop+jwt logout+jwt secevent+jwt token-introspection+jwt oauth-authz-req+jwt
@@ -23,7 +23,7 @@ OTHER_KINDS: Final = frozenset(
     oauth-client-attestation+jwt oauth-client-attestation-pop+jwt client-authentication+jwt
     kb+jwt dc+sd-jwt vc+sd-jwt vc+jwt vp+jwt openid4vci-proof+jwt key-attestation+jwt
     statuslist+jwt passport txntoken+jwt oauth-id-jag+jwt rat+jwt
-    """.split()  # noqa: SIM905  # a page of quotes says no more
+    """.split()  # noqa: SIM905  # a list would fill a page
 )
 
 
@@ -36,9 +36,8 @@ class TrustedIssuer:
     """An issuer with its keys and its terms.
 
     ``token_types`` empty: any but :data:`OTHER_KINDS`. ``checks`` need no key and are made in
-    their order; ``own_checks`` are the application's; they see verified claims and
-    are made at every use. ``leeway``
-    and ``max_age`` in seconds, as the checks have them.
+    their order. ``own_checks`` are the application's: they see verified claims, and are made at
+    every use of a token. ``leeway`` and ``max_age`` are the seconds that the checks use.
     """
 
     identifier: str

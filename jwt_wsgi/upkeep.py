@@ -46,8 +46,8 @@ class Closes(Protocol):
 def warm_up(issuers: Issuers, timeout: float, *, raises: bool) -> bool:
     """Load all keys at once; True if they are here within ``timeout`` seconds altogether.
 
-    Keys of which none fits the accepted algorithms of their issuer are as good as no keys: every
-    token is refused. ``raises``: :class:`KeysUnavailableError` instead of False.
+    Where no key fits the accepted algorithms of its issuer, every token is refused, so that counts
+    as no keys. ``raises``: :class:`KeysUnavailableError` instead of False.
     """
     sources = _having(issuers, "warm_up").values()
     for keys in sources:

@@ -49,7 +49,7 @@ class Issuers(Protocol):
         """Whether it is an issuer in memory. Fetches nothing and asks no function."""
 
 
-#: What stays true while the key is there and the times of the claims hold.
+#: What can be remembered: it is true while the key is in its set, within the times of the claims.
 Verified: TypeAlias = tuple[TrustedIssuer, jose.Key, jose.UnverifiedToken]
 
 
