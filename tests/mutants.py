@@ -535,6 +535,14 @@ MUTANTS = (
         'if "%5F" in query:',
         killers("test_rules", "test_the_methods_that_a_request_names"),
     ),
+    # The picture of an outage
+    Mutant(
+        "refused requests are drawn as served",
+        "cli/outage_plot.py",
+        "served = _HEIGHT * sum(found) / len(found)",
+        "served = float(_HEIGHT)",
+        killers("test_outage_plot", "test_what_was_served_and_refused_is_drawn"),
+    ),
     # 401 and 503
     Mutant(
         "401 for 503 in an outage",
@@ -865,10 +873,17 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "Keycloak's account is an API's name",
+        "settings/provider_hints.py",
+        'if _KEYCLOAK.fullmatch(issuer) and "account" in audience:',
+        "if False:",
+        killers("test_provider_hints", "test_an_audience_that_means_something_else_there"),
+    ),
+    Mutant(
         "the hint for Cognito is for everybody",
         "settings/provider_hints.py",
-        "not _COGNITO.fullmatch(issuer) or not audience",
-        "not audience",
+        "_COGNITO.fullmatch(issuer) and audience and",
+        "audience and",
         killers("test_provider_hints", "test_nothing_is_said_where_nothing_is_wrong"),
     ),
     Mutant(
@@ -1300,8 +1315,8 @@ MUTANTS = (
     Mutant(
         "a file of credentials is sent as it is",
         "key_sources/headers.py",
-        'if not re.fullmatch(r"[\x20-\x7e]+", text) or len(text) > MAX_SIZE:',
-        "if False:",
+        " or len(text) > MAX_SIZE:",
+        " and False:",
         killers("test_credentials", "test_a_file_that_no_header_can_hold_is_a_failed_fetch"),
     ),
     Mutant(

@@ -114,7 +114,7 @@ def _keys(own: Settings) -> Iterator[Line]:
     if report.kind == "discovery" and named is not None and named != report.issuer:
         yield _other_issuer(report.issuer, named)
     elif report.problem:
-        yield Line(FAIL, "keys", *_failed(own, report))
+        yield Line(FAIL, "keys", *_failed(report, has_headers=bool(own.jwks_headers)))
     elif not report.listed:
         says = f"{report.source} is asked for each token; it lists no keys"
         yield Line(NONE, "keys", says, "Give it current(), which returns a KeySet, to see them.")
@@ -161,7 +161,7 @@ def _slash(own: Settings, name: str) -> Iterator[Line]:
         yield _other_issuer(name, named)
 
 
-def _failed(own: Settings, report: Report) -> tuple[str, str]:
+def _failed(report: Report, *, has_headers: bool = False) -> tuple[str, str]:
     """What is wrong with the keys, and the remedy of its kind."""
     causes = list(_causes(report.cause))
     if any(_PROXY_ASKS.search(str(error)) for error in causes):
@@ -170,16 +170,18 @@ def _failed(own: Settings, report: Report) -> tuple[str, str]:
             "Look at the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY of this process.",
         )
     if any(re.search(r"\bstatus 40[13]\b", str(said)) for said in (report.problem, *causes)):
-        return f"{report.source}: {report.problem}", _credentials(own, report)
+        return f"{report.source}: {report.problem}", _credentials(
+            sent=has_headers and not report.withheld
+        )
     # OpenSSL's own words; they name no secret.
     verdicts = [e.verify_message for e in causes if isinstance(e, ssl.SSLCertVerificationError)]
     why = report.problem + (f" ({escaped(verdicts[0], 120)})" if verdicts else "")
     return f"{report.source}: {why}", FETCH_REMEDIES.get(report.kind, "")
 
 
-def _credentials(own: Settings, report: Report) -> str:
+def _credentials(*, sent: bool) -> str:
     """The server asks who we are, or what we said is not enough."""
-    if own.jwks_headers and not report.withheld:
+    if sent:
         return (
             "The server refuses what JWT_WSGI_JWKS_HEADERS sends: is it for this server, and new?"
         )
