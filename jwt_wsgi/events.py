@@ -20,13 +20,11 @@ from typing import TypeAlias
 from .errors import printable
 
 logger: Final = logging.getLogger("jwt_wsgi")
-#: After the first line of its kind, an outage repeats itself this often (seconds), so that
-#: a day of it stays under 150 lines, even while tokens name keys that do not exist.
+#: Seconds after which an outage repeats its line: a day of it stays under 150 lines.
 OUTAGE_QUIET: Final = 1200.0
 #: What ``log_fields`` may name: claims, and the path of a request.
 LOG_FIELDS: Final = ("sub", "jti", "client_id", "act", "path")
-#: Names of a list that a line shows.
-MOST_LISTED: Final = 20
+MOST_LISTED: Final = 20  # names of a list that a line shows
 
 
 def _listed(kids: Sequence[str]) -> str:
@@ -106,19 +104,20 @@ class Accepted(Event):
     @property
     def loudness(self) -> int:
         """INFO with claims: an audit trail has a line for every such request."""
-        has_claims = self.sub or self.jti or self.client_id or self.act
-        return logging.INFO if has_claims else self.level
+        return logging.INFO if self.sub or self.jti or self.client_id or self.act else self.level
 
 
 @dataclass(frozen=True, slots=True)
 class _Verdict(Event):
     """Not good enough. ``issuer``, ``algorithm``, ``kid``: escaped, unverified.
 
-    ``path``: that of the request, in quotes and escaped, if ``log_fields`` names it.
+    ``method``: that of the request, escaped. ``rule``: the path of the rule that decided, as it is
+    configured. ``path``: that of the request, in quotes and escaped, if ``log_fields`` names it.
     """
 
     named = MappingProxyType(
-        {"iss": "issuer", "alg": "algorithm", "kid": "kid", "request": "request_id", "path": "path"}
+        {"method": "method", "rule": "rule", "iss": "issuer", "alg": "algorithm", "kid": "kid"}
+        | {"request": "request_id", "path": "path"}
     )
     code: str
     status: int
@@ -128,6 +127,8 @@ class _Verdict(Event):
     request_id: str = ""
     detail: str = ""
     path: str = ""
+    method: str = ""
+    rule: str = ""
     level: ClassVar[int] = logging.WARNING
     quiet_level: ClassVar[int] = logging.INFO
     quiet: ClassVar[float] = 60.0
@@ -149,13 +150,6 @@ class Reported(_Verdict):
     """A request that would have been refused reached the application, as its rule says."""
 
     template = "would have refused %(status)d %(code)s%(detail)s%(named)s"
-
-
-@dataclass(frozen=True, slots=True)
-class LogoutRefused(_Verdict):
-    """A logout that came on ``backchannel_logout`` was refused; nobody is logged out."""
-
-    template = "refused a logout %(status)d %(code)s%(detail)s%(named)s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,11 +329,17 @@ class PrivateKeyPublished(MemberEvent):
 class NoKeyFits(KeysEvent):
     """A set arrived, and none of its keys fits an accepted algorithm: every token is refused."""
 
-    template = "none of %(count)d keys of %(source)s fits the accepted algorithms (%(algorithms)s)"
+    template = (
+        "%(source)s: none of its keys (%(count)d) fits the accepted algorithms (%(accepted)s);"
+        " no token is accepted"
+    )
     count: int
     algorithms: tuple[str, ...]
     level: ClassVar[int] = logging.ERROR
     quiet: ClassVar[float] = 3600.0
+
+    def more_words(self) -> dict[str, Any]:
+        return {"accepted": ", ".join(self.algorithms)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ from jwt_wsgi.errors import KeyNotKnownYetError
 from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import LogoutArrived
-from jwt_wsgi.events import LogoutRefused
+from jwt_wsgi.events import Refused
 from jwt_wsgi.revocation.backchannel import EVENT
 from jwt_wsgi.revocation.backchannel import MAX_AGE
 from jwt_wsgi.revocation.backchannel import MAX_BODY
@@ -98,8 +98,8 @@ class Guarded:
         return self.client.post(PATH, **({"data": {"logout_token": token}} | request))
 
     @property
-    def refusals(self) -> list[LogoutRefused]:
-        return [event for event in self.events if isinstance(event, LogoutRefused)]
+    def refusals(self) -> list[Refused]:
+        return [event for event in self.events if isinstance(event, Refused)]
 
     @property
     def held(self) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def test_without_details_an_answer_says_nothing_of_reasons(
     guarded = Guarded(issuer, app, error_details=False)
 
     assert guarded.log_out("x").get_json() == {"error": "invalid_request"}
-    assert guarded.refusals[0].code == "token_malformed"
+    assert guarded.refusals[0].code == "logout_token_malformed"
 
 
 @pytest.mark.parametrize("typ", ["logout+jwt", "application/logout+jwt", "JWT", None])
@@ -312,7 +312,7 @@ ATTACKS: dict[str, tuple[Callable[[FakeIssuer], str], str]] = {
     "another payload": (other_payload, "signature_invalid"),
     "no token": (lambda _: "", "token_malformed"),
     "garbage": (lambda _: "a.b.c", "token_malformed"),
-    "oversized": (claimed(filler="x" * 13_000), "logout_malformed"),
+    "oversized": (claimed(filler="x" * 13_000), "malformed"),
     # foreign
     "another issuer": (
         lambda _: logout_token(FakeIssuer("https://evil.example")),
@@ -380,7 +380,8 @@ def test_an_attack_with_a_logout_token_changes_nothing(guarded: Guarded, name: s
     assert answer.status_code == 400
     assert answer.get_json()["error"] == "invalid_request"
     assert answer.headers["Cache-Control"] == "no-store"
-    assert [(event.code, event.status) for event in guarded.refusals] == [(code, 400)]
+    assert [(event.code, event.status) for event in guarded.refusals] == [(f"logout_{code}", 400)]
+    assert guarded.refusals[0].rule == f"'{PATH}'"
     assert guarded.held == {}
     assert guarded.app.environ is None
     assert [guarded.status(token) for token in users] == [200] * 3
@@ -771,7 +772,7 @@ def test_nothing_of_a_token_is_in_the_log(
 
     said = caplog.text
     assert "a logout of https://issuer.example arrived" in said
-    assert "refused a logout 400 logout_replayed" in said
+    assert "refused 400 logout_replayed method='POST' rule='/logout/backchannel'" in said
     assert "the-" not in said
 
 

@@ -47,7 +47,6 @@ SAMPLES: list[Event] = [
     events.RevocationFailed("the store failed and rests", passed=True),
     events.RevocationRecovered(12.0),
     events.LogoutArrived("https://i", "session, sessionless"),
-    events.LogoutRefused("audience_mismatch", 400, "'https://i'", detail="aud names none of ours"),
 ]
 
 
@@ -68,6 +67,10 @@ def test_every_event_is_one_line_and_cannot_be_changed(event: Event) -> None:
             "refused 401 token_expired (5 s ago) iss='https://i' alg='ES256' kid='k' request='r-1'",
         ),
         (Refused("missing", 401), "refused 401 missing"),
+        (
+            Refused("missing", 401, issuer="'i'", method="'GET'", rule="'/a/*'"),
+            "refused 401 missing method='GET' rule='/a/*' iss='i'",
+        ),
         (events.KeysLoaded("https://i", ("a",), 5), "keys of https://i loaded in 5 ms: 'a'"),
         (
             events.KeysLoaded("https://i", ("a", "b"), 5),

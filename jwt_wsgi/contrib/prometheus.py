@@ -80,7 +80,6 @@ def _requests(registry: CollectorRegistry, issuer: Callable[[str], str]) -> Hook
     failures = counter("revocation_failures", "Revocation could not be checked.", "outcome")
     functions = counter("function_failures", "A function of yours raised.", "function")
     logouts = counter("logouts", "Logouts of issuers that are in the store.", "issuer")
-    bad_logouts = counter("logouts_refused", "Logouts that we refused.", "code", "status")
     function = _bounded(MAX_FUNCTIONS)
 
     def hook(event: Event) -> None:
@@ -97,8 +96,6 @@ def _requests(registry: CollectorRegistry, issuer: Callable[[str], str]) -> Hook
                 failures.labels("passed" if event.passed else "refused").inc()
             case events.LogoutArrived():
                 logouts.labels(issuer(event.issuer)).inc()
-            case events.LogoutRefused():
-                bad_logouts.labels(event.code, event.status).inc()
 
     return hook
 

@@ -26,7 +26,8 @@ from jwt_wsgi.errors import UnavailableError
 from jwt_wsgi.errors import name_of
 from jwt_wsgi.events import Emit
 from jwt_wsgi.events import LogoutArrived
-from jwt_wsgi.events import LogoutRefused
+from jwt_wsgi.events import Refused
+from jwt_wsgi.request_log import request_facts
 from jwt_wsgi.trusted_issuer import TrustedIssuer
 from jwt_wsgi.verifier import MAX_TOKEN_SIZE
 from jwt_wsgi.verifier import Verifier
@@ -90,17 +91,21 @@ class LogoutUnavailableError(UnavailableError):
 class LogoutReceiver:
     """Takes the logout tokens of ``issuers``, and writes what they revoke to ``store``.
 
-    ``client_ids``: the accepted ``aud`` values. ``details`` false: answers say nothing of reasons.
+    ``path``: where it is served, for the log. ``client_ids``: the accepted ``aud`` values.
+    ``details`` false: answers say nothing of reasons. Refusals are events whose code begins with
+    ``logout_``.
     """
 
     def __init__(
         self,
+        path: str,
         issuers: Iterable[TrustedIssuer],
         client_ids: Collection[str],
         store: Store,
         *,
         details: bool = True,
         emit: Emit,
+        log_fields: Collection[str] = (),
     ) -> None:
         by_name = {issuer.identifier: issuer for issuer in issuers}
         self._lifetimes = {name: lifetime_of(issuer) for name, issuer in by_name.items()}
@@ -108,7 +113,7 @@ class LogoutReceiver:
             {name: _terms(issuer, client_ids) for name, issuer in by_name.items()}
         )
         self._store, self._revocations = store, Revocations(store)
-        self._details, self._emit = details, emit
+        self._path, self._details, self._emit, self._log_fields = path, details, emit, log_fields
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> list[bytes]:
         """Answer one request (PEP 3333), as section 2.8 says; its path is not looked at.
@@ -118,13 +123,13 @@ class LogoutReceiver:
         """
         method = environ["REQUEST_METHOD"]
         if method != "POST":
-            body = self._refuse(LogoutRequestError("not POST"), start_response, 405)
+            body = self._refuse(LogoutRequestError("not POST"), environ, start_response, 405)
             return [] if method == "HEAD" else body
         try:
             self._receive(environ)
         except AuthError as error:
             status = 400 if error.retry_after is None else error.status
-            return self._refuse(error, start_response, status)
+            return self._refuse(error, environ, start_response, status)
         return _answer(start_response, 200, {})
 
     def _receive(self, environ: "WSGIEnvironment") -> None:
@@ -158,9 +163,16 @@ class LogoutReceiver:
         self._emit(LogoutArrived(issuer, ", ".join(entry.kind for entry in entries)))
 
     def _refuse(
-        self, error: AuthError, start_response: "StartResponse", status: int
+        self,
+        error: AuthError,
+        environ: "WSGIEnvironment",
+        start_response: "StartResponse",
+        status: int,
     ) -> list[bytes]:
-        self._emit(LogoutRefused(error.label, status, **error.facts))
+        error.rule = self._path
+        code = f"logout_{error.label.removeprefix('logout_')}"  # apart from those of API requests
+        more = request_facts(environ, self._log_fields)
+        self._emit(Refused(code, status, **more, **error.facts))
         late = error.retry_after is not None
         body = {"error": "temporarily_unavailable" if late else "invalid_request"}
         if self._details and error.details is not None:
