@@ -123,6 +123,8 @@ class AuthError(Portable, Exception):
     retry_after: int | None = None
     #: Scopes that satisfy the request's rule, for the challenges of a published ``resource``.
     scope: tuple[str, ...] = ()
+    #: The path of the rule that decided, as it is configured; empty where no rule was asked.
+    rule: str = ""
     #: ``iss``, ``alg`` and ``kid`` of the token, unverified.
     claimed: tuple[object, object, object] = (None, None, None)
     #: The application's function that could not decide, and what it did: ``raised TYPE``.
@@ -143,10 +145,11 @@ class AuthError(Portable, Exception):
 
     @property
     def facts(self) -> dict[str, str]:
-        """What a log line may say: ``issuer``, ``algorithm``, ``kid`` and ``detail``, escaped."""
+        """What a log line may say, escaped: the token's own words, the rule and the ``detail``."""
         named = zip(("issuer", "algorithm", "kid"), self.claimed, strict=True)
         found = {name: printable(value) for name, value in named if value is not None}
-        return {**found, "detail": escaped(str(self.detail), MAX_DETAIL)}
+        rule = {"rule": printable(self.rule, 200)} if self.rule else {}
+        return {**found, **rule, "detail": escaped(str(self.detail), MAX_DETAIL)}
 
 
 class MissingTokenError(AuthError):

@@ -122,7 +122,7 @@ class JWTMiddleware:
         try:
             self.authenticate(environ, rule)
         except AuthError as error:
-            error.scope = rule.scope
+            error.scope, error.rule = rule.scope, rule.path
             if rule.token is not Token.REPORT:
                 return self.refuse(error, environ, start_response)
             environ[ERROR] = error
@@ -155,21 +155,23 @@ class JWTMiddleware:
             self._emit(Accepted(str(claims.get("iss", "")), str(alg), **more))
 
     def warm_up(self, timeout: float = 5.0, *, raises: bool = False) -> bool:
-        """Load the keys before serving; True if they are all here within ``timeout`` seconds.
+        """Load the keys before serving; True if they are here within ``timeout`` seconds.
 
-        Costs nothing when they are, and asks no more often than requests would when the issuer
-        does not answer: a readiness probe may call it. ``raises``: raise
-        :class:`~jwt_wsgi.errors.KeysUnavailableError` instead of returning False, for those who
-        would rather not start.
+        Of several issuers one is enough, if ``ready`` in the option ``issuer`` says nothing else.
+        Costs nothing when they are here, and asks no more often than requests would when the
+        issuer does not answer: a readiness probe may call it. ``raises``: raise
+        :class:`~jwt_wsgi.errors.KeysUnavailableError`, which names each issuer that is missing,
+        instead of returning False.
         """
-        return upkeep.warm_up(self._issuers, timeout, raises=raises)
+        return upkeep.warm_up(self._issuers, self.settings.ready, timeout, raises=raises)
 
     def health(self) -> dict[str, Any]:
         """What is known of the keys of each issuer, without any I/O: for a readiness probe.
 
-        Where a function names the issuers, the ones that were met; none of them is waited for.
+        ``ready``: as :meth:`warm_up`. Where a function names the issuers, it is True, and those
+        issuers are listed that a token has named.
         """
-        return upkeep.health(self._issuers, named_later=self.settings.has_resolver)
+        return upkeep.health(self._issuers, self.settings.ready)
 
     def close(self) -> None:
         """Stop fetching keys for good. Keys that are held stay in use."""

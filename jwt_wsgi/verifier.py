@@ -177,7 +177,7 @@ class Verifier:
         if not tried:
             self.heads.pop(token.head, None)  # its key is no longer there
             raise InvalidTokenError("key_not_found", "no key of the issuer fits kid and alg")
-        raise InvalidTokenError("signature_invalid", f"{tried} keys tried")
+        raise InvalidTokenError("signature_invalid", f"keys tried: {tried}")
 
 
 def claimed(header: Mapping[str, Any], claims: Mapping[str, Any]) -> tuple[object, object, object]:

@@ -212,9 +212,9 @@ MUTANTS = (
     # the set in hand
     Mutant(
         "swap before validation",
-        "key_sources/remote.py",
-        'result = FetchError("document", str(error))',
-        'result = Loaded(KeySet(()), None, "")',
+        "key_sources/loading.py",
+        'return FetchError("document", str(error))',
+        'return Loaded(KeySet(()), None, "")',
         killers("test_jwks", "test_a_document_without_keys_replaces_nothing"),
     ),
     Mutant(
@@ -243,8 +243,8 @@ MUTANTS = (
     Mutant(
         "lock held across fetch",
         "key_sources/remote.py",
-        "            result = self._loader.load(",
-        "            with self._lock():\n                result = self._loader.load(",
+        "            result = self._loader.result(",
+        "            with self._lock():\n                result = self._loader.result(",
         killers("test_jwks", "test_rule_cold_start_fetches_and_waits"),
     ),
     Mutant(
@@ -285,10 +285,9 @@ MUTANTS = (
     Mutant(
         "Retry-After slept",
         "key_sources/remote.py",
-        "        except FetchError as error:\n            result = error\n",
-        "        except FetchError as error:\n"
-        "            time.sleep(max(0.0, error.retry_after or 0.0) % 1000)\n"
-        "            result = error\n",
+        "        finally:\n            self._finish(fetch, result)\n",
+        "            time.sleep(max(0.0, getattr(result, 'retry_after', 0) or 0.0) % 1000)\n"
+        "        finally:\n            self._finish(fetch, result)\n",
         killers("test_jwks", "test_rule_retry_after_lengthens_the_pause_within_reason"),
     ),
     # processes and threads
@@ -730,17 +729,52 @@ MUTANTS = (
     ),
     Mutant(
         "anybody may write the snapshot of keys",
-        "key_sources/snapshot.py",
+        "key_sources/saved_keys.py",
         "if not hmac.compare_digest(mac, self._mac(content)):",
         "if not mac:",
-        killers("test_snapshot", "test_a_changed_byte_makes_it_useless"),
+        killers("test_saved_keys", "test_a_changed_byte_makes_it_useless"),
+    ),
+    Mutant(
+        "saved keys are used as long as any keys",
+        "key_sources/loading.py",
+        "lifetime = self._saved.max_age",
+        "lifetime = float('inf')",
+        killers("test_jwks", "test_rule_saved_keys_end_at_their_own_age"),
+    ),
+    Mutant(
+        "saved keys are read though the issuer has answered",
+        "key_sources/freshness.py",
+        "facts.success is None and not (facts.disk_was_asked or facts.closed)",
+        "not facts.closed",
+        killers("test_jwks", "test_rule_saved_keys_are_read_after_a_failed_first_fetch_only"),
+    ),
+    Mutant(
+        "keys of tenants and requests are saved",
+        "assembly.py",
+        "saved=_saved_keys(own) if saves else None,",
+        "saved=_saved_keys(own),",
+        killers("test_saved_keys", "test_tenants_of_a_function_are_not_saved"),
+    ),
+    Mutant(
+        "a purge leaves the keys on disk",
+        "key_sources/remote.py",
+        "            self._unknown.clear()\n        self._loader.forget()\n",
+        "            self._unknown.clear()\n",
+        killers("test_jwks", "test_rule_saved_keys_are_deleted_by_a_purge"),
+    ),
+    Mutant(
+        "a proxy gets the client certificate",
+        "key_sources/fetch.py",
+        '"proxy_ssl_context": self._for_proxy}',
+        '"proxy_ssl_context": self._context}',
+        killers("test_fetch", "test_a_proxy_does_not_get_the_client_certificate"),
     ),
     Mutant(
         "a snapshot from the future is used",
-        "key_sources/snapshot.py",
+        "key_sources/saved_keys.py",
         "        if age < 0:\n",
         "        if age < -10:\n",
-        killers("test_snapshot", "test_the_age_is_bounded_on_both_sides"),
+        killers("test_saved_keys", "test_the_age_is_bounded_on_both_sides"),
     ),
     Mutant(
         "certifi is added to the certificates of the system",
@@ -961,6 +995,20 @@ MUTANTS = (
         "    return replace(own.policy, algorithms=accepted_algorithms(own))",
         "    return own.policy",
         killers("test_key_arrival", "test_every_place_says_that_no_key_fits"),
+    ),
+    Mutant(
+        "a refusal names no rule",
+        "middleware.py",
+        "            error.scope, error.rule = rule.scope, rule.path",
+        "            error.scope = rule.scope",
+        killers("test_middleware", "test_a_refusal_names_the_method_and_the_rule_that_decided"),
+    ),
+    Mutant(
+        "causes of failed fetches are for a test's source alone",
+        "cli/explain_recognition.py",
+        '    said = re.compile(rf"(keys of \\S+: )?{kind}: ")',
+        '    said = re.compile(rf"{kind}: ")',
+        killers("test_cli_causes", "test_why_a_real_fetch_fails"),
     ),
     Mutant(
         "null is a private key",
@@ -1508,8 +1556,8 @@ MUTANTS = (
     Mutant(
         "> on expiry",
         "key_sources/freshness.py",
-        "if snapshot and now - snapshot.start < policy.expires_after",
-        "if snapshot and now - snapshot.start <= policy.expires_after",
+        "if snapshot and now - snapshot.start < lifetime(snapshot, policy)",
+        "if snapshot and now - snapshot.start <= lifetime(snapshot, policy)",
         killers("test_jwks", "test_rule_expired_keys_are_not_used"),
     ),
     Mutant(
@@ -1728,9 +1776,23 @@ MUTANTS = (
     Mutant(
         "warm_up is happy without a key that fits",
         "upkeep.py",
-        "if unfit and raises:",
-        "if False:",
+        "name: here[name] and not unfit[name] for name in here",
+        "name: here[name] for name in here",
         killers("test_upkeep", "test_keys_that_fit_no_accepted_algorithm_are_not_ready"),
+    ),
+    Mutant(
+        "one issuer that never answers is waited for",
+        "upkeep.py",
+        "turn, began = left if len(waiting) == 1 else min(left, _TURN), time.monotonic()",
+        "turn, began = left, time.monotonic()",
+        killers("test_upkeep", "test_an_issuer_that_never_answers_costs_no_probe_a_second"),
+    ),
+    Mutant(
+        "every issuer must be there",
+        "upkeep.py",
+        'any(ready.values()) if required == "any" else all(ready.values())',
+        "all(ready.values())",
+        killers("test_upkeep", "test_one_issuer_that_is_down_keeps_no_process_from_being_ready"),
     ),
     Mutant(
         "a terminal cuts long lines",

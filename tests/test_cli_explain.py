@@ -221,7 +221,7 @@ CASES = [
     ),
     pytest.param(
         "signature_invalid", lambda i: tampered(i.token(aud="api")), {}, [],
-        "signature", False, "1 keys tried", id="tampered",
+        "signature", False, "keys tried: 1", id="tampered",
     ),
     pytest.param(
         "signature_invalid", lambda i: i.wrong_key()(aud="api"), {}, [],

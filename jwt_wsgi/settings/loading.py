@@ -200,7 +200,7 @@ def _from_environment(
             try:
                 text = Path(environ[variable]).read_text(encoding="utf-8-sig")
             except (OSError, ValueError) as error:
-                why = f"it cannot be read ({type(error).__name__})"
+                why = f"it cannot be read ({getattr(error, 'strerror', '') or 'it is no UTF-8'})"
                 sentence = f"{variable}: {printable(environ[variable], 80)}: {why}"
                 problems.setdefault(files[variable], []).append(sentence)
             else:
