@@ -197,6 +197,9 @@ EXAMPLES = [
     Example("audience_mismatch", "no text", of(aud=5)),
     Example("audience_mismatch", "no text", of(aud=[5])),
     Example("audience_mismatch", "", of(aud="other")),
+    Example(
+        "audience_mismatch", "no aud", of(aud=None), {"audience": "account"}, issuer=KEYCLOAK
+    ),
     Example("claim_missing", "exp", of(exp=None)),
     Example("claim_missing", "iat", of(iat=None), {"max_token_age": "5m"}),
     Example("claim_missing", "", of(), {"required_claims": "org"}),

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import ssl
 import sys
 import threading
 import time
@@ -29,6 +30,7 @@ from jwt_wsgi.cli.doctor_live import Answer
 from jwt_wsgi.cli.doctor_live import judge
 from jwt_wsgi.cli.key_report import Report
 from jwt_wsgi.events import logger
+from jwt_wsgi.key_sources.tls import CERTIFI
 from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.testing import FakeIssuer
 
@@ -196,14 +198,32 @@ def test_a_certificate_that_nobody_vouches_for(doctor: Doctor, tmp_path: Path) -
     with fault_server(says("404 Not Found"), context) as server:
         url = server.url.removesuffix("/jwks")
         code, told = doctor(ISSUER=url)
-        _, trusting = doctor(ISSUER=url, JWKS_VERIFY=str(ca))
+        _, trusting = doctor(ISSUER=url, JWKS_TLS=str(ca))
 
     assert code == 1
     said = told["keys"][0][1]
     assert "tls:" in said
     assert "certificate" in said
-    assert "JWT_WSGI_JWKS_VERIFY" in said
+    assert "JWT_WSGI_JWKS_TLS" in said
     assert "no metadata" in trusting["keys"][0][1]
+
+
+def test_a_system_without_ca_certificates(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A minimal container: certifi's count, which is said; not where a setting names others."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    nowhere = ssl.get_default_verify_paths()._replace(cafile=None, capath=str(tmp_path))
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
+    with FakeIssuer().serve() as issuer:
+        ((outcome, words),) = doctor(ISSUER=issuer.issuer, AUDIENCE="api")[1]["tls"]
+        assert (outcome, "certifi" in words) == ("warn", True)
+
+        assert "tls" not in doctor(JWKS_TLS=str(CERTIFI))[1]
+        monkeypatch.delenv("JWT_WSGI_JWKS_TLS")
+        monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFI))
+        assert "tls" not in doctor()[1]
 
 
 def test_a_private_key_is_published(doctor: Doctor, issuer: FakeIssuer) -> None:

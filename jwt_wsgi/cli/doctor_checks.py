@@ -1,5 +1,6 @@
 """What ``jwt-wsgi doctor`` looks at: one line a check, with its remedy."""
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +10,8 @@ from jwt_wsgi import assembly
 from jwt_wsgi.errors import RevocationUnavailableError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.events import logger
+from jwt_wsgi.key_sources.tls import CERTIFI
+from jwt_wsgi.key_sources.tls import trusted_place
 from jwt_wsgi.revocation.revocations import Revocations
 from jwt_wsgi.revocation.store import Store
 from jwt_wsgi.settings.loading import Settings
@@ -49,6 +52,7 @@ def examine(
         yield Line(WARN, "log", says, remedy_)
     if settings.revocation is not None and settings.revocation.store is not None:
         yield _store(settings.revocation.store)
+    yield from _certificates(settings)
     for own in settings.terms:
         name = shown_url(own.issuers[0].identifier, 200)
         if len(settings.issuers) > 1:
@@ -84,6 +88,19 @@ def _store(store: Store) -> Line:
     return Line(OK, "store", "it answers")
 
 
+def _certificates(settings: Settings) -> Iterator[Line]:
+    """Say where certifi's certificates stand in for the system's, which has none."""
+    fetched = [own for own in settings.terms if own.jwks_tls is None or own.jwks_tls.verify is None]
+    if fetched and trusted_place(None, os.environ) == CERTIFI:
+        yield Line(
+            WARN,
+            "tls",
+            "this system has no CA certificates: those of the Python package certifi are trusted,"
+            " and a company's own CA is not",
+            "Install them (Debian: ca-certificates), or set JWT_WSGI_JWKS_TLS to a file of them.",
+        )
+
+
 def _audience(own: Settings, name: str) -> Line:
     accepted = own.accepted_audience
     if not accepted:
@@ -113,7 +130,7 @@ def _keys(own: Settings) -> Iterator[Line]:
     if report.kind == "discovery" and named is not None and named != report.issuer:
         yield _other_issuer(report.issuer, named)
     elif report.problem:
-        yield Line(FAIL, "keys", *_failed(own, report))
+        yield Line(FAIL, "keys", *_failed(report, has_headers=bool(own.jwks_headers)))
     elif not report.listed:
         says = f"{report.source} is asked for each token; it lists no keys"
         yield Line(NONE, "keys", says, "Give it current(), which returns a KeySet, to see them.")
@@ -126,8 +143,8 @@ def _keys(own: Settings) -> Iterator[Line]:
         yield Line(
             WARN,
             "headers",
-            f"jwks_headers and jwks_cert are not sent to {shown_url(report.withheld)}: discovery"
-            " names another origin than the issuer's",
+            f"jwks_headers and the certificate of jwks_tls are not sent to"
+            f" {shown_url(report.withheld)}: discovery names another origin than the issuer's",
             "Set JWT_WSGI_JWKS_URI to that URL if they are for it; otherwise leave them out.",
         )
     yield from _ad_fs(report)
@@ -161,7 +178,7 @@ def _slash(own: Settings, name: str) -> Iterator[Line]:
         yield _other_issuer(name, named)
 
 
-def _failed(own: Settings, report: Report) -> tuple[str, str]:
+def _failed(report: Report, *, has_headers: bool = False) -> tuple[str, str]:
     """What is wrong with the keys, and the remedy of its kind."""
     causes = list(_causes(report.cause))
     if any(_PROXY_ASKS.search(str(error)) for error in causes):
@@ -170,13 +187,15 @@ def _failed(own: Settings, report: Report) -> tuple[str, str]:
             "Look at the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY of this process.",
         )
     if any(re.search(r"\bstatus 40[13]\b", str(said)) for said in (report.problem, *causes)):
-        return f"{report.source}: {report.problem}", _credentials(own, report)
+        return f"{report.source}: {report.problem}", _credentials(
+            sent=has_headers and not report.withheld
+        )
     return f"{report.source}: {report.problem}", FETCH_REMEDIES.get(report.kind, "")
 
 
-def _credentials(own: Settings, report: Report) -> str:
+def _credentials(*, sent: bool) -> str:
     """The server asks who we are, or what we said is not enough."""
-    if own.jwks_headers and not report.withheld:
+    if sent:
         return (
             "The server refuses what JWT_WSGI_JWKS_HEADERS sends: is it for this server, and new?"
         )

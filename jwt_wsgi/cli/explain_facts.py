@@ -190,7 +190,7 @@ def _key(case: Case) -> Iterator[str]:
     if keyset is None:
         return
     yield f"published: {', '.join(map(printable, keyset.kids[:20])) or 'keys without kid only'}"
-    if fits := [name for name in jose.ALGORITHMS if keyset.find(_asked(kid, name))]:
+    if fits := [name for name in jose.ALGORITHMS if keyset.candidates(_asked(kid, name))]:
         yield f"such a key is there for {', '.join(fits)}"
     for dropped in keyset.unusable()[:5]:
         yield f"skipped: {dropped.kid}, {dropped.reason}"

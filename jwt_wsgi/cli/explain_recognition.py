@@ -147,9 +147,8 @@ def is_for_keycloak_account(case: Case) -> bool:
 
 def is_of_cognito(case: Case) -> bool:
     ours = case.settings.accepted_audience
-    return not _audiences(case) and bool(
-        hint(str(case.claim("iss")), audience=ours, expected_claims=())
-    )
+    said = hint(str(case.claim("iss")), audience=ours, expected_claims=()) or ""
+    return not _audiences(case) and "Cognito" in said
 
 
 def _rule_claims(case: Case) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from .terminal import show_json
 from .terminal import show_table
 
 #: Settings that count for a URL that is not configured. Headers and certificates do not.
-_FETCHING: Final = ("JWKS_VERIFY", "JWKS_TIMEOUT", "ALLOW_HTTP")
+_FETCHING: Final = ("JWKS_TLS", "JWKS_TIMEOUT", "ALLOW_HTTP")
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -61,7 +61,7 @@ FETCH_REMEDIES: Final[Mapping[str, str]] = {
     "connect": "Nobody listens there: look at the address, firewalls and proxies.",
     "timeout": "It does not answer in time: look at firewalls and proxies; JWT_WSGI_JWKS_TIMEOUT"
     " says how long is waited.",
-    "tls": "Have the issuer's certificate mended; for a CA of your own set JWT_WSGI_JWKS_VERIFY to"
+    "tls": "Have the issuer's certificate mended; for a CA of your own set JWT_WSGI_JWKS_TLS to"
     " its bundle.",
     "own": "The app's own key source fails: look at what it asks, and at its log.",
     "http": "Open the URL yourself; if the issuer's metadata is elsewhere, set JWT_WSGI_JWKS_URI.",
