@@ -199,12 +199,22 @@ def _member(value: Any, name: str) -> Any:
 
 
 def _readings(value: object, name: str) -> Iterator[object]:
-    """Every value that a dotted path leads to. Looks at each member of a payload once at most."""
-    for key, inner in value.items() if isinstance(value, Mapping) else ():
-        if key == name:
-            yield inner
-        elif name.startswith(f"{key}."):
-            yield from _readings(inner, name[len(key) + 1 :])
+    """Every value that a dotted path leads to.
+
+    Asks each object once at most for each of the dots, of which the settings allow few.
+    """
+    if isinstance(value, Mapping):
+        if name in value:
+            yield value[name]
+        for first, rest in _splits(name):
+            if first in value:
+                yield from _readings(value[first], rest)
+
+
+@lru_cache(1024)
+def _splits(name: str) -> list[tuple[str, str]]:
+    """The name cut at each of its dots."""
+    return [(name[: dot.start()], name[dot.end() :]) for dot in re.finditer(r"\.", name)]
 
 
 def has_one_of(found: object, values: Collection[object]) -> bool:
