@@ -17,6 +17,7 @@ from .key_sources.facts import Policy
 from .key_sources.fetch import HTTPFetch
 from .key_sources.file import FileKeys
 from .key_sources.remote import RemoteKeys
+from .key_sources.saved_keys import SavedKeysFile
 from .key_sources.shared import SharedKeys
 from .keys import DocumentError
 from .keys import KeySet
@@ -25,6 +26,7 @@ from .metadata import Metadata
 from .revocation.revocations import Revoked
 from .revocation.revocations import checker
 from .settings import provider_hints
+from .settings.fetching import TLS
 from .settings.loading import Settings
 from .settings.revocation import Revocation
 from .tenants import Tenants
@@ -48,7 +50,7 @@ def verifier(
     if isinstance(settings.issuer, tuple):
         for warning in filter(None, map(provider_hints.warning, settings.terms)):
             logger.warning("settings of an issuer: %s", warning)
-        ready = [trusted(own, emit, shared) for own in settings.terms]
+        ready = [trusted(own, emit, shared, saves=True) for own in settings.terms]
         issuers = {issuer.identifier: issuer for issuer in ready}
         on_verified = None
     else:
@@ -79,12 +81,17 @@ def _revoked(revocation: Revocation | None, emit: Emit) -> Revoked | None:
     return checker(function, store, fail_open=fail_open, emit=emit)
 
 
-def trusted(own: Settings, emit: Emit, shared: SharedKeys | None = None) -> TrustedIssuer:
-    """The one issuer of ``own``, ready to be asked; ``own``: the settings as they are for it."""
+def trusted(
+    own: Settings, emit: Emit, shared: SharedKeys | None = None, *, saves: bool = False
+) -> TrustedIssuer:
+    """The one issuer of ``own``, ready to be asked; ``own``: the settings as they are for it.
+
+    ``saves``: its keys are kept on disk, if that is configured.
+    """
     (issuer,) = own.issuers
     return TrustedIssuer(
         issuer.identifier,
-        key_source(own, emit, shared)[1],
+        key_source(own, emit, shared, saves=saves)[1],
         accepted_algorithms(own),
         frozenset(("at+jwt",) if own.is_rfc9068 else own.token_types),
         claim_checks(
@@ -107,9 +114,12 @@ def accepted_algorithms(own: Settings) -> frozenset[str]:
 
 
 def key_source(
-    own: Settings, emit: Emit, shared: SharedKeys | None = None
+    own: Settings, emit: Emit, shared: SharedKeys | None = None, *, saves: bool = False
 ) -> tuple[str, KeySource]:
     """Where the keys of one issuer come from; for the middleware and the commands alike.
+
+    ``saves``: remote keys are kept on disk, if that is configured. The commands leave it out: they
+    may run as another user, and report what the issuer says now.
 
     Returns the name of the option that says it, empty where they are discovered, and the source.
     Raises :class:`~jwt_wsgi.errors.ConfigurationError` if a file with keys cannot be read (now:
@@ -131,20 +141,29 @@ def key_source(
         return "jwks", own.jwks
     if own.public_key is not None:
         return "public_key", own.public_key
-    option, make = "jwks_uri" if own.jwks_uri else "", partial(_remote, own, emit)
+    option, make = "jwks_uri" if own.jwks_uri else "", partial(_remote, own, emit, saves=saves)
     return option, make() if shared is None else shared.get(_fetched_with(own), make)
 
 
-def _remote(own: Settings, emit: Emit) -> RemoteKeys:
+def _remote(own: Settings, emit: Emit, *, saves: bool) -> RemoteKeys:
+    (issuer,) = own.issuers
     return RemoteKeys(
-        own.issuers[0].identifier,
+        issuer.identifier,
         jwks_uri=own.jwks_uri,
         fetch=fetcher(own),
         policy=_policy(own),
         emit=emit,
         leeway=own.leeway,
         allow_http=own.allow_http,
+        saved=_saved_keys(own) if saves else None,
     )
+
+
+def _saved_keys(own: Settings) -> SavedKeysFile | None:
+    if own.jwks_snapshot is None:
+        return None
+    path, secret, max_age = own.jwks_snapshot
+    return SavedKeysFile(path, secret, own.issuers[0].identifier, max_age=max_age)
 
 
 def _policy(own: Settings) -> Policy:
@@ -155,14 +174,15 @@ def _fetched_with(own: Settings) -> Hashable:
     """What remote keys depend on: with equal values one source serves for all."""
     headers = frozenset((own.jwks_headers or {}).items())
     where = own.issuers[0].identifier, own.jwks_uri, own.allow_http
-    return where, headers, own.jwks_cert, own.jwks_verify, _policy(own), own.leeway
+    return where, headers, own.jwks_tls, _policy(own), own.leeway
 
 
 def fetcher(own: Settings) -> HTTPFetch:
     """How the documents of an issuer are fetched; ``own``: the settings as they are for it."""
+    tls = own.jwks_tls or TLS()
     return HTTPFetch(
-        verify=own.jwks_verify,
-        cert=own.jwks_cert,
+        verify=tls.verify,
+        cert=tls.cert,
         headers=own.jwks_headers or {},
         home=own.jwks_uri or own.issuers[0].identifier,
         allow_http=own.allow_http,

@@ -5,33 +5,101 @@ of :class:`~jwt_wsgi.keys.KeySource`.
 """
 
 import time
+from collections.abc import Mapping
 from typing import Any
+from typing import Final
+from typing import Protocol
 
 from .errors import KeysUnavailableError
+from .key_sources.arrival import fits_any
 from .key_sources.file import FileKeys
 from .key_sources.remote import RemoteKeys
 from .keys import KeySet
+from .settings.issuer import Required
 from .tenants import Tenants
 from .trusted_issuer import TrustedIssuer
 from .urls import shown_url
 from .verifier import Issuers
 
+#: Seconds for which one of several issuers is waited for before it is the next one's turn.
+_TURN: Final = 0.05
 
-def warm_up(issuers: Issuers, timeout: float, *, raises: bool) -> bool:
-    """Load all keys at once; True if they are here within ``timeout`` seconds altogether.
 
-    Keys of which none fits the accepted algorithms of their issuer are as good as no keys: every
-    token is refused. ``raises``: :class:`KeysUnavailableError` instead of False.
+class LoadsKeys(Protocol):
+    """A key source that can load its keys before a request needs them."""
+
+    def warm_up(self, timeout: float, *, raises: bool) -> bool:
+        """Whether the keys are there within ``timeout`` seconds.
+
+        ``raises``: raise :class:`KeysUnavailableError` instead of returning False.
+        """
+
+
+class ReportsHealth(Protocol):
+    """A key source that says what it has."""
+
+    def health(self) -> dict[str, Any]:
+        """Return a dict for JSON, whose ``ready`` says whether there are keys; without I/O."""
+
+
+class Closes(Protocol):
+    """A key source that can be closed."""
+
+    def close(self) -> None:
+        """End all fetching."""
+
+
+def warm_up(issuers: Issuers, required: Required, timeout: float, *, raises: bool) -> bool:
+    """Load all keys at once; True if those that are required are here within ``timeout`` seconds.
+
+    Held keys are refreshed as by a request, so those past ``jwks_max_age`` are confirmed first.
+    Nobody waits for an issuer once those that are required have their keys, nor for one that has
+    failed. Keys of which none fits the accepted algorithms of their issuer are as good as no keys:
+    every token is refused. ``raises``: :class:`KeysUnavailableError` instead of False; it names
+    each issuer that is missing.
     """
-    sources = _having(issuers, "warm_up").values()
-    for keys in sources:
-        keys.warm_up(0, raises=False)
+    sources = _having(issuers, "warm_up")
+    here = {issuer.identifier: True for issuer in issuers.values()}
+    here |= {name: keys.warm_up(0, raises=False) for name, keys in sources.items()}
+    unfit = {issuer.identifier: "" for issuer in issuers.values()}
+
+    def is_ready() -> bool:
+        unfit.update((known.identifier, _unfit(known)) for known in issuers.values())
+        return _enough({name: here[name] and not unfit[name] for name in here}, required)
+
     until = time.monotonic() + timeout
-    loaded = [keys.warm_up(max(0.0, until - time.monotonic()), raises=raises) for keys in sources]
-    unfit = [problem for issuer in issuers.values() if (problem := _unfit(issuer))]
-    if unfit and raises:
-        raise KeysUnavailableError(detail="; ".join(unfit))
-    return all(loaded) and not unfit
+    waiting = [name for name in sources if not here[name] and _counts(name, required)]
+    while not (ready := is_ready()) and waiting and (left := until - time.monotonic()) > 0:
+        turn, began = left if len(waiting) == 1 else min(left, _TURN), time.monotonic()
+        name = waiting.pop(0)
+        here[name] = sources[name].warm_up(turn, raises=False)
+        if not here[name] and time.monotonic() - began > turn / 2:  # it is loading
+            waiting.append(name)
+    if raises and not ready:
+        missing = [name for name in here if unfit[name] or not here[name]]
+        missing = [name for name in missing if _counts(name, required)]
+        why = [unfit[name] or _why(sources[name]) for name in missing]
+        raise KeysUnavailableError(detail="; ".join(why))
+    return ready
+
+
+def _counts(name: str, required: Required) -> bool:
+    return name in required if isinstance(required, frozenset) else True
+
+
+def _enough(ready: Mapping[str, bool], required: Required) -> bool:
+    """Whether those issuers are ready that must be. ``ready``: by identifier."""
+    if isinstance(required, frozenset):
+        return all(ready[name] for name in required)
+    return any(ready.values()) if required == "any" else all(ready.values())
+
+
+def _why(keys: Any) -> str:
+    try:
+        keys.warm_up(0, raises=True)
+    except KeysUnavailableError as error:
+        return error.detail
+    return "a key source has no keys"
 
 
 def _unfit(issuer: TrustedIssuer) -> str:
@@ -39,23 +107,22 @@ def _unfit(issuer: TrustedIssuer) -> str:
     if not isinstance(issuer.keys, RemoteKeys | FileKeys | KeySet):  # not asked of an app's own
         return ""
     keyset = issuer.keys.current()
-    if keyset is None or keyset.fits_any(issuer.algorithms):
+    if keyset is None or fits_any(keyset, issuer.algorithms):
         return ""
     accepted = ", ".join(sorted(issuer.algorithms))
     named = shown_url(issuer.identifier)
     return f"{named}: none of {len(keyset)} keys fits the accepted algorithms ({accepted})"
 
 
-def health(issuers: Issuers, *, named_later: bool) -> dict[str, Any]:
-    """Return what is known, without I/O. ``named_later``: a function names the issuers.
-
-    Those cannot be waited for before a token names them.
-    """
+def health(issuers: Issuers, required: Required) -> dict[str, Any]:
+    """Return what is known of each issuer, without I/O; ``ready`` counts those ``required``."""
     known = {identifier: keys.health() for identifier, keys in _having(issuers, "health").items()}
-    ready = named_later or all(keys["ready"] for keys in known.values())
-    unfit = any(_unfit(one) for one in issuers.values() if isinstance(one.keys, KeySet))
-    ready = ready and not unfit
-    return {"ready": ready, "issuers": known}
+    ready = {
+        issuer.identifier: not (isinstance(issuer.keys, KeySet) and _unfit(issuer))
+        for issuer in issuers.values()
+    }
+    ready |= {identifier: keys["ready"] for identifier, keys in known.items()}
+    return {"ready": _enough(ready, required), "issuers": known}
 
 
 def close(issuers: Issuers) -> None:

@@ -23,7 +23,7 @@ TOWER = [
     "events",
     "event_log",
     "key_sources.tls",
-    "key_sources.snapshot",
+    "key_sources.saved_keys",
     "key_sources.failures",
     "key_sources.headers",
     "key_sources.content_encoding",
@@ -41,6 +41,7 @@ TOWER = [
     "key_sources.freshness",
     "key_sources.reports",
     "key_sources.loading",
+    "key_sources.system",
     "key_sources.remote",
     "key_sources.shared",
     "revocation.store",
@@ -55,7 +56,9 @@ TOWER = [
     "settings.pem_texts",
     "settings.values",
     "settings.header_values",
+    "settings.fetching",
     "settings.issuer",
+    "recent",
     "tenants",
     "verifier",
     "cache",
@@ -164,13 +167,13 @@ FIRST_RING = [
     "strict_json",
     "keys",
 ]
-MOST_LINES_OF_FIRST_RING = 1250
+MOST_LINES_OF_FIRST_RING = 1200
 #: Where keys and terms come from.
 SECOND_RING = [
     module
     for module in TOWER
     if module.partition(".")[0]
-    in {"jwk_form", "key_sources", "settings", "revocation", "tenants", "assembly"}
+    in {"jwk_form", "key_sources", "settings", "revocation", "recent", "tenants", "assembly"}
 ]
 MOST_LINES_OF_A_MODULE = 400  # of text, comments and all
 PAGE = PACKAGE.parent / "docs" / "development" / "architecture.md"

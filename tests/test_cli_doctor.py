@@ -2,6 +2,7 @@
 
 import base64
 import json
+import ssl
 import sys
 import threading
 import time
@@ -29,6 +30,7 @@ from jwt_wsgi.cli.doctor_live import Answer
 from jwt_wsgi.cli.doctor_live import judge
 from jwt_wsgi.cli.key_report import Report
 from jwt_wsgi.events import logger
+from jwt_wsgi.key_sources.tls import CERTIFI
 from jwt_wsgi.testing import FakeIssuer
 
 Doctor = Callable[..., tuple[int, dict[str, list[tuple[str, str]]]]]
@@ -106,6 +108,27 @@ def test_nothing_is_wrong(doctor: Doctor) -> None:
     assert "found by OpenID Connect discovery" in told["keys"][0][1]
 
 
+def test_ad_fs_signs_access_tokens_in_another_name(doctor: Doctor) -> None:
+    """Its metadata says so; with the configured issuer no access token would be accepted."""
+    jwks, signs = FakeIssuer().jwks(), "http://fs.example/adfs/services/trust"
+
+    def documents(url: str) -> dict[str, Any]:
+        found = serving(jwks)(url)
+        found["/.well-known/openid-configuration"]["access_token_issuer"] = signs
+        return found
+
+    with issuer_of(documents) as url:
+        code, told = doctor(ISSUER=url, AUDIENCE="api")
+
+    assert code == 0
+    ((outcome, says),) = told["issuer"]
+    assert outcome == "warn"
+    assert says == (
+        f"AD FS: access tokens have the iss '{signs}', not the configured one -> Set"
+        f" JWT_WSGI_ISSUER='{signs}' and JWT_WSGI_JWKS_URI={url}/jwks."
+    )
+
+
 def test_an_issuer_that_nobody_answers_for(doctor: Doctor) -> None:
     """Its trouble is named."""
     code, told = doctor(ISSUER="http://127.0.0.1:1")
@@ -174,14 +197,32 @@ def test_a_certificate_that_nobody_vouches_for(doctor: Doctor, tmp_path: Path) -
     with fault_server(says("404 Not Found"), context) as server:
         url = server.url.removesuffix("/jwks")
         code, told = doctor(ISSUER=url)
-        _, trusting = doctor(ISSUER=url, JWKS_VERIFY=str(ca))
+        _, trusting = doctor(ISSUER=url, JWKS_TLS=str(ca))
 
     assert code == 1
     said = told["keys"][0][1]
     assert "tls:" in said
     assert "certificate" in said
-    assert "JWT_WSGI_JWKS_VERIFY" in said
+    assert "JWT_WSGI_JWKS_TLS" in said
     assert "no metadata" in trusting["keys"][0][1]
+
+
+def test_a_system_without_ca_certificates(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A minimal container: certifi's count, which is said; not where a setting names others."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    nowhere = ssl.get_default_verify_paths()._replace(cafile=None, capath=str(tmp_path))
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
+    with FakeIssuer().serve() as issuer:
+        ((outcome, words),) = doctor(ISSUER=issuer.issuer, AUDIENCE="api")[1]["tls"]
+        assert (outcome, "certifi" in words) == ("warn", True)
+
+        assert "tls" not in doctor(JWKS_TLS=str(CERTIFI))[1]
+        monkeypatch.delenv("JWT_WSGI_JWKS_TLS")
+        monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFI))
+        assert "tls" not in doctor()[1]
 
 
 def test_a_private_key_is_published(doctor: Doctor, issuer: FakeIssuer) -> None:
@@ -214,6 +255,7 @@ def test_no_key_fits_the_accepted_algorithms(doctor: Doctor) -> None:
 
     assert (code, keys, told["keys"][0][0]) == (1, 1, "fail")
     assert "none of 1 keys fits the accepted algorithms (RS256)" in told["keys"][0][1]
+    assert "key" not in told  # that there is nothing to do would be the wrong remedy
     assert "JWT_WSGI_ALGORITHMS" in told["keys"][0][1]
 
 

@@ -430,6 +430,7 @@ def test_a_proxy_that_refuses_to_connect(status: int, monkeypatch: pytest.Monkey
     """E2, O2: the way to an https issuer ends at the proxy."""
     with fault_server(says(f"{status} X")) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.setitem(globals(), "TIMEOUT", 20.0)  # a busy machine is no proxy that is slow
         assert get("https://issuer.example/").kind == "connect"
 
 
@@ -525,10 +526,10 @@ def test_an_explicit_ca_bundle_wins_over_the_environments(
 @pytest.mark.parametrize(
     "trusted",
     [
-        pytest.param({"verify": True}, id="jwks_verify"),
+        pytest.param({"verify": True}, id="jwks_tls"),
         pytest.param({"REQUESTS_CA_BUNDLE": True, "SSL_CERT_FILE": False}, id="REQUESTS_CA_BUNDLE"),
         pytest.param({"SSL_CERT_FILE": True}, id="SSL_CERT_FILE"),
-        pytest.param({"verify": False, "REQUESTS_CA_BUNDLE": True}, id="jwks_verify, another CA"),
+        pytest.param({"verify": False, "REQUESTS_CA_BUNDLE": True}, id="jwks_tls, another CA"),
         pytest.param({"REQUESTS_CA_BUNDLE": False, "SSL_CERT_FILE": True}, id="bundle, another CA"),
         pytest.param({"SSL_CERT_FILE": False}, id="SSL_CERT_FILE, another CA"),
     ],
@@ -536,7 +537,7 @@ def test_an_explicit_ca_bundle_wins_over_the_environments(
 def test_the_first_place_that_is_given_counts_alone(
     tls: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trusted: dict[str, bool]
 ) -> None:
-    """jwks_verify, REQUESTS_CA_BUNDLE, SSL_CERT_FILE; True: the issuer's CA, False: another."""
+    """jwks_tls, REQUESTS_CA_BUNDLE, SSL_CERT_FILE; True: the issuer's CA, False: another."""
     server, ca, _ = tls
     (tmp_path / "other").mkdir()
     wrong, _ = certificates(tmp_path / "other")
@@ -589,7 +590,7 @@ def test_a_fetch_works_though_gevent_patched_ssl_after_the_import(tls: Any) -> N
 
 
 def test_a_client_certificate_is_shown_where_one_is_asked_for(tls: Any, tmp_path: Path) -> None:
-    """mTLS with jwks_cert, and a failure without."""
+    """mTLS with the cert of jwks_tls, and a failure without."""
     server, ca, context = tls
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(ca)
@@ -598,6 +599,20 @@ def test_a_client_certificate_is_shown_where_one_is_asked_for(tls: Any, tmp_path
     assert isinstance(get(server.url, verify=str(ca), **shown), Fetched)
     # What the server says of it may be overtaken by the end of the connection.
     assert get(server.url, verify=str(ca)).kind in ("tls", "broken")
+
+
+def test_a_proxy_does_not_get_the_client_certificate(
+    tls: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that is reached by TLS itself may ask for one; it is for the issuer only."""
+    server, ca, context = tls
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(ca)
+    monkeypatch.setenv("HTTPS_PROXY", server.url)  # it refuses whoever shows no certificate
+
+    options = {"verify": str(ca), "cert": str(tmp_path / "leaf.pem")}
+    get("https://issuer.example/jwks", home="https://issuer.example", **options)
+    assert server.heads == []
 
 
 def test_a_tls_server_that_drips_is_cut_off(tls: Any) -> None:

@@ -16,6 +16,7 @@ import timeit
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
@@ -38,6 +39,7 @@ from jwt_wsgi.key_sources.fetch import FetchError
 from jwt_wsgi.key_sources.fetch import NotModified
 from jwt_wsgi.key_sources.freshness import fetch_finished
 from jwt_wsgi.key_sources.remote import RemoteKeys
+from jwt_wsgi.key_sources.saved_keys import SavedKeysFile
 from jwt_wsgi.key_sources.unknown_kids import MAX_KIDS
 from jwt_wsgi.keys import KeySet
 
@@ -1021,6 +1023,177 @@ def test_rule_expired_keys_are_reported_when_a_request_is_refused() -> None:
     assert world.kinds().count("KeysExpired") == 1
 
 
+def with_disk(folder: Path, names: str = "a", *, now: float = 1000.0, **options: Any) -> World:
+    """A process with saved keys in a folder."""
+    file = SavedKeysFile(
+        folder, b"s" * 32, "https://issuer.example", clock=lambda: world.now + world.skew
+    )
+    world = World(names, saved=file, **options)
+    world.now = now
+    return world
+
+
+def test_rule_saved_keys_serve_a_process_that_starts_during_an_outage(tmp_path: Path) -> None:
+    """Its first request waits for the fetch that fails, and gets in; others never wait."""
+    with_disk(tmp_path).ask()
+    world = with_disk(tmp_path, now=1900.0)
+    world.fail()
+    world.delay = 1.5
+
+    assert world.count(world.ask) == (200, 1.5, 1)
+    assert world.count(world.ask) == (200, 0.0, 0)
+    assert world.count(lambda: world.ask("b"))[0] == 503
+    health = world.keys.health()
+    assert (health["state"], health["from_disk"], health["ready"]) == ("DEGRADED", True, True)
+    assert (health["age"], health["expires_in"]) == (901.5, 3600 - 901.5)
+
+
+def test_rule_saved_keys_go_when_the_issuer_is_back(tmp_path: Path) -> None:
+    """It is asked as in any outage, and its answer replaces them."""
+    with_disk(tmp_path, "ab").ask()
+    world = with_disk(tmp_path, "bc", now=1100.0)
+    world.fail()
+    assert world.ask("a").status == 200
+
+    world.error = None
+    world.now += 1.1
+    world.ask("b")
+    assert world.ask("c").status == 200
+    assert world.ask("a").status == 401
+    assert not world.keys.health()["from_disk"]
+    assert {"Recovered", "KeysChanged"} <= {*world.kinds()}
+
+
+def test_rule_saved_keys_are_read_after_a_failed_first_fetch_only(tmp_path: Path) -> None:
+    """Not if the issuer answers, and not when keys that it has given have expired."""
+    with_disk(tmp_path, "a").ask()
+    world = with_disk(tmp_path, "b", now=1010.0, policy=Policy(max_stale=600.0))
+    assert world.ask("a").status == 401
+    assert world.ask("b").status == 200
+
+    world.fail()
+    world.now += 601
+    with_disk(tmp_path, "b", now=world.now - 10).ask("b")
+    assert world.ask("b").status == 503
+
+
+def test_rule_saved_keys_end_at_their_own_age(tmp_path: Path) -> None:
+    """Long before jwks_max_stale: a withdrawn key lives no longer."""
+    with_disk(tmp_path).ask()
+    world = with_disk(tmp_path, now=1000.0 + 3590)
+    world.fail()
+
+    assert world.ask().status == 200
+    world.now = 1000.0 + 3599.9
+    assert world.ask().status == 200
+    world.now = 1000.0 + 3600
+    assert world.ask().status == 503
+
+
+@pytest.mark.parametrize("age", [-1.0, 3601.0])
+def test_rule_saved_keys_of_the_future_or_too_old_are_not_used(tmp_path: Path, age: float) -> None:
+    """Their age is told by the wall clock, which may have been set."""
+    with_disk(tmp_path).ask()
+    world = with_disk(tmp_path)
+    world.skew = age
+    world.fail()
+
+    assert world.ask().status == 503
+
+
+def test_rule_saved_keys_where_no_thread_runs_or_a_name_hangs(tmp_path: Path) -> None:
+    """A first fetch that is late has failed, for the request that waited for it."""
+    with_disk(tmp_path).ask()
+    world = with_disk(tmp_path, now=1010.0)
+    world.threads = False
+
+    assert world.count(world.ask)[:2] == (200, 5.0)
+    assert world.count(world.ask)[:2] == (200, 0.0)
+
+
+def test_rule_saved_keys_are_saved_at_each_success(tmp_path: Path) -> None:
+    """After a 304 as well: the bytes are those that came, the time is that of the last fetch."""
+    world = with_disk(tmp_path)
+    world.etag = "1"
+    world.warm(300)
+    world.ask()
+    later = with_disk(tmp_path, now=1000.0 + 300 + 3599)
+    later.fail()
+
+    assert [get.etag for get in world.gets] == ["1"]
+    assert later.ask().status == 200
+
+
+def test_rule_saved_keys_of_another_place_are_not_used(tmp_path: Path) -> None:
+    """The place is known from the settings, or from metadata that were read just now."""
+    with_disk(tmp_path, jwks_uri="https://old.example/keys").ask()
+    world = with_disk(tmp_path, now=1010.0)
+    world.fail()
+    assert world.ask().status == 503
+
+    def fetch(url: str, **how: Any) -> Fetched:
+        if url.endswith("/.well-known/openid-configuration"):
+            found = {"issuer": "https://issuer.example", "jwks_uri": URI}
+            return Fetched(json.dumps(found).encode(), None, None)
+        raise FetchError("http", "status 500", status=500)
+
+    world = with_disk(tmp_path, now=1010.0, jwks_uri=None, fetch=fetch)
+    assert world.ask().status == 503
+
+
+def test_rule_saved_keys_are_checked_like_any_jwks(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An old version may have saved what this one refuses."""
+    file = with_disk(tmp_path).keys._loader._saved
+    assert file is not None
+    file.save(b'{"keys": []}', URI, 1000.0)
+    world = with_disk(tmp_path)
+    world.fail()
+
+    assert world.ask().status == 503
+    assert "is not used" in caplog.text
+
+
+def test_rule_saved_keys_are_deleted_by_a_purge(tmp_path: Path) -> None:
+    """A stolen key comes back from nowhere, not even from a fetch that ends just now."""
+    world = with_disk(tmp_path).warm()
+    assert len(list(tmp_path.iterdir())) == 1
+    world.keys.purge()
+    assert list(tmp_path.iterdir()) == []
+
+    world.fail()
+    assert world.ask().status == 503
+
+    other = with_disk(tmp_path)
+    save = other.keys._loader._saved.save
+    other.keys._loader._saved.save = lambda *what: (other.keys.purge(), save(*what))
+    other.ask()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rule_saved_keys_in_a_child_of_a_process_that_had_none(tmp_path: Path) -> None:
+    """Each process may read once; a closed one does not."""
+    world = with_disk(tmp_path, now=1010.0)
+    world.fail()
+    assert world.ask().status == 503
+    with_disk(tmp_path).ask()
+    world.now += 20
+    assert world.ask().status == 503
+
+    world.fork()
+    world.now += 20
+    assert world.ask().status == 200
+
+
+def test_rule_saved_keys_are_not_read_by_a_closed_process(tmp_path: Path) -> None:
+    with_disk(tmp_path).ask()
+    world = with_disk(tmp_path, now=1010.0)
+    world.keys.close()
+
+    assert world.ask().status == 503
+
+
 def test_rule_fork_leaves_keys_but_no_fetch() -> None:
     """Keys stay, the fetch does not, and children do not refresh all at once."""
     world = World().warm(200)
@@ -1187,7 +1360,7 @@ def test_the_set_that_came_meanwhile_counts() -> None:
     world.ask("b")
     world.settle()
 
-    assert world.keys._look_up("b", KeySet.parse(document("c")), world.now).find(
+    assert world.keys._look_up("b", KeySet.parse(document("c")), world.now).candidates(
         {"alg": "EdDSA", "kid": "b"}
     )
 
@@ -1268,7 +1441,7 @@ def test_a_broken_fetch_function_is_an_outage(error: Exception) -> None:
     world = World(fetch=fetch)
 
     assert world.ask().status == 503
-    assert world.keys.health()["last_error"] == f"broken: {type(error).__name__}"
+    assert world.keys.health()["last_error"] == f"broken: the fetch raised {type(error).__name__}"
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, greenlet.GreenletExit])
@@ -1895,7 +2068,7 @@ def test_the_fast_path_is_fast() -> None:
     header = {"alg": "EdDSA", "kid": "a"}
     held = world.keys.current()
     assert held is not None
-    find = min(timeit.repeat(lambda: held.find(header), number=20_000, repeat=5))
+    find = min(timeit.repeat(lambda: held.candidates(header), number=20_000, repeat=5))
     ask = min(
         timeit.repeat(lambda: next(iter(world.keys.candidates(header))), number=20_000, repeat=5)
     )

@@ -22,7 +22,7 @@ from jwt_wsgi import events
 from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import KeyMissed
-from jwt_wsgi.key_sources import remote as jwks
+from jwt_wsgi.key_sources import system
 from jwt_wsgi.key_sources.fetch import Fetched
 from jwt_wsgi.key_sources.fetch import FetchError
 from jwt_wsgi.key_sources.fetch import NotModified
@@ -209,7 +209,7 @@ def test_o9_only_elapsed_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(time, "clock_gettime", lambda clock: 7.0 if clock == 7 else -1.0)
     assert time.CLOCK_BOOTTIME == 7  # Linux: it also counts while the machine sleeps
-    assert jwks._boottime() == 7.0
+    assert system.boottime() == 7.0
 
 
 # --- Rotation and revocation -------------------------------------------------------------------

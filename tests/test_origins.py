@@ -141,11 +141,11 @@ def test_a_tenant_s_server_gets_the_headers_of_its_own_issuer_only(
     assert {key for _, key in elsewhere.seen} == {"another"}
 
 
-@pytest.mark.parametrize("name", ["jwks_headers", "jwks_cert", "jwks_verify"])
+@pytest.mark.parametrize("name", ["jwks_headers", "jwks_tls"])
 @pytest.mark.parametrize("issuers", [["https://a.example", "https://b.example"], lambda iss: None])
 def test_with_several_issuers_each_has_its_own(name: str, issuers: Any) -> None:
     """On the middleware they would go to everybody."""
-    value = {"jwks_headers": {"X-Key": SECRET}, "jwks_verify": CA}.get(name, __file__)
+    value: Any = {"jwks_headers": {"X-Key": SECRET}, "jwks_tls": CA}[name]
     with pytest.raises(ConfigurationError, match=f"{name}: give it to the one issuer"):
         Settings.of(issuer=issuers, **{name: value})
 
@@ -164,7 +164,9 @@ def test_with_several_issuers_each_has_its_own(name: str, issuers: Any) -> None:
 def test_an_origin_is_scheme_host_and_port(url: str, same: bool) -> None:
     """RFC 6454 section 4; the client certificate has the same rule as the headers."""
     settings = Settings.of(
-        issuer="https://keys.example", jwks_headers={"X-Key": SECRET}, jwks_cert=__file__
+        issuer="https://keys.example",
+        jwks_headers={"X-Key": SECRET},
+        jwks_tls={"cert": __file__},
     )
     (own,) = settings.terms
 

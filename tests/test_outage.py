@@ -32,7 +32,7 @@ def test_every_claim_holds_and_the_readme_says_nothing_else() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     (shown,) = re.findall(r"<!-- outage -->\n\n(.*?)\n\n<!-- /outage -->", PAGE, re.DOTALL)
     ours, readmes = ([[row[0], row[1], row[-1]] for row in cells(t)] for t in (done.stdout, shown))
-    assert len(ours) == 13
+    assert len(ours) == 15
     assert [[row[0], row[-1]] for row in ours] == [[row[0], row[-1]] for row in readmes]
     bounded = ("at most", "below")  # a slow machine gives the schedule time for one more
     assert [row[1] for row in ours if not row[-1].startswith(bounded)] == [
@@ -91,5 +91,5 @@ def test_nothing_of_the_shell_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A setting of the shell would change what is compared."""
     monkeypatch.setenv("JWT_WSGI_LEEWAY", "soon")
     fake = FakeIssuer(algorithm="ES256", aud=AUDIENCE)
-    with fake.serve() as issuer, outage.ours(issuer, None) as ask:
+    with fake.serve() as issuer, outage.ours(issuer, None, None) as ask:
         assert ask(issuer.token())

@@ -299,7 +299,7 @@ def test_the_keys_of_an_https_issuer_arrive(
             "JWT_WSGI_ISSUER": issuer.issuer,
             "JWT_WSGI_AUDIENCE": "api",
             "JWT_WSGI_JWKS_URI": server.url,
-            "JWT_WSGI_JWKS_VERIFY": str(ca),
+            "JWT_WSGI_JWKS_TLS": str(ca),
         }
         folder = Path(__file__).parent / "faults"
         with gunicorn(

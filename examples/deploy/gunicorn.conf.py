@@ -32,6 +32,15 @@ def on_starting(server):
             path.unlink()
 
 
+def pre_fork(server, worker):
+    """With preload_app: a worker begins with the master's keys, so refresh those that are old.
+
+    The master serves no requests, and nothing else would refresh its keys.
+    """
+    if server.cfg.preload_app:
+        server.app.wsgi().warm_up()
+
+
 def post_worker_init(worker):
     """Have the keys before the first request; without them the first request tries again."""
     jwt_wsgi.warm_up(worker.wsgi)

@@ -1,16 +1,17 @@
 """What ``jwt-wsgi doctor`` looks at: one line a check, with its remedy."""
 
+import os
 import re
-import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
 from jwt_wsgi import assembly
 from jwt_wsgi.errors import RevocationUnavailableError
-from jwt_wsgi.errors import escaped
 from jwt_wsgi.errors import printable
 from jwt_wsgi.events import logger
+from jwt_wsgi.key_sources.tls import CERTIFI
+from jwt_wsgi.key_sources.tls import trusted_place
 from jwt_wsgi.revocation.revocations import Revocations
 from jwt_wsgi.revocation.store import Store
 from jwt_wsgi.settings.loading import Settings
@@ -19,6 +20,7 @@ from jwt_wsgi.strict_json import json_object
 from jwt_wsgi.urls import shown_url
 
 from .doctor_live import live_checks
+from .key_report import NO_ALGORITHM
 from .key_report import Report
 from .key_report import of_url
 from .key_report import report_of
@@ -50,6 +52,7 @@ def examine(
         yield Line(WARN, "log", says, remedy_)
     if settings.revocation is not None and settings.revocation.store is not None:
         yield _store(settings.revocation.store)
+    yield from _certificates(settings)
     for own in settings.terms:
         name = shown_url(own.issuers[0].identifier, 200)
         if len(settings.issuers) > 1:
@@ -83,6 +86,19 @@ def _store(store: Store) -> Line:
     except RevocationUnavailableError as error:
         return Line(FAIL, "store", f"it does not answer ({error.detail})", remedy(error.code))
     return Line(OK, "store", "it answers")
+
+
+def _certificates(settings: Settings) -> Iterator[Line]:
+    """Say where certifi's certificates stand in for the system's, which has none."""
+    fetched = [own for own in settings.terms if own.jwks_tls is None or own.jwks_tls.verify is None]
+    if fetched and trusted_place(None, os.environ) == CERTIFI:
+        yield Line(
+            WARN,
+            "tls",
+            "this system has no CA certificates: those of the Python package certifi are trusted,"
+            " and a company's own CA is not",
+            "Install them (Debian: ca-certificates), or set JWT_WSGI_JWKS_TLS to a file of them.",
+        )
 
 
 def _audience(own: Settings, name: str) -> Line:
@@ -127,10 +143,11 @@ def _keys(own: Settings) -> Iterator[Line]:
         yield Line(
             WARN,
             "headers",
-            f"jwks_headers and jwks_cert are not sent to {shown_url(report.withheld)}: discovery"
-            " names another origin than the issuer's",
+            f"jwks_headers and the certificate of jwks_tls are not sent to"
+            f" {shown_url(report.withheld)}: discovery names another origin than the issuer's",
             "Set JWT_WSGI_JWKS_URI to that URL if they are for it; otherwise leave them out.",
         )
+    yield from _ad_fs(report)
     if report.found_by == "jwks_uri":
         yield from _slash(own, report.issuer)
     yield from _skipped(report)
@@ -173,10 +190,7 @@ def _failed(report: Report, *, has_headers: bool = False) -> tuple[str, str]:
         return f"{report.source}: {report.problem}", _credentials(
             sent=has_headers and not report.withheld
         )
-    # OpenSSL's own words; they name no secret.
-    verdicts = [e.verify_message for e in causes if isinstance(e, ssl.SSLCertVerificationError)]
-    why = report.problem + (f" ({escaped(verdicts[0], 120)})" if verdicts else "")
-    return f"{report.source}: {why}", FETCH_REMEDIES.get(report.kind, "")
+    return f"{report.source}: {report.problem}", FETCH_REMEDIES.get(report.kind, "")
 
 
 def _credentials(*, sent: bool) -> str:
@@ -198,15 +212,33 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__context__
 
 
+def _ad_fs(report: Report) -> Iterator[Line]:
+    """AD FS signs access tokens in another name than that of its metadata and ID tokens."""
+    signs = _in_metadata(report, "access_token_issuer")
+    if signs is not None and signs != report.issuer:
+        yield Line(
+            WARN,
+            "issuer",
+            f"AD FS: access tokens have the iss {printable(signs, 200)}, not the configured one",
+            f"Set JWT_WSGI_ISSUER={printable(signs, 200)} and JWT_WSGI_JWKS_URI={report.source}.",
+        )
+
+
 def _metadata_issuer(report: Report) -> str | None:
     """Return what the last metadata document that was read calls itself."""
+    return _in_metadata(report, "issuer")
+
+
+def _in_metadata(report: Report, name: str) -> str | None:
+    """A text in the last document that was read and is metadata."""
     for body in reversed([*report.documents.values()]):
         try:
             metadata = json_object(body)
         except ValueError:
             continue
         if "keys" not in metadata and isinstance(metadata.get("issuer"), str):
-            return str(metadata["issuer"])
+            found = metadata.get(name)
+            return found if isinstance(found, str) else None
     return None
 
 
@@ -238,7 +270,7 @@ def _skipped(report: Report) -> Iterator[Line]:
                 " sign as the issuer",
                 "Have the issuer withdraw it and sign with a new key, now; it is not used here.",
             )
-        elif row.reason:
+        elif row.reason and (report.used or row.reason != NO_ALGORITHM):
             says = f"{row.kid or '(without kid)'} is skipped: {row.reason}"
             yield Line(WARN, "key", says, "Nothing to do, unless tokens are signed with it.")
 

@@ -35,7 +35,7 @@ from .terminal import show_json
 from .terminal import show_table
 
 #: Settings that count for a URL that is not configured. Headers and certificates do not.
-_FETCHING: Final = ("JWKS_VERIFY", "JWKS_TIMEOUT", "ALLOW_HTTP")
+_FETCHING: Final = ("JWKS_TLS", "JWKS_TIMEOUT", "ALLOW_HTTP")
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -119,7 +119,7 @@ def _show(report: Report) -> None:
         used = "keys are asked for with each token, so none are known"
     say(f"{shown_url(report.issuer, 200)}: {used}, from {report.source}{by}")
     if report.problem:
-        say(f"  {painted('problem', FAIL)}: {report.problem}")
+        say(f"  {painted('problem', FAIL)}: {report.problem}", 4)
     if report.rows:
         heads = ("kid", "kty", "crv", "alg", "use", "thumbprint", "used")
         show_table(heads, [(*row[:6], row.reason or "yes") for row in report.rows])

@@ -18,6 +18,8 @@ from hashlib import sha256
 from hmac import digest
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from typing import Final
 from typing import NamedTuple
@@ -30,6 +32,7 @@ from jwt_wsgi.events import logger
 from jwt_wsgi.key_sources.facts import Policy
 from jwt_wsgi.key_sources.fetch import HTTPFetch
 from jwt_wsgi.key_sources.remote import RemoteKeys
+from jwt_wsgi.key_sources.saved_keys import SavedKeysFile
 from jwt_wsgi.middleware import JWTMiddleware
 from jwt_wsgi.settings.issuer import Issuer
 from jwt_wsgi.settings.loading import Settings
@@ -48,8 +51,9 @@ STALL: Final = 3.0  # seconds that an issuer in trouble takes to answer
 
 #: Asks for one request with this token, and says whether it was let in.
 Ask = Callable[[str], bool]
-#: Who is compared: given an issuer and how long keys are fresh (None: as it comes), one that asks.
-Contestant = Callable[[FakeIssuer, float | None], AbstractContextManager[Ask]]
+#: Who is compared: given an issuer, how long keys are fresh (None: as it comes) and a folder that
+#: outlives a process (None: there is none), one that asks.
+Contestant = Callable[[FakeIssuer, float | None, str | None], AbstractContextManager[Ask]]
 
 
 class Crowd(NamedTuple):
@@ -78,10 +82,17 @@ class Fact(NamedTuple):
 
 
 @contextmanager
-def ours(issuer: FakeIssuer, fresh: float | None) -> Iterator[Ask]:
+def ours(issuer: FakeIssuer, fresh: float | None, folder: str | None) -> Iterator[Ask]:
     """This middleware, asked as a server asks a WSGI app."""
     policy = Policy() if fresh is None else Policy(refresh_after=fresh)
-    keys = RemoteKeys(issuer.issuer, fetch=HTTPFetch(), policy=policy, emit=lambda _event: None)
+    secret = sha256(issuer.issuer.encode()).digest()  # for a demonstration
+    keys = RemoteKeys(
+        issuer.issuer,
+        fetch=HTTPFetch(),
+        policy=policy,
+        emit=lambda _event: None,
+        saved=None if folder is None else SavedKeysFile(folder, secret, issuer.issuer),
+    )
     settings = Settings.of(issuer=Issuer(issuer.issuer, keys=keys), audience=AUDIENCE)
     app = JWTMiddleware(echo, settings)  # without the variables of the shell
 
@@ -95,7 +106,7 @@ def ours(issuer: FakeIssuer, fresh: float | None) -> Iterator[Ask]:
 
 
 @contextmanager
-def pyjwt(issuer: FakeIssuer, fresh: float | None) -> Iterator[Ask]:
+def pyjwt(issuer: FakeIssuer, fresh: float | None, _folder: str | None) -> Iterator[Ask]:
     """PyJWT with PyJWKClient, as its documentation has it."""
     import jwt  # noqa: PLC0415  # of the extra `demo`
 
@@ -124,13 +135,9 @@ def scenes(open_: Contestant, progress: Callable[[str], None]) -> Iterator[Fact]
         progress(title)
         with (
             FakeIssuer(algorithm="ES256", aud=AUDIENCE).serve() as issuer,
-            open_(issuer, fresh) as ask,
+            open_(issuer, fresh, None) as ask,
         ):
             yield issuer, ask
-
-    def warm(issuer: FakeIssuer, ask: Ask) -> None:
-        if not ask(issuer.token()):
-            raise DemoError("a good token was refused; nothing can be compared")
 
     with stage(f"cold start, {CROWD} at once") as (issuer, ask), issuer.slow(0.2):
         crowd = _send(ask, issuer, [issuer.token()] * CROWD, CROWD)
@@ -138,14 +145,23 @@ def scenes(open_: Contestant, progress: Callable[[str], None]) -> Iterator[Fact]
         yield Fact("cold start: GETs", _keys(issuer), "1", lambda n: n == 1)
 
     with stage(f"a new key, used at once by {CROWD}") as (issuer, ask), issuer.slow(0.2):
-        warm(issuer, ask)
+        _warm(issuer, ask)
         issuer.rotate()
         crowd = _send(ask, issuer, [issuer.token()] * CROWD, CROWD)
         yield Fact("rotation, used at once: refused", CROWD - crowd.let_in, "0", lambda n: n == 0)
         yield Fact("rotation, used at once: GETs", crowd.fetches, "1", lambda n: n == 1)
 
+    with stage("one stranger at a rotation") as (issuer, ask):
+        _warm(issuer, ask)
+        ask(issuer.token(header={"kid": "stranger"}))
+        issuer.rotate()
+        ask(issuer.token(header={"kid": "another stranger"}))
+        crowd = _send(ask, issuer, [issuer.token()] * CROWD, CROWD)
+        refused = CROWD - crowd.let_in
+        yield Fact("one stranger at a rotation: refused", refused, "0", lambda n: n == 0)
+
     with stage(f"{STRANGERS:,} strange kids, among them {USERS:,} users") as (issuer, ask):
-        warm(issuer, ask)
+        _warm(issuer, ask)
         strange = [issuer.token(header={"kid": f"stranger-{n}"}) for n in range(STRANGERS)]
         for position in range(0, STRANGERS, STRANGERS // USERS):
             strange.insert(position, issuer.token())
@@ -154,7 +170,7 @@ def scenes(open_: Contestant, progress: Callable[[str], None]) -> Iterator[Fact]
         yield Fact("strangers: GETs", crowd.fetches, "at most 8 a minute", lambda n: n <= 8)  # noqa: PLR2004
 
     with stage(f"an issuer that takes {STALL:.0f} s", fresh=FRESH) as (issuer, ask):
-        warm(issuer, ask)
+        _warm(issuer, ask)
         time.sleep(FRESH + 0.1)
         with issuer.slow(STALL):
             crowd = _send(ask, issuer, [issuer.token()] * USERS, CONNECTIONS)
@@ -162,18 +178,47 @@ def scenes(open_: Contestant, progress: Callable[[str], None]) -> Iterator[Fact]
         yield Fact("slow issuer: slowest user", crowd.slowest, "below 1 s", lambda s: s < 1, "s")
 
     with stage("a dead issuer", fresh=FRESH) as (issuer, ask):
-        warm(issuer, ask)
+        _warm(issuer, ask)
         time.sleep(FRESH + 0.1)
         with issuer.outage():
             crowd = _send(ask, issuer, [issuer.token()] * USERS, CONNECTIONS)
         yield Fact("dead issuer: users served", _percent(crowd), "100 %", _all, " %")
         yield Fact("dead issuer: GETs", crowd.fetches, "at most 5 a minute", lambda n: n <= 5)  # noqa: PLR2004
 
+    yield _restarted(open_, progress)
+
     with stage("forgeries") as (issuer, ask):
-        warm(issuer, ask)
+        _warm(issuer, ask)
         forged = list(forgeries(issuer))
         let_in = sum(ask(token) for token in forged)
         yield Fact(f"forgeries let in, of {len(forged)}", let_in, "0", lambda n: n == 0)
+
+
+def _restarted(open_: Contestant, progress: Callable[[str], None]) -> Fact:
+    """Play a process that ends, and another one that starts during an outage."""
+    progress("a restart during an outage")
+    with (
+        FakeIssuer(algorithm="ES256", aud=AUDIENCE).serve() as issuer,
+        TemporaryDirectory() as folder,
+    ):
+        with open_(issuer, None, folder) as ask:
+            _warm(issuer, ask)
+            _wait_for_a_file(folder)
+        with issuer.outage(), open_(issuer, None, folder) as ask:
+            crowd = _send(ask, issuer, [issuer.token()] * USERS, CONNECTIONS)
+        return Fact("restart in an outage: users served", _percent(crowd), "100 %", _all, " %")
+
+
+def _warm(issuer: FakeIssuer, ask: Ask) -> None:
+    if not ask(issuer.token()):
+        raise DemoError("a good token was refused; nothing can be compared")
+
+
+def _wait_for_a_file(folder: str, seconds: float = 2.0) -> None:
+    """Keys are saved behind the back of the request that fetched them; some save none."""
+    until = time.monotonic() + seconds
+    while not list(Path(folder).glob("jwks-*[0-9a-f]")) and time.monotonic() < until:
+        time.sleep(0.01)
 
 
 def forgeries(issuer: FakeIssuer) -> Iterator[str]:

@@ -58,7 +58,7 @@ def watch(contestant: Contestant, scale: float = 1.0) -> list[Sample]:
     samples: list[Sample] = []
     with (
         FakeIssuer(algorithm="ES256", aud=AUDIENCE).serve() as issuer,
-        contestant(issuer, outage.FRESH * scale) as ask,
+        contestant(issuer, outage.FRESH * scale, None) as ask,
     ):
         token = issuer.token()
         if not ask(token):

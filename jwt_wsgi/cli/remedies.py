@@ -61,7 +61,7 @@ FETCH_REMEDIES: Final[Mapping[str, str]] = {
     "connect": "Nobody listens there: look at the address, firewalls and proxies.",
     "timeout": "It does not answer in time: look at firewalls and proxies; JWT_WSGI_JWKS_TIMEOUT"
     " says how long is waited.",
-    "tls": "Have the issuer's certificate mended; for a CA of your own set JWT_WSGI_JWKS_VERIFY to"
+    "tls": "Have the issuer's certificate mended; for a CA of your own set JWT_WSGI_JWKS_TLS to"
     " its bundle.",
     "own": "The app's own key source fails: look at what it asks, and at its log.",
     "http": "Open the URL yourself; if the issuer's metadata is elsewhere, set JWT_WSGI_JWKS_URI.",
@@ -69,6 +69,8 @@ FETCH_REMEDIES: Final[Mapping[str, str]] = {
     "too_big": "It is larger than any JWKS; look whether the URL is the right one.",
     "encoding": "Have the server answer uncompressed where nothing else is asked for.",
     "broken": "It does not speak HTTP to the end: look at its address and at proxies in between.",
+    "lost": "The fetch never ended: look at this machine's DNS, and whether threads run (uWSGI:"
+    " --enable-threads).",
     "url": "Mend the URL; http off loopback needs JWT_WSGI_ALLOW_HTTP=true.",
     "discovery": "Set JWT_WSGI_JWKS_URI to where the keys are, if you know it.",
     "document": "Have the issuer publish a public signature key (jwt-wsgi keys lists them all).",

@@ -70,6 +70,8 @@ class Snapshot(NamedTuple):
     due: float
     etag: str | None
     uri: str
+    body: bytes = b""  # as it came, where it is saved
+    lifetime: float = math.inf  # seconds from ``start``, if that is less than the policy's
 
 
 @dataclass(eq=False, slots=True)
@@ -100,6 +102,7 @@ class Loaded(NamedTuple):
     uri: str
     date: float | None = None
     confirms: KeySet | None = None
+    body: bytes = b""
 
 
 class Failure(NamedTuple):
@@ -129,6 +132,7 @@ class Facts(NamedTuple):
     success: float | None = None
     failure: Failure | None = None
     generation: int = 0
+    disk_was_asked: bool = False  # saved keys are read once at most
     reported: bool = False  # some fetch of this process has finished: threads do run here
     inline: bool = False  # threads do not run here: the request that starts a fetch runs it
     expired: bool = False  # keys have expired, and no request has been refused since

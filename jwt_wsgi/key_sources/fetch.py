@@ -42,6 +42,7 @@ from jwt_wsgi.urls import shown_url
 from .content_encoding import whole
 from .failures import FetchError
 from .failures import failure
+from .failures import words_of
 from .headers import HeaderFile
 from .headers import values_of
 from .tls import client_context
@@ -108,16 +109,17 @@ class HTTPFetch:
         if withheld and not self._warned:
             self._warned.append(url)
             logger.warning(
-                "%s is not of the origin of %s: jwks_headers and jwks_cert are not sent there;"
-                " set jwks_uri if they should be",
+                "%s is not of the origin of %s: jwks_headers and the certificate of jwks_tls are"
+                " not sent there; set jwks_uri if they should be",
                 shown_url(url),
                 shown_url(self.home),
             )
         try:
             context = self._context(url, None if withheld else self.cert)
+            for_proxy = context if withheld or not self.cert else self._context(url, None)
             with _Session() as session:
-                session.mount("https://", _Adapter(deadline, context))
-                session.mount("http://", _Adapter(deadline, context))
+                session.mount("https://", _Adapter(deadline, context, for_proxy))
+                session.mount("http://", _Adapter(deadline, context, for_proxy))
                 with session.get(
                     url,
                     headers=_request_headers(
@@ -142,7 +144,7 @@ class HTTPFetch:
             return client_context(self.verify, cert)
         except OSError as error:
             why = "the CA certificates or the client certificate cannot be loaded"
-            raise FetchError("tls", f"{why} ({type(error).__name__})") from error
+            raise FetchError("tls", why + words_of([error])) from error
 
     def _read(self, response: requests.Response, *, conditional: bool) -> Fetched | NotModified:
         status, date = response.status_code, _origin_clock(response.headers)
@@ -192,12 +194,14 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
 class _Adapter(HTTPAdapter):
     """Connections that are read only until ``deadline``, the proxy's answer included.
 
-    ``context``: that of each TLS connection, also of one to a proxy; requests and urllib3 add no
-    certificates of certifi to it.
+    ``context``: of TLS with the server; ``for_proxy``: of TLS with a proxy, which does not get our
+    own certificate. requests and urllib3 add no certificates of certifi to them.
     """
 
-    def __init__(self, deadline: float, context: ssl.SSLContext | None) -> None:
-        self._deadline, self._context = deadline, context
+    def __init__(
+        self, deadline: float, context: ssl.SSLContext | None, for_proxy: ssl.SSLContext | None
+    ) -> None:
+        self._deadline, self._context, self._for_proxy = deadline, context, for_proxy
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -216,7 +220,7 @@ class _Adapter(HTTPAdapter):
         conn.cert_reqs = "CERT_REQUIRED"
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        kwargs |= {"ssl_context": self._context, "proxy_ssl_context": self._context}
+        kwargs |= {"ssl_context": self._context, "proxy_ssl_context": self._for_proxy}
         manager = super().proxy_manager_for(*args, **kwargs)
         _limit(manager, self._deadline)
         return manager

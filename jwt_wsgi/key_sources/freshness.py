@@ -79,7 +79,12 @@ class Start(Enum):
 def usable(facts: Facts, now: float, policy: Policy) -> Snapshot | None:
     """Return the snapshot, unless there is none or it has expired."""
     snapshot = facts.snapshot
-    return snapshot if snapshot and now - snapshot.start < policy.expires_after else None
+    return snapshot if snapshot and now - snapshot.start < lifetime(snapshot, policy) else None
+
+
+def lifetime(snapshot: Snapshot, policy: Policy) -> float:
+    """Return the age in seconds at which these keys are no longer used, whatever happens."""
+    return min(snapshot.lifetime, policy.expires_after)
 
 
 def earliest(facts: Facts) -> float:
@@ -121,7 +126,7 @@ def fast_path(facts: Facts, policy: Policy) -> tuple[KeySet | None, float]:
     """
     if (snapshot := facts.snapshot) is None:
         return None, NEVER
-    expires = snapshot.start + policy.expires_after
+    expires = snapshot.start + lifetime(snapshot, policy)
     if facts.closed:
         return snapshot.keyset, expires
     if facts.fetch is not None:
@@ -282,7 +287,7 @@ def fetch_succeeded(
         keyset = old.keyset
     due = fetch.start + policy.refresh_after * (0.8 + 0.2 * jitter)
     return facts._replace(
-        snapshot=Snapshot(keyset, fetch.start, due, loaded.etag, loaded.uri),
+        snapshot=Snapshot(keyset, fetch.start, due, loaded.etag, loaded.uri, loaded.body),
         accepted=fetch.number,
         fails=0,
         not_before=NEVER,
@@ -317,9 +322,26 @@ def fetch_failed(
     )
 
 
+def may_restore(facts: Facts) -> bool:
+    """Whether saved keys may be read, once the first fetch has failed. Rule: saved keys."""
+    return facts.success is None and not (facts.disk_was_asked or facts.closed)
+
+
+def restored(facts: Facts, saved: Snapshot | None, accepted: int) -> Facts:
+    """Take keys that were saved on disk, if there are any; the fetch that failed stays failed.
+
+    ``accepted``: that of the facts before the disk was read; a purge has changed it meanwhile.
+    """
+    facts = facts._replace(disk_was_asked=True)
+    if saved is None or facts.snapshot is not None or facts.accepted != accepted:
+        return facts
+    return facts._replace(snapshot=saved, generation=facts.generation + 1)
+
+
 def forked(facts: Facts, policy: Policy, jitter: float) -> Facts:
     """Keep keys and failures, drop threads, draw a refresh time for the child. Rule: fork."""
     facts = facts._replace(fetch=None, lost=frozenset(), reported=False, inline=False)
+    facts = facts._replace(disk_was_asked=False)  # by this process
     if (snapshot := facts.snapshot) is None:
         return facts
     due = snapshot.start + policy.refresh_after * (0.8 + 0.2 * jitter)
@@ -334,6 +356,7 @@ def purged(facts: Facts) -> Facts:
         fetch=None,
         lost=lost,
         accepted=facts.started,
+        disk_was_asked=True,
         not_before=NEVER,
         lookup_not_before=NEVER,
         kid_waits=False,

@@ -5,6 +5,7 @@ from typing import Final
 
 from jwt_wsgi.events import Emit
 from jwt_wsgi.events import KeysFound
+from jwt_wsgi.events import logger
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.urls import shown_url
@@ -15,10 +16,12 @@ from .facts import NEVER
 from .facts import Facts
 from .facts import KeyFetch
 from .facts import Loaded
+from .facts import Snapshot
 from .failures import FetchError
 from .fetch import Fetch
 from .fetch import Fetched
 from .fetch import NotModified
+from .saved_keys import SavedKeysFile
 
 #: Seconds after which the issuer's metadata is read again.
 REDISCOVER_AFTER: Final = 86400.0
@@ -40,13 +43,28 @@ class Loader:
         allow_http: bool,
         max_keys: int,
         clock: Callable[[], float],
+        saved: SavedKeysFile | None = None,
     ) -> None:
         self.source = source_name(jwks_uri or issuer)
         self._issuer, self._jwks_uri = issuer, jwks_uri
         self._fetch, self._emit, self._clock = fetch, emit, clock
         self._allow_http, self._max_keys = allow_http, max_keys
+        self._saved = saved
         #: Where the keys are, and when that was read.
         self._located: tuple[Located, float] | None = None
+
+    def result(
+        self, run: KeyFetch, facts: Callable[[], Facts], timeout: float
+    ) -> Loaded | FetchError:
+        """As :meth:`load`; the error is returned, whatever it is."""
+        try:
+            return self.load(run, facts, timeout)
+        except FetchError as error:
+            return error
+        except DocumentError as error:
+            return FetchError("document", str(error))
+        except Exception as error:  # a bug of a fetch function is an outage, not the end of fetches
+            return FetchError("broken", f"the fetch raised {type(error).__name__}")
 
     def load(self, run: KeyFetch, facts: Callable[[], Facts], timeout: float) -> Loaded:
         """Fetch within ``timeout`` seconds of the fetch's start.
@@ -73,14 +91,43 @@ class Loader:
             if not isinstance(found, Fetched):
                 if held is None or etag is None:
                     raise FetchError("http", "status 304 without a condition", status=304)
-                return Loaded(held.keyset, etag, held.uri, found.date, confirms=held.keyset)
+                return Loaded(
+                    held.keyset, etag, held.uri, found.date, confirms=held.keyset, body=held.body
+                )
             answer = found
         try:
             keyset = KeySet.parse(answer.body, max_keys=self._max_keys)
         except DocumentError as error:
             raise DocumentError(f"{error}{self._at(located.jwks_uri)}") from error
         _ = keyset.digest  # made here, not later under the lock
-        return Loaded(keyset, answer.etag, located.jwks_uri, answer.date)
+        body = answer.body if self._saved is not None else b""
+        return Loaded(keyset, answer.etag, located.jwks_uri, answer.date, body=body)
+
+    def save(self, keys: Snapshot) -> None:
+        """Save what a fetch has brought or confirmed, if that is configured."""
+        if self._saved is not None:
+            age = self._clock() - keys.start
+            self._saved.save(keys.body, keys.uri, self._saved.clock() - age)
+
+    def restore(self) -> Snapshot | None:
+        """Return the keys that were saved, if that is configured and they can be used."""
+        where = self._jwks_uri or (self._located[0].jwks_uri if self._located else None)
+        if self._saved is None or (found := self._saved.load(where)) is None:
+            return None
+        try:
+            keyset = KeySet.parse(found.jwks, max_keys=self._max_keys)
+        except DocumentError as error:
+            logger.warning("jwks_snapshot: %s is not used: %s", self._saved.path, error)
+            return None
+        _ = keyset.digest
+        start = self._clock() - (self._saved.clock() - found.saved)
+        lifetime = self._saved.max_age
+        return Snapshot(keyset, start, start, None, found.jwks_uri, found.jwks, lifetime)
+
+    def forget(self) -> None:
+        """Delete the keys that were saved."""
+        if self._saved is not None:
+            self._saved.forget()
 
     def _get(
         self, url: str, etag: str | None, *, no_cache: bool, timeout: float

@@ -4,7 +4,6 @@ It asks :mod:`.freshness` what to do, and runs the fetches. No lock is held duri
 """
 
 import os
-import random
 import sys
 import threading
 import time
@@ -25,12 +24,12 @@ from jwt_wsgi.errors import printable
 from jwt_wsgi.events import Emit
 from jwt_wsgi.jose import Key
 from jwt_wsgi.keys import MAX_KEYS
-from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.process_lock import ProcessLock
 
 from . import freshness
 from . import reports
+from . import system
 from .facts import Facts
 from .facts import Finished
 from .facts import KeyFetch
@@ -42,24 +41,8 @@ from .freshness import Start
 from .freshness import State
 from .freshness import Then
 from .loading import Loader
+from .saved_keys import SavedKeysFile
 from .unknown_kids import UnknownKids
-
-#: It also runs while the machine sleeps: 24 h must be 24 h.
-_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-_RANDOM: Final = random.SystemRandom().random  # needs no new seed after a fork
-
-
-def _boottime() -> float:
-    return time.clock_gettime(_CLOCK)
-
-
-def _make_event() -> Finished:
-    return threading.Event()
-
-
-def _start_thread(run: Callable[[], None]) -> None:
-    # Looked up at the call: gevent may patch after import, and after a source was made.
-    threading.Thread(target=run, name="jwt_wsgi.jwks", daemon=True).start()
 
 
 class RemoteKeys:
@@ -70,6 +53,7 @@ class RemoteKeys:
 
     ``jwks_uri``: where the keys are; None: the metadata is asked. ``leeway``: seconds by which
     clocks may differ unreported. ``clock``: seconds; ``wall_clock``: since 1970; ``random``: 0..1.
+    ``saved``: where the last JWKS is kept on disk.
     """
 
     def __init__(
@@ -83,11 +67,12 @@ class RemoteKeys:
         leeway: float = LEEWAY,
         allow_http: bool = False,
         max_keys: int = MAX_KEYS,
-        clock: Callable[[], float] = _boottime,
+        clock: Callable[[], float] = system.boottime,
         wall_clock: Callable[[], float] = time.time,
-        random: Callable[[], float] = _RANDOM,
-        start_thread: Callable[[Callable[[], None]], None] = _start_thread,
-        make_event: Callable[[], Finished] = _make_event,
+        random: Callable[[], float] = system.chance,
+        start_thread: Callable[[Callable[[], None]], None] = system.start_thread,
+        make_event: Callable[[], Finished] = system.make_event,
+        saved: SavedKeysFile | None = None,
     ) -> None:
         self._loader = Loader(
             issuer,
@@ -97,6 +82,7 @@ class RemoteKeys:
             allow_http=allow_http,
             max_keys=max_keys,
             clock=clock,
+            saved=saved,
         )
         self._source = self._loader.source
         self.policy, self._emit, self._leeway = policy, emit, leeway
@@ -124,7 +110,7 @@ class RemoteKeys:
         """
         keyset, until = self._fast_path
         if keyset is not None and self._clock() < until:
-            found = keyset.find(header)
+            found = keyset.candidates(header)
             if found and "kid" in header:
                 return found
         return self._slow_path(header)
@@ -138,17 +124,17 @@ class RemoteKeys:
         if arrival >= until:
             keyset = self._held(arrival)
         deadline = arrival + (self.policy.timeout if keyset is None else self._patience)
-        known = keyset is not None and (kid in keyset if kid is not None else keyset.find(header))
+        known = keyset is not None and (kid in keyset if kid else keyset.candidates(header))
         if known and arrival >= until:
             keyset = self._in_use()
         if keyset is None and (keyset := self._in_use()) is None:
             raise self._not_now()
         if known or kid is None or kid in keyset:
-            yield from keyset.find(header)
+            yield from keyset.candidates(header)
             if kid is not None:
                 return
         while (found := self._look_up(kid or "", keyset, deadline)) is not keyset:
-            yield from found.find(header)
+            yield from found.candidates(header)
             if kid is not None:
                 return
             keyset = found
@@ -170,7 +156,11 @@ class RemoteKeys:
         then, fetch = self._ask()
         if then is Then.WAIT and fetch is not None:
             self._wait(fetch, fetch.start + self.policy.timeout)
-        return self._held(self._clock())
+        keyset = self._held(self._clock())
+        if keyset is None and (fetch or self._facts.fails):  # it failed, or is late
+            self._restore()
+            keyset = self._held(self._clock())
+        return keyset
 
     def _look_up(self, kid: str, tried: KeySet, deadline: float) -> KeySet:
         """Return a set for a kid that ``tried`` has not, or ``tried`` if the kid is absent.
@@ -312,13 +302,7 @@ class RemoteKeys:
         fetch.running = True
         result: Loaded | FetchError = FetchError("lost", "the fetch was ended from outside")
         try:
-            result = self._loader.load(fetch, lambda: self._facts, self.policy.timeout)
-        except FetchError as error:
-            result = error
-        except DocumentError as error:
-            result = FetchError("document", str(error))
-        except Exception as error:  # a bug of a fetch function is an outage, not the end of fetches
-            result = FetchError("broken", type(error).__name__)
+            result = self._loader.result(fetch, lambda: self._facts, self.policy.timeout)
         finally:
             self._finish(fetch, result)
 
@@ -333,11 +317,25 @@ class RemoteKeys:
                 facts = facts._replace(kid_waits=waits)
             self._keep(facts)
             fetch.ok = facts.snapshot is not None and facts.accepted >= fetch.number
+        if isinstance(result, FetchError):
+            self._restore()
         fetch.finished.set()
         self._counters.count_fetch(fetch, result, now)
         self._go_on(before, facts, now)
         if skewed := reports.clock_skewed(self._source, result, self._wall_clock(), self._leeway):
             self._emit(skewed)
+        if isinstance(result, Loaded) and facts.snapshot and facts.accepted == fetch.number:
+            self._loader.save(facts.snapshot)
+            if self._facts.snapshot is None:  # purge() was called meanwhile
+                self._loader.forget()
+
+    def _restore(self) -> None:
+        """Rule: saved keys."""
+        facts = self._facts
+        if freshness.may_restore(facts):
+            saved = self._loader.restore()
+            with self._lock():
+                self._keep(freshness.restored(self._facts, saved, facts.accepted))
 
     # -- What operators do --
 
@@ -356,10 +354,11 @@ class RemoteKeys:
         return self.ready
 
     def purge(self) -> None:
-        """Forget every key at once: for a stolen signing key. Not for a signal handler (lock)."""
+        """Forget every key, on disk too: for a stolen signing key. Not in a signal handler."""
         with self._lock():
             self._keep(freshness.purged(self._facts))
             self._unknown.clear()
+        self._loader.forget()
 
     def close(self) -> None:
         """Start no fetch any more; held keys go on serving."""

@@ -1,5 +1,6 @@
 """What operators are told of the keys of one source: its health, and events."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from jwt_wsgi.events import Event
 from jwt_wsgi.keys import KeySet
 
 from .arrival import arrived
+from .arrival import fits_any
 from .facts import NEVER
 from .facts import Facts
 from .facts import KeyFetch
@@ -18,6 +20,7 @@ from .facts import Policy
 from .facts import Snapshot
 from .failures import FetchError
 from .freshness import earliest
+from .freshness import lifetime
 from .freshness import state
 from .freshness import usable
 
@@ -65,13 +68,14 @@ def health(facts: Facts, now: float, policy: Policy) -> dict[str, Any]:
     return {
         "state": state(facts, now, policy).value,
         "ready": snapshot is not None and _fits(snapshot.keyset, policy),
+        "from_disk": snapshot is not None and snapshot.lifetime < math.inf,
         "keys": len(snapshot.keyset) if snapshot else 0,
         "kids": list(snapshot.keyset.kids[:20]) if snapshot else [],
         "sha256": snapshot.keyset.digest if snapshot else None,
         "generation": facts.generation,
         "age": now - snapshot.start if snapshot else None,
         "due_in": snapshot.due - now if snapshot else None,
-        "expires_in": snapshot.start + policy.expires_after - now if snapshot else None,
+        "expires_in": snapshot.start + lifetime(snapshot, policy) - now if snapshot else None,
         "last_success_ago": None if facts.success is None else now - facts.success,
         "last_failure_ago": now - failure.at if failure else None,
         "last_error": f"{failure.kind}: {failure.detail}" if failure else None,
@@ -85,7 +89,7 @@ def health(facts: Facts, now: float, policy: Policy) -> dict[str, Any]:
 
 def _fits(keyset: KeySet, policy: Policy) -> bool:
     """Whether any token can be accepted with these keys."""
-    return not policy.algorithms or keyset.fits_any(policy.algorithms)
+    return fits_any(keyset, policy.algorithms)
 
 
 def changes(
@@ -112,13 +116,15 @@ def changes(
 
 def _staleness(source: str, before: Facts, age: float, policy: Policy) -> Iterator[Event]:
     def mark(seconds: float) -> int:
-        reached = (m for m in STALE_MARKS if seconds >= policy.expires_after * m / 100)
+        reached = (m for m in STALE_MARKS if seconds >= end * m / 100)
         return max(reached, default=0)
+
+    end = lifetime(before.snapshot, policy) if before.snapshot else policy.expires_after
 
     last_failure = before.failure.at if before.failure and before.fails else NEVER
     reported = mark(last_failure - before.snapshot.start) if before.snapshot else 0
     if mark(age) > reported:
-        yield events.KeysStale(source, mark(age), policy.expires_after - age)
+        yield events.KeysStale(source, mark(age), end - age)
 
 
 def _accepted_set(

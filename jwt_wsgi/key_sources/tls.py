@@ -1,25 +1,29 @@
 """Which certificates of servers are trusted, and the TLS context that a fetch uses.
 
-The first of these that is given counts, alone: ``jwks_verify``; the environment's
-``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``; ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``, which OpenSSL
-reads; the system's CA certificates; those of certifi, where the system has none.
+The first of these that is given counts, alone: the option ``jwks_tls``
+(its ``verify``); the environment's ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``; ``SSL_CERT_FILE``
+and ``SSL_CERT_DIR``, which OpenSSL reads; the system's CA certificates; those of certifi, where the
+system has none.
 """
 
 import os
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
-from requests.utils import DEFAULT_CA_BUNDLE_PATH as CERTIFI
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-_OF_REQUESTS = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_OF_OPENSSL = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+#: The file of certifi's certificates.
+CERTIFI: Final = str(DEFAULT_CA_BUNDLE_PATH)
+_OF_REQUESTS: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_OF_OPENSSL: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 def client_context(
     bundle: str | None = None, cert: str | tuple[str, str] | None = None
 ) -> ssl.SSLContext:
-    """Make the context of one fetch. ``bundle``: ``jwks_verify``; ``cert``: ``jwks_cert``.
+    """Make the context of one fetch. ``bundle``, ``cert``: ``verify`` and ``cert`` of ``jwks_tls``.
 
     It is made of the ``ssl`` module as it is now: gunicorn's gevent workers replace its classes
     after this module was imported, and a context of the old class fails in each worker.
@@ -42,7 +46,7 @@ def trusted_place(bundle: str | None, environment: Mapping[str, str]) -> str | N
     given = bundle or next(filter(None, map(environment.get, _OF_REQUESTS)), None)
     if given or any(map(environment.get, _OF_OPENSSL)) or system_has_certificates():
         return given
-    return str(CERTIFI)
+    return CERTIFI
 
 
 def system_has_certificates() -> bool:

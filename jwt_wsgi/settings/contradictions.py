@@ -50,6 +50,7 @@ def problems(settings: Table) -> Iterator[Contradiction]:
         name, _, why = problem.partition(": ")
         needed = (name, "jwks_max_age") if name == "jwks_max_stale" else (name,)
         yield Contradiction(f"{name}: {getattr(settings, name):g} s: {why}", needed)
+    yield from _snapshot_problems(settings)
     resource = settings.resource
     if resource and (wrong := resource_problem(resource, allow_http=settings.allow_http)):
         yield Contradiction(f"resource: {shown_url(resource)}: {wrong}", ("resource",))
@@ -115,6 +116,20 @@ def _claim_header_problems(settings: Table, *, several: bool) -> Iterator[Contra
                 shown = printable(issuer.identifier, 80)
                 why = f"has a |, which ends the issuer in {WITH_ISSUER}…; take {UNIQUE}…"
                 yield Contradiction(f"claim_headers: {shown} {why}", ("claim_headers", "issuer"))
+
+
+def _snapshot_problems(settings: Table) -> Iterator[Contradiction]:
+    if (snapshot := settings.jwks_snapshot) is None:
+        return
+    if snapshot.max_age > settings.jwks_max_stale:
+        why = "max_age: at most jwks_max_stale, the age of any keys that are used"
+        yield Contradiction(f"jwks_snapshot: {why}", ("jwks_snapshot", "jwks_max_stale"))
+    if settings.has_resolver:
+        why = "it is for configured issuers, and here a function names them; leave it out"
+        yield Contradiction(f"jwks_snapshot: {why}", ("jwks_snapshot", "issuer"))
+    if settings.settings_from_request:
+        why = "it is for configured issuers, and here requests may name them; leave it out"
+        yield Contradiction(f"jwks_snapshot: {why}", ("jwks_snapshot", "settings_from_request"))
 
 
 def _given(settings: Table, names: AbstractSet[str]) -> list[str]:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from typing import Final
+from typing import Literal
 from typing import TypeAlias
 from typing import TypedDict
 from typing import Unpack
@@ -24,6 +25,8 @@ from jwt_wsgi.keys import KeySource
 from jwt_wsgi.urls import shown_url
 
 from . import values
+from .fetching import TLS
+from .fetching import read_tls
 from .header_values import read_headers
 from .mistakes import check_issuer_text
 from .reading import Option
@@ -40,7 +43,7 @@ Seconds: TypeAlias = float | str | timedelta
 #: Where the keys of an issuer come from: one of these options, else discovery.
 KEY_SLOT: Final = frozenset({"jwks_uri", "jwks", "public_key", "secret"})
 #: How the server of the keys is asked: what one issuer's server gets is not for another's.
-FETCH_OPTIONS: Final = frozenset({"jwks_verify", "jwks_cert", "jwks_headers"})
+FETCH_OPTIONS: Final = frozenset({"jwks_tls", "jwks_headers"})
 
 
 class IssuerOptions(TypedDict, total=False):
@@ -51,8 +54,7 @@ class IssuerOptions(TypedDict, total=False):
     jwks: str | os.PathLike[str] | Mapping[str, Any]
     public_key: str
     secret: str
-    jwks_verify: str | os.PathLike[str]
-    jwks_cert: str | Iterable[str]
+    jwks_tls: str | os.PathLike[str] | Mapping[str, Any]
     jwks_headers: str | Mapping[str, str | Mapping[str, str]]
     algorithms: str | Iterable[str]
     leeway: Seconds
@@ -90,16 +92,13 @@ class Terms:
         "Shared secret for HS256/384/512: text, or `base64:…`; 32, 48 or 64 bytes at least.",
         secret=True,
     )
-    jwks_verify: str | None = option(
-        values.read_ca_bundle,
-        "CA certificates (a PEM file) for the issuer's TLS certificate, in place of"
-        " `REQUESTS_CA_BUNDLE`, `SSL_CERT_FILE` and the system's.",
+    jwks_tls: TLS | None = option(
+        read_tls,
+        "A file of CA certificates (PEM) for the issuer's TLS certificate, in place of"
+        " `REQUESTS_CA_BUNDLE`, `SSL_CERT_FILE` and the system's; or a mapping of `verify`, which"
+        " is that file, and `cert`: our own certificate, one file, or certificate and key. It goes"
+        " to the origin of `jwks_uri`, else of the issuer, only.",
         shown="the system's",
-    )
-    jwks_cert: str | tuple[str, str] | None = option(
-        values.read_cert,
-        "Client certificate for fetches: one file, or certificate and key. It goes to the origin of"
-        " `jwks_uri`, else of the issuer, only.",
     )
     jwks_headers: Mapping[str, str | HeaderFile] | None = option(
         read_headers,
@@ -202,7 +201,9 @@ Resolver: TypeAlias = (
 
 #: Tenants with a verified token that each process keeps for sure.
 MAX_TENANTS: Final = 4096
-_MEMBERS: Final = ("function", "max_tenants")
+_MEMBERS: Final = ("issuers", "ready", "function", "max_tenants")
+#: Which issuers must have keys before a process is ready: "any", "all", or identifiers.
+Required: TypeAlias = Literal["any", "all"] | frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,13 +218,20 @@ class TenantFunction:
     sees_request: bool = False
 
 
-def read_issuers(value: Any) -> tuple[Issuer, ...] | TenantFunction:
+class IssuerList(tuple[Issuer, ...]):  # noqa: SLOT001  # a tuple may have no slots of its own
+    """The configured issuers. ``ready``: which must have keys before a process is ready."""
+
+    ready: Required = "any"
+
+
+def read_issuers(value: Any) -> IssuerList | TenantFunction:
     """Read an identifier, an Issuer, a JSON object, several of these, or a function.
 
-    A function may stand in a mapping, with ``max_tenants`` beside it.
+    A function may stand in a mapping, with ``max_tenants`` beside it, and so may several issuers,
+    with ``ready``.
     """
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        value = values.read_json(value, list)
+    if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
+        value = values.read_json(value, dict if value.lstrip().startswith("{") else list)
     if isinstance(value, str | Issuer):
         value = [value]
     if isinstance(value, TenantFunction):
@@ -231,21 +239,25 @@ def read_issuers(value: Any) -> tuple[Issuer, ...] | TenantFunction:
     if callable(value):
         return _tenant_function(value, MAX_TENANTS)
     if isinstance(value, Mapping):
-        return _read_tenants(value)
+        return _read_members(value)
     if not isinstance(value, Iterable) or isinstance(value, bytes):
         raise ValueError("give an identifier, an Issuer, a list of these, or a function")  # noqa: TRY004
-    issuers = _each(list(value))
+    issuers = IssuerList(_each(list(value)))
     identifiers = {issuer.identifier for issuer in issuers}
     if not issuers or len(identifiers) < len(issuers):
         raise ValueError("give at least one issuer, and each of them once")
     return issuers
 
 
-def _read_tenants(members: Mapping[Any, Any]) -> TenantFunction:
+def _read_members(members: Mapping[Any, Any]) -> IssuerList | TenantFunction:
+    known = _MEMBERS[:2] if "issuers" in members or "ready" in members else _MEMBERS[2:]
     for name in members:
-        if name not in _MEMBERS:
-            hint = did_you_mean(str(name), _MEMBERS)
-            raise ValueError(f"its members are {', '.join(_MEMBERS)}{hint}")
+        if name not in known:
+            hint = did_you_mean(str(name), known)
+            both = "issuers and ready, or function and max_tenants"
+            raise ValueError(f"its members are {both}{hint}")
+    if "issuers" in members:
+        return _read_list(members["issuers"], members.get("ready", "any"))
     most = members.get("max_tenants", MAX_TENANTS)
     try:
         most = values.read_integer(1, 1_000_000)(most)
@@ -294,6 +306,25 @@ def _each(members: list[Any]) -> tuple[Issuer, ...]:
     if wrong:
         raise SeveralProblemsError(wrong)
     return tuple(issuers)
+
+
+def _read_list(members: object, ready: Any) -> IssuerList:
+    issuers = read_issuers(members)
+    if not isinstance(issuers, IssuerList) or isinstance(members, Mapping):
+        raise ValueError("issuers: give an identifier, an Issuer, or a list of these")  # noqa: TRY004
+    known = {issuer.identifier for issuer in issuers}
+    if ready not in ("any", "all"):
+        named = {ready} if isinstance(ready, str) else {*ready} if _is_list(ready) else set()
+        if not named or not named <= known:
+            raise ValueError("ready: give any, all, or identifiers of these issuers")
+        ready = frozenset(named)
+    issuers.ready = ready
+    return issuers
+
+
+def _is_list(value: object) -> bool:
+    is_list = isinstance(value, list | tuple | set | frozenset)
+    return is_list and all(isinstance(member, str) for member in value)  # type: ignore[attr-defined]
 
 
 def _issuer(value: object) -> Issuer:

@@ -24,9 +24,13 @@ from jwt_wsgi.verifier import MAX_TOKEN_SIZE
 
 from . import request_values
 from . import values
+from .fetching import Snapshot
+from .fetching import read_snapshot
 from .issuer import ByClaim
 from .issuer import Issuer
+from .issuer import IssuerList
 from .issuer import IssuerOptions
+from .issuer import Required
 from .issuer import Resolver
 from .issuer import Seconds
 from .issuer import TenantFunction
@@ -67,6 +71,7 @@ class Options(IssuerOptions, total=False):
     jwks_max_age: Seconds
     jwks_max_stale: Seconds
     jwks_timeout: Seconds
+    jwks_snapshot: str | Mapping[str, Any]
     allow_http: bool | str
     token_cache_size: int | str
     settings_from_request: bool | str
@@ -81,9 +86,9 @@ class Table(Terms):
     issuer: tuple[Issuer, ...] | TenantFunction = option(
         read_issuers,
         "Identifier of the issuer, compared byte for byte with `iss`; or an `Issuer`, several of"
-        " either (as text a JSON array), or a function `(iss)` or"
-        " `(iss, environ)` that returns an `Issuer` or None, or a mapping of"
-        " `function` and `max_tenants`.",
+        " either (as text a JSON array), or a function `(iss)` or `(iss, environ)` that returns an"
+        " `Issuer` or None. Or a mapping: of `issuers` and `ready` (`any`, `all` or identifiers:"
+        " whose keys make a process ready), or of `function` and `max_tenants`.",
         (),
         shown="**required**",
     )
@@ -178,6 +183,12 @@ class Table(Terms):
     jwks_timeout: float = option(
         values.read_seconds, "Total time of one fetch, discovery included.", _POLICY.timeout
     )
+    jwks_snapshot: Snapshot | None = option(
+        read_snapshot,
+        "Keep the last JWKS of each issuer on disk, for a process that starts while the issuer is"
+        " down: a mapping of `path` (a folder), `secret` (32 bytes at least) and `max_age` (1h).",
+        secret=True,
+    )
     allow_http: bool = option(
         values.read_boolean, "Permit issuers and JWKS over `http` off loopback.", False
     )
@@ -209,6 +220,13 @@ class Table(Terms):
     def issuers(self) -> tuple[Issuer, ...]:
         """The issuers that are known now; none of them where a function names them."""
         return self.issuer if isinstance(self.issuer, tuple) else ()
+
+    @property
+    def ready(self) -> Required:
+        """Which issuers must have keys before a process is ready; none that a function names."""
+        if isinstance(self.issuer, IssuerList):
+            return self.issuer.ready
+        return "any" if isinstance(self.issuer, tuple) else frozenset()
 
     @property
     def has_resolver(self) -> bool:

@@ -9,7 +9,6 @@ import json
 import math
 import os
 import re
-import ssl
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -302,18 +301,6 @@ def read_existing_file(value: object) -> str:
     return str(path)
 
 
-def read_ca_bundle(value: object) -> str:
-    path = read_existing_file(value)
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
-    except OSError as error:  # what OpenSSL says depends on its version
-        raise ValueError(
-            "it holds no certificate in PEM form (-----BEGIN CERTIFICATE-----); convert DER with"
-            " openssl x509 -inform der -in FILE -out ca.pem"
-        ) from error
-    return path
-
-
 #: What is given for a secret by mistake: PEM, an OpenSSH key, the URL of one.
 _PUBLIC: Final = re.compile(rb"\s*(-----BEGIN |ssh-|ecdsa-sha2-|https?://)")
 #: What the secrets that jwt.io shows have in common; everybody knows them.
@@ -344,13 +331,6 @@ def _is_json_object(data: bytes) -> bool:
         return isinstance(json.loads(data), dict)
     except (ValueError, RecursionError):
         return False
-
-
-def read_cert(value: object) -> str | tuple[str, str]:
-    paths = [read_existing_file(path) for path in read_texts(value)]
-    if len(paths) > 2:  # noqa: PLR2004
-        raise ValueError("give one file with certificate and key, or the two files of them")
-    return paths[0] if len(paths) == 1 else (paths[0], paths[1])
 
 
 def read_functions(value: object) -> tuple[Callable[..., object], ...]:

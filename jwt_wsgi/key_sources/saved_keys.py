@@ -1,10 +1,10 @@
 """The last JWKS of an issuer, on disk: for a process that starts while the issuer is down.
 
-Each successful fetch is written down; a process reads it only after its first fetch has failed.
-The file is under an HMAC, so that who can write to the folder, and does not know the secret, puts
-no keys in. Who knows the secret and can write as this user can mint tokens. A key that the issuer
-has withdrawn can be used again for as long as the age of a snapshot may be, and no longer. To
-delete the file is to forget it.
+Each successful fetch is saved; a process reads the file only after its first fetch has failed. The
+file is under an HMAC: whoever can write to the folder, but does not know the secret, cannot put
+keys in. Whoever knows the secret and can write as this user can mint tokens. A key that the issuer
+has withdrawn can be used again until the saved keys are too old, and no longer. Deleting the file
+is the kill switch.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import hmac
 import json
 import os
 import stat
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,7 +24,7 @@ from typing import Final
 from jwt_wsgi.events import logger
 from jwt_wsgi.urls import shown_url
 
-#: Seconds: the age that a snapshot may have, if nothing else is set.
+#: Seconds: the age that saved keys may have, if nothing else is set.
 MAX_AGE: Final = 3600.0
 #: Bytes of the secret, at least, as for HS256 (RFC 7518 section 3.2).
 MIN_SECRET: Final = 32
@@ -35,12 +36,12 @@ _MAX_HEAD: Final = 16_384
 _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
-class SnapshotError(Exception):
+class SavedKeysError(Exception):
     """The file is there and cannot be used; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class SavedKeys:
     """A JWKS as it was fetched. ``saved``: when that fetch began, seconds since 1970."""
 
     jwks: bytes
@@ -48,11 +49,12 @@ class Snapshot:
     saved: float
 
 
-class SnapshotFile:
+class SavedKeysFile:
     """The file of one issuer in ``folder``, which must exist.
 
     ``secret``: 32 bytes at least, else ValueError. ``max_age``: seconds. ``clock``: seconds since
-    1970. No method raises because of the disk: a snapshot is a help, and its loss stops nothing.
+    1970. No method raises because of the disk: saved keys are a help, and nothing stops without
+    them.
     """
 
     def __init__(
@@ -65,107 +67,113 @@ class SnapshotFile:
         clock: Callable[[], float] = time.time,
     ) -> None:
         if len(secret) < MIN_SECRET:
-            raise ValueError(f"the secret of a snapshot has {MIN_SECRET} bytes at least")
+            raise ValueError(f"the secret of saved keys has {MIN_SECRET} bytes at least")
         self._issuer, self._secret = issuer, secret
-        self._max_age, self._clock = max_age, clock
+        self.max_age, self.clock = max_age, clock
         #: Where it is: no name of an issuer can lead out of the folder.
         self.path = Path(folder) / f"jwks-{hashlib.sha256(issuer.encode()).hexdigest()[:32]}"
         self._failing = False
 
     def save(self, jwks: bytes, jwks_uri: str, began: float) -> None:
-        """Write down what a fetch brought; to be called after each success, 304 included.
+        """Save what a fetch brought; to be called after each success, 304 included.
 
-        ``began``: when the fetch began, seconds since 1970. A snapshot of a later fetch, which
-        another process has written, stays. The first of several failures is a WARNING.
+        ``began``: when the fetch began, seconds since 1970. The keys of a later fetch, which
+        another process has saved, stay. The first of several failures is a WARNING.
         """
         if len(jwks) > _MAX_JWKS:
             return
         try:
             held = self._read()
-        except (OSError, SnapshotError):
+        except (OSError, SavedKeysError):
             held = None  # what cannot be used is replaced
         if held is not None and held.saved > began:
             return
         try:
-            self._write(self._packed(Snapshot(jwks, jwks_uri, began)))
+            self._write(self._packed(SavedKeys(jwks, jwks_uri, began)))
         except OSError as error:
             if not self._failing:
                 why = error.strerror or type(error).__name__
-                logger.warning("the snapshot of keys %s cannot be written: %s", self.path, why)
+                logger.warning("jwks_snapshot: %s cannot be written: %s", self.path, why)
             self._failing = True
         else:
             self._failing = False
 
-    def load(self, jwks_uri: str | None = None) -> Snapshot | None:
-        """Read it; to be called after a first fetch that failed. None: there is none to use.
+    def load(self, jwks_uri: str | None = None) -> SavedKeys | None:
+        """Read the file; to be called after a first fetch that failed. None: none can be used.
 
-        ``jwks_uri``: the one that is configured; a snapshot from elsewhere is not used. Its JWKS
-        must be checked like any other. Its use is a WARNING, and so is the reason if the file is
-        there and cannot be used.
+        ``jwks_uri``: where the keys are, if that is known; keys from elsewhere are not used. The
+        JWKS must be checked like any other. Its use is a WARNING, and so is the reason if the
+        file is there and cannot be used.
         """
         try:
             found = self._read()
             if jwks_uri is not None and found.jwks_uri != jwks_uri:
-                raise SnapshotError("it is from another jwks_uri")
+                raise SavedKeysError("it is from another jwks_uri")
         except FileNotFoundError:
             return None
-        except (OSError, SnapshotError) as error:
+        except (OSError, SavedKeysError) as error:
             why = getattr(error, "strerror", None) or str(error)
-            logger.warning("the snapshot of keys %s is not used: %s", self.path, why)
+            logger.warning("jwks_snapshot: %s is not used: %s", self.path, why)
             return None
-        age = self._clock() - found.saved
         logger.warning(
-            "keys of %s are taken from a snapshot, %.0f s old, because its first fetch failed: %s",
+            "the keys of %s are those saved %.0f s ago in %s, because the first fetch failed",
             shown_url(self._issuer),
-            age,
+            self.clock() - found.saved,
             self.path,
         )
         return found
 
-    def _read(self) -> Snapshot:
-        """Read and check the file. Raises OSError and :class:`SnapshotError`."""
+    def forget(self) -> None:
+        """Delete the file."""
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            logger.warning("jwks_snapshot: %s cannot be deleted: %s", self.path, why)
+
+    def _read(self) -> SavedKeys:
+        """Read and check the file. Raises OSError and :class:`SavedKeysError`."""
         descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _NO_LINK)
         with open(descriptor, "rb") as file:  # noqa: PTH123  # a path could be another file by now
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise SnapshotError("it is not a regular file")
+                raise SavedKeysError("it is not a regular file")
             if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
-                raise SnapshotError("it belongs to another user")
+                raise SavedKeysError("it belongs to another user")
             if os.name != "nt" and status.st_mode & 0o077:
-                raise SnapshotError("other users may read or write it; its mode must be 0600")
+                raise SavedKeysError("other users may read or write it; its mode must be 0600")
             data = file.read(_MAX_HEAD + _MAX_JWKS + 1)
         if len(data) > _MAX_HEAD + _MAX_JWKS:
-            raise SnapshotError("it is too large")
+            raise SavedKeysError("it is too large")
         return self._unpacked(data)
 
-    def _packed(self, snapshot: Snapshot) -> bytes:
-        head = {"issuer": self._issuer, "jwks_uri": snapshot.jwks_uri, "saved": snapshot.saved}
-        content = json.dumps(head).encode() + b"\n" + snapshot.jwks
+    def _packed(self, keys: SavedKeys) -> bytes:
+        head = {"issuer": self._issuer, "jwks_uri": keys.jwks_uri, "saved": keys.saved}
+        content = json.dumps(head).encode() + b"\n" + keys.jwks
         return self._mac(content) + b"\n" + content
 
-    def _unpacked(self, data: bytes) -> Snapshot:
+    def _unpacked(self, data: bytes) -> SavedKeys:
         mac, _, content = data.partition(b"\n")
         if not hmac.compare_digest(mac, self._mac(content)):  # before anything of it is read
-            raise SnapshotError("it was not written with this secret")
+            raise SavedKeysError("it was not written with this secret")
         line, _, jwks = content.partition(b"\n")
         head: dict[str, Any] = json.loads(line)  # it is ours
         if head["issuer"] != self._issuer:
-            raise SnapshotError("it is of another issuer")
-        age = self._clock() - head["saved"]
+            raise SavedKeysError("it is of another issuer")
+        age = self.clock() - head["saved"]
         if age < 0:
-            raise SnapshotError("it is from the future; check the clock")
-        if age > self._max_age:
-            raise SnapshotError(f"it is {age:.0f} s old, more than {self._max_age:.0f} s")
-        return Snapshot(jwks, head["jwks_uri"], head["saved"])
+            raise SavedKeysError("it is from the future; check the clock")
+        if age > self.max_age:
+            raise SavedKeysError(f"it is {age:.0f} s old, more than {self.max_age:.0f} s")
+        return SavedKeys(jwks, head["jwks_uri"], head["saved"])
 
     def _mac(self, content: bytes) -> bytes:
         return hmac.new(self._secret, _PURPOSE + content, "sha256").hexdigest().encode()
 
     def _write(self, data: bytes) -> None:
         """Put the file in its place, whole or not at all. A link there is replaced."""
-        new = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
-        new.unlink(missing_ok=True)  # of a process of this number that was killed
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, 0o600)
+        descriptor, name = tempfile.mkstemp(".new", self.path.name, self.path.parent)  # mode 0600
+        new = Path(name)
         try:
             with open(descriptor, "wb") as file:  # noqa: PTH123
                 file.write(data)

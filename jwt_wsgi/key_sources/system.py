@@ -1,0 +1,29 @@
+"""What remote keys take from the system: time, chance, threads. Tests bring their own."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from .facts import Finished
+
+#: It also runs while the machine sleeps: 24 h must be 24 h.
+_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+chance: Final = random.SystemRandom().random  # needs no new seed after a fork
+
+
+def boottime() -> float:
+    """Seconds since some moment, which never go back."""
+    return time.clock_gettime(_CLOCK)
+
+
+def make_event() -> Finished:
+    """Make the event that says that a fetch has finished."""
+    return threading.Event()
+
+
+def start_thread(run: Callable[[], None]) -> None:
+    """Run a fetch in a thread. Raises RuntimeError where none can be had."""
+    # Looked up at the call: gevent may patch after import, and after a source was made.
+    threading.Thread(target=run, name="jwt_wsgi.jwks", daemon=True).start()
