@@ -198,23 +198,20 @@ def _member(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, Mapping) else None
 
 
-def _readings(value: object, name: str) -> Iterator[object]:
+def _readings(value: Any, name: str) -> Iterator[object]:
     """Every value that a dotted path leads to.
 
     Asks each object once at most for each of the dots, of which the settings allow few.
     """
-    if isinstance(value, Mapping):
-        if name in value:
-            yield value[name]
-        for first, rest in _splits(name):
-            if first in value:
-                yield from _readings(value[first], rest)
+    for first, rest in _splits(name) if isinstance(value, Mapping) else ():
+        if first in value:
+            yield from [value[first]] if rest is None else _readings(value[first], rest)
 
 
 @lru_cache(1024)
-def _splits(name: str) -> list[tuple[str, str]]:
-    """The name cut at each of its dots."""
-    return [(name[: dot.start()], name[dot.end() :]) for dot in re.finditer(r"\.", name)]
+def _splits(name: str) -> list[tuple[str, str | None]]:
+    """The name as a whole, and cut at each of its dots."""
+    return [(name, None), *((name[: n.start()], name[n.end() :]) for n in re.finditer(r"\.", name))]
 
 
 def has_one_of(found: object, values: Collection[object]) -> bool:
