@@ -405,6 +405,17 @@ def test_a_replayed_logout_token_is_refused_and_changes_nothing(guarded: Guarded
     assert guarded.status(theirs) == 200
 
 
+def test_a_message_that_comes_again_revokes_nothing_more(issuer: FakeIssuer) -> None:
+    """What counts is when it was issued: a login after that stays, also if no jti is remembered."""
+    revocations, issued = Revocations(SharedStore()), time.time() - 100
+    for _ in range(2):
+        revocations.log_out(issuer.issuer, subject="ada", sid=None, issued=issued, lifetime=60)
+
+    (entry,) = revocations.entries()
+    assert entry is not None
+    assert entry.not_before == issued + MARGIN
+
+
 def test_a_replay_in_another_worker_is_refused(guarded: Guarded) -> None:
     """What was used is in the store, not in a process."""
     token = logout_token(guarded.issuer)
