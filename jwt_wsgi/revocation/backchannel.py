@@ -197,7 +197,7 @@ def _terms(issuer: TrustedIssuer, client_ids: Collection[str]) -> TrustedIssuer:
         leeway=issuer.leeway,
         max_age=MAX_AGE,
         audience=client_ids,
-        required=("aud", "iat", "jti", "events"),
+        required=("iat", "jti", "events"),
     )
     return replace(
         issuer, token_types=TYPES, checks=(*checks, check_logout), own_checks=(), max_age=MAX_AGE
