@@ -83,6 +83,7 @@ def recipes(session: nox.Session) -> None:
     session.install("-e", ".[test,recipes]")
     files = ("tests/test_recipes.py", "tests/test_openapi.py")
     session.run("pytest", "-p", "no:dash", "-rs", *files, *session.posargs)
+    session.run("python", "tests/faults/matrix.py")
 
 
 @nox.session

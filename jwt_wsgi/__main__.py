@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 from .cli import doctor
 from .cli import explain
@@ -58,6 +59,12 @@ def _parser() -> argparse.ArgumentParser:
         help="instead, rotate, attack and kill an issuer under load, beside PyJWT: a table in a"
         " quarter of a minute; exit code 1 if a claim does not hold",
     )
+    demo.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE.svg",
+        help="with --outage: draw the time line of one, too",
+    )
     terminal.add_json_flag(demo)
     demo.set_defaults(run=_demo)
     for command in (explain, doctor, routes, settings, keys, mint, revoke):
@@ -68,10 +75,14 @@ def _parser() -> argparse.ArgumentParser:
 def _demo(options: argparse.Namespace) -> int:
     from .cli import demo  # noqa: PLC0415  # only this command needs its imports
     from .cli import outage  # noqa: PLC0415
+    from .cli import outage_plot  # noqa: PLC0415
 
     try:
         if options.outage:
-            return EXIT_REFUSED if outage.run(as_json=options.json) else 0
+            failed = outage.run(as_json=options.json)
+            if options.plot:
+                outage_plot.write(options.plot)
+            return EXIT_REFUSED if failed else 0
         demo.run(options.app, options.port, options.issuer_port, as_json=options.json)
     except demo.DemoError as error:
         print(f"jwt-wsgi demo: {error}", file=sys.stderr)

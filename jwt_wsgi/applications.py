@@ -9,6 +9,7 @@ from typing import Final
 
 from .errors import ConfigurationError
 from .errors import printable
+from .settings.reading import did_you_mean
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -31,6 +32,9 @@ def load_app(spec: str, option: str) -> "WSGIApplication":
     try:
         found: Any = import_module(module)
         for part in name.split("."):
+            if not hasattr(found, part):
+                missing = printable(part) + did_you_mean(part, dir(found))
+                raise _problem(option, spec, f"it has no {missing}")
             found = getattr(found, part)
         app = found if args is None else found(*args, **kwargs)
     except ConfigurationError:
@@ -38,8 +42,6 @@ def load_app(spec: str, option: str) -> "WSGIApplication":
     except ModuleNotFoundError as error:
         missing = printable(error.name or "")
         raise _problem(option, spec, f"there is no module {missing}") from error
-    except AttributeError as error:
-        raise _problem(option, spec, f"it has no {printable(error.name or name)}") from error
     except Exception as error:  # the app's own, of whatever kind
         why = f"it cannot be imported: {type(error).__name__}: {printable(str(error), 200)}"
         raise _problem(option, spec, why) from error
@@ -99,6 +101,8 @@ def _parsed(
         node = ast.parse(expression, mode="eval").body
         if not isinstance(node, ast.Call):
             return _dotted(node), None, {}
+        if any(word.arg is None for word in node.keywords):  # **more
+            raise ValueError("**")
         keywords = {str(word.arg): ast.literal_eval(word.value) for word in node.keywords}
         return _dotted(node.func), [ast.literal_eval(arg) for arg in node.args], keywords
     except (SyntaxError, ValueError) as error:

@@ -323,15 +323,11 @@ class PrivateKeyPublished(MemberEvent):
 class NoKeyFits(KeysEvent):
     """A set arrived, and none of its keys fits an accepted algorithm: every token is refused."""
 
+    template = "none of %(count)d keys of %(source)s fits the accepted algorithms (%(algorithms)s)"
     count: int
     algorithms: tuple[str, ...]
     level: ClassVar[int] = logging.ERROR
     quiet: ClassVar[float] = 3600.0
-
-    def __str__(self) -> str:
-        keys = "its only key does not fit" if self.count == 1 else f"none of {self.count} keys fits"
-        accepted = ", ".join(self.algorithms)
-        return f"{self.source}: {keys} the accepted algorithms ({accepted}); no token is accepted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """The few fixtures that many tests share."""
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from collections.abc import Generator
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -20,11 +22,26 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
     from _typeshed.wsgi import WSGIEnvironment
 
+ROOT = Path(__file__).parent.parent
 
 # In CI the same examples in every run: a failure can be repeated, and no luck decides.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, database=None)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
+
+
+def project_files() -> list[str]:
+    """Every file of the project: of the checkout, or of the source archive that we run in."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if listed.returncode == 0:
+        return [name for name in listed.stdout.split("\n") if (ROOT / name).is_file()]
+    made = {"__pycache__", "jwt_wsgi.egg-info", "build", "dist", ".venv", "PKG-INFO"}
+    found = [path.relative_to(ROOT) for path in ROOT.rglob("*") if path.is_file()]
+    return [path.as_posix() for path in found if made.isdisjoint(path.parts)]
+
 
 #: Seconds that pass between the import of a test file and its first test, at least.
 AGE_OF_IMPORTS = 3600.0

@@ -37,6 +37,8 @@ RUN_ELSEWHERE = {
     "docs/how-to/migrate-from-simplejwt.md": "test_migrating.py",
     "docs/tutorial.md": "test_tutorial.py",
 }
+#: What is said of a page that shows a library which is not here.
+NOT_INSTALLED = "not installed:"
 _BLOCK = re.compile(
     r"(?:<!-- ([^\n]*) -->\n\n?)?^```([\w-]+)\n(.*?)^```$", re.DOTALL | re.MULTILINE
 )
@@ -162,6 +164,8 @@ def _forked(page: str) -> str:
         try:
             run(page)
             status = 0
+        except ModuleNotFoundError as error:
+            os.write(writer, f"{NOT_INSTALLED} {error.name}".encode())
         except BaseException:
             os.write(writer, traceback.format_exc().encode()[-60_000:])
         finally:

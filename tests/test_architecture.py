@@ -25,6 +25,7 @@ TOWER = [
     "key_sources.tls",
     "key_sources.saved_keys",
     "key_sources.failures",
+    "key_sources.headers",
     "key_sources.content_encoding",
     "key_sources.fetch",
     "claims",
@@ -52,8 +53,10 @@ TOWER = [
     "trusted_issuer",
     "settings.mistakes",
     "settings.reading",
+    "settings.pem_texts",
     "settings.values",
     "settings.fetching",
+    "settings.header_values",
     "settings.issuer",
     "tenants",
     "verifier",
@@ -126,6 +129,7 @@ TOWER = [
     "cli.demo_app",
     "cli.demo",
     "cli.outage",
+    "cli.outage_plot",
     "__main__",
 ]
 #: Modules that never see a request.

@@ -41,6 +41,14 @@ RULES = [
 Routes = Callable[..., tuple[int, str]]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _django() -> None:
+    """Settings are made once a process: another module may have done it."""
+    if not django_settings.configured:
+        django_settings.configure(SECRET_KEY="x")
+        django.setup()
+
+
 @pytest.fixture
 def routes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Routes:
     """Run the command on an app; returns the exit code and all that it prints."""
@@ -192,9 +200,6 @@ class Django:
     """The settings of a project for as long as a test needs them."""
 
     def __init__(self, patterns: list[Any], **more: Any) -> None:
-        if not django_settings.configured:
-            django_settings.configure(SECRET_KEY="x")
-            django.setup()
         urls = types.ModuleType("urls")
         urls.__dict__["urlpatterns"] = patterns
         self.settings = override_settings(ROOT_URLCONF=urls, MIDDLEWARE=[], **more)
@@ -429,9 +434,72 @@ def test_hosts_and_rules_without_a_view(routes: Routes) -> None:
     assert "rule /healthz: no view of the app is there" in said
 
 
+def test_regular_expressions_below_others(routes: Routes) -> None:
+    """Django leaves out the ``^`` of a pattern that stands below another one."""
+    inner = [re_path(r"^(?P<key>[-:\w]+)/$", view)]
+    languages = {"LANGUAGES": [("en", "English"), ("de", "German")], "USE_I18N": True}
+    patterns = [
+        route("a/", include([re_path("^", include(inner))])),
+        *i18n_patterns(re_path(r"^b/$", view), re_path("^c/", include(inner))),
+    ]
+    with Django(patterns, **languages) as project:
+        guarded = ISSUER.protect(project)
+        assert list(views_of(routes, guarded)) == [
+            "any /<language>/b/", "any /<language>/c/<key>/", "any /a/<key>/"
+        ]  # fmt: skip
+        assert warnings_of(routes, guarded) == ""
+
+
+def test_values_that_fit_a_regular_expression(routes: Routes) -> None:
+    """One for each parameter, with brackets and alternatives in their expressions."""
+    groups = r"(?P<path>.+/|)_r/(?P<a>[0-9]+)/(?P<b>20\d\d)/(?P<c>(?:x|(?:\d))+)"
+    with Django([re_path(f"^{groups}/$", view), re_path("^(?P<x>([)]|1))/$", view)]) as project:
+        guarded = ISSUER.protect(project)
+        assert list(views_of(routes, guarded)) == [
+            "any /<path>_r/<a>/<b>/<c>/",
+            "any /^(?P<x>([)]|1))/$",  # Django's own function gives it up
+        ]
+        assert warnings_of(routes, guarded).count("no path was found") == 1
+
+
 def test_a_route_that_no_tried_path_reaches(routes: Routes) -> None:
     """Then what decides is a guess, and it says so."""
     with Django([re_path(r"^code/(?P<code>[A-Z]{3}-\d{3})/$", view)]) as project:
         said = warnings_of(routes, ISSUER.protect(project))
 
     assert "/code/<code>/: no path was found that the router takes for it" in said
+
+
+def test_what_an_app_prints_is_no_part_of_the_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An app that prints while it is imported does so beside the result."""
+    (tmp_path / "chatty_app.py").write_text(
+        "print('hello')\n"
+        "from flask import Flask\n"
+        "from jwt_wsgi.testing import FakeIssuer\n"
+        "app = FakeIssuer().protect(Flask('chatty', static_folder=None))\n"
+        "app.app.add_url_rule('/', 'home', lambda: '')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for command in ("routes", "settings"):
+        sys.modules.pop("chatty_app", None)
+        assert main([command, "--app", "chatty_app:app", "--json"]) == 0
+        captured = capsys.readouterr()
+        assert json.loads(captured.out)
+        assert captured.err == "hello\n"
+
+
+def permits(_claims: Any, _environ: Any) -> bool:
+    return True
+
+
+def test_the_check_of_a_rule(routes: Routes) -> None:
+    """A function of the app's own is named; claims named by a path are shown as one."""
+    rules = [Rule("/orders/*", check=permits, claims={("https://x.example/roles",): "admin"})]
+    guarded = ISSUER.protect(flask_app(), rules=rules)
+    name = f"{__name__}.permits"
+
+    assert f'["https://x.example/roles"] "admin"; the permission of {name})' in routes(guarded)[1]
+    row = json.loads(routes(guarded, "--json")[1])["views"][2]
+    assert row["rules"][0]["check"] == name

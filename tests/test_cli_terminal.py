@@ -303,7 +303,9 @@ def test_a_terminal_without_signs(issuer: FakeIssuer) -> None:
     assert done.stderr == b""
 
 
-@pytest.mark.parametrize("command", ["explain", "doctor", "keys", "mint", "revoke", "demo"])
+@pytest.mark.parametrize(
+    "command", ["explain", "doctor", "routes", "settings", "keys", "mint", "revoke", "demo"]
+)
 def test_every_command_helps(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With an example where it has more than one way."""
     with pytest.raises(SystemExit) as ended:
@@ -321,6 +323,9 @@ def test_every_command_helps(command: str, capsys: pytest.CaptureFixture[str]) -
     ("words", "hint"),
     [
         (["explian"], "did you mean explain?"),
+        (["route"], "did you mean routes?"),
+        (["setings"], "did you mean settings?"),
+        (["routes", "--app", "x:y", "--chek", "f"], "did you mean --check?"),
         (["keys", "--jwks-url", "x"], "did you mean --jwks-uri?"),
         (["explain", "--no-claim-s", "x"], "did you mean --no-claims?"),
         (["revoke", "tokn"], "did you mean token?"),

@@ -273,6 +273,13 @@ def test_the_setting_feeds_the_middleware(issuer: FakeIssuer) -> None:
             "leeway: 'soon'",
             id="one message for each",
         ),
+        pytest.param(
+            {"ISSUER": "https://a.example", "JWT_WSGI_AUDIENCE": "api"},
+            ["jwt_wsgi.E001"] * 3,
+            "ISSUER: no such option; did you mean issuer?"
+            "JWT_WSGI_AUDIENCE: no such option; did you mean audience?issuer: missing",
+            id="names as the environment has them",
+        ),
         pytest.param(["issuer"], ["jwt_wsgi.E002"], "JWT_WSGI is not a dict", id="a list"),
         pytest.param(None, [], "", id="not used"),
     ],
@@ -366,7 +373,14 @@ REMOTE_USER = "django.contrib.auth.middleware.PersistentRemoteUserMiddleware"
         ),
         pytest.param({"JWT_WSGI": {"isuer": "x"}}, ["jwt_wsgi.E001"] * 2, id="options first"),
         pytest.param(
-            {"JWT_WSGI": None, "ASGI_APPLICATION": "x", "MIDDLEWARE": []}, [], id="not used"
+            {"JWT_WSGI": None, "ASGI_APPLICATION": "x", "MIDDLEWARE": []},
+            ["jwt_wsgi.E005", "jwt_wsgi.W002"],
+            id="guarded from the environment",
+        ),
+        pytest.param(
+            {"JWT_WSGI": None, "MIDDLEWARE": [], "WSGI_APPLICATION": f"{__name__}.plain"},
+            ["jwt_wsgi.W001"],
+            id="not used",
         ),
     ],
 )
@@ -375,7 +389,7 @@ def test_what_would_let_requests_in_is_reported(
 ) -> None:
     """By `manage.py check`, not only with `--deploy`."""
     guarded = issuer.protect(django_application())
-    APPLICATIONS.update(guarded=lambda: guarded)
+    APPLICATIONS.update(guarded=lambda: guarded, plain=django_application)
     usual = {"WSGI_APPLICATION": f"{__name__}.guarded", "JWT_WSGI": GOOD}
     with override_settings(**(usual | more)):
         found = check_project(app_configs=None)
@@ -505,6 +519,7 @@ urlpatterns = [
 """,
     "test_project.py": """
 from django.test import SimpleTestCase
+from rest_framework.test import APIClient
 
 
 class WithoutAServer(SimpleTestCase):
@@ -512,6 +527,11 @@ class WithoutAServer(SimpleTestCase):
         self.assertEqual(self.client.get("/me").content, b" False ")
         answer = self.client.get("/me", **{"jwt_wsgi.payload": {"sub": "ada"}})
         self.assertEqual(answer.content, b"ada True ")
+
+    def test_that_of_rest_framework_is_let_through(self):
+        payload = {"iss": "https://a.example", "sub": "ada"}
+        answer = APIClient().get("/orders", **{"jwt_wsgi.payload": payload})
+        self.assertEqual(answer.status_code, 200)
 """,
 }
 
@@ -558,7 +578,7 @@ def test_a_project_s_tests_run(project: Path, issuer: FakeIssuer) -> None:
     run = run_in(project, issuer, "-m", "django", "test")
 
     assert run.returncode == 0, run.stderr
-    assert "Ran 4 tests" in run.stderr
+    assert "Ran 5 tests" in run.stderr
 
 
 IN_THE_PROJECT = """

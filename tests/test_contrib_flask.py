@@ -11,6 +11,7 @@ from conftest import bearer
 from flask import Flask
 from flask import stream_with_context
 from flask.cli import FlaskGroup
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
 from werkzeug.test import TestResponse
@@ -384,13 +385,23 @@ def test_an_asynchronous_view_asks_too(
 def test_an_app_that_is_wrapped_already_is_not_wrapped_again(
     settings_of: dict[str, Any], issuer: FakeIssuer
 ) -> None:
-    """Two guards would ask for two tokens; whoever wrote the first one forgot it."""
+    """Two guards would ask twice; whoever wrote the first one forgot it."""
     app = shop(**settings_of)
-    guard: Any = JWTMiddleware(app.wsgi_app, issuer=issuer.issuer)
-    app.wsgi_app = ProxyFix(guard)  # type: ignore[method-assign]
+    app.wsgi_app = JWTMiddleware(app.wsgi_app, issuer=issuer.issuer)  # type: ignore[method-assign]
 
     with pytest.raises(RuntimeError, match="guarded already"):
         JWT(app)
+
+
+def test_a_guarded_app_may_be_mounted_in_it(settings_of: dict[str, Any]) -> None:
+    """The mount has a guard of its own, and the app gets one."""
+    app, mounted = shop(**settings_of), shop(**settings_of)
+    JWT(mounted)
+    mounts: Any = DispatcherMiddleware(app.wsgi_app, {"/mounted": mounted})
+    app.wsgi_app = mounts  # type: ignore[method-assign]
+    JWT(app)
+
+    assert app.test_client().get("/any").status_code == 401
 
 
 @pytest.mark.parametrize(

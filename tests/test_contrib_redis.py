@@ -455,6 +455,19 @@ def test_the_command_for_machines(
     assert json.loads(capsys.readouterr().out) == [second, first]
 
 
+def test_what_is_undone_is_good_again(redis: RedisServer, claims: dict[str, Any]) -> None:
+    """For every worker, and only that entry."""
+    worker, host = Worker(redis), Revocations(store_of(redis.url))
+    host.revoke_token(claims["iss"], claims["jti"])
+    host.revoke_session(claims["iss"], "another")
+    assert worker.ask(claims)[0] is True
+
+    assert host.undo("token", claims["iss"], claims["jti"])
+    assert not host.undo("token", claims["iss"], claims["jti"])
+    assert worker.ask(claims)[0] is False
+    assert [entry.name for entry in host.entries() if entry] == ["another"]
+
+
 def test_the_command_says_what_cannot_be_read(
     redis: RedisServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

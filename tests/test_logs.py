@@ -213,18 +213,6 @@ def test_sentry_groups_by_event() -> None:
     assert sent[1]["extra"]["jwt_wsgi_source"] == "https://b.example"
 
 
-def test_the_page_names_every_field_of_every_event() -> None:
-    """Its table has one row for each event, with its level."""
-    rows = re.findall(r"^\| `(\w+)` \| (\w+)(.*?) \| (.*?) \|", PAGE.read_text(), re.MULTILINE)
-    told = {name: (level, set(re.findall(r"`(\w+)`", fields))) for name, level, _, fields in rows}
-    real: dict[str, tuple[str, set[str]]] = {}
-    for event in SAMPLES:
-        own = set(event.fields())
-        real[type(event).__name__] = (logging.getLevelName(type(event).level), own)
-
-    assert told == real
-
-
 def test_settings_of_two_requests_are_two_audit_trails(
     caplog: pytest.LogCaptureFixture, issuer: FakeIssuer
 ) -> None:

@@ -37,6 +37,7 @@ class Recording(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.documents: dict[str, Any] = {}
         self.seen: list[tuple[str, str | None]] = []
+        self.status = 200
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -46,7 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.seen.append((self.path, self.headers.get("X-Key")))
         document = self.server.documents.get(self.path)
         body = json.dumps(document).encode()
-        self.send_response(404 if document is None else 200)
+        self.send_response(404 if document is None else self.server.status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

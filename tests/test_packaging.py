@@ -2,13 +2,16 @@
 
 import configparser
 import json
+import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import project_files
 
 from jwt_wsgi.testing import FakeIssuer
 
@@ -35,23 +38,22 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout: what it holds, and nothing that was made in it."""
+    folder = tmp_path_factory.mktemp("source") / "src"
+    for name in project_files():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((ROOT / name).read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy of the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
-    files = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    for name in files:
-        if (ROOT / name).is_file():
-            target = folder / "src" / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes((ROOT / name).read_bytes())
     subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, "src"],
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, source],
         cwd=folder,
         capture_output=True,
         check=True,
@@ -68,6 +70,29 @@ def test_what_ships(wheel: Path) -> None:
     assert {"jwt_wsgi/py.typed", "jwt_wsgi/middleware.py"} <= set(names)
     assert len(tops) == 2, tops
     assert any(name.endswith("/LICENSE") for name in names)
+
+
+def test_the_source_archive_is_whole_and_the_same_in_every_build(
+    source: Path, tmp_path: Path
+) -> None:
+    """Every file of the checkout is in it, so its tests run; two builds are equal byte by byte."""
+    archives = []
+    for number in range(2):
+        subprocess.run(
+            [sys.executable, "-m", "build", "-s", "-n", "-o", tmp_path / str(number), source],
+            env=os.environ | {"SOURCE_DATE_EPOCH": "1700000000"},
+            capture_output=True,
+            check=True,
+        )
+        (archive,) = (tmp_path / str(number)).glob("*.tar.gz")
+        archives.append(archive.read_bytes())
+        for path in source.rglob("*"):
+            os.utime(path, (number, number))  # a later build, of files that were checked out anew
+
+    with tarfile.open(archive) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    assert set(project_files()) - names - {"MANIFEST.in"} == set()
+    assert archives[0] == archives[1]
 
 
 def test_the_wheel_works_from_anywhere(wheel: Path, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_the_table_of_the_test_kit_says_what_works() -> None:
                 continue
             exec(code + (" pass" if code.endswith(":") else ""), names)
 
-    assert len(pieces) == 10
+    assert len(pieces) == 11
     assert issuer.kid == "key-3"  # it was rotated twice
 
 

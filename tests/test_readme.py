@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+from conftest import project_files
 from pages import PAGES
 from pages import ROOT
 from pages import blocks
@@ -95,14 +96,9 @@ def test_the_setup_lines_are_those_that_are_run() -> None:
 def test_the_demo_line_runs_from_a_clone(tmp_path: Path) -> None:
     """On a machine with nothing but Python: environment, installation, and a demo that answers."""
     (line,) = [block.code.strip() for block in blocks("README.md") if block.mark == "demo-command"]
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout.split()  # fmt: skip
-    for name in listed:
-        if (ROOT / name).is_file():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    for name in project_files():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     port = free_port()
     running = subprocess.Popen(
         ["sh", "-c", f"{line} --port {port} --issuer-port {free_port()}"],

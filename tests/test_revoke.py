@@ -1,16 +1,30 @@
 """The command line of revocation, told wrong things; with a store it is in test_contrib_redis."""
 
+import io
 import json
+import os
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from conftest import EchoApp
+from conftest import bearer
+from test_cli_terminal import under_a_terminal
+from werkzeug.test import Client
 
 from jwt_wsgi.__main__ import main
 from jwt_wsgi.cli.revoke import date
 from jwt_wsgi.cli.revoke import described
 from jwt_wsgi.cli.terminal import load_option
 from jwt_wsgi.errors import ConfigurationError
+from jwt_wsgi.revocation.revocations import LIFETIME
 from jwt_wsgi.revocation.revocations import Entry
+from jwt_wsgi.revocation.revocations import Revocations
+from jwt_wsgi.revocation.store import StoreError
+from jwt_wsgi.testing import FakeIssuer
+from jwt_wsgi.testing import MemoryStore
 
 STORE = ["--store", "redis://127.0.0.1:1"]
 
@@ -20,7 +34,6 @@ STORE = ["--store", "redis://127.0.0.1:1"]
     [
         pytest.param([], "token|subject|session|list", id="nothing"),
         pytest.param(["key"], "invalid choice", id="another word"),
-        pytest.param(["token", "--iss", "i"], "--jti", id="no jti"),
         pytest.param(["subject", "--sub", "a"], "--iss", id="no iss"),
         pytest.param(
             ["session", "--iss", "i", "--sid", "a", "--for", "soon"], "duration", id="for soon"
@@ -63,6 +76,8 @@ def test_a_usage_that_argparse_refuses(
     ("arguments", "why"),
     [
         pytest.param(["list"], "give --store redis://", id="no store"),
+        pytest.param([*STORE, "token", "--iss", "i"], "--jti: give it", id="no jti"),
+        pytest.param([*STORE, "token", "--jti", "i"], "--iss: give it", id="no iss"),
         pytest.param(["--store", "", "list"], "begins with redis://", id="an empty store"),
         pytest.param(["--store", "http://x", "list"], "begins with redis://", id="another store"),
         pytest.param(
@@ -134,6 +149,167 @@ def test_a_complaint_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
 
     (problem,) = json.loads(capsys.readouterr().out)["problems"]
     assert problem.startswith("revocation: give --store redis://")
+
+
+STORE_OF_APP = MemoryStore()
+ISSUER = FakeIssuer("https://i.example")
+app = ISSUER.protect(EchoApp(), revocation=STORE_OF_APP)
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Any]]:
+    """What is revoked now in the store of an app that ``--app`` finds; empty at first."""
+    STORE_OF_APP._entries.clear()
+    monkeypatch.setattr("jwt_wsgi.cli.terminal.load_app", lambda *_: app)
+
+    def entries() -> list[Any]:
+        return [entry.as_json() for entry in Revocations(STORE_OF_APP).entries() if entry]
+
+    return entries
+
+
+def revoke(
+    monkeypatch: pytest.MonkeyPatch, *arguments: str, typed: str = "", code: int = 0
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    assert main(["revoke", "--app", "shop:app", *arguments]) == code
+
+
+@pytest.mark.parametrize("form", ["{}", "Bearer {}\n", "Authorization: Bearer {}\r\n"])
+def test_a_token_is_revoked_by_itself(
+    form: str,
+    held: Callable[[], list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """On standard input: its iss, its jti and its exp are taken from it, and it is not printed."""
+    token = ISSUER.token(jti="j-1", exp=4000000000, sub="ada")
+    client = Client(app)
+    assert client.get("/", headers=bearer(token)).status_code == 200
+    revoke(monkeypatch, "token", typed=form.format(token))
+
+    said = capsys.readouterr()
+    assert said.out.startswith("revoked: token 'j-1' of 'https://i.example', until 2096-")
+    assert token not in said.out + said.err
+    assert token.split(".")[2] not in said.out + said.err
+    assert held() == [
+        {"kind": "token", "iss": "https://i.example", "jti": "j-1", "expires": 4000000300}
+    ]
+    assert client.get("/", headers=bearer(token)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("typed", "why"),
+    [
+        pytest.param("", "no token", id="nothing"),
+        pytest.param("not.a.token", "cannot be read", id="no token"),
+        pytest.param({"jti": None}, "it has no jti; revoke its subject", id="no jti"),
+        pytest.param({"jti": ["a"]}, "it has no jti; revoke its subject", id="a list"),
+        pytest.param({"iss": None}, "it has no iss", id="no iss"),
+    ],
+)
+def test_a_token_that_cannot_be_revoked_by_itself(
+    typed: Any,
+    why: str,
+    held: Callable[[], list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Exit code 2, and what to do instead."""
+    given = typed if isinstance(typed, str) else FakeIssuer().token(**({"jti": "a"} | typed))
+    revoke(monkeypatch, "token", typed=given, code=2)
+
+    said = capsys.readouterr()
+    assert why in said.err
+    assert said.out == ""
+    assert held() == []
+
+
+def test_a_token_without_a_usable_exp_stays_revoked_for_the_usual_time(
+    held: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a flag comes before the exp of the token."""
+    for number, (claims, flags) in enumerate(
+        [({"exp": None}, []), ({"exp": 1e300}, []), ({"exp": 4e9}, ["--for", "30d"])]
+    ):
+        revoke(monkeypatch, "token", *flags, typed=FakeIssuer().token(jti=f"j{number}", **claims))
+
+    times = [entry["expires"] - time.time() for entry in held()]
+    assert times == pytest.approx([LIFETIME] * 3, abs=60)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        ["token", "--iss", "https://i.example", "--jti", "j-1"],
+        ["subject", "--iss", "https://i.example", "--sub", "ada"],
+        ["session", "--iss", "https://i.example", "--sid", "s-1"],
+    ],
+    ids=["token", "subject", "session"],
+)
+def test_what_was_revoked_by_mistake_is_good_again(
+    what: list[str],
+    held: Callable[[], list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """``--undo`` takes the entry away; where there is none, exit code 1 says so."""
+    revoke(monkeypatch, *what)
+    revoke(monkeypatch, what[0], "--iss", "https://other.example", *what[3:])
+    assert len(held()) == 2
+    capsys.readouterr()
+    revoke(monkeypatch, *what, "--undo")
+    assert capsys.readouterr().out == f"no longer revoked: {what[0]} '{what[-1]}' of '{what[2]}'\n"
+    assert [entry["iss"] for entry in held()] == ["https://other.example"]
+
+    revoke(monkeypatch, *what, "--undo", code=1)
+    assert "was not revoked" in capsys.readouterr().err
+
+
+def test_a_token_is_good_again_by_itself(
+    held: Callable[[], list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With ``--undo`` as without it; for machines, too."""
+    token = FakeIssuer("https://i.example").token(jti="j-1")
+    revoke(monkeypatch, "token", typed=token)
+    capsys.readouterr()
+    revoke(monkeypatch, "token", "--undo", "--json", typed=token)
+
+    assert json.loads(capsys.readouterr().out) == {
+        "kind": "token",
+        "iss": "https://i.example",
+        "jti": "j-1",
+        "undone": True,
+    }
+    assert held() == []
+
+
+def test_a_store_that_cannot_forget(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A store of your own needs ``remove_entry`` for that."""
+
+    class Writing:
+        read_entries = write_entry = add_entry = staticmethod(lambda *_: [None])
+
+    with pytest.raises(StoreError, match="remove_entry"):
+        Revocations(Writing()).undo("token", "https://i", "a")  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_at_a_terminal_the_token_is_not_shown(tmp_path: Path) -> None:
+    """Nothing is echoed, and a prompt says what is waited for."""
+    token = FakeIssuer("https://i.example").token(jti="j-1")
+    (tmp_path / "shop.py").write_text("from test_revoke import app\n")
+    path = f"{Path(__file__).parent}:{Path(__file__).parent.parent}:{tmp_path}"
+    arguments = ["revoke", "--app", "shop:app", "token"]
+    seen = under_a_terminal(arguments, {**os.environ, "PYTHONPATH": path}, token.encode() + b"\n\n")
+
+    assert "token (not shown)" in seen
+    assert "revoked: token 'j-1' of 'https://i.example'" in seen
+    assert token[:30] not in seen
 
 
 @pytest.mark.parametrize(

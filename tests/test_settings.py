@@ -419,6 +419,13 @@ def test_a_near_miss_is_an_error_and_a_stranger_a_warning(
         "JWT_WSGI_AUDIENC: no such setting; did you mean JWT_WSGI_AUDIENCE?",
     )
     assert problems(audiense="x") == ("audiense: no such option; did you mean audience?",)
+    assert problems(AUDIENCE="x") == ("AUDIENCE: no such option; did you mean audience?",)
+    assert problems(JWT_WSGI_AUDIENCE="x") == (
+        "JWT_WSGI_AUDIENCE: no such option; did you mean audience?",
+    )
+    assert problems(rules=[{"Path": "/x"} | {"path": "/x"}]) == (
+        "rules[0].Path: '/x': no such member; did you mean path?",
+    )
 
     load({"JWT_WSGI_FLUX_CAPACITOR": "1"})
     assert "JWT_WSGI_FLUX_CAPACITOR" in caplog.text

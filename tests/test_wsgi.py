@@ -41,6 +41,10 @@ def broken():
     raise RuntimeError("no database")
 
 
+def buggy():
+    return number.config  # a mistake of the app's own
+
+
 class shop:
     app = staticmethod(app)
 
@@ -100,6 +104,9 @@ def test_an_app_is_wrapped_by_name(monkeypatch: pytest.MonkeyPatch, app: str) ->
         ("wrapped_by_name:asgi", "it is an ASGI application"),
         ("wrapped_by_name:broken()", "RuntimeError: 'no database'"),
         ("wrapped_by_name:nobody()", "it is None"),
+        ("wrapped_by_name:buggy()", "AttributeError: "),
+        ("wrapped_by_name:brokn()", "it has no 'brokn'; did you mean broken?"),
+        ("wrapped_by_name:broken(**{})", "a call with literals"),
     ],
 )
 def test_a_wrong_name_is_told(monkeypatch: pytest.MonkeyPatch, app: str, remedy: str) -> None:

@@ -224,7 +224,7 @@ def run(app: str, port: int, issuer_port: int, *, as_json: bool = False) -> None
     there is as one line of JSON.
     """
     if find_spec("gunicorn") is None:
-        raise DemoError("gunicorn is missing; run: pip install 'jwt-wsgi[demo]'")
+        raise DemoError("gunicorn is missing; run: pip install gunicorn")
     for number, option in ((port, "--port"), (issuer_port, "--issuer-port")):
         _check_free(number, option)
     issuer = f"http://127.0.0.1:{issuer_port}"

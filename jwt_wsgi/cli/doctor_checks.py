@@ -131,7 +131,7 @@ def _keys(own: Settings) -> Iterator[Line]:
     if report.kind == "discovery" and named is not None and named != report.issuer:
         yield _other_issuer(report.issuer, named)
     elif report.problem:
-        yield Line(FAIL, "keys", *_failed(report))
+        yield Line(FAIL, "keys", *_failed(own, report))
     elif not report.listed:
         says = f"{report.source} is asked for each token; it lists no keys"
         yield Line(NONE, "keys", says, "Give it current(), which returns a KeySet, to see them.")
@@ -178,7 +178,7 @@ def _slash(own: Settings, name: str) -> Iterator[Line]:
         yield _other_issuer(name, named)
 
 
-def _failed(report: Report) -> tuple[str, str]:
+def _failed(own: Settings, report: Report) -> tuple[str, str]:
     """What is wrong with the keys, and the remedy of its kind."""
     causes = list(_causes(report.cause))
     if any(_PROXY_ASKS.search(str(error)) for error in causes):
@@ -186,10 +186,25 @@ def _failed(report: Report) -> tuple[str, str]:
             f"{report.source}: a proxy asks for a password (407)",
             "Look at the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY of this process.",
         )
+    if any(re.search(r"\bstatus 40[13]\b", str(said)) for said in (report.problem, *causes)):
+        return f"{report.source}: {report.problem}", _credentials(own, report)
     # OpenSSL's own words; they name no secret.
     verdicts = [e.verify_message for e in causes if isinstance(e, ssl.SSLCertVerificationError)]
     why = report.problem + (f" ({escaped(verdicts[0], 120)})" if verdicts else "")
     return f"{report.source}: {why}", FETCH_REMEDIES.get(report.kind, "")
+
+
+def _credentials(own: Settings, report: Report) -> str:
+    """The server asks who we are, or what we said is not enough."""
+    if own.jwks_headers and not report.withheld:
+        return (
+            "The server refuses what JWT_WSGI_JWKS_HEADERS sends: is it for this server, and new?"
+        )
+    return (
+        'Set JWT_WSGI_JWKS_HEADERS={"Authorization": {"file": PATH, "prefix": "Bearer "}} to a file'
+        " with a token for this server; in Kubernetes PATH is"
+        " /var/run/secrets/kubernetes.io/serviceaccount/token."
+    )
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -1,7 +1,6 @@
 """``python -m jwt_wsgi explain``: at which step a token is refused here, why, and what to do."""
 
 import argparse
-import sys
 import time
 from typing import Final
 
@@ -16,7 +15,7 @@ from .explain_decoded import decoded
 from .explain_facts import facts
 from .explain_steps import Verdict
 from .explain_steps import verdict_on
-from .hidden_input import read_hidden
+from .hidden_input import read_token
 from .terminal import EXIT_FINE
 from .terminal import EXIT_REFUSED
 from .terminal import FAIL
@@ -33,8 +32,6 @@ from .terminal import show_lines
 from .terminal import warnings_of_settings
 
 _STANDARD_INPUT: Final = "-"
-_MOST: Final = 1_000_000  # characters; no server takes headers of that size
-_PROMPT: Final = "token (not shown), then an empty line or Ctrl-D: "
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -78,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
             settings = _settings(options)
     except ConfigurationError as error:
         return complain("explain", error.problems, as_json=options.json)
-    text = _read() if options.token == _STANDARD_INPUT else options.token
+    text = read_token() if options.token == _STANDARD_INPUT else options.token
     progress("asking the issuer, if its keys are needed ...", as_json=options.json)
     with warnings_of_settings() as warnings:
         found = verdict_on(settings, text, method=options.method.upper(), path=options.path)
@@ -103,16 +100,6 @@ def _settings(options: argparse.Namespace) -> Settings:
             return Settings.load({"issuer": no_issuer, "audience": options.audience})
         except ConfigurationError:
             raise error from None
-
-
-def _read() -> str:
-    """Standard input; from a terminal without echo, so that the token is not on the screen."""
-    if sys.stdin.isatty():
-        return read_hidden(_PROMPT, _MOST)
-    try:
-        return sys.stdin.read(_MOST)
-    except UnicodeDecodeError:
-        return "\ufffd"
 
 
 def _show(found: Verdict, warnings: list[str], *, claims: bool) -> None:

@@ -65,14 +65,14 @@ def request_of(settings: Settings, text: str, method: str, path: str) -> Request
     line["QUERY_STRING"] = query
     places = {spec: place(spec, settings.max_token_size) for spec in settings.token_from}
     environ: dict[str, Any] = _headers(text) | line
-    if environ == line and (token := _token(text)):
+    if environ == line and (token := token_in(text)):
         environ["HTTP_SEC_FETCH_SITE"] = "same-origin"
         places[settings.token_from[0]].write(environ, token)
     found = [(spec, value) for spec, where in places.items() for value in where.values(environ)]
     return Request(environ, tuple(one for one in found if one[1]))
 
 
-def _token(text: str) -> str:
+def token_in(text: str) -> str:
     """The token without the scheme Bearer; one that was wrapped over lines is joined."""
     scheme, _, rest = " ".join(text.split()).partition(" ")
     joined = _joined(text.strip()[len(scheme) :] if scheme.lower() == "bearer" else text)

@@ -20,6 +20,20 @@ _ERASE: Final = b"\x7f\x08"  # backspace
 _PASTE_PAUSE: Final = 0.2  # seconds without input after which a paste is over
 
 
+_PROMPT: Final = "token (not shown), then an empty line or Ctrl-D: "
+_MOST: Final = 1_000_000  # characters; no server takes headers of that size
+
+
+def read_token() -> str:
+    """Read standard input; at a terminal without echo, so that a token is not on the screen."""
+    if sys.stdin.isatty():
+        return read_hidden(_PROMPT, _MOST)
+    try:
+        return sys.stdin.read(_MOST)
+    except UnicodeDecodeError:
+        return "\ufffd"
+
+
 def read_hidden(prompt: str, limit: int) -> str:
     """Read to an empty line, Ctrl-D or ``limit`` bytes. The prompt goes to standard error.
 

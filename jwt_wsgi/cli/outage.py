@@ -328,7 +328,7 @@ def run(*, as_json: bool = False) -> list[str]:
     ``as_json``: the same as JSON, and what is going on to standard error.
     """
     if find_spec("jwt") is None:
-        raise DemoError("PyJWT is missing; run: pip install 'jwt-wsgi[demo]'")
+        raise DemoError("PyJWT is missing; run: pip install pyjwt")
     began = time.monotonic()
     peers: dict[str, Contestant] = {f"PyJWT {version('pyjwt')}, PyJWKClient": pyjwt}
     logger.disabled = True  # thousands of refusals are meant

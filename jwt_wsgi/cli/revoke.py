@@ -1,4 +1,4 @@
-"""``python -m jwt_wsgi revoke``: add what is revoked to a store, and list it.
+"""``python -m jwt_wsgi revoke``: add what is revoked to a store, take it away, and list it.
 
 The store is that of ``--store`` or ``--app``, or as the middleware finds it: that of
 ``JWT_WSGI_REVOCATION`` or ``JWT_WSGI_REVOCATION_FILE``, which keep a password out of the shell's
@@ -6,13 +6,18 @@ history.
 """
 
 import argparse
+import re
 from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import UTC
 from datetime import datetime
 from typing import Any
 from typing import Final
 
+from jwt_wsgi import jose
+from jwt_wsgi.claims import MAX_DATE
 from jwt_wsgi.errors import ConfigurationError
+from jwt_wsgi.errors import InvalidTokenError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.revocation.revocations import CLAIMS
 from jwt_wsgi.revocation.revocations import LIFETIME
@@ -22,6 +27,8 @@ from jwt_wsgi.revocation.revocations import Revocations
 from jwt_wsgi.revocation.store import Store
 from jwt_wsgi.settings.values import read_seconds
 
+from .explain_request import token_in
+from .hidden_input import read_token
 from .terminal import EXIT_FINE
 from .terminal import EXIT_REFUSED
 from .terminal import add_app_flag
@@ -46,7 +53,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     common = argparse.ArgumentParser(add_help=False)
     _add_common(common, argparse.SUPPRESS)  # before or after the word, as people type it
     kinds = parser.add_subparsers(required=True, metavar="token|subject|session|list")
-    token = _add_kind(kinds, common, "token", _token, "one token, by its jti")
+    token = _add_kind(kinds, common, "token", _token, "one token: itself on stdin, or its jti")
     until = token.add_mutually_exclusive_group()
     until.add_argument("--expires", type=date, metavar="TIME", help="exp of the token")
     _add_lifetime(until)
@@ -80,9 +87,12 @@ def _add_kind(
     words: str,
 ) -> argparse.ArgumentParser:
     parser = kinds.add_parser(kind, parents=[common], help=words, description=f"Revoke {words}.")
-    parser.add_argument("--iss", required=True, help="issuer of the tokens")
-    parser.add_argument(f"--{CLAIMS[kind]}", required=True, dest="name")
-    parser.set_defaults(run=run, act=act)
+    # A token says both itself: then it is read from standard input.
+    needed = kind != "token"
+    parser.add_argument("--iss", required=needed, help="issuer of the tokens")
+    parser.add_argument(f"--{CLAIMS[kind]}", required=needed, dest="name")
+    parser.add_argument("--undo", action="store_true", help="what was revoked so is good again")
+    parser.set_defaults(run=run, act=act, kind=kind)
     return parser
 
 
@@ -90,7 +100,6 @@ def _add_lifetime(parser: Any) -> None:
     parser.add_argument(
         "--for",
         type=lifetime,
-        default=LIFETIME,
         dest="lifetime",
         metavar="DURATION",
         help="how long it stays revoked, 90s, 10m, 1h, 7d: as long as tokens live, at least (30d)",
@@ -154,15 +163,65 @@ def lifetime(text: str) -> float:
 
 
 def _token(revocations: Revocations, options: argparse.Namespace) -> int:
-    entry = revocations.revoke_token(
-        options.iss, options.name, options.expires, lifetime=options.lifetime
-    )
+    if options.iss is None and options.name is None:
+        _read_token(options)
+    for name, value in (("iss", options.iss), ("jti", options.name)):
+        if value is None:
+            raise ValueError(f"--{name}: give it, too; or neither, and the token on standard input")
+    if options.undo:
+        return _undo(revocations, options)
+    lifetime_ = options.lifetime or LIFETIME
+    entry = revocations.revoke_token(options.iss, options.name, options.expires, lifetime=lifetime_)
     return _say(entry, options)
 
 
+def _read_token(options: argparse.Namespace) -> None:
+    """Take what names a token, and when it expires, from the token itself; it is not verified.
+
+    Raises ValueError, without a word of the token.
+    """
+    text = re.sub(r"(?i)^\s*authorization:", "", read_token())
+    if not text.strip():
+        raise ValueError("no token: give it on standard input, or --iss and --jti")
+    try:
+        claims = jose.parse(token_in(text)).claims
+    except InvalidTokenError as error:
+        raise ValueError("the token cannot be read: is it the whole of a JWT?") from error
+    options.iss, options.name = _name(claims, "iss"), _name(claims, "jti")
+    if options.iss is None:
+        raise ValueError("it has no iss, and so no middleware accepts it")
+    if options.name is None:
+        raise ValueError("it has no jti; revoke its subject (--sub) or its session (--sid)")
+    expires: Any = claims.get("exp")
+    is_date = type(expires) in (int, float) and 0 <= expires <= MAX_DATE
+    if is_date and options.expires is None and options.lifetime is None:
+        options.expires = expires
+
+
+def _name(claims: Mapping[str, Any], name: str) -> str | None:
+    """A claim as the command line has it; None if it is missing, or no name."""
+    value = claims.get(name)
+    return str(value) if type(value) in (str, int) and value != "" else None
+
+
+def _undo(revocations: Revocations, options: argparse.Namespace) -> int:
+    """Take an entry away; exit code 1 if there was none."""
+    kind, issuer, name = options.kind, options.iss, options.name
+    what = f"{kind} {printable(name, 256)} of {printable(issuer, 256)}"
+    if not revocations.undo(kind, issuer, name):
+        return _failed(f"{what} was not revoked", options)
+    if options.json:
+        show_json({"kind": kind, "iss": issuer, CLAIMS[kind]: name, "undone": True})
+    else:
+        say(f"no longer revoked: {what}")
+    return EXIT_FINE
+
+
 def _subject(revocations: Revocations, options: argparse.Namespace) -> int:
+    if options.undo:
+        return _undo(revocations, options)
     entry = revocations.revoke_subject(
-        options.iss, options.name, options.not_before, lifetime=options.lifetime
+        options.iss, options.name, options.not_before, lifetime=options.lifetime or LIFETIME
     )
     if options.not_before is not None:
         return _say(entry, options)
@@ -176,9 +235,11 @@ def _subject(revocations: Revocations, options: argparse.Namespace) -> int:
 
 
 def _session(revocations: Revocations, options: argparse.Namespace) -> int:
-    return _say(
-        revocations.revoke_session(options.iss, options.name, lifetime=options.lifetime), options
-    )
+    if options.undo:
+        return _undo(revocations, options)
+    lifetime_ = options.lifetime or LIFETIME
+    entry = revocations.revoke_session(options.iss, options.name, lifetime=lifetime_)
+    return _say(entry, options)
 
 
 def _list(revocations: Revocations, options: argparse.Namespace) -> int:

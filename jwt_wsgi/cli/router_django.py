@@ -39,7 +39,7 @@ def router(_app: Any) -> Router:
                 match = resolver.resolve(path)
             except Resolver404:
                 return False
-        named = f"{language}/{text}" if has_language else text
+        named = _below(f"{language}/", text) if has_language else text
         return bool(match.route == named and match.func is view)
 
     return Router("Django", list(_routes(resolver, "", ["/"])), serves, [])
@@ -58,13 +58,18 @@ def _routes(resolver: Any, text: str, before: list[Any]) -> Iterator[Route]:
             here = [*before, *pieces]
             # What Django calls the route of a match, without a language, which changes.
             is_language = isinstance(entry.pattern, LocalePrefixPattern)
-            route = text if is_language else text + str(entry.pattern)
+            route = text if is_language else _below(text, str(entry.pattern))
             if isinstance(entry, URLResolver):
                 yield from _routes(entry, route, here)
                 continue
             view, name = entry.callback, name_of(_class_of(entry.callback))
             has_language = any(isinstance(piece, Parameter) and piece.languages for piece in here)
             yield Route(_joined(here), _methods(view), name, view, (route, view, has_language))
+
+
+def _below(text: str, inner: str) -> str:
+    """What Django calls a pattern below another one: without its ``^``."""
+    return text + (inner.removeprefix("^") if text else inner)
 
 
 def _pieces(pattern: Any) -> Iterator[list[Any]]:
@@ -84,11 +89,33 @@ def _pieces(pattern: Any) -> Iterator[list[Any]]:
         yield pieces_of(str(pattern), _CONVERTER, converter)
     else:
         regex = str(pattern).replace("(?i)", "").replace(r"\Z", "$")
-        text = normalize(regex)[0][0]
-        if not text and regex.strip("^$"):  # Django's own function gives it up
+        try:
+            text = normalize(regex)[0][0]
+        except (IndexError, ValueError):  # it does not read every expression
+            text = ""
+        if not text and regex.strip("^$"):
             yield [Parameter(str(pattern), regex.lstrip("^"))]
         else:
-            yield pieces_of(text, _FIELD, lambda m: Parameter(f"<{m['name'].lstrip('_')}>"))
+            groups = _groups(regex)
+
+            def group(match: re.Match[str]) -> Parameter:
+                return Parameter(f"<{match['name'].lstrip('_')}>", groups.get(match["name"]))
+
+            yield pieces_of(text, _FIELD, group)
+
+
+def _groups(regex: str) -> dict[str, str]:
+    """The named groups of a regular expression, each with what stands in it."""
+    found = {}
+    for match in re.finditer(r"\(\?P<(\w+)>", regex):
+        depth, end = 1, match.end()
+        for token in re.finditer(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[()]", regex[match.end() :]):
+            depth += {"(": 1, ")": -1}.get(token[0], 0)
+            if depth == 0:
+                end += token.start()
+                break
+        found[match[1]] = regex[match.end() : end]
+    return found
 
 
 def _joined(pieces: list[Any]) -> tuple[Any, ...]:

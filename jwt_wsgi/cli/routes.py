@@ -2,10 +2,8 @@
 
 import argparse
 import difflib
-import sys
 from pathlib import Path
 
-from jwt_wsgi.applications import load_app
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.layers import guards
 
@@ -20,6 +18,7 @@ from .terminal import WARN
 from .terminal import add_app_flag
 from .terminal import add_json_flag
 from .terminal import complain
+from .terminal import imported_app
 from .terminal import note
 from .terminal import painted
 from .terminal import say
@@ -75,8 +74,7 @@ def _problems(error: Exception) -> tuple[str, ...]:
 
 
 def _table(spec: str) -> Table:
-    sys.path.insert(0, str(Path.cwd()))
-    app = load_app(spec, "--app")
+    app = imported_app(spec)
     if not guards(app):
         problem = (
             f"--app: {spec}: there is no JWTMiddleware in it. If the server wraps it, give the"

@@ -1,10 +1,10 @@
 """What a rule needs, in words, and as conditions that can be compared."""
 
+import json
 from collections.abc import Hashable
 from typing import Final
 
 from jwt_wsgi.errors import name_of
-from jwt_wsgi.errors import printable
 from jwt_wsgi.rules import REQUIRE_TOKEN
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Token
@@ -32,7 +32,8 @@ def conditions(rule: Rule) -> list[str]:
         if part.any_scope:
             found.append(f"one of the scopes {' '.join(sorted(part.any_scope))}")
         for name, values in part.claims.items():
-            found.append(f"{name} {' or '.join(printable(value, 40) for value in values)}")
+            written = (json.dumps(value, default=repr) for value in values)
+            found.append(f"{name} {' or '.join(written)}")
         if part.acr_values:
             found.append(f"acr {' or '.join(part.acr_values)}")
         if part.max_age is not None:

@@ -64,14 +64,13 @@ def run(options: argparse.Namespace) -> int:
             return complain("settings", error.problems, as_json=options.json)
     by_flag = "keyword" if options.app else "command line"
     rows = [(name, *_row(settings, name, by_flag)) for name in OPTIONS]
+    heads = ("option", "value", "source")
     found = list(doors(settings))
     said = [warning for warning in said if warning not in found]
     if options.json:
         show_json(
             {
-                "settings": [
-                    dict(zip(("option", "value", "source"), r, strict=True)) for r in rows
-                ],
+                "settings": [dict(zip(heads, row, strict=True)) for row in rows],
                 "issuers": _own_terms(settings),
                 "rules": [rule_as_json(rule) for rule in settings.request_rules],
                 "doors": found,

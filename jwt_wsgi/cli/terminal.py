@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -149,13 +150,22 @@ def app_settings(spec: str) -> Settings:
 
     Raises :class:`ConfigurationError`, whatever the app raises.
     """
-    sys.path.insert(0, str(Path.cwd()))
-    found = guards(load_app(spec, "--app"))
+    found = guards(imported_app(spec))
     if not found:
         raise ConfigurationError(
             [f"--app: {printable(spec, 200)}: there is no JWTMiddleware in it"]
         )
     return found[0].settings
+
+
+def imported_app(spec: str) -> Any:
+    """Import the app of ``--app``. What it prints goes beside the result, to standard error.
+
+    Raises :class:`ConfigurationError`, whatever the app raises.
+    """
+    sys.path.insert(0, str(Path.cwd()))
+    with redirect_stdout(sys.stderr):
+        return load_app(spec, "--app")
 
 
 @contextmanager
@@ -256,8 +266,8 @@ def _width() -> int | None:
 
 
 def show_json(value: Any) -> None:
-    """Print one line for machines."""
-    print(json.dumps(value), flush=True)
+    """Print one line for machines; an object that JSON has not, as Python shows it."""
+    print(json.dumps(value, default=repr), flush=True)
 
 
 def show_lines(lines: Iterable[Line]) -> None:

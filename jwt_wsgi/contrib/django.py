@@ -25,7 +25,7 @@ there ``request_jwt`` and ``request_user`` answer 503, and the checks fail.
 ``jwt_wsgi.E002``  ``JWT_WSGI`` is not a dict
 ``jwt_wsgi.E003``  ``WSGI_APPLICATION`` cannot be imported
 ``jwt_wsgi.E004``  ``JWT_WSGI`` is set, but ``WSGI_APPLICATION`` verifies no tokens
-``jwt_wsgi.E005``  ``JWT_WSGI`` is set, but the project is served by ASGI, which is not guarded
+``jwt_wsgi.E005``  the project is served by ASGI, which is not guarded, as well
 ``jwt_wsgi.W001``  the app is installed, but ``JWT_WSGI`` is not set and nothing verifies tokens
 ``jwt_wsgi.W002``  neither ``request_jwt`` nor ``request_user`` is in ``MIDDLEWARE``
 ``jwt_wsgi.W003``  ``RemoteUserMiddleware`` turns a token of minutes into a session of weeks
@@ -292,10 +292,10 @@ def _check_asgi() -> Iterator[checks.CheckMessage]:
     by = "daphne is in INSTALLED_APPS" if apps.is_installed("daphne") else ""
     if getattr(settings, "ASGI_APPLICATION", None):
         by = "ASGI_APPLICATION is set"
-    if by and _is_set():
+    if by and _is_guarded():
         yield checks.Error(
             f"{by}: an ASGI server (runserver with daphne, uvicorn) serves this project, and"
-            " JWT_WSGI guards its WSGI application only.",
+            " only its WSGI application is guarded.",
             hint="Serve the project by WSGI (gunicorn) and remove it. If only other parts are"
             " served by ASGI, keep jwt_wsgi.contrib.django.request_jwt in MIDDLEWARE, which"
             " refuses every request that did not pass the guard, and silence this check.",
@@ -304,7 +304,7 @@ def _check_asgi() -> Iterator[checks.CheckMessage]:
 
 
 def _check_middleware() -> Iterator[checks.CheckMessage]:
-    if not _is_set():
+    if not _is_guarded():
         return
     if not any(name.startswith(_HERE) for name in settings.MIDDLEWARE):
         yield checks.Warning(
@@ -324,3 +324,13 @@ def _check_middleware() -> Iterator[checks.CheckMessage]:
 
 def _is_set() -> bool:
     return getattr(settings, "JWT_WSGI", None) is not None
+
+
+def _is_guarded() -> bool:
+    """Whether this project means to be guarded: by ``JWT_WSGI``, or from the environment alone."""
+    if _is_set():
+        return True
+    try:
+        return bool(guards(get_internal_wsgi_application()))
+    except (ConfigurationError, ImproperlyConfigured):  # reported by check_application
+        return False

@@ -97,7 +97,7 @@ class JWT:
         ``app.config`` or in the environment) it logs a WARNING instead, and every request is
         answered 503 ``not_configured``: so ``flask routes`` and tests run without an issuer.
         """
-        if _EXTENSION in app.extensions or guards(app):
+        if _EXTENSION in app.extensions or isinstance(app.wsgi_app, JWTMiddleware):
             raise RuntimeError("JWT: this app is guarded already")
         options = _from_config(app.config) | self._options
         if options or any(map(is_setting, os.environ)):

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus, through its own client: ``pip install 'jwt-wsgi[prometheus]'``.
+"""Metrics for Prometheus, through its own client: ``pip install prometheus_client``.
 
 .. code-block:: python
 

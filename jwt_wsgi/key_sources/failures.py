@@ -19,7 +19,7 @@ class FetchError(Portable, Exception):
     """The document could not be had.
 
     ``kind`` is a bounded label: http, timeout, dns, tls, connect, too_big, encoding, redirect,
-    url, broken. ``detail`` is for the operator's log and holds no query, password or body.
+    url, file, broken. ``detail`` is for the operator's log and holds no query, password or body.
     ``retry_after``: the seconds a 429 or 503 asked for.
     """
 

@@ -42,6 +42,8 @@ from jwt_wsgi.urls import shown_url
 from .content_encoding import whole
 from .failures import FetchError
 from .failures import failure
+from .headers import HeaderFile
+from .headers import values_of
 from .tls import client_context
 
 CONNECT_TIMEOUT: Final = 2.0  # seconds; half a second proved too short across regions
@@ -90,7 +92,7 @@ class HTTPFetch:
     max_bytes: int = 1_048_576
     verify: str | None = None
     cert: str | tuple[str, str] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str | HeaderFile] = field(default_factory=dict)
     home: str = ""
     allow_http: bool = False
     _warned: list[str] = field(default_factory=list, compare=False, repr=False)
@@ -120,7 +122,7 @@ class HTTPFetch:
                 with session.get(
                     url,
                     headers=_request_headers(
-                        {} if withheld else self.headers, etag, no_cache=no_cache
+                        {} if withheld else values_of(self.headers), etag, no_cache=no_cache
                     ),
                     timeout=(min(CONNECT_TIMEOUT, timeout), min(READ_TIMEOUT, timeout)),
                     stream=True,

@@ -1,4 +1,4 @@
-"""Redis as a store, through redis-py: ``pip install 'jwt-wsgi[redis]'``.
+"""Redis as a store, through redis-py: ``pip install redis``.
 
 .. code-block:: python
 
@@ -95,6 +95,10 @@ class RedisStore:
         return bool(
             self._twice(lambda: self._client.set(key, value, ex=_seconds(timeout), nx=True))
         )
+
+    def remove_entry(self, key: str, /) -> bool:
+        """Forget the value; False if there is none, also where only the first reply was lost."""
+        return bool(self._twice(lambda: self._client.delete(key)))
 
     def scan_entries(self, prefix: str, /) -> Iterator[str]:
         """Yield the keys that begin with ``prefix``, which has no ``*``, ``?`` and ``[``."""

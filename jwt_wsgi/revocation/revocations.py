@@ -226,6 +226,16 @@ class Revocations:
         now = self._now("session", issuer, sid)
         return self._write(Entry("session", issuer, sid, now + lifetime), now)
 
+    def undo(self, kind: str, issuer: str, name: str) -> bool:
+        """Take an entry away; False if there is none. ``kind``: a key of :data:`CLAIMS`.
+
+        Raises :class:`StoreError` if the store has no ``remove_entry(key)``.
+        """
+        remove = getattr(self._store, "remove_entry", None)
+        if remove is None:
+            raise StoreError("this store cannot forget an entry: it has no remove_entry(key)")
+        return bool(remove(_key(kind, issuer, name)))
+
     def entries(self) -> Iterator[Entry | None]:
         """Yield every entry, None for one that cannot be read.
 

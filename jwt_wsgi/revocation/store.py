@@ -27,8 +27,10 @@ class Store(Protocol):
 
     ``timeout``: seconds after which the value is gone; None: as the store likes. A store may also
     have ``scan_entries(prefix)``, which yields the keys that begin with ``prefix``; without it
-    what is revoked cannot be listed. It may have ``read_time()``, which returns the seconds since
-    1970 by its clock; without it each host that revokes uses its own clock, which may be wrong.
+    what is revoked cannot be listed. It may have ``remove_entry(key)``, which forgets the value and
+    returns whether there was one; without it nothing can be undone. It may have ``read_time()``,
+    which returns the seconds since 1970 by its clock; without it each host that revokes uses its
+    own clock, which may be wrong.
     Values must come back as the bytes they were; never unpickle them: who can write to the store
     could run code in every worker.
     """

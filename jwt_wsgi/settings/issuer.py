@@ -19,6 +19,7 @@ from typing import Unpack
 from jwt_wsgi import jose
 from jwt_wsgi.claims import LEEWAY
 from jwt_wsgi.claims import Check
+from jwt_wsgi.key_sources.headers import HeaderFile
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.keys import KeySource
 from jwt_wsgi.urls import shown_url
@@ -26,6 +27,7 @@ from jwt_wsgi.urls import shown_url
 from . import values
 from .fetching import TLS
 from .fetching import read_tls
+from .header_values import read_headers
 from .mistakes import check_issuer_text
 from .reading import Option
 from .reading import Reading
@@ -53,7 +55,7 @@ class IssuerOptions(TypedDict, total=False):
     public_key: str
     secret: str
     jwks_tls: str | os.PathLike[str] | Mapping[str, Any]
-    jwks_headers: str | Mapping[str, str]
+    jwks_headers: str | Mapping[str, str | Mapping[str, str]]
     algorithms: str | Iterable[str]
     leeway: Seconds
     required_claims: str | Iterable[str | Sequence[str]]
@@ -82,7 +84,7 @@ class Terms:
     )
     public_key: KeySet | None = option(
         values.read_keys(values.read_pem),
-        "One PEM public key or certificate, for tokens of any `kid`.",
+        "One PEM public key or certificate, or its base64, for tokens of any `kid`.",
         secret=True,  # it may be the private half by mistake
     )
     secret: bytes | None = option(
@@ -98,9 +100,10 @@ class Terms:
         " to the origin of `jwks_uri`, else of the issuer, only.",
         shown="the system's",
     )
-    jwks_headers: Mapping[str, str] | None = option(
-        values.read_headers,
-        "Headers sent with fetches, to the origin of `jwks_uri`, else of the issuer, only.",
+    jwks_headers: Mapping[str, str | HeaderFile] | None = option(
+        read_headers,
+        "Headers sent with fetches, to the origin of `jwks_uri`, else of the issuer, only. A value"
+        ' `{"file": PATH, "prefix": "Bearer "}` is read from the file for each fetch.',
         secret=True,
     )
     algorithms: tuple[str, ...] = option(

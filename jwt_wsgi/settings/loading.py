@@ -138,7 +138,7 @@ class Given:
     def __init__(self, options: Mapping[str, object], environ: Mapping[str, str]) -> None:
         given = {name: (name, raw) for name, raw in options.items() if raw is not None}
         self._keywords = read(OPTIONS, {k: v for k, v in given.items() if k in OPTIONS})
-        for name in options.keys() - OPTIONS.keys():
+        for name in [name for name in options if name not in OPTIONS]:
             hint = did_you_mean(name, OPTIONS)
             self._keywords.problems[name] = [f"{name}: no such option{hint}"]
         problems: dict[str, list[str]] = {}
@@ -198,7 +198,7 @@ def _from_environment(
                 yield files[variable], variable, Path(environ[variable])
                 continue
             try:
-                text = Path(environ[variable]).read_text(encoding="utf-8")
+                text = Path(environ[variable]).read_text(encoding="utf-8-sig")
             except (OSError, ValueError) as error:
                 why = f"it cannot be read ({type(error).__name__})"
                 sentence = f"{variable}: {printable(environ[variable], 80)}: {why}"

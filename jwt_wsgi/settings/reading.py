@@ -103,9 +103,16 @@ def read(options: Mapping[str, Option], given: Mapping[str, tuple[str, object]])
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Name the one of ``known`` that is nearly ``name``, as the end of a sentence."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.85)
-    return f"; did you mean {near[0]}?" if near else ""
+    """Name the one of ``known`` that is nearly ``name``, as the end of a sentence.
+
+    ``ISSUER`` and ``JWT_WSGI_ISSUER`` are what the option ``issuer`` is called elsewhere.
+    """
+    folded = {one.casefold(): one for one in known}
+    written_ = name.casefold()
+    for text in (written_, written_.removeprefix("jwt_wsgi_")):
+        if near := difflib.get_close_matches(text, folded, n=1, cutoff=0.85):
+            return f"; did you mean {folded[near[0]]}?"
+    return ""
 
 
 def _check_utf8(value: object) -> None:

@@ -77,7 +77,7 @@ def _redis(url: str) -> Store:
     try:
         from jwt_wsgi.revocation.redis import RedisStore  # noqa: PLC0415  # redis-py is an extra
     except ImportError as error:
-        raise ValueError("it needs redis-py: pip install 'jwt-wsgi[redis]'") from error
+        raise ValueError("it needs redis-py: pip install redis") from error
     try:
         return RedisStore.from_url(url)
     except Exception as error:

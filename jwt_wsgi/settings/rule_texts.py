@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 from typing import Final
 
+from jwt_wsgi.errors import name_of
 from jwt_wsgi.errors import printable
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Token
@@ -90,8 +91,10 @@ def _rule(raw: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
 
 
 def rule_as_json(rule: Rule) -> dict[str, Any]:
-    """A rule as the JSON form of ``rules`` has it."""
+    """A rule as the JSON form of ``rules`` has it; a function, which JSON has not, by its name."""
     members = {name: getattr(rule, name) for name in _RULE if getattr(rule, name)}
+    if rule.check is not None:
+        members["check"] = name_of(rule.check)
     if rule.token is Token.REQUIRED:
         del members["token"]
     return {

@@ -29,6 +29,8 @@ from .mistakes import check_filled_in
 from .mistakes import check_jwks_uri
 from .mistakes import check_quotes
 from .mistakes import check_value
+from .pem_texts import bare_key
+from .pem_texts import public_key
 
 KeyValue = TypeVar("KeyValue")
 
@@ -36,7 +38,7 @@ KeyValue = TypeVar("KeyValue")
 def read_text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("give a text that is not empty, or leave it out")
-    text = value.strip()
+    text = value.strip().removeprefix("\ufeff").strip()  # editors begin files with it
     check_quotes(text)
     return text
 
@@ -272,11 +274,14 @@ def read_jwks(value: object) -> KeySet | Path:
 
 
 def read_pem(value: object) -> KeySet:
-    return KeySet.single(jose.import_pem(read_text(value)))
+    return KeySet.single(public_key(read_text(value)))
 
 
 def read_existing_file(value: object) -> str:
-    path = Path(read_text(os.fspath(value) if isinstance(value, os.PathLike) else value))
+    text = read_text(os.fspath(value) if isinstance(value, os.PathLike) else value)
+    if "-----BEGIN" in text:
+        raise ValueError("it is PEM, not a path; write it to a file and give the path of that")
+    path = Path(text)
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise ValueError("it is not a regular file, and reading it might never end")
@@ -301,9 +306,8 @@ def read_secret(value: object) -> bytes:
         secret = base64.b64decode(encoded, validate=True) if encoded else text.encode()
     except ValueError as error:
         raise ValueError("what follows base64: is no base64") from error
-    if _PUBLIC.match(secret) or _is_json_object(
-        secret
-    ):  # it is public, so anybody could sign (RFC 8725 section 2.1)
+    # What is public lets anybody sign (RFC 8725 section 2.1).
+    if _PUBLIC.match(secret) or _is_json_object(secret) or bare_key(text):
         raise ValueError("a key file, JSON or a URL is no secret; public_key and jwks take keys")
     if _EXAMPLE.search(secret):
         raise ValueError("it is an example of jwt.io, which everybody knows; use random bytes")
@@ -319,25 +323,6 @@ def _is_json_object(data: bytes) -> bool:
         return isinstance(json.loads(data), dict)
     except (ValueError, RecursionError):
         return False
-
-
-#: What a fetch and its answer depend on. User-Agent, Accept and all others may be given.
-_OF_FETCHES: Final = frozenset({
-    "accept-encoding", "content-length", "if-match", "if-modified-since", "if-none-match", "range",
-    "te", "transfer-encoding",
-})  # fmt: skip
-
-
-def read_headers(value: object) -> dict[str, str]:
-    headers = read_mapping(value)
-    for name, text in headers.items():
-        if not re.fullmatch(FIELD_NAME, name):
-            raise ValueError("a header's name is an HTTP token")
-        if name.lower() in _OF_FETCHES:
-            raise ValueError(f"{name}: a fetch sets this header itself; leave it out")
-        if not isinstance(text, str) or not re.fullmatch(r"[\x20-\x7e]*", text):
-            raise ValueError("a header's value is printable ASCII")
-    return headers
 
 
 def read_functions(value: object) -> tuple[Callable[..., object], ...]:

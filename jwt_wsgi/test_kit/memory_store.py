@@ -42,6 +42,13 @@ class MemoryStore:
             self._put(key, value, timeout)
             return True
 
+    def remove_entry(self, key: str, /) -> bool:
+        """Forget the value; False if there is none."""
+        with self._lock():
+            there = self._read(key) is not None
+            self._entries.pop(key, None)
+            return there
+
     def scan_entries(self, prefix: str, /) -> Iterator[str]:
         """Yield the keys that begin with ``prefix``."""
         return (key for key in list(self._entries) if key.startswith(prefix))

@@ -24,6 +24,7 @@ from cryptography.x509.oid import NameOID
 from joserfc import jwk
 
 from jwt_wsgi import jose
+from jwt_wsgi.settings.pem_texts import plain_pem
 from jwt_wsgi.settings.values import read_secret
 
 _HASHES: Final = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
@@ -113,7 +114,7 @@ def read_private(text: str, algorithm: str) -> object:
         if text.lstrip().startswith("{"):
             private: Any = jwk.import_key(json.loads(text)).private_key
         else:
-            private = serialization.load_pem_private_key(text.encode(), None)
+            private = serialization.load_pem_private_key(plain_pem(text).encode(), None)
         key = jose.import_jwk(SigningKey(algorithm, "", private).jwk())
     except Exception as error:
         raise ValueError(

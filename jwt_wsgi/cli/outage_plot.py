@@ -1,0 +1,152 @@
+"""``demo --outage --plot FILE.svg``: the time line of one outage, measured and drawn.
+
+Users ask all the time, each contestant has an issuer of its own, and that issuer answers 500 for a
+while. Keys are fresh for one second, so that the picture takes seconds instead of minutes.
+"""
+
+import time
+from collections.abc import Mapping
+from collections.abc import Sequence
+from html import escape
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+from typing import NamedTuple
+
+from jwt_wsgi.events import logger
+from jwt_wsgi.testing import FakeIssuer
+
+from . import outage
+from .demo import AUDIENCE
+from .demo import DemoError
+from .outage import Contestant
+
+LENGTH: Final = 6.0  # seconds that one contestant is watched
+BEGIN: Final = 1.5  # seconds; the issuer fails from here
+END: Final = 4.5  # seconds; and answers again from here
+PAUSE: Final = 0.02  # seconds between two requests
+BINS: Final = 30  # bars of a time line
+
+_WIDTH: Final = 800
+_LEFT: Final = 20
+_BARS: Final = _WIDTH - 2 * _LEFT  # of all bars of a row together
+_HEIGHT: Final = 70  # of a row's bars
+_FIRST_ROW: Final = 96
+_ROW: Final = 132  # from one row to the next
+
+_STYLE: Final = """
+  text { font: 20px system-ui, sans-serif; fill: #1f2328; }
+  .page { fill: #ffffff; } .outage { fill: #f6e9c9; }
+  .served { fill: #1a7f37; } .refused { fill: #d1242f; }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #f0f6fc; }
+    .page { fill: #0d1117; } .outage { fill: #3d3215; }
+    .served { fill: #3fb950; } .refused { fill: #f85149; }
+  }
+"""
+
+
+class Sample(NamedTuple):
+    """One request: ``at``, in seconds since the begin, and whether it was let in."""
+
+    at: float
+    served: bool
+
+
+def watch(contestant: Contestant, scale: float = 1.0) -> list[Sample]:
+    """Ask again and again while the issuer fails and comes back. ``scale`` shortens all times."""
+    samples: list[Sample] = []
+    with (
+        FakeIssuer(algorithm="ES256", aud=AUDIENCE).serve() as issuer,
+        contestant(issuer, outage.FRESH * scale, None) as ask,
+    ):
+        token = issuer.token()
+        if not ask(token):
+            raise DemoError("a good token was refused; nothing can be compared")
+        began = time.monotonic()
+
+        def ask_until(end: float) -> None:
+            while True:
+                at = (time.monotonic() - began) / scale
+                samples.append(Sample(at, ask(token)))
+                if at >= end:
+                    return
+                time.sleep(PAUSE * scale)
+
+        ask_until(BEGIN)
+        with issuer.outage():
+            ask_until(END)
+        ask_until(LENGTH)
+    return samples
+
+
+def drawn(rows: Mapping[str, Sequence[Sample]]) -> str:
+    """The SVG: a row for each name, with a bar for each fifth of a second."""
+    height = _FIRST_ROW + _ROW * len(rows)
+    told = "; ".join(f"{name}: {_percent(samples)} of the users" for name, samples in rows.items())
+    title = f"Users served while the issuer is down for {END - BEGIN:.0f} seconds. {told}."
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">',
+        f"<title>{escape(title)}</title>",
+        f"<style>{_STYLE}</style>",
+        f'<rect class="page" width="{_WIDTH}" height="{height}"/>',
+        _box("outage", _x(BEGIN), 12, _x(END) - _x(BEGIN), height - 24),
+        _text(_x((BEGIN + END) / 2), 40, "the issuer answers 500", "middle"),
+    ]
+    for number, (name, samples) in enumerate(rows.items()):
+        top = _FIRST_ROW + _ROW * number
+        parts.append(_text(_LEFT, top - 14, name))
+        parts.append(_text(_WIDTH - _LEFT, top - 14, f"{_percent(samples)} served", "end"))
+        parts += _bars(samples, top)
+    parts.append(_text(_LEFT, height - 22, "0 s"))
+    parts.append(_text(_WIDTH - _LEFT, height - 22, f"{LENGTH:.0f} s", "end"))
+    parts.append("</svg>")
+    return "\n".join(parts) + "\n"
+
+
+def write(file: Path) -> None:
+    """Play the outage for this middleware and for PyJWT, and draw both into ``file``."""
+    peers: dict[str, Contestant] = {
+        outage.OURS: outage.ours,
+        f"PyJWT {version('pyjwt')}, PyJWKClient": outage.pyjwt,
+    }
+    logger.disabled = True  # the failed fetches are meant
+    try:
+        rows = {name: watch(contestant) for name, contestant in peers.items()}
+    finally:
+        logger.disabled = False
+    file.write_text(drawn(rows), encoding="utf-8")
+
+
+def _bars(samples: Sequence[Sample], top: float) -> list[str]:
+    parts = []
+    for number in range(BINS):
+        begin, end = LENGTH * number / BINS, LENGTH * (number + 1) / BINS
+        found = [sample.served for sample in samples if begin <= sample.at < end]
+        if not found:
+            continue
+        served = _HEIGHT * sum(found) / len(found)
+        x, width = _x(begin) + 1, _x(end) - _x(begin) - 2
+        if served < _HEIGHT:
+            parts.append(_box("refused", x, top, width, _HEIGHT - served))
+        if served:
+            parts.append(_box("served", x, top + _HEIGHT - served, width, served))
+    return parts
+
+
+def _percent(samples: Sequence[Sample]) -> str:
+    return f"{100 * sum(sample.served for sample in samples) / len(samples):.0f} %"
+
+
+def _x(seconds: float) -> float:
+    return _LEFT + _BARS * seconds / LENGTH
+
+
+def _box(kind: str, x: float, y: float, width: float, height: float) -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
+    return f'<rect class="{kind}" {place}/>'
+
+
+def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f"<text {place}>{escape(text)}</text>"

@@ -1,0 +1,48 @@
+"""How the headers of fetches are read: values, and files that hold a value."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from typing import Final
+
+from jwt_wsgi.key_sources.headers import HeaderFile
+
+from .reading import did_you_mean
+from .values import FIELD_NAME
+from .values import read_existing_file
+from .values import read_mapping
+
+#: What a fetch and its answer depend on. User-Agent, Accept and all others may be given.
+_OF_FETCHES: Final = frozenset({
+    "accept-encoding", "content-length", "if-match", "if-modified-since", "if-none-match", "range",
+    "te", "transfer-encoding",
+})  # fmt: skip
+
+
+def read_headers(value: object) -> dict[str, str | HeaderFile]:
+    headers = read_mapping(value)
+    for name in headers:
+        if not re.fullmatch(FIELD_NAME, name):
+            raise ValueError("a header's name is an HTTP token")
+        if name.lower() in _OF_FETCHES:
+            raise ValueError(f"{name}: a fetch sets this header itself; leave it out")
+    return {
+        name: _file(given) if isinstance(given, Mapping) else _text(given)
+        for name, given in headers.items()
+    }
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[\x20-\x7e]*", value):
+        raise ValueError("a header's value is printable ASCII, or an object with file and prefix")
+    return value
+
+
+def _file(members: Mapping[Any, Any]) -> HeaderFile:
+    for name in members:
+        if name not in HeaderFile._fields:
+            hint = did_you_mean(str(name), HeaderFile._fields)
+            raise ValueError(f"its members are file and prefix{hint}")
+    if "file" not in members:
+        raise ValueError('give {"file": PATH}, and "prefix" beside it if there is one')
+    return HeaderFile(read_existing_file(members["file"]), _text(members.get("prefix", "")))

@@ -1,0 +1,60 @@
+"""The picture of an outage: what is measured is drawn, and in a form that a browser shows."""
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from jwt_wsgi.cli import outage
+from jwt_wsgi.cli.outage_plot import BEGIN
+from jwt_wsgi.cli.outage_plot import END
+from jwt_wsgi.cli.outage_plot import Sample
+from jwt_wsgi.cli.outage_plot import drawn
+from jwt_wsgi.cli.outage_plot import watch
+
+PICTURE = Path(__file__).parent.parent / "docs" / "pictures" / "outage.svg"
+
+
+def test_what_was_served_and_refused_is_drawn() -> None:
+    """Half of the requests of one bar: half of its height in each colour."""
+    first = [Sample(0.1, True), Sample(0.1, False), Sample(0.3, True)]
+    svg = drawn({"a": first, "<b>": [Sample(1, False)]})
+    root = ET.fromstring(svg)
+    boxes = [
+        (box.get("class"), float(box.get("height", 0)))
+        for box in root.iter("{http://www.w3.org/2000/svg}rect")
+    ]
+
+    assert boxes[2:4] == [("refused", 35), ("served", 35)]
+    assert boxes[4:] == [("served", 70), ("refused", 70)]
+    assert "a: 67 % of the users; &lt;b&gt;: 0 % of the users." in svg
+
+
+def test_it_has_a_title_and_colours_for_the_dark() -> None:
+    svg = drawn({"a": [Sample(0, True)]})
+
+    assert "<title>Users served while the issuer is down for 3 seconds." in svg
+    assert "@media (prefers-color-scheme: dark)" in svg
+    assert re.findall(r"(?:href|url|src)", svg) == []
+
+
+@pytest.mark.slow
+def test_an_outage_is_watched() -> None:
+    """Ours serves all the time, PyJWT before and after."""
+    ours, theirs = watch(outage.ours, 0.5), watch(outage.pyjwt, 0.5)
+
+    assert all(sample.served for sample in ours)
+    assert theirs[0].served
+    assert not any(sample.served for sample in theirs if BEGIN + 1.5 < sample.at < END)
+    assert theirs[-1].served
+
+
+def test_the_picture_in_the_readme_is_one_of_these() -> None:
+    """Made by the command: `jwt-wsgi demo --outage --plot docs/pictures/outage.svg`."""
+    svg = PICTURE.read_text()
+    title = re.findall(r"<title>(.*)</title>", svg)[0]
+
+    assert svg.startswith(drawn({"a": [Sample(0, True)]})[:48])
+    assert "jwt_wsgi: 100 % of the users" in title
+    assert svg.count("<rect") > 60
