@@ -1,8 +1,8 @@
 """Remember verified tokens, so that one that comes again costs a tenth.
 
-An entry is made after its signature has verified, so strangers fill nothing. It is good while the
-issuer's key set is the one that holds its key, and between the times that its claims name. What
-may change from one use to the next (own checks, revocation) is asked at every use.
+An entry is made only after the signature has been verified, so made-up tokens take no space. It is
+good while the issuer uses the key set that holds its key, and within the times that its claims
+name. What may change from one use to the next (own checks, revocation) is asked at every use.
 """
 
 import json
@@ -14,8 +14,8 @@ from typing import Final
 
 from .claims import Claims
 from .claims import lifetime
-from .errors import AuthError
-from .errors import outage_of_keys
+from .errors import KeysUnavailableError
+from .errors import ask
 from .jose import Key
 from .jose import UnverifiedToken
 from .keys import KeySet
@@ -49,7 +49,7 @@ class CachingVerifier:
         self._bytes = 0
 
     def verify(self, token: str) -> Claims:
-        """As :meth:`Verifier.verify`; every call returns claims of its own."""
+        """As :meth:`Verifier.verify`; every call returns a new copy of the claims."""
         if len(token) > self._verifier.max_token_size:
             return self._verifier.verify(token)  # which refuses it, before it is hashed
         name = sha256(token.encode("utf-8", "surrogatepass")).digest()
@@ -129,18 +129,13 @@ def _keyset_of(issuer: TrustedIssuer, key: Key, header: dict[str, Any]) -> KeySe
     """The key set that an entry belongs to: the current one, if it still holds the key."""
     source: Any = type(issuer.keys)  # not __class__, which a proxy may answer for what it wraps
     keyset = _current(issuer) if _has_sets(source) else None
-    return keyset if isinstance(keyset, KeySet) and key in keyset.find(header) else None
+    return keyset if isinstance(keyset, KeySet) and key in keyset.candidates(header) else None
 
 
 def _current(issuer: TrustedIssuer) -> object:
     """The set in use of a source that has ``current()``. Raises :class:`AuthError`."""
     keys: Any = issuer.keys
-    try:
-        return keys.current()
-    except AuthError:
-        raise
-    except Exception as error:
-        raise outage_of_keys(getattr(keys, "current", keys), error) from error
+    return ask(keys.current, blamed=None, outage=KeysUnavailableError)
 
 
 @cache
@@ -151,7 +146,8 @@ def _has_sets(source: type) -> bool:
     is remembered: it may refuse a key that it has yielded before.
     """
     promised = getattr(source, "candidates_are_current", None)
-    return promised is not None and promised is source.candidates  # type: ignore[attr-defined]
+    is_kept = promised is not None and promised is source.candidates  # type: ignore[attr-defined]
+    return is_kept and hasattr(source, "current")
 
 
 def _shared(value: Any, texts: dict[str, str]) -> Any:

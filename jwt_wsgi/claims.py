@@ -31,7 +31,7 @@ _NUMBERS: Final = (int, float)  # by type: a bool is an int, too
 
 
 class Claims(dict[str, Any]):
-    """The verified claims: a dict that no one else holds. ``header`` is the JOSE header."""
+    """The verified claims: a dict that only this request holds. ``header`` is the JOSE header."""
 
     __slots__ = ("header",)
 
@@ -167,7 +167,7 @@ def check_audience(audience: Collection[str]) -> Check:
             values = [values]
         elif not audience and "aud" not in claims:
             return
-        if not isinstance(values, list) or not all(map(_is_string, values)):
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
             raise InvalidTokenError("audience_mismatch", "aud is no string and no list of strings")
         if exact.isdisjoint(values) and not any(_is_below(value, below) for value in values):
             remedy = "" if audience else "; set audience to the value this API is known by"
@@ -224,10 +224,6 @@ def scopes(claims: Mapping[str, Any]) -> frozenset[str]:
     if isinstance(value, list) and all(isinstance(scope, str) for scope in value):
         return frozenset(value)
     return frozenset()
-
-
-def _is_string(value: object) -> bool:
-    return isinstance(value, str)
 
 
 def _equal(one: object, other: object) -> bool:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _READY: Final = (list, tuple)
-_NOBODY: Final[list[dict[str, Any] | None]] = [None]
+_NO_PAYLOAD: Final[list[dict[str, Any] | None]] = [None]
 #: A list of one. Tasks that are started in a request inherit it; it is emptied with the request.
-_current: Final = ContextVar("jwt_wsgi.current", default=_NOBODY)
+_current: Final = ContextVar("jwt_wsgi.current", default=_NO_PAYLOAD)
 
 
 def current_payload() -> dict[str, Any] | None:

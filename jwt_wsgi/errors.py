@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 from typing import Final
 
 #: The stable ``code`` of a refused token -> one sentence a person understands.
@@ -122,6 +123,8 @@ class AuthError(Portable, Exception):
     retry_after: int | None = None
     #: Scopes that satisfy the request's rule, for the challenges of a published ``resource``.
     scope: tuple[str, ...] = ()
+    #: The path of the rule that decided, as it is configured; empty where no rule was asked.
+    rule: str = ""
     #: ``iss``, ``alg`` and ``kid`` of the token, unverified.
     claimed: tuple[object, object, object] = (None, None, None)
     #: The application's function that could not decide, and what it did: ``raised TYPE``.
@@ -142,10 +145,11 @@ class AuthError(Portable, Exception):
 
     @property
     def facts(self) -> dict[str, str]:
-        """What a log line may say: ``issuer``, ``algorithm``, ``kid`` and ``detail``, escaped."""
+        """What a log line may say, escaped: the token's own words, the rule and the ``detail``."""
         named = zip(("issuer", "algorithm", "kid"), self.claimed, strict=True)
         found = {name: printable(value) for name, value in named if value is not None}
-        return {**found, "detail": escaped(str(self.detail), MAX_DETAIL)}
+        rule = {"rule": printable(self.rule, 200)} if self.rule else {}
+        return {**found, **rule, "detail": escaped(str(self.detail), MAX_DETAIL)}
 
 
 class MissingTokenError(AuthError):
@@ -284,33 +288,48 @@ def blames_the_token(error: Exception) -> bool:
 _CLAIM_INVALID: Final = partial(InvalidTokenError, "claim_invalid")
 
 
+def ask(
+    function: Callable[..., Any],
+    *arguments: object,
+    read: Callable[[Any], Any] | None = None,
+    blamed: Callable[[str], AuthError] | None = _CLAIM_INVALID,
+    outage: Callable[[float, str], AuthError] = UnavailableError,
+) -> Any:
+    """Call a function of the application; what it raises becomes a refusal.
+
+    An :class:`AuthError` is raised as it is, anything else as :func:`refusal` says. ``read`` makes
+    the result of what was returned, whose own methods may raise as well.
+    """
+    try:
+        returned = function(*arguments)
+        return returned if read is None else read(returned)
+    except AuthError:
+        raise
+    except Exception as error:
+        raise refusal(function, error, blamed=blamed, outage=outage) from error
+
+
 def refusal(
     function: object,
     error: Exception,
     *,
-    blamed: Callable[[str], AuthError] = _CLAIM_INVALID,
+    blamed: Callable[[str], AuthError] | None = _CLAIM_INVALID,
     outage: Callable[[float, str], AuthError] = UnavailableError,
 ) -> AuthError:
-    """Return the refusal of a token over which a function of the application raised ``error``.
+    """Return the refusal of a request for which a function of the application raised ``error``.
 
-    ``blamed(detail)`` makes it where the function could not read the token, ``outage(1, detail)``
-    otherwise. Log lines name the function and the type; the error's text may hold a secret or a
-    claim.
+    ``blamed(detail)`` makes it where the function could not read the token; None: the function was
+    asked about no token. Otherwise ``outage(1, detail)`` makes it. Log lines name the function and
+    the type; the error's text may hold a secret or a claim.
     """
     failure = name_of(function), f"raised {name_of(type(error))}"
     detail = " ".join(failure)
-    refused = blamed(detail) if blames_the_token(error) else outage(1, detail)
+    if blamed is not None and blames_the_token(error):
+        refused = blamed(detail)
+    else:
+        refused = outage(1, detail)
     refused.failure = failure
     return refused
-
-
-def outage_of_keys(function: object, error: Exception) -> AuthError:
-    """Return the refusal of a request where a function that finds keys raised ``error``: 503.
-
-    The function was asked for no token in particular, so the token is not blamed.
-    """
-    keys_unavailable = partial(KeysUnavailableError, 1)
-    return refusal(function, error, blamed=keys_unavailable, outage=KeysUnavailableError)
 
 
 def _spaced(values: Iterable[str]) -> str:

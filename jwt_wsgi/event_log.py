@@ -21,7 +21,7 @@ PREFIX: Final = "jwt_wsgi_"
 
 
 class LogHook:
-    """The default hook: one line an event to the logger ``jwt_wsgi``, never a flood.
+    """The default hook: one line for each event, to the logger ``jwt_wsgi``.
 
     Within ``event.quiet`` seconds of a line, its repetitions go to ``event.quiet_level``
     (normally switched off), and the next loud line says how many they were.
@@ -85,7 +85,7 @@ def _field(value: object) -> object:
 
 
 def fan_out(hooks: Sequence[Hook]) -> Emit:
-    """One function that tells every hook; a hook that raises is logged once and breaks nothing."""
+    """Return one function that calls every hook; the first error of a hook is logged."""
     broken: set[int] = set()
 
     def emit(event: Event) -> None:

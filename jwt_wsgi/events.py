@@ -117,11 +117,13 @@ class Accepted(Event):
 class _Verdict(Event):
     """Not good enough. ``issuer``, ``algorithm``, ``kid``: escaped, unverified.
 
-    ``path``: that of the request, in quotes and escaped, if ``log_fields`` names it.
+    ``method``: that of the request, escaped. ``rule``: the path of the rule that decided, as it is
+    configured. ``path``: that of the request, in quotes and escaped, if ``log_fields`` names it.
     """
 
     named = MappingProxyType(
-        {"iss": "issuer", "alg": "algorithm", "kid": "kid", "request": "request_id", "path": "path"}
+        {"method": "method", "rule": "rule", "iss": "issuer", "alg": "algorithm", "kid": "kid"}
+        | {"request": "request_id", "path": "path"}
     )
     code: str
     status: int
@@ -131,6 +133,8 @@ class _Verdict(Event):
     request_id: str = ""
     detail: str = ""
     path: str = ""
+    method: str = ""
+    rule: str = ""
     level: ClassVar[int] = logging.WARNING
     quiet_level: ClassVar[int] = logging.INFO
     quiet: ClassVar[float] = 60.0
@@ -323,11 +327,17 @@ class PrivateKeyPublished(MemberEvent):
 class NoKeyFits(KeysEvent):
     """A set arrived, and none of its keys fits an accepted algorithm: every token is refused."""
 
-    template = "none of %(count)d keys of %(source)s fits the accepted algorithms (%(algorithms)s)"
+    template = (
+        "%(source)s: none of its keys (%(count)d) fits the accepted algorithms (%(accepted)s);"
+        " no token is accepted"
+    )
     count: int
     algorithms: tuple[str, ...]
     level: ClassVar[int] = logging.ERROR
     quiet: ClassVar[float] = 3600.0
+
+    def more_words(self) -> dict[str, Any]:
+        return {"accepted": ", ".join(self.algorithms)}
 
 
 @dataclass(frozen=True, slots=True)

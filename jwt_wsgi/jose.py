@@ -6,19 +6,18 @@ ours (RFC 7515, 7517, 7518, 8037).
 """
 
 import binascii
-import hashlib
 import hmac
 from base64 import b64decode
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from dataclasses import field
 from types import MappingProxyType
 from typing import Any
 from typing import Final
 from typing import NamedTuple
-from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -28,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ed448
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from joserfc import jwk as joserfc_jwk
 
@@ -45,17 +45,8 @@ MAX_KID_SIZE: Final = 256
 RSA_BITS: Final = range(2048, 8193)
 RSA_EXPONENT_BITS: Final = 33  # 2**32 + 1 is the largest in use
 
-PublicKey: TypeAlias = (
-    rsa.RSAPublicKey
-    | ec.EllipticCurvePublicKey
-    | ed25519.Ed25519PublicKey
-    | ed448.Ed448PublicKey
-    | bytes
-)
-
-
-_REASONS: Final = {UnicodeEncodeError: "not ASCII", binascii.Error: "not base64url"}
 _NO_HEADS: Final[Mapping[bytes, dict[str, Any]]] = MappingProxyType({})
+_REASONS: Final = {UnicodeEncodeError: "not ASCII", binascii.Error: "not base64url"}
 
 
 class UnusableKeyError(Exception):
@@ -79,7 +70,7 @@ class Key:
 
     kty: str
     crv: str
-    public_key: PublicKey = field(repr=False)  # with oct it is the secret itself
+    public_key: PublicKeyTypes | bytes = field(repr=False)  # with oct it is the secret itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +78,11 @@ class Algorithm:
     """One signature algorithm: the keys it fits and how it verifies (RFC 7518 section 3)."""
 
     kty: str
-    crvs: frozenset[str]
+    crvs: AbstractSet[str]
     #: Raises, whatever the library raises, unless the signature is good.
     verify: Callable[[Any, bytes, bytes], None]
-    #: What a JWK's ``alg`` may say for this algorithm (RFC 9864 gave EdDSA a second name).
-    names: frozenset[str]
+    #: What the ``alg`` of a JWK may be instead of the name (RFC 9864 gave EdDSA two more names).
+    aliases: AbstractSet[str] = frozenset()
 
 
 def parse(token: str, heads: Mapping[bytes, dict[str, Any]] = _NO_HEADS) -> UnverifiedToken:
@@ -172,15 +163,10 @@ def secret_key(secret: bytes) -> Key:
 
 
 def _header(encoded: bytes) -> dict[str, Any]:
+    """RFC 7515 section 4: unknown members are ignored, but ours must be what they should be."""
     if len(encoded) > MAX_HEADER_SIZE:
         raise MalformedError(f"the header is longer than {MAX_HEADER_SIZE} characters")
     header = compact_object(_base64url(encoded))
-    _check_header(header)
-    return header
-
-
-def _check_header(header: dict[str, Any]) -> None:
-    """RFC 7515 section 4: unknown members are ignored, but ours must be what they should be."""
     if "crit" in header:  # we understand no extension, so section 4.1.11 leaves one answer
         raise MalformedError("the header has crit")
     if "b64" in header:  # RFC 7797 section 7: not in JWTs
@@ -192,6 +178,7 @@ def _check_header(header: dict[str, Any]) -> None:
     kid = header.get("kid", "-")
     if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID_SIZE:
         raise MalformedError(f"kid is no string of 1 to {MAX_KID_SIZE} characters")
+    return header
 
 
 # base64url without padding (RFC 7515 section 2); the last character's spare bits must be zero, or
@@ -262,7 +249,7 @@ def _check_rsa(numbers: rsa.RSAPublicNumbers) -> None:
         raise UnusableKeyError("a weak RSA modulus or exponent")
 
 
-# Points whose multiples are a handful: a signature by such a "key" can be made by anybody.
+# Points of small order: anybody can make a signature that such a key verifies.
 # By their y coordinate, canonical or not; the sign of x, the topmost bit, is cut off.
 _P25519: Final = 2**255 - 19
 _Y8: Final = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
@@ -317,35 +304,27 @@ def _hmac(name: str) -> Callable[[bytes, bytes, bytes], None]:
     return verify
 
 
-def _row(
-    name: str, kty: str, crvs: str, verify: Callable[[Any, bytes, bytes], None], *also: str
-) -> tuple[str, Algorithm]:
-    return name, Algorithm(kty, frozenset(crvs.split() or [""]), verify, frozenset({name, *also}))
-
-
 _SHA256, _SHA384, _SHA512 = hashes.SHA256(), hashes.SHA384(), hashes.SHA512()
 
 #: Every algorithm there is for us; which of them a token may use, the settings say.
-ALGORITHMS: Final[Mapping[str, Algorithm]] = dict(
-    (
-        _row("EdDSA", "OKP", "Ed25519 Ed448", _eddsa, "Ed25519", "Ed448"),
-        _row("Ed25519", "OKP", "Ed25519", _eddsa, "EdDSA"),
-        _row("ES256", "EC", "P-256", _ecdsa(_SHA256, 32)),
-        _row("ES384", "EC", "P-384", _ecdsa(_SHA384, 48)),
-        _row("ES512", "EC", "P-521", _ecdsa(_SHA512, 66)),
-        _row("PS256", "RSA", "", _rsa_pss(_SHA256)),
-        _row("PS384", "RSA", "", _rsa_pss(_SHA384)),
-        _row("PS512", "RSA", "", _rsa_pss(_SHA512)),
-        _row("RS256", "RSA", "", _rsa_pkcs1(_SHA256)),
-        _row("RS384", "RSA", "", _rsa_pkcs1(_SHA384)),
-        _row("RS512", "RSA", "", _rsa_pkcs1(_SHA512)),
-        _row("ES256K", "EC", "secp256k1", _ecdsa(_SHA256, 32)),
-        _row("Ed448", "OKP", "Ed448", _eddsa, "EdDSA"),
-        _row("HS256", "oct", "", _hmac("sha256")),
-        _row("HS384", "oct", "", _hmac("sha384")),
-        _row("HS512", "oct", "", _hmac("sha512")),
-    )
-)
+ALGORITHMS: Final[Mapping[str, Algorithm]] = {
+    "EdDSA": Algorithm("OKP", {"Ed25519", "Ed448"}, _eddsa, {"Ed25519", "Ed448"}),
+    "Ed25519": Algorithm("OKP", {"Ed25519"}, _eddsa, {"EdDSA"}),
+    "ES256": Algorithm("EC", {"P-256"}, _ecdsa(_SHA256, 32)),
+    "ES384": Algorithm("EC", {"P-384"}, _ecdsa(_SHA384, 48)),
+    "ES512": Algorithm("EC", {"P-521"}, _ecdsa(_SHA512, 66)),
+    "PS256": Algorithm("RSA", {""}, _rsa_pss(_SHA256)),
+    "PS384": Algorithm("RSA", {""}, _rsa_pss(_SHA384)),
+    "PS512": Algorithm("RSA", {""}, _rsa_pss(_SHA512)),
+    "RS256": Algorithm("RSA", {""}, _rsa_pkcs1(_SHA256)),
+    "RS384": Algorithm("RSA", {""}, _rsa_pkcs1(_SHA384)),
+    "RS512": Algorithm("RSA", {""}, _rsa_pkcs1(_SHA512)),
+    "ES256K": Algorithm("EC", {"secp256k1"}, _ecdsa(_SHA256, 32)),
+    "Ed448": Algorithm("OKP", {"Ed448"}, _eddsa, {"EdDSA"}),
+    "HS256": Algorithm("oct", {""}, _hmac("sha256")),
+    "HS384": Algorithm("oct", {""}, _hmac("sha384")),
+    "HS512": Algorithm("oct", {""}, _hmac("sha512")),
+}
 #: The kinds of key there are: (kty, crv).
 KINDS: Final = frozenset((row.kty, crv) for row in ALGORITHMS.values() for crv in row.crvs)
 #: Bytes a shared secret needs at least: as many as its hash (RFC 7518 section 3.2).
@@ -362,8 +341,3 @@ def permitted(key: Key, algorithms: Collection[str]) -> bool:
     ``EdDSA`` is the name of two (RFC 8037 section 3.1); Ed448 counts where it is named as well.
     """
     return key.crv != "Ed448" or "Ed448" in algorithms
-
-
-def digest(data: bytes) -> str:
-    """SHA-256 in hexadecimal: names a key set in logs and metrics."""
-    return hashlib.sha256(data).hexdigest()

@@ -4,8 +4,8 @@ A key source is any object with ``candidates(header)``. The verifier tries what 
 order, until a signature verifies. A source that yields nothing has no key for the token.
 """
 
+import hashlib
 import json
-from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -16,7 +16,6 @@ from typing import NamedTuple
 from typing import Protocol
 
 from . import jose
-from .errors import Portable
 from .errors import printable
 from .jwk_form import normal
 from .key_sources.document_kind import why_no_jwks
@@ -64,13 +63,13 @@ class Dropped(NamedTuple):
 
     kid: str
     reason: str
-    private: bool
+    private: bool = False
 
 
 class KeySet:
     """An immutable JWKS (RFC 7517 section 5). Bad members are dropped, the rest is used.
 
-    A key is built when a token first asks for it: a set of a thousand costs no request.
+    A key is built when a token first needs it, so a set of a thousand keys delays no request.
     """
 
     __slots__ = ("_any_kid", "_by_kid", "_digest", "_found", "_members", "dropped")
@@ -110,13 +109,9 @@ class KeySet:
             raise DocumentError('it has no "keys" list')
         if len(listed) > max_keys:
             raise DocumentError(f"it has {len(listed)} keys, more than {max_keys}")
-        members, dropped = [], []
-        for jwk in listed:
-            try:
-                members.append(_Member.of(jwk))
-            except _DroppedError as error:
-                dropped.append(error.dropped)
-        keyset = cls(members, dropped)
+        read = [_Member.of(jwk) for jwk in listed]
+        members = [member for member in read if isinstance(member, _Member)]
+        keyset = cls(members, [dropped for dropped in read if isinstance(dropped, Dropped)])
         if not any(member.key() for member in keyset._members):  # built until one is usable
             reasons = "; ".join(f"{d.kid}: {d.reason}" for d in keyset.unusable()[:5])
             raise DocumentError(f"it has no usable key ({reasons or 'it is empty'})")
@@ -133,34 +128,23 @@ class KeySet:
 
     def candidates(self, header: Mapping[str, Any]) -> tuple[jose.Key, ...]:
         """The keys that fit ``kid``, ``alg``, ``kty``, ``crv``, ``use`` and ``key_ops``."""
-        return self.find(header)
-
-    candidates_are_current = candidates
-
-    def find(self, header: Mapping[str, Any]) -> tuple[jose.Key, ...]:
-        """As :meth:`candidates`; () if there is none."""
         found = self._found.get((header.get("kid"), header["alg"]))
         return self._find(header) if found is None else found
 
+    candidates_are_current = candidates
+
     def _find(self, header: Mapping[str, Any]) -> tuple[jose.Key, ...]:
         kid = header.get("kid")
-        algorithm = jose.ALGORITHMS[header["alg"]]
         members: Sequence[_Member] = self._members
         if kid is not None and not self._any_kid:
             members = self._by_kid.get(kid, ())
-        fitting = dict.fromkeys(member for member in members if member.fits(algorithm))
+        fitting = dict.fromkeys(member for member in members if member.fits(header["alg"]))
         # Neither a broken key nor one that is listed twice takes a place.
         built = filter(None, (member.key() for member in fitting))
         keys = tuple(islice(built, MAX_CANDIDATES))
         if keys and not (self._any_kid and kid is not None):  # so it has an entry a key at most
             self._found[kid, header["alg"]] = keys
         return keys
-
-    def fits_any(self, algorithms: Collection[str]) -> bool:
-        """Whether one of these values of ``alg`` can verify a signature with a key of the set."""
-        names = [{}, *({"kid": kid} for kid in self.kids)]
-        found = (self.find({**named, "alg": alg}) for alg in algorithms for named in names)
-        return any(jose.permitted(key, algorithms) for keys in found for key in keys)
 
     @property
     def kids(self) -> tuple[str, ...]:
@@ -172,7 +156,7 @@ class KeySet:
         """SHA-256 of the set: equal sets have equal digests, however they are written down."""
         if self._digest is None:
             texts = sorted({member.canonical for member in self._members})
-            self._digest = jose.digest("\n".join(texts).encode())
+            self._digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
         return self._digest
 
     def __contains__(self, kid: object) -> bool:
@@ -183,23 +167,17 @@ class KeySet:
 
     def unusable(self) -> tuple[Dropped, ...]:
         """Every member that is not used, those included that only building them shows."""
-        broken = (member.broken() for member in dict.fromkeys(self._members))
-        return (*self.dropped, *(dropped for dropped in broken if dropped))
-
-
-class _DroppedError(Portable, Exception):
-    def __init__(self, kid: object, reason: str, *, private: bool = False) -> None:
-        self.dropped = Dropped(_name(kid), reason, private)
-        super().__init__(reason)
+        broken = [member for member in dict.fromkeys(self._members) if member.key() is None]
+        return (*self.dropped, *(Dropped(_name(member.kid), member.why) for member in broken))
 
 
 _encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 class _Member:
-    """One usable-looking JWK; its key is built at first use, at most once matters."""
+    """One JWK that looks usable. Its key is built at first use, and then kept."""
 
-    __slots__ = ("_canonical", "_jwk", "_key", "_why", "alg", "crv", "kid", "kty")
+    __slots__ = ("_canonical", "_jwk", "_key", "alg", "crv", "kid", "kty", "why")
 
     def __init__(
         self,
@@ -211,50 +189,50 @@ class _Member:
         key: jose.Key | None = None,
     ) -> None:
         self.kid, self.kty, self.crv, self.alg = kid, kty, crv, alg
-        self._jwk, self._key, self._why = jwk, key, ""
+        self._jwk, self._key, self.why = jwk, key, ""
         self._canonical: str | None = None
 
     @classmethod
-    def of(cls, jwk: object) -> "_Member":
+    def of(cls, jwk: object) -> "_Member | Dropped":
         """Check what can be checked without arithmetic (a bad member spoils no other)."""
         if not isinstance(jwk, dict):
-            raise _DroppedError(None, "it is no JSON object")
+            return Dropped(_name(None), "it is no JSON object")
         jwk = normal(jwk)
         kid, kty, alg = jwk.get("kid"), jwk.get("kty"), jwk.get("alg")
+        name = _name(kid)
         if not _PRIVATE.isdisjoint(jwk):
-            raise _DroppedError(kid, "it holds a private or secret key", private=True)
+            return Dropped(name, "it holds a private or secret key", private=True)
         if kty not in ("RSA", "EC", "OKP"):
-            raise _DroppedError(kid, "its kty is none that verifies tokens")
+            return Dropped(name, "its kty is none that verifies tokens")
         if "kid" in jwk and (not isinstance(kid, str) or not 0 < len(kid) <= jose.MAX_KID_SIZE):
-            raise _DroppedError(kid, "its kid is no string of 1 to 256 characters")
+            return Dropped(name, "its kid is no string of 1 to 256 characters")
         if jwk.get("use", "sig") != "sig":
-            raise _DroppedError(kid, "its use is not sig")
+            return Dropped(name, "its use is not sig")
         if "key_ops" in jwk and not _may_verify(jwk["key_ops"]):
-            raise _DroppedError(kid, "its key_ops do not hold verify")
-        if "alg" in jwk and not (isinstance(alg, str) and _signs(alg, kty)):
-            raise _DroppedError(kid, "its alg is no signature algorithm of its kty")
+            return Dropped(name, "its key_ops do not hold verify")
+        row = jose.ALGORITHMS.get(alg) if isinstance(alg, str) else None
+        if "alg" in jwk and (row is None or row.kty != kty):
+            return Dropped(name, "its alg is no signature algorithm of its kty")
         member = cls(kid, kty, "" if kty == "RSA" else jwk.get("crv", ""), alg, jwk)
         if not member.crv and kty != "RSA" and (key := member.key()):  # one that has only x5c
             member.crv = key.crv
         if not isinstance(member.crv, str) or (kty, member.crv) not in jose.KINDS:
-            raise _DroppedError(kid, member._why or "its crv is none that verifies tokens")
+            return Dropped(name, member.why or "its crv is none that verifies tokens")
         return member
 
-    def fits(self, algorithm: jose.Algorithm) -> bool:
+    def fits(self, algorithm: str) -> bool:
         """Whether this key may verify that algorithm (RFC 8725 section 3.1)."""
-        fits_kind = self.kty == algorithm.kty and self.crv in algorithm.crvs
-        return fits_kind and (self.alg is None or self.alg in algorithm.names)
+        row = jose.ALGORITHMS[algorithm]
+        fits_kind = self.kty == row.kty and self.crv in row.crvs
+        return fits_kind and (self.alg in (None, algorithm) or self.alg in row.aliases)
 
     def key(self) -> jose.Key | None:
-        if self._key is None and self._jwk is not None and not self._why:
+        if self._key is None and self._jwk is not None and not self.why:
             try:
                 self._key = jose.import_jwk(self._jwk)
             except jose.UnusableKeyError as error:
-                self._why = str(error)
+                self.why = str(error)
         return self._key
-
-    def broken(self) -> Dropped | None:
-        return None if self.key() else Dropped(_name(self.kid), self._why, private=False)
 
     @property
     def canonical(self) -> str:
@@ -270,7 +248,7 @@ class _Member:
         return isinstance(other, _Member) and self.canonical == other.canonical
 
     def __hash__(self) -> int:
-        return hash(self.canonical)  # of less, keys without kid would be compared in pairs
+        return hash(self.canonical)  # of fewer members, many keys without kid would have one hash
 
 
 def _name(kid: object) -> str:
@@ -279,7 +257,3 @@ def _name(kid: object) -> str:
 
 def _may_verify(key_ops: object) -> bool:
     return isinstance(key_ops, Sequence) and not isinstance(key_ops, str) and "verify" in key_ops
-
-
-def _signs(alg: str, kty: str) -> bool:
-    return alg in jose.ALGORITHMS and jose.ALGORITHMS[alg].kty == kty

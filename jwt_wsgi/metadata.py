@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 MAX_AGE: Final = 3600  # seconds
 METHODS: Final = "GET, HEAD, OPTIONS"
-#: Anybody's script may read it. The headers are those that MCP clients send with every request.
+#: Scripts of every origin may read it. The headers are those that MCP clients always send.
 _CORS: Final = (("Access-Control-Allow-Origin", "*"),)
 _PREFLIGHT: Final = (
     ("Access-Control-Allow-Methods", METHODS),

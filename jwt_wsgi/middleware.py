@@ -88,7 +88,7 @@ class JWTMiddleware:
             if settings.settings_from_request:
                 self._variants = Variants(given, partial(_Variant, self), self.refuse)
         self.settings = settings
-        self._log = self._log_hook()
+        self._log: LogHook = getattr(self, "_log", None) or LogHook()
         self._emit = fan_out((self._log, *self.settings.on_event))
         self._rules = Rules(rules) if (rules := self.settings.request_rules) else None
         self._places = [place(p, self.settings.max_token_size) for p in self.settings.token_from]
@@ -102,14 +102,13 @@ class JWTMiddleware:
             emit=self._emit,
             resource_metadata=self._metadata.url if self._metadata else None,
         )
-        self._told_preflight = False
-        verifier = assembly.verifier(self.settings, self._emit, self._shared)
-        self._issuers = verifier.issuers
-        self._resolver_sees_request = getattr(self._issuers, "sees_request", False)
+        self._preflight_reported = False
         #: ``verifier.verify(token)`` returns the claims or raises an ``AuthError``. Any object with
         #: this method may stand here; ``warm_up``, ``health`` and ``close`` are for the configured
         #: issuers all the same.
-        self.verifier = verifier
+        self.verifier = assembly.verifier(self.settings, self._emit, self._shared)
+        self._issuers = self.verifier.issuers
+        self._resolver_sees_request = getattr(self._issuers, "sees_request", False)
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -123,11 +122,11 @@ class JWTMiddleware:
         try:
             self.authenticate(environ, rule)
         except AuthError as error:
-            error.scope = rule.scope
+            error.scope, error.rule = rule.scope, rule.path
             if rule.token is not Token.REPORT:
                 return self.refuse(error, environ, start_response)
             environ[ERROR] = error
-            self._tell(Reported, error, environ)
+            self._report(Reported, error, environ)
         if not self.settings.forward_token:
             for where in self._places:
                 where.remove(environ)
@@ -180,21 +179,18 @@ class JWTMiddleware:
         if self._variants is not None:
             self._variants.close()
 
-    def _log_hook(self) -> LogHook:
-        return LogHook()
-
     def refuse(
         self, error: AuthError, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> list[bytes]:
         """Answer a request as a refusal, and log it: a WSGI app once ``error`` is bound."""
-        if not self._told_preflight and is_preflight(environ):
-            self._told_preflight = True
+        if not self._preflight_reported and is_preflight(environ):
+            self._preflight_reported = True
             logger.warning("a CORS preflight was refused; skip_preflight=True lets them through")
-        self._tell(Refused, error, environ)
+        self._report(Refused, error, environ)
         answer = self._responses.answer(error)
         return answer.send(environ, start_response, self.settings.cors_origins)
 
-    def _tell(
+    def _report(
         self, kind: type[Refused | Reported], error: AuthError, environ: "WSGIEnvironment"
     ) -> None:
         label = error.label
@@ -210,11 +206,9 @@ class _Variant(JWTMiddleware):
     """A middleware with the settings of requests; it shares the log and the keys of others."""
 
     def __init__(self, outer: JWTMiddleware, settings: Settings, shared: SharedKeys) -> None:
-        self._outer, self._shared = outer, shared
+        # With a log of its own, each made-up Host would be a new WARNING.
+        self._shared, self._log = shared, outer._log  # noqa: SLF001
         super().__init__(outer.app, replace(settings, settings_from_request=False))
-
-    def _log_hook(self) -> LogHook:
-        return self._outer._log  # noqa: SLF001  # or each made-up Host would be a WARNING of its own
 
 
 def find_rule(rules: Rules, environ: "WSGIEnvironment") -> Rule:

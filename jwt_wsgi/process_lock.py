@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class PerProcess(Generic[T]):
-    """A value that every process makes at its first use; a fork's child has one of its own.
+    """A value that every process makes at its first use; after a fork, the child makes a new one.
 
     The pid is compared at each use, because uWSGI runs none of Python's fork hooks.
     """

@@ -16,9 +16,11 @@ _MOST_CHARACTERS: Final = 256
 
 
 def request_facts(environ: Mapping[str, Any], log_fields: Collection[str]) -> dict[str, str]:
-    """What a line of a refusal says of the request: ``request_id``, and ``path`` if it is named."""
+    """What a line of a refusal says of the request: its id, its method, the path if it is named."""
     name = environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_TRACEPARENT")
-    return {"request_id": printable(name) if name else ""} | _path(environ, log_fields)
+    facts = {"request_id": printable(name) if name else ""}
+    facts["method"] = printable(environ["REQUEST_METHOD"], 16)
+    return facts | _path(environ, log_fields)
 
 
 def accepted_facts(

@@ -86,7 +86,7 @@ class Responses:
     their signature is checked: a reason would tell anyone which issuers exist here. A 503 stays a
     503: a 401 would log users out while the keys of their issuer cannot be had.
 
-    ``responder``: see :data:`Responder`. ``emit`` is told when it fails.
+    ``responder``: see :data:`Responder`. ``emit`` gets an event when it fails.
     """
 
     def __init__(

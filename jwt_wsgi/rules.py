@@ -1,7 +1,7 @@
 """Which token a request needs: rules by path and method; the first one that matches decides.
 
 This module takes a method and a path, no environ, so that it can be read and tested as a table.
-The router of the app may read both otherwise. Where it may, every reading must be permitted.
+The router of the app may read both differently. Where it may, every reading must be permitted.
 """
 
 import re
@@ -20,16 +20,18 @@ from typing import Final
 from typing import TypeAlias
 
 from . import claims as claims_
-from .errors import AuthError
 from .errors import InsufficientAuthError
 from .errors import InsufficientScopeError
-from .errors import refusal
+from .errors import ask
 
 #: Seconds that a login may lie in the future: the most that ``leeway`` can be.
 _SKEW: Final = 300.0
 #: Says whether the verified claims permit the request, which it sees as a WSGI environ.
 Permits: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
-_ESCAPE: Final = re.compile("%[0-9A-Fa-f]{2}")
+#: What routers read differently in a path that is decoded: an empty segment, a dot segment,
+#: ``@@view`` of Pyramid's traversal, a backslash, NUL, ``;``, ``%XX`` that is decoded once more,
+#: and a line feed: Pyramid's routes end in ``$``, so ``/admin%0a`` is ``/admin`` to them.
+_ODD: Final = re.compile(r"/(?:/|@@|\.\.?(?:/|\Z))|[\\\0\n;]|%[0-9A-Fa-f]{2}")
 
 
 class Token(StrEnum):
@@ -38,7 +40,7 @@ class Token(StrEnum):
     REQUIRED = "required"
     #: A missing token passes, a bad one is refused.
     OPTIONAL = "optional"
-    #: Everything passes; what would have been refused is logged, and told to the app.
+    #: Every request passes. A refusal is logged, and the app finds it in its environ.
     REPORT = "report"
     #: No token is looked at.
     IGNORED = "ignored"
@@ -97,6 +99,13 @@ class Rule:
         ``request``: the WSGI environ, for ``check``. Raises :class:`InsufficientScopeError`,
         :class:`InsufficientAuthError`, or what ``check`` leads to.
         """
+        for part in self.parts:
+            part.authorize_alone(claims, request, clock)
+
+    def authorize_alone(
+        self, claims: Mapping[str, Any], request: Any, clock: Callable[[], float]
+    ) -> None:
+        """As :meth:`authorize`, by the conditions of this rule, not of its parts."""
         if self.scopes or self.any_scope:
             granted = claims_.scopes(claims)
             if not granted.issuperset(self.scopes):
@@ -109,7 +118,9 @@ class Rule:
         if self.acr_values or self.max_age is not None:
             self._step_up(claims, clock())
         if self.check is not None:
-            _ask(self.check, claims, request)
+            permitted = ask(self.check, claims, request, blamed=InsufficientScopeError)
+            if permitted is not True:
+                raise InsufficientScopeError("the check of the rule did not return True")
 
     def _step_up(self, claims: Mapping[str, Any], now: float) -> None:
         """RFC 9470 section 3: what is missing is not enough."""
@@ -123,17 +134,6 @@ class Rule:
                 missing = "auth_time is missing or too long ago"
         if missing:
             raise InsufficientAuthError(missing, acr_values=self.acr_values, max_age=self.max_age)
-
-
-def _ask(check: Permits, claims: Mapping[str, Any], request: Mapping[str, Any] | None) -> None:
-    try:
-        permitted = check(claims, request)  # type: ignore[arg-type]  # None: without a request
-    except AuthError:
-        raise
-    except Exception as error:
-        raise refusal(check, error, blamed=InsufficientScopeError) from error
-    if permitted is not True:
-        raise InsufficientScopeError("the check of the rule did not return True")
 
 
 #: No rule matches: a token is needed.
@@ -153,8 +153,9 @@ class Rules:
             by_pattern.setdefault(_pattern(rule), []).append(order)
 
         def matching(pattern: str) -> tuple[Rule, ...]:
-            covering = (pattern, *(f"{base}/*" for base in _bases(pattern.removesuffix("/*"))))
-            orders = {order for other in covering for order in by_pattern.get(other, ())}
+            parts = pattern.removesuffix("/*").split("/")
+            above = ("/".join([*parts[:count], "*"]) for count in range(1, len(parts) + 1))
+            orders = {order for other in (pattern, *above) for order in by_pattern.get(other, ())}
             return tuple(rules[order] for order in sorted(orders))
 
         #: Path -> every rule that can match it, in their order.
@@ -185,10 +186,9 @@ class Rules:
         if not (is_plain(path) and method.isupper()):
             return self.every
         rule = self._first(method, path)
-        is_read_otherwise = "." in path or path in self._twins
-        if is_read_otherwise and (others := self._stricter(rule, method, path)):
-            return together([rule, *others])
-        return rule
+        has_twin = "." in path or path in self._twins
+        others = self._stricter(rule, method, path) if has_twin else ()
+        return together([rule, *others]) if others else rule
 
     def _first(self, method: str, path: str) -> Rule:
         """The first rule that matches this very path: of its entry, else of the nearest subtree.
@@ -234,15 +234,6 @@ class _AllOf(Rule):
     def parts(self) -> tuple[Rule, ...]:
         return self.rules
 
-    def authorize(
-        self,
-        claims: Mapping[str, Any],
-        request: Mapping[str, Any] | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        for rule in self.rules:
-            rule.authorize(claims, request, clock)
-
 
 def together(rules: Iterable[Rule]) -> Rule:
     """One rule for a request that all of these are for: the strictest token, all conditions."""
@@ -284,21 +275,10 @@ def _conditions(rules: Iterable[Rule]) -> Iterator[Rule]:
 def is_plain(path: str) -> bool:
     """Whether every router reads this path alike, so that it may need less than a token.
 
-    No empty segment inside, no dot segment, none of backslash, NUL, line feed and ``;``, and
-    UTF-8: Bottle leaves out what is none, so ``/ad%ffmin`` is ``/admin`` there. No ``%XX`` that
-    is left after decoding, for what decodes once more, and no ``@@view`` of Pyramid's traversal.
+    It begins with a slash, has nothing of :data:`_ODD`, and is UTF-8: Bottle leaves out what is
+    not, so ``/ad%ffmin`` is ``/admin`` there.
     """
-    if not path or path[0] != "/":
-        return False
-    if "//" in path or "\\" in path or "\0" in path or ";" in path:
-        return False
-    if "\n" in path:  # Pyramid's routes end in ``$``: to them /admin%0a is /admin
-        return False
-    if "/." in path and not {".", ".."}.isdisjoint(path.split("/")):
-        return False
-    if "/@@" in path or ("%" in path and _ESCAPE.search(path)):
-        return False
-    return path.isascii() or _is_utf8(path)
+    return path[:1] == "/" and not _ODD.search(path) and (path.isascii() or _is_utf8(path))
 
 
 def _pattern(rule: Rule) -> str:
@@ -323,11 +303,3 @@ def _is_utf8(path: str) -> bool:
     except UnicodeError:
         return False
     return True
-
-
-def _bases(path: str) -> Iterator[str]:
-    """/a/b/c, /a/b, /a and the root, which is the empty text."""
-    parts = path.split("/")
-    while parts:
-        yield "/".join(parts)
-        parts.pop()

@@ -109,5 +109,5 @@ _RULES: Final[dict[str, Any]] = {
     "parse_constant": _no_constant,
 }
 _decoder: Final = json.JSONDecoder(**_RULES)
-#: Looks at every integer. In a text that is shorter than the bound, that would be in vain.
+#: Looks at every integer. In a text that is shorter than the bound, no integer can be too long.
 _counting_decoder: Final = json.JSONDecoder(**_RULES, parse_int=_integer)

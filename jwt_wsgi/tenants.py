@@ -1,7 +1,7 @@
 """Issuers that a function names: a bounded memory that strangers cannot exhaust.
 
-Anybody can write the ``iss`` of a real tenant into a token. So there are two memories: tenants
-that were only named push out each other, never a tenant one of whose tokens has verified. A few
+Anybody can write the ``iss`` of a real tenant into a token. So there are two memories: a tenant
+that was only named by a token never pushes out a tenant whose token was verified. A few
 tenants load their first keys at a time; the others are answered 503 and load later.
 
 A function of ``iss`` alone is asked again after ``max_age``. If it says no, the tenant is refused;
@@ -22,15 +22,13 @@ from dataclasses import dataclass
 from dataclasses import replace
 from typing import Any
 from typing import Final
-from typing import Generic
-from typing import TypeVar
 
 from .claims import Claims
 from .errors import AuthError
 from .errors import ConfigurationError
 from .errors import InvalidTokenError
 from .errors import KeysUnavailableError
-from .errors import outage_of_keys
+from .errors import ask
 from .events import Emit
 from .events import Event
 from .events import FunctionFailed
@@ -39,6 +37,7 @@ from .jose import Key
 from .key_sources.remote import RemoteKeys
 from .process_lock import PerProcess
 from .process_lock import ProcessLock
+from .recent import Recent
 from .settings.issuer import FETCH_OPTIONS
 from .settings.issuer import KEY_SLOT
 from .settings.issuer import MAX_TENANTS
@@ -71,46 +70,12 @@ class _Tenant:
     until: float = NOT_HELD
 
 
-_Value = TypeVar("_Value")
 #: The environ of the request whose token is being verified.
 _request: Final[ContextVar[Mapping[str, Any] | None]] = ContextVar("_request", default=None)
 
 
 def _ignore(_event: Event) -> None:
     pass
-
-
-class _Recent(Generic[_Value]):
-    """Values by name: the newest ``half`` of them, and at most as many older ones.
-
-    Reading takes no lock. Writers hold the lock of :class:`Tenants`.
-    """
-
-    def __init__(self, half: int) -> None:
-        self._half = half
-        self.young: dict[str, _Value] = {}
-        self.old: dict[str, _Value] = {}
-
-    def get(self, name: str) -> _Value | None:
-        return self.young.get(name) or self.old.get(name)
-
-    def put(self, name: str, value: _Value) -> None:
-        """Keep the value as the newest. When there are too many, all the older ones go."""
-        if name not in self.young and len(self.young) >= self._half:
-            self.old, self.young = self.young, {}
-        self.young[name] = value
-        self.old.pop(name, None)
-
-    def swap(self, name: str, value: _Value) -> None:
-        """Put the value where the one of its name is."""
-        (self.young if name in self.young else self.old)[name] = value
-
-    def pop(self, name: str) -> None:
-        self.young.pop(name, None)
-        self.old.pop(name, None)
-
-    def all(self) -> Iterable[_Value]:
-        return {**self.old, **self.young}.values()
 
 
 class Tenants:
@@ -144,10 +109,10 @@ class Tenants:
         self._max_loads = max(MAX_LOADS, 4 * most)
         self._closed = False
         self._lock = ProcessLock()
-        self._proven: _Recent[_Tenant] = _Recent(most)
-        self._named: _Recent[_Tenant] = _Recent(MAX_NAMED // 2)
+        self._proven: Recent[_Tenant] = Recent(most)
+        self._named: Recent[_Tenant] = Recent(MAX_NAMED // 2)
         #: Until when the function is not asked for a name that it has refused.
-        self._refused: _Recent[float] = _Recent(MAX_NAMED // 2)
+        self._refused: Recent[float] = Recent(MAX_NAMED // 2)
         #: The tenants that load their first keys now, in their order, and when each tenant did so
         #: last. A forked child has none of its parent's threads.
         self._loads: PerProcess[tuple[dict[str, list[_FirstKeys]], dict[str, float]]] = PerProcess(
@@ -176,10 +141,10 @@ class Tenants:
         return self._ask(identifier, held)
 
     def proven(self, trusted: TrustedIssuer) -> None:
-        """A token of this tenant has verified: no stranger pushes it out any more.
+        """Note that a token of this tenant was verified: made-up tokens no longer push it out.
 
-        Only the very object that is held counts: what the function has replaced while a request
-        was in flight does not come back. What strangers have pushed out meanwhile does.
+        Only the object that is held counts: what the function has replaced while a request was
+        served does not come back. What made-up tokens have pushed out meanwhile does come back.
         """
         name, keys = trusted.identifier, trusted.keys
         held = self._proven.young.get(name)
@@ -262,12 +227,7 @@ class Tenants:
         return after.trusted
 
     def _answer(self, name: str, *request: Mapping[str, Any]) -> Issuer | None:
-        try:
-            issuer = self._resolve(name, *request)
-        except AuthError:
-            raise
-        except Exception as error:
-            raise outage_of_keys(self._resolve, error) from error
+        issuer: Any = ask(self._resolve, name, *request, blamed=None, outage=KeysUnavailableError)
         if issuer is not None and not isinstance(issuer, Issuer):
             raise KeysUnavailableError(60, "the function returned neither an Issuer nor None")
         return issuer if issuer is not None and issuer.identifier == name else None
@@ -301,8 +261,8 @@ class Tenants:
     ) -> _Tenant | None:
         """Hold ``after`` in the place of ``before``; None stands for nothing. Return what is held.
 
-        Changes nothing where another request has replaced ``before``, or has been told that there
-        is no such tenant, since this one asked. ``refused_for``: seconds.
+        Changes nothing where another request has replaced ``before`` since this one asked, or the
+        function has said to it that there is no such tenant. ``refused_for``: seconds.
         """
         with self._lock():
             held = self._held(name)

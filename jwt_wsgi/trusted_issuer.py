@@ -9,13 +9,12 @@ from typing import Any
 from typing import Final
 
 from .claims import Check
-from .errors import AuthError
 from .errors import InvalidTokenError
-from .errors import refusal
+from .errors import ask
 from .keys import KeySource
 
 #: ``typ`` values registered for JWTs that are not access tokens (IANA media types, RFC 8725
-#: section 3.11): a proof, a logout or an event must not open a door.
+#: section 3.11): a proof, a logout token or an event must not serve as an access token.
 OTHER_KINDS: Final = frozenset(
     """
     dpop+jwt logout+jwt secevent+jwt token-introspection+jwt oauth-authz-req+jwt
@@ -24,7 +23,7 @@ OTHER_KINDS: Final = frozenset(
     oauth-client-attestation+jwt oauth-client-attestation-pop+jwt client-authentication+jwt
     kb+jwt dc+sd-jwt vc+sd-jwt vc+jwt vp+jwt openid4vci-proof+jwt key-attestation+jwt
     statuslist+jwt passport txntoken+jwt oauth-id-jag+jwt rat+jwt
-    """.split()  # noqa: SIM905  # a page of quotes says no more
+    """.split()  # noqa: SIM905  # a list would fill a page
 )
 
 
@@ -37,9 +36,8 @@ class TrustedIssuer:
     """An issuer with its keys and its terms.
 
     ``token_types`` empty: any but :data:`OTHER_KINDS`. ``checks`` need no key and are made in
-    their order; ``own_checks`` are the application's; they see verified claims and
-    are made at every use. ``leeway``
-    and ``max_age`` in seconds, as the checks have them.
+    their order. ``own_checks`` are the application's: they see verified claims, and are made at
+    every use of a token. ``leeway`` and ``max_age`` are the seconds that the checks use.
     """
 
     identifier: str
@@ -73,15 +71,12 @@ class TrustedIssuer:
         One that raises anything but an AuthError refuses as :func:`~jwt_wsgi.errors.refusal` says.
         """
         for check in self.own_checks:
-            try:
-                verdict = check(claims, now)
-                refused = verdict is not None and (not verdict or isinstance(verdict, _NOT_RUN))
-            except AuthError:
-                raise
-            except Exception as error:
-                raise refusal(check, error) from error
-            if refused:
+            if ask(check, claims, now, read=_refuses):
                 raise InvalidTokenError("claim_invalid", "a check of this API's own refused it")
+
+
+def _refuses(verdict: object) -> bool:
+    return verdict is not None and (not verdict or isinstance(verdict, _NOT_RUN))
 
 
 def media_type(typ: str) -> str:

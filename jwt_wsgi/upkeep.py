@@ -8,8 +8,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 from typing import Final
+from typing import Protocol
 
 from .errors import KeysUnavailableError
+from .key_sources.arrival import fits_any
 from .key_sources.file import FileKeys
 from .key_sources.remote import RemoteKeys
 from .keys import KeySet
@@ -21,6 +23,30 @@ from .verifier import Issuers
 
 #: Seconds for which one of several issuers is waited for before it is the next one's turn.
 _TURN: Final = 0.05
+
+
+class LoadsKeys(Protocol):
+    """A key source that can load its keys before a request needs them."""
+
+    def warm_up(self, timeout: float, *, raises: bool) -> bool:
+        """Whether the keys are there within ``timeout`` seconds.
+
+        ``raises``: raise :class:`KeysUnavailableError` instead of returning False.
+        """
+
+
+class ReportsHealth(Protocol):
+    """A key source that says what it has."""
+
+    def health(self) -> dict[str, Any]:
+        """Return a dict for JSON, whose ``ready`` says whether there are keys; without I/O."""
+
+
+class Closes(Protocol):
+    """A key source that can be closed."""
+
+    def close(self) -> None:
+        """End all fetching."""
 
 
 def warm_up(issuers: Issuers, required: Required, timeout: float, *, raises: bool) -> bool:
@@ -81,7 +107,7 @@ def _unfit(issuer: TrustedIssuer) -> str:
     if not isinstance(issuer.keys, RemoteKeys | FileKeys | KeySet):  # not asked of an app's own
         return ""
     keyset = issuer.keys.current()
-    if keyset is None or keyset.fits_any(issuer.algorithms):
+    if keyset is None or fits_any(keyset, issuer.algorithms):
         return ""
     accepted = ", ".join(sorted(issuer.algorithms))
     named = shown_url(issuer.identifier)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from .errors import printable
 
-#: What some program or other reads as a URL, however odd it is: ``https:x`` and ``\\\\x``, too.
+#: Anything that some program reads as a URL: also ``https:x`` and ``\\\\x``.
 _LOOKS_LIKE_A_URL: Final = re.compile(r"\s*(?:https?:|[/\\])|.*:[/\\]", re.IGNORECASE | re.DOTALL)
 _LABEL: Final = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 #: A URL in normal form, but for what a regular expression cannot say. RFC 3986 section 3.3

@@ -19,7 +19,6 @@ from .errors import InvalidTokenError
 from .errors import KeyNotKnownYetError
 from .errors import KeysUnavailableError
 from .errors import refusal
-from .keys import KeySource
 from .revocation.revocations import Revoked
 from .trusted_issuer import TrustedIssuer
 
@@ -50,7 +49,7 @@ class Issuers(Protocol):
         """Whether it is an issuer in memory. Fetches nothing and asks no function."""
 
 
-#: What stays true while the key is there and the times of the claims hold.
+#: What can be remembered: it is true while the key is in its set, within the times of the claims.
 Verified: TypeAlias = tuple[TrustedIssuer, jose.Key, jose.UnverifiedToken]
 
 
@@ -131,11 +130,16 @@ class Verifier:
             raise
 
     def _remember_head(self, token: jose.UnverifiedToken) -> None:
-        """Remember the parsed header: the next token of this key has the same one."""
-        if _is_ordinary(token):
-            if len(self.heads) >= MAX_HEADS:
-                self.heads = {}
-            self.heads[token.head] = token.header
+        """Remember the parsed header: the next token of this key has the same one.
+
+        Requests share it, so it is short and holds no lists and objects.
+        """
+        nested = any(isinstance(value, list | dict) for value in token.header.values())
+        if nested or len(token.header) > MAX_HEAD_MEMBERS or len(token.head) > MAX_HEAD:
+            return
+        if len(self.heads) >= MAX_HEADS:
+            self.heads = {}
+        self.heads[token.head] = token.header
 
     def _issuer_of(self, claims: Mapping[str, Any]) -> TrustedIssuer:
         """The unverified ``iss`` only selects from the issuers we trust (RFC 8725 section 3.8)."""
@@ -157,7 +161,7 @@ class Verifier:
     def _check_signature(self, token: jose.UnverifiedToken, issuer: TrustedIssuer) -> jose.Key:
         algorithm, tried = token.header["alg"], 0
         try:
-            for key in _candidates(issuer.keys, token.header):
+            for key in issuer.keys.candidates(token.header):
                 if not jose.permitted(key, issuer.algorithms):
                     continue
                 if jose.verify(algorithm, key, token.signed, token.signature):
@@ -165,28 +169,15 @@ class Verifier:
                 tried += 1
         except KeyNotKnownYetError as error:
             raise error.judged(token.claims.get("iat"), issuer.leeway) from error
+        except AuthError:
+            raise
+        except Exception as error:  # of the source: it finds no key, or is out of order
+            blamed = partial(InvalidTokenError, "key_not_found")
+            raise refusal(issuer.keys, error, blamed=blamed, outage=KeysUnavailableError) from error
         if not tried:
             self.heads.pop(token.head, None)  # its key is no longer there
             raise InvalidTokenError("key_not_found", "no key of the issuer fits kid and alg")
-        raise InvalidTokenError("signature_invalid", f"{tried} keys tried")
-
-
-def _candidates(source: KeySource, header: Mapping[str, Any]) -> Iterator[jose.Key]:
-    """The keys that ``source`` yields; one that raises finds no key, or is out of order."""
-    try:
-        yield from source.candidates(header)
-    except AuthError:
-        raise
-    except Exception as error:
-        not_found = partial(InvalidTokenError, "key_not_found")
-        raise refusal(source, error, blamed=not_found, outage=KeysUnavailableError) from error
-
-
-def _is_ordinary(token: jose.UnverifiedToken) -> bool:
-    """Whether requests may share the header: it is short and holds no lists and objects."""
-    nested = any(isinstance(value, list | dict) for value in token.header.values())
-    few = len(token.header) <= MAX_HEAD_MEMBERS
-    return len(token.head) <= MAX_HEAD and few and not nested
+        raise InvalidTokenError("signature_invalid", f"keys tried: {tried}")
 
 
 def claimed(header: Mapping[str, Any], claims: Mapping[str, Any]) -> tuple[object, object, object]:

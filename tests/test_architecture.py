@@ -55,9 +55,10 @@ TOWER = [
     "settings.reading",
     "settings.pem_texts",
     "settings.values",
-    "settings.fetching",
     "settings.header_values",
+    "settings.fetching",
     "settings.issuer",
+    "recent",
     "tenants",
     "verifier",
     "cache",
@@ -166,13 +167,13 @@ FIRST_RING = [
     "strict_json",
     "keys",
 ]
-MOST_LINES_OF_FIRST_RING = 1250
+MOST_LINES_OF_FIRST_RING = 1200
 #: Where keys and terms come from.
 SECOND_RING = [
     module
     for module in TOWER
     if module.partition(".")[0]
-    in {"jwk_form", "key_sources", "settings", "revocation", "tenants", "assembly"}
+    in {"jwk_form", "key_sources", "settings", "revocation", "recent", "tenants", "assembly"}
 ]
 MOST_LINES_OF_A_MODULE = 400  # of text, comments and all
 PAGE = PACKAGE.parent / "docs" / "development" / "architecture.md"

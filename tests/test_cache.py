@@ -75,7 +75,7 @@ class Source:
         return self.keyset
 
     def candidates(self, header: Any) -> tuple[jose.Key, ...]:
-        return self.keyset.find(header)
+        return self.keyset.candidates(header)
 
     candidates_are_current = candidates
 
@@ -426,7 +426,7 @@ def test_a_key_source_without_sets_is_asked_each_time() -> None:
 
     class Own:
         def candidates(self, header: Any) -> tuple[jose.Key, ...]:
-            return keyset.find(header)
+            return keyset.candidates(header)
 
     object.__setattr__(world.trusted, "keys", Own())
     assert world.verify(token)["sub"]

@@ -59,6 +59,15 @@ def kid_seven(issuer: FakeIssuer) -> str:
     return ".".join([part({"alg": "ES256", "kid": 7}), *issuer.token().split(".")[1:]])
 
 
+def with_header(members: Any) -> Make:
+    return lambda issuer: ".".join([part(members), *issuer.token().split(".")[1:]])
+
+
+def with_payload(data: bytes) -> Make:
+    payload = base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return lambda issuer: f"{issuer.token().partition('.')[0]}.{payload}.AAAA"
+
+
 def padded(issuer: FakeIssuer) -> str:
     return ".".join(f"{piece}==" for piece in issuer.token(aud="api").split("."))
 
@@ -86,6 +95,7 @@ ACR = {"rules": [{"path": "/*", "acr_values": ["gold"]}]}
 RECENT = {"rules": [{"path": "/*", "max_age": 60}]}
 ES = FakeIssuer(algorithm="ES256").jwks()["keys"][0]
 ED = FakeIssuer().jwks()["keys"][0]
+ED448 = FakeIssuer(algorithm="Ed448").jwks()["keys"][0] | {"kid": "key-1", "alg": "EdDSA"}
 
 EXAMPLES = [
     Example("token_missing", "elsewhere", text("Host: x\nX-Auth-Token: TOKEN")),
@@ -109,6 +119,11 @@ EXAMPLES = [
         {"token_from": "header,cookie:t"},
     ),
     Example("header_malformed", "bearer twice", text("Bearer Bearer TOKEN")),
+    Example("header_malformed", "JSON", text('{"access_token": "TOKEN", "expires_in": 300}')),
+    Example("header_malformed", "JSON", text('Bearer {"payload":"x","signatures":[]}')),
+    Example("header_malformed", "percent-encoded", lambda i: i.token().replace(".", "%2E")),
+    Example("header_malformed", "percent-encoded", text("Bearer TOKEN%0A")),
+    Example("header_malformed", "escaped line end", text("Bearer TOKEN\\n")),
     Example("header_malformed", "joined", text("Bearer TOKEN, Bearer TOKEN")),
     Example(
         "header_malformed", "joined",
@@ -131,6 +146,14 @@ EXAMPLES = [
     Example("token_malformed", "placeholder", text("Bearer YOUR_ACCESS_JWT")),
     Example("token_malformed", "kid", kid_seven),
     Example("token_malformed", "extension", head(crit=["b64"])),
+    Example("token_malformed", "no alg", with_header({"kid": "key-1"})),
+    Example("token_malformed", "no alg", with_header({"alg": 5})),
+    Example("token_malformed", "typ", with_header({"alg": "ES256", "typ": 5})),
+    Example("token_malformed", "twice", with_payload(b'{"iss":"a","iss":"b"}')),
+    Example("token_malformed", "no JSON", with_payload(b"[1]")),
+    Example("token_malformed", "no JSON", with_payload(b"hello")),
+    Example("token_malformed", "no JSON", with_payload(b'{"a":"\xff"}')),
+    Example("token_malformed", "no JSON", with_payload(b"{}{}")),
     Example("header_malformed", "padding", padded),
     Example("token_malformed", "padding", lambda i: i.token() + "="),
     Example("token_malformed", "base64", standard),
@@ -139,6 +162,7 @@ EXAMPLES = [
     Example("token_malformed", "encrypted", text("e30.e30.e30.e30.e30")),
     Example("token_malformed", "", text("a.b.c.d")),
     Example("issuer_not_trusted", "no iss", of(iss=None)),
+    Example("issuer_not_trusted", "iss no text", of(iss=5)),
     Example("issuer_not_trusted", "slash", of(iss="https://issuer.example/")),
     Example("issuer_not_trusted", "case", of(iss="https://Issuer.example")),
     Example("issuer_not_trusted", "scheme", of(iss="http://issuer.example")),
@@ -170,7 +194,12 @@ EXAMPLES = [
     Example("audience_mismatch", "slash", of(aud="https://A.example/"), {"audience": "https://a.example"}),
     Example("audience_mismatch", "not configured", of(), {"audience": None}),
     Example("audience_mismatch", "no aud", of(aud=None)),
+    Example("audience_mismatch", "no text", of(aud=5)),
+    Example("audience_mismatch", "no text", of(aud=[5])),
     Example("audience_mismatch", "", of(aud="other")),
+    Example(
+        "audience_mismatch", "no aud", of(aud=None), {"audience": "account"}, issuer=KEYCLOAK
+    ),
     Example("claim_missing", "exp", of(exp=None)),
     Example("claim_missing", "iat", of(iat=None), {"max_token_age": "5m"}),
     Example("claim_missing", "", of(), {"required_claims": "org"}),
@@ -191,10 +220,15 @@ EXAMPLES = [
         "key_not_found", "skipped", head(kid="enc"),
         {"jwks": {"keys": [ES, {**ES, "kid": "enc", "use": "enc"}]}},
     ),
+    Example(
+        "key_not_found", "Ed448", of(), {"jwks": {"keys": [ED448]}}, algorithm="EdDSA"
+    ),
     Example("key_not_found", "algorithm", of(), {"jwks": {"keys": [{**ED, "kid": "key-1"}]}}),
     Example("key_not_found", "", head(kid="other")),
     Example("signature_invalid", "Microsoft Graph", other_nonce),
     Example("signature_invalid", "DER", signed_as_der),
+    Example("signature_invalid", "cut", lambda i: i.token(aud="api").rpartition(".")[0] + "."),
+    Example("signature_invalid", "cut", lambda i: i.token(aud="api")[:-46]),
     Example("signature_invalid", "", other_key),
     Example("token_bound", "DPoP", of(cnf={"jkt": "x"})),
     Example("token_bound", "mutual TLS", of(cnf={"x5t#S256": "x"})),
@@ -278,13 +312,14 @@ def test_every_row_is_a_sentence() -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FETCH_REMEDIES if kind not in ("own", "file")])
-def test_why_keys_cannot_be_had(kind: str) -> None:
+@pytest.mark.parametrize("where", ["", "keys of https://issuer.example: "])
+def test_why_keys_cannot_be_had(kind: str, where: str) -> None:
     """The remedy is that of the failed fetch, whatever its kind."""
 
     class Failing:
         def candidates(self, _header: Any) -> Any:
             error = FetchError(kind, "it is so")
-            raise KeysUnavailableError(detail=f"{error.kind}: {error.detail}")
+            raise KeysUnavailableError(detail=f"{where}{error.kind}: {error.detail}")
 
     issuer = FakeIssuer()
     settings = Settings.of(issuer=Issuer(issuer.issuer, keys=Failing()))
@@ -292,6 +327,27 @@ def test_why_keys_cannot_be_had(kind: str) -> None:
 
     assert (told["code"], told["cause"]) == ("keys_unavailable", kind)
     assert told["remedy"] == FETCH_REMEDIES[kind]
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"), [("http://127.0.0.1:1", "connect"), ("https://name.invalid", "dns")]
+)
+def test_why_a_real_fetch_fails(url: str, kind: str) -> None:
+    """The words are those of remote keys, not of a source that a test made."""
+    issuer = FakeIssuer(url)
+    told = verdict_on(Settings.of(issuer=url, audience="api"), issuer.token(aud="api")).as_json()
+
+    assert (told["code"], told["cause"]) == ("keys_unavailable", kind)
+    assert told["remedy"] == FETCH_REMEDIES[kind]
+
+
+def test_a_number_looks_like_one() -> None:
+    """42 is not '42', and that is the cause."""
+    told = judged(Example("", "", of(org="42"), {"claims": {"org": [42]}}))["facts"]
+    assert told[0] == "org is '42'; accepted: 42"
+
+    told = judged(Example("", "", of(org=[True, 42]), {"claims": {"org": ["42"]}}))["facts"]
+    assert told[0] == "org is [true, 42]; accepted: '42'"
 
 
 @pytest.mark.parametrize(

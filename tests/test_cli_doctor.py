@@ -108,6 +108,27 @@ def test_nothing_is_wrong(doctor: Doctor) -> None:
     assert "found by OpenID Connect discovery" in told["keys"][0][1]
 
 
+def test_ad_fs_signs_access_tokens_in_another_name(doctor: Doctor) -> None:
+    """Its metadata says so; with the configured issuer no access token would be accepted."""
+    jwks, signs = FakeIssuer().jwks(), "http://fs.example/adfs/services/trust"
+
+    def documents(url: str) -> dict[str, Any]:
+        found = serving(jwks)(url)
+        found["/.well-known/openid-configuration"]["access_token_issuer"] = signs
+        return found
+
+    with issuer_of(documents) as url:
+        code, told = doctor(ISSUER=url, AUDIENCE="api")
+
+    assert code == 0
+    ((outcome, says),) = told["issuer"]
+    assert outcome == "warn"
+    assert says == (
+        f"AD FS: access tokens have the iss '{signs}', not the configured one -> Set"
+        f" JWT_WSGI_ISSUER='{signs}' and JWT_WSGI_JWKS_URI={url}/jwks."
+    )
+
+
 def test_an_issuer_that_nobody_answers_for(doctor: Doctor) -> None:
     """Its trouble is named."""
     code, told = doctor(ISSUER="http://127.0.0.1:1")
@@ -234,6 +255,7 @@ def test_no_key_fits_the_accepted_algorithms(doctor: Doctor) -> None:
 
     assert (code, keys, told["keys"][0][0]) == (1, 1, "fail")
     assert "none of 1 keys fits the accepted algorithms (RS256)" in told["keys"][0][1]
+    assert "key" not in told  # that there is nothing to do would be the wrong remedy
     assert "JWT_WSGI_ALGORITHMS" in told["keys"][0][1]
 
 

@@ -202,6 +202,37 @@ def test_everything_fits_into_eighty_columns(issuer: FakeIssuer, arguments: list
     assert ("a" * 43 in seen) == (arguments == ["keys"])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["explian"], "there is no explian; did you mean explain?"),
+        (["keys"], "issuer: missing;"),
+        (["explain", "--app", "no_such_module_of_this_machine:application"], "--app:"),
+    ],
+)
+def test_complaints_wrap_as_well(arguments: list[str], words: str) -> None:
+    """They go to standard error, which is the same terminal."""
+    own = ("JWT_WSGI_", "COLUMNS", "LINES")
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(own)}
+    seen = under_a_terminal(arguments, {**environ, "TERM": "xterm"}, columns=60)
+
+    assert words in seen
+    assert max(map(len, seen.split("\r\n"))) <= 60
+
+
+@pytest.mark.slow
+def test_a_problem_of_an_issuer_is_indented_below_it() -> None:
+    """At the width of a terminal its words stand below each other."""
+    own = {"JWT_WSGI_ISSUER": "http://127.0.0.1:1/realms/a", "TERM": "dumb", "COLUMNS": "80"}
+    environ = {**os.environ, **own}
+    lines = under_a_terminal(["keys"], environ, columns=80).split("\r\n")
+
+    start = next(number for number, line in enumerate(lines) if line.startswith("  problem: "))
+    assert lines[start + 1].startswith("    ")
+    assert max(map(len, lines)) <= 80
+
+
 def test_who_waits_is_told_what_for() -> None:
     """On a terminal, on standard error."""
     with FakeIssuer().serve() as issuer:

@@ -66,6 +66,10 @@ def test_every_event_is_one_line_and_cannot_be_changed(event: Event) -> None:
             "refused 401 token_expired (5 s ago) iss='https://i' alg='ES256' kid='k' request='r-1'",
         ),
         (Refused("missing", 401), "refused 401 missing"),
+        (
+            Refused("missing", 401, issuer="'i'", method="'GET'", rule="'/a/*'"),
+            "refused 401 missing method='GET' rule='/a/*' iss='i'",
+        ),
         (events.KeysLoaded("https://i", ("a",), 5), "keys of https://i loaded in 5 ms: 'a'"),
         (
             events.KeysLoaded("https://i", ("a", "b"), 5),

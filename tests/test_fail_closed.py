@@ -444,7 +444,7 @@ def test_made_up_kids_fill_no_memory() -> None:
     single = KeySet.single(jose.secret_key(b"s" * 32))
 
     for number in range(10):
-        assert single.find({"alg": "HS256", "kid": f"made up {number}"})
+        assert single.candidates({"alg": "HS256", "kid": f"made up {number}"})
     assert not single._found
 
 

@@ -1360,7 +1360,7 @@ def test_the_set_that_came_meanwhile_counts() -> None:
     world.ask("b")
     world.settle()
 
-    assert world.keys._look_up("b", KeySet.parse(document("c")), world.now).find(
+    assert world.keys._look_up("b", KeySet.parse(document("c")), world.now).candidates(
         {"alg": "EdDSA", "kid": "b"}
     )
 
@@ -1441,7 +1441,7 @@ def test_a_broken_fetch_function_is_an_outage(error: Exception) -> None:
     world = World(fetch=fetch)
 
     assert world.ask().status == 503
-    assert world.keys.health()["last_error"] == f"broken: {type(error).__name__}"
+    assert world.keys.health()["last_error"] == f"broken: the fetch raised {type(error).__name__}"
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, greenlet.GreenletExit])
@@ -2068,7 +2068,7 @@ def test_the_fast_path_is_fast() -> None:
     header = {"alg": "EdDSA", "kid": "a"}
     held = world.keys.current()
     assert held is not None
-    find = min(timeit.repeat(lambda: held.find(header), number=20_000, repeat=5))
+    find = min(timeit.repeat(lambda: held.candidates(header), number=20_000, repeat=5))
     ask = min(
         timeit.repeat(lambda: next(iter(world.keys.candidates(header))), number=20_000, repeat=5)
     )

@@ -51,8 +51,9 @@ def test_a_set_that_fits_no_algorithm_is_an_error_when_it_arrives() -> None:
 
     (event,) = [event for event in world.events if isinstance(event, NoKeyFits)]
     assert event.level == logging.ERROR
-    assert str(event).startswith("none of 1 keys of https://")
-    assert str(event).endswith(" fits the accepted algorithms ('ES256', 'RS256')")
+    assert str(event).endswith(
+        "none of its keys (1) fits the accepted algorithms (ES256, RS256); no token is accepted"
+    )
     world.body = json.dumps({"keys": [ES]}).encode()
     world.now += 301
     world.ask()
@@ -83,8 +84,7 @@ def test_every_place_says_that_no_key_fits(
         guarded.close()
 
     errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert "none of 1 keys of" in errors[0]
-    assert "fits the accepted algorithms ('RS256')" in errors[0]
+    assert "none of its keys (1) fits the accepted algorithms (RS256)" in errors[0]
     assert [line.outcome for line in lines] == ["fail"]
 
 

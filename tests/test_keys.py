@@ -129,11 +129,11 @@ def test_a_bad_member_spoils_nothing_and_is_never_used(member: Any) -> None:
     """The good key serves; the bad one is named with a reason."""
     keyset = KeySet.of({"keys": [member, GOOD]})
 
-    assert len(keyset.find({"alg": "ES256", "kid": "good"})) == 1
+    assert len(keyset.candidates({"alg": "ES256", "kid": "good"})) == 1
     assert len(keyset.unusable()) == 1
     assert keyset.unusable()[0].reason
     for alg in jose.ALGORITHMS:
-        assert len(keyset.find({"alg": alg})) == (alg == "ES256")
+        assert len(keyset.candidates({"alg": alg})) == (alg == "ES256")
 
 
 _P448 = 2**448 - 2**224 - 1
@@ -146,7 +146,7 @@ def test_a_point_of_ed448_of_small_order_is_no_key(y: int, sign: int) -> None:
     member = {"kty": "OKP", "crv": "Ed448", "kid": "weak", "x": raw(y | sign << 455, 57)}
     keyset = KeySet.of({"keys": [member, GOOD]})
 
-    assert keyset.find({"alg": "Ed448", "kid": "weak"}) == ()
+    assert keyset.candidates({"alg": "Ed448", "kid": "weak"}) == ()
     assert [dropped.reason for dropped in keyset.unusable()] == ["a point of small order"]
 
 
@@ -194,7 +194,7 @@ def test_a_set_written_in_python_may_hold_what_is_no_json(odd: Any) -> None:
     assert len(keyset) == 3
     reordered = dict(reversed((ED | odd).items()))
     assert keyset.digest == KeySet.of({"keys": [GOOD, ED, reordered]}).digest
-    assert len(keyset.find({"alg": "EdDSA"})) == 2
+    assert len(keyset.candidates({"alg": "EdDSA"})) == 2
 
 
 def test_secrets_are_told_apart() -> None:
@@ -212,7 +212,7 @@ def test_each_member_of_a_private_key_is_noticed_alone(member: str) -> None:
     keyset = KeySet.of({"keys": [leaked, GOOD]})
 
     assert [(dropped.kid, dropped.private) for dropped in keyset.dropped] == [("'leaked'", True)]
-    assert keyset.find({"alg": "RS256", "kid": "leaked"}) == ()
+    assert keyset.candidates({"alg": "RS256", "kid": "leaked"}) == ()
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_a_key_may_carry_only_its_certificate(private: Any, algorithm: str) -> N
     kty = jose.ALGORITHMS[algorithm].kty
     keyset = KeySet.of({"keys": [{"kty": kty, "kid": "a", "x5c": [certificate(private)]}]})
 
-    (key,) = keyset.find({"alg": algorithm, "kid": "a"})
+    (key,) = keyset.candidates({"alg": algorithm, "kid": "a"})
     assert key.public_key == private.public_key()
 
 
@@ -378,7 +378,7 @@ def test_a_certificate_completes_a_key_that_has_some_of_its_members(
     partial = {name: jwk[name] for name in ("kty", *members)}
     keyset = KeySet.of({"keys": [partial | {"kid": "a", "x5c": [certificate(private)]}]})
 
-    (key,) = keyset.find({"alg": algorithm, "kid": "a"})
+    (key,) = keyset.candidates({"alg": algorithm, "kid": "a"})
     assert key.public_key == private.public_key()
 
 
@@ -397,7 +397,7 @@ def test_a_certificate_holds_the_key_that_the_jwk_says(member: dict[str, Any]) -
     x5c = [certificate(ec.generate_private_key(ec.SECP256R1()))]
     keyset = KeySet.of({"keys": [member | {"kid": "a", "x5c": x5c}, GOOD]})
 
-    assert not any(keyset.find({"alg": alg, "kid": "a"}) for alg in jose.ALGORITHMS)
+    assert not any(keyset.candidates({"alg": alg, "kid": "a"}) for alg in jose.ALGORITHMS)
     assert [dropped.reason for dropped in keyset.unusable()] == [
         "its certificate holds a key of another kind"
     ]
@@ -407,17 +407,17 @@ def test_a_named_kid_never_falls_back() -> None:
     """T22: an unknown kid finds nothing, even in a set of one; a missing kid finds what fits."""
     keyset = KeySet.of({"keys": [GOOD]})
 
-    assert keyset.find({"alg": "ES256", "kid": "other"}) == ()
-    assert len(keyset.find({"alg": "ES256"})) == 1
+    assert keyset.candidates({"alg": "ES256", "kid": "other"}) == ()
+    assert len(keyset.candidates({"alg": "ES256"})) == 1
 
 
 def test_a_key_serves_the_algorithm_it_was_published_for() -> None:
     """T05: a JWK with alg serves that one, though another would fit its kind."""
     keyset = KeySet.of({"keys": [RSA | {"kid": "a"}]})
 
-    assert keyset.find({"alg": "RS256", "kid": "a"})
+    assert keyset.candidates({"alg": "RS256", "kid": "a"})
     for other in ("RS384", "RS512", "PS256"):
-        assert not keyset.find({"alg": other, "kid": "a"})
+        assert not keyset.candidates({"alg": other, "kid": "a"})
 
 
 def test_keys_may_share_a_kid() -> None:
@@ -427,8 +427,8 @@ def test_keys_may_share_a_kid() -> None:
     keyset = KeySet.of({"keys": twins})
 
     assert len(keyset) == 3
-    assert len(keyset.find({"alg": "ES256", "kid": "a"})) == 2
-    assert len(keyset.find({"alg": "RS256", "kid": "a"})) == 1
+    assert len(keyset.candidates({"alg": "ES256", "kid": "a"})) == 2
+    assert len(keyset.candidates({"alg": "RS256", "kid": "a"})) == 1
     assert keyset.digest == KeySet.of({"keys": twins[:3]}).digest
 
 
@@ -440,7 +440,7 @@ def test_at_most_eight_keys_are_tried() -> None:
         for member in [FakeIssuer(algorithm="EdDSA").jwks()["keys"][0]]
     ]
 
-    assert len(KeySet.of({"keys": keys}).find({"alg": "EdDSA"})) == 8
+    assert len(KeySet.of({"keys": keys}).candidates({"alg": "EdDSA"})) == 8
 
 
 def test_a_broken_key_takes_no_good_ones_place() -> None:
@@ -448,8 +448,8 @@ def test_a_broken_key_takes_no_good_ones_place() -> None:
     broken = [GOOD | {"kid": "a", "x": GOOD["y"], "z": number} for number in range(8)]
     keyset = KeySet.of({"keys": [*broken, GOOD | {"kid": "a"}]})
 
-    assert len(keyset.find({"alg": "ES256", "kid": "a"})) == 1
-    assert len(keyset.find({"alg": "ES256"})) == 1
+    assert len(keyset.candidates({"alg": "ES256", "kid": "a"})) == 1
+    assert len(keyset.candidates({"alg": "ES256"})) == 1
 
 
 def test_a_thousand_keys_without_names_cost_no_time() -> None:
@@ -472,9 +472,9 @@ def test_a_pem_key_and_a_secret_serve_any_kid() -> None:
     )
     secret = KeySet.single(jose.secret_key(b"x" * 32))
 
-    assert KeySet.single(jose.import_pem(pem)).find({"alg": "ES256", "kid": "any"})
-    assert secret.find({"alg": "HS256", "kid": "any"})
-    assert not secret.find({"alg": "ES256", "kid": "any"})
+    assert KeySet.single(jose.import_pem(pem)).candidates({"alg": "ES256", "kid": "any"})
+    assert secret.candidates({"alg": "HS256", "kid": "any"})
+    assert not secret.candidates({"alg": "ES256", "kid": "any"})
 
 
 def test_a_pem_may_be_a_certificate_but_not_private() -> None:
@@ -509,7 +509,7 @@ def test_a_thousand_keys_are_built_when_asked_for() -> None:
     keyset = KeySet.of({"keys": members})
 
     assert sum(member._key is not None for member in keyset._members) == 1
-    assert keyset.find({"alg": "ES256", "kid": "999"})
+    assert keyset.candidates({"alg": "ES256", "kid": "999"})
     assert sum(member._key is not None for member in keyset._members) == 2
 
 
@@ -527,9 +527,9 @@ def test_a_key_is_imported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     keyset = KeySet.of({"keys": [GOOD, broken, ED | {"kid": "ed"}, RSA | {"kid": "rsa"}]})
     for _ in range(3):
         for alg in ("ES256", "EdDSA", "RS256"):
-            keyset.find({"alg": alg})
+            keyset.candidates({"alg": alg})
             for kid in ("good", "broken", "ed", "rsa"):
-                keyset.find({"alg": alg, "kid": kid})
+                keyset.candidates({"alg": alg, "kid": kid})
         assert len(keyset.unusable()) == 1
 
     assert sorted(imported) == ["broken", "ed", "good", "rsa"]

@@ -110,9 +110,11 @@ def test_a_refusal_has_the_path_if_it_is_asked_for(
     assert get(issuer, None, "/orders/7?token=secret") == 401
 
     asked, usual = caplog.records
-    assert asked.getMessage() == "refused 401 token_missing path='/orders/7'"
+    assert asked.getMessage() == (
+        "refused 401 token_missing method='GET' rule='/*' path='/orders/7'"
+    )
     assert vars(asked)["jwt_wsgi_path"] == "'/orders/7'"
-    assert usual.getMessage() == "refused 401 token_missing"
+    assert usual.getMessage() == "refused 401 token_missing method='GET' rule='/*'"
     assert "secret" not in caplog.text
 
 

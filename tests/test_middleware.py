@@ -16,6 +16,7 @@ from jwt_wsgi import Settings
 from jwt_wsgi.events import Accepted
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import Refused
+from jwt_wsgi.rules import Rule
 from jwt_wsgi.testing import FakeIssuer
 
 Make = Callable[..., Client]
@@ -376,7 +377,40 @@ def test_hooks_hear_what_happens(client: Make, issuer: FakeIssuer) -> None:
     visitor.get("/", headers={"X-Request-ID": "r-1"})
 
     assert [type(event) for event in heard] == [Accepted, Refused]
-    assert heard[1] == Refused("token_missing", 401, request_id="'r-1'")
+    assert heard[1] == Refused(
+        "token_missing", 401, request_id="'r-1'", method="'GET'", rule="'/*'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "told"),
+    [
+        ("GET", "/reset/s3cret", "method='GET' rule='/reset/*'"),
+        ("POST", "/s3cret", "method='POST' rule='/*'"),
+        ("GET", "//s3cret", "method='GET' rule='/*'"),
+        ("GET", "/orders/s3cret.json", "method='GET' rule='/*'"),
+        ("X' rule='/admin", "/s3cret", r"method='X\' rule=\'/admi...' rule='/*'"),
+        ("M" * 5000, "/s3cret", "method='MMMMMMMMMMMMMMMM...' rule='/*'"),
+    ],
+    ids=[
+        "a rule",
+        "no rule",
+        "an odd path",
+        "a suffix",
+        "a method that looks like a field",
+        "long",
+    ],
+)
+def test_a_refusal_names_the_method_and_the_rule_that_decided(
+    method: str, path: str, told: str, client: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The rule as it is configured, and never the path: it may hold a secret."""
+    rules = [Rule("/reset/*", scopes={"reset"}), Rule("/orders", scopes={"read"})]
+    client(rules=rules).open(path, method=method)
+
+    (line,) = [record.message for record in caplog.records if "token_missing" in record.message]
+    assert line.replace("'/reset/*' and '/orders'", "'/*'").endswith(told)
+    assert "s3cret" not in caplog.text
 
 
 def test_a_refusal_is_one_line_with_what_finds_it_again(

@@ -24,6 +24,8 @@ from werkzeug.test import Client
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi.testing import FakeIssuer
 
+GATEWAY = "docs/explanation/gateway.md"
+
 
 def test_the_table_of_the_test_kit_says_what_works() -> None:
     """Every piece of code in it runs, on an issuer that is served."""
@@ -121,3 +123,19 @@ def test_the_variables_that_publish_a_resource(monkeypatch: pytest.MonkeyPatch) 
 
     assert "https://api.example.com/.well-known/oauth-protected-resource/mcp" in challenge
     assert metadata["authorization_servers"] == ["https://login.example.com"]
+
+
+def test_the_figures_of_the_page_about_gateways_are_those_of_the_results() -> None:
+    """Each row: its share of requests that are kept, and its cost of a new token."""
+    results = (ROOT / "tests/benchmarks/RESULTS.md").read_text()
+    lines = results.splitlines()
+    (kept,) = [line for line in lines if "| HTTP, same token, CPU kept: sync, RS256 |" in line]
+    (added,) = [line for line in lines if "| HTTP, every token new, adds: sync, RS256 |" in line]
+    rows = re.findall(r"^\| (.*?) \| ([\d.]+).*? \| ([\d.]+).*? \|$", PAGES[GATEWAY], re.MULTILINE)
+
+    named = {"this middleware": "**", "Apache": "mod_auth_openidc", "PyJWT": "PyJWT + PyJWKClient"}
+    assert len(rows) == len(named)
+    for (shown, share, cost), (start, name) in zip(rows, named.items(), strict=True):
+        assert shown.startswith(start)
+        for figure, row in ((share, kept), (cost, added)):
+            assert f"**{figure}**" in row if name == "**" else f"{figure} {name}" in row

@@ -48,6 +48,33 @@ def test_nothing_is_said_where_nothing_is_wrong(
     assert hint(issuer, audience=audience, expected_claims=claims) is None
 
 
+TENANT = "https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555/v2.0"
+KEYCLOAK = "https://sso.example/realms/shop"
+
+
+@pytest.mark.parametrize(
+    ("issuer", "audience", "said"),
+    [
+        (KEYCLOAK, ["account"], "every client of the realm has it; "),
+        ("https://sso.example/auth/realms/shop", ["api", "account"], "every client of the realm"),
+        (KEYCLOAK, ["orders"], None),
+        ("https://issuer.example", ["account"], None),
+        (TENANT, ["api://11111111-0000-0000-0000-000000000000"], "without api://; "),
+        (TENANT, ["api://a", "11111111-0000-0000-0000-000000000000"], None),
+        (TENANT, ["11111111-0000-0000-0000-000000000000"], None),
+        (TENANT.replace("/v2.0", "/").replace("login.microsoftonline.com", "sts.windows.net"),
+         ["api://a"], None),
+    ],
+)  # fmt: skip
+def test_an_audience_that_means_something_else_there(
+    issuer: str, audience: list[str], said: str | None
+) -> None:
+    """Keycloak's account, and api:// where Entra's v2 tokens have the bare application ID."""
+    found = hint(issuer, audience=audience, expected_claims=[])
+
+    assert found is None if said is None else said in (found or "")
+
+
 def test_the_operator_is_warned_at_start(caplog: pytest.LogCaptureFixture) -> None:
     """Once for each issuer that is configured, as a WARNING; requests add none."""
     issuers = [

@@ -1,11 +1,14 @@
 """Well-known providers: with the settings of their documentation, who gets in and who does not.
 
+``python tests/test_providers.py`` prints the table of what is accepted and refused.
+
 Tokens, keys and metadata have the shape that each provider documents; signatures are real, and the
 keys are found where the provider says, by the real discovery. Tokens of others are signed with the
 very keys of the provider, so that only the settings keep them out.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -222,6 +225,7 @@ def test_every_row_cites_its_documentation(name: str) -> None:
 
     assert row.sources
     assert all(source.startswith("https://") for source in row.sources)
+    assert row.checked == "" or re.match(r"\d{4}-\d\d-\d\d: .+\(.+\)$", row.checked)
     assert row.title
     assert row.note
     assert row.access_token is not None or "accepted" in row.note
@@ -323,3 +327,35 @@ def test_what_there_is_not_is_told() -> None:
         FakeIssuer.like("keycloak", realm="acme")
     with pytest.raises(ValueError, match="Supabase Auth has no ID tokens"):
         like("supabase").id_token()
+
+
+def table() -> str:
+    """Each provider with what its settings accept and refuse, as the middleware answers now."""
+    rows = ["| provider | accepted | refused |", "|---|---|---|"]
+    for name in OUTCOMES:
+        provider = like(name)
+        kind = "access token" if provider.provider.access_token else "ID token"
+        middleware = provider.protect(EchoApp())
+        status, code = visit(middleware, provider.token())
+        told = {other: visit(middleware, token) for other, token in others_of(provider).items()}
+        refused = ", ".join(f"{other}: {status} `{code}`" for other, (status, code) in told.items())
+        accepted = kind if status == 200 else f"{kind}: {status} {code}"
+        rows.append(f"| {provider.provider.title} | {accepted} | {refused} |")
+    return "\n".join(rows)
+
+
+def test_the_table_shows_every_provider() -> None:
+    """Every provider has a row, and the kinds of its tokens stand in it."""
+    rows = table().splitlines()[2:]
+
+    assert len(rows) == len(PROVIDERS)
+    for row, (accepted, refused) in zip(rows, OUTCOMES.values(), strict=True):
+        assert (
+            f"| {accepted.replace('access', 'access token').replace('id token', 'ID token')} |"
+            in row
+        )
+        assert all(f"{kind}: " in row and f"`{code}`" in row for kind, code in refused.items())
+
+
+if __name__ == "__main__":
+    print(table())

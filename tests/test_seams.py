@@ -498,3 +498,32 @@ def test_a_responder_gets_the_error_and_the_final_status(client: Make) -> None:
     assert seen == [("token_missing", 401)]
     assert (answer.status_code, answer.data) == (418, b"<p>no</p>")
     assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+
+
+# --- Settings that are no longer there -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["STORE", "REVOKED", "REMOTE_USER_CLAIM", "SOMETHING_NEW"])
+def test_a_variable_that_is_no_setting_does_not_start(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be meant to protect something: revoked tokens, for instance, would get in."""
+    monkeypatch.setenv(f"JWT_WSGI_{name}", "x")
+    with pytest.raises(ConfigurationError, match=f"^JWT_WSGI_{name}: no such setting"):
+        JWTMiddleware(EchoApp(), issuer="https://i.example")
+
+
+@pytest.mark.parametrize("name", ["DEMO_PORT", "DEMO_PORT_80_TCP", "DEMO_SERVICE_HOST", "APP"])
+def test_a_variable_of_another_program_is_none_of_ours(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kubernetes sets these in every container beside a service called jwt-wsgi-demo."""
+    monkeypatch.setenv(f"JWT_WSGI_{name}", "x")
+    JWTMiddleware(EchoApp(), issuer="https://i.example")
+
+
+def test_a_key_of_a_request_that_is_no_setting_is_an_error() -> None:
+    """The server sets it, so it was meant to do something."""
+    guarded = JWTMiddleware(EchoApp(), settings_from_request=True)
+    with pytest.raises(ConfigurationError, match=r"jwt_wsgi\.store: no such option"):
+        Client(guarded).get("/", environ_overrides={"jwt_wsgi.store": "redis://r"})

@@ -328,7 +328,7 @@ def test_keys_for_agreement_verify_nothing() -> None:
     """RFC 8037 A.6: an X25519 key beside a good one is not used, and alone is no set."""
     keys = KeySet.of({"keys": [X25519, ED]})
 
-    assert keys.find({"alg": "EdDSA", "kid": "Bob"}) == ()
-    assert len(keys.find({"alg": "EdDSA"})) == 1
+    assert keys.candidates({"alg": "EdDSA", "kid": "Bob"}) == ()
+    assert len(keys.candidates({"alg": "EdDSA"})) == 1
     with pytest.raises(DocumentError):
         KeySet.of({"keys": [X25519]})

@@ -2,14 +2,12 @@
 
 import os
 import re
-import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
 from jwt_wsgi import assembly
 from jwt_wsgi.errors import RevocationUnavailableError
-from jwt_wsgi.errors import escaped
 from jwt_wsgi.errors import printable
 from jwt_wsgi.events import logger
 from jwt_wsgi.key_sources.tls import CERTIFI
@@ -22,6 +20,7 @@ from jwt_wsgi.strict_json import json_object
 from jwt_wsgi.urls import shown_url
 
 from .doctor_live import live_checks
+from .key_report import NO_ALGORITHM
 from .key_report import Report
 from .key_report import of_url
 from .key_report import report_of
@@ -131,7 +130,7 @@ def _keys(own: Settings) -> Iterator[Line]:
     if report.kind == "discovery" and named is not None and named != report.issuer:
         yield _other_issuer(report.issuer, named)
     elif report.problem:
-        yield Line(FAIL, "keys", *_failed(own, report))
+        yield Line(FAIL, "keys", *_failed(report, has_headers=bool(own.jwks_headers)))
     elif not report.listed:
         says = f"{report.source} is asked for each token; it lists no keys"
         yield Line(NONE, "keys", says, "Give it current(), which returns a KeySet, to see them.")
@@ -148,6 +147,7 @@ def _keys(own: Settings) -> Iterator[Line]:
             f" {shown_url(report.withheld)}: discovery names another origin than the issuer's",
             "Set JWT_WSGI_JWKS_URI to that URL if they are for it; otherwise leave them out.",
         )
+    yield from _ad_fs(report)
     if report.found_by == "jwks_uri":
         yield from _slash(own, report.issuer)
     yield from _skipped(report)
@@ -178,7 +178,7 @@ def _slash(own: Settings, name: str) -> Iterator[Line]:
         yield _other_issuer(name, named)
 
 
-def _failed(own: Settings, report: Report) -> tuple[str, str]:
+def _failed(report: Report, *, has_headers: bool = False) -> tuple[str, str]:
     """What is wrong with the keys, and the remedy of its kind."""
     causes = list(_causes(report.cause))
     if any(_PROXY_ASKS.search(str(error)) for error in causes):
@@ -187,16 +187,15 @@ def _failed(own: Settings, report: Report) -> tuple[str, str]:
             "Look at the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY of this process.",
         )
     if any(re.search(r"\bstatus 40[13]\b", str(said)) for said in (report.problem, *causes)):
-        return f"{report.source}: {report.problem}", _credentials(own, report)
-    # OpenSSL's own words; they name no secret.
-    verdicts = [e.verify_message for e in causes if isinstance(e, ssl.SSLCertVerificationError)]
-    why = report.problem + (f" ({escaped(verdicts[0], 120)})" if verdicts else "")
-    return f"{report.source}: {why}", FETCH_REMEDIES.get(report.kind, "")
+        return f"{report.source}: {report.problem}", _credentials(
+            sent=has_headers and not report.withheld
+        )
+    return f"{report.source}: {report.problem}", FETCH_REMEDIES.get(report.kind, "")
 
 
-def _credentials(own: Settings, report: Report) -> str:
+def _credentials(*, sent: bool) -> str:
     """The server asks who we are, or what we said is not enough."""
-    if own.jwks_headers and not report.withheld:
+    if sent:
         return (
             "The server refuses what JWT_WSGI_JWKS_HEADERS sends: is it for this server, and new?"
         )
@@ -213,15 +212,33 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__context__
 
 
+def _ad_fs(report: Report) -> Iterator[Line]:
+    """AD FS signs access tokens in another name than that of its metadata and ID tokens."""
+    signs = _in_metadata(report, "access_token_issuer")
+    if signs is not None and signs != report.issuer:
+        yield Line(
+            WARN,
+            "issuer",
+            f"AD FS: access tokens have the iss {printable(signs, 200)}, not the configured one",
+            f"Set JWT_WSGI_ISSUER={printable(signs, 200)} and JWT_WSGI_JWKS_URI={report.source}.",
+        )
+
+
 def _metadata_issuer(report: Report) -> str | None:
     """Return what the last metadata document that was read calls itself."""
+    return _in_metadata(report, "issuer")
+
+
+def _in_metadata(report: Report, name: str) -> str | None:
+    """A text in the last document that was read and is metadata."""
     for body in reversed([*report.documents.values()]):
         try:
             metadata = json_object(body)
         except ValueError:
             continue
         if "keys" not in metadata and isinstance(metadata.get("issuer"), str):
-            return str(metadata["issuer"])
+            found = metadata.get(name)
+            return found if isinstance(found, str) else None
     return None
 
 
@@ -253,7 +270,7 @@ def _skipped(report: Report) -> Iterator[Line]:
                 " sign as the issuer",
                 "Have the issuer withdraw it and sign with a new key, now; it is not used here.",
             )
-        elif row.reason:
+        elif row.reason and (report.used or row.reason != NO_ALGORITHM):
             says = f"{row.kid or '(without kid)'} is skipped: {row.reason}"
             yield Line(WARN, "key", says, "Nothing to do, unless tokens are signed with it.")
 

@@ -22,11 +22,14 @@ from .explain_recognition import has_cnf
 from .explain_recognition import has_commas_in_scope
 from .explain_recognition import has_no_scope
 from .explain_recognition import header_is
+from .explain_recognition import is_cut_signature
 from .explain_recognition import is_der
+from .explain_recognition import is_failed_fetch
 from .explain_recognition import is_for_graph
 from .explain_recognition import is_for_keycloak_account
 from .explain_recognition import is_granted_in
 from .explain_recognition import is_key_of_other_algorithm
+from .explain_recognition import is_key_on_ed448
 from .explain_recognition import is_key_skipped
 from .explain_recognition import is_number_for_text
 from .explain_recognition import is_odd_path
@@ -53,8 +56,15 @@ CAUSES: Final = (
     ),
     Cause(
         "issuer_not_trusted",
+        "iss no text",
+        lambda case: not isinstance(case.claim("iss"), str | None),
+        "The token's iss is no text, so it names no issuer.",
+        "Have the issuer write its identifier as a string (RFC 7519 section 4.1.1).",
+    ),
+    Cause(
+        "issuer_not_trusted",
         "no iss",
-        lambda case: not isinstance(case.claim("iss"), str),
+        lambda case: case.claim("iss") is None,
         "The token does not say who issued it.",
         "Have the issuer put iss into its tokens; without it no issuer can be found.",
     ),
@@ -172,6 +182,13 @@ CAUSES: Final = (
     ),
     Cause(
         "audience_mismatch",
+        "no text",
+        detail_starts("aud is no string"),
+        "The token's aud is a number or something else that names no API.",
+        "Have the issuer write aud as a string or a list of strings (RFC 7519 section 4.1.3).",
+    ),
+    Cause(
+        "audience_mismatch",
         "not configured",
         lambda case: not case.settings.accepted_audience,
         "No audience is configured.",
@@ -244,6 +261,13 @@ CAUSES: Final = (
     ),
     Cause(
         "key_not_found",
+        "Ed448",
+        is_key_on_ed448,
+        "The key is on the curve Ed448, which is accepted only where the settings name it.",
+        "Set JWT_WSGI_ALGORITHMS=EdDSA,Ed448.",
+    ),
+    Cause(
+        "key_not_found",
         "algorithm",
         is_key_of_other_algorithm,
         "The key is published, but for other algorithms.",
@@ -255,6 +279,13 @@ CAUSES: Final = (
         header_is("nonce"),
         "Its header has nonce: it is a token for Microsoft Graph, which only Graph can verify.",
         "Have the client ask for a token for this API: scope api://APP-ID/.default.",
+    ),
+    Cause(
+        "signature_invalid",
+        "cut",
+        is_cut_signature,
+        "The signature is missing or shorter than its algorithm's: the token was cut.",
+        "Copy the whole token, to the end of its third part.",
     ),
     Cause(
         "signature_invalid",
@@ -276,7 +307,7 @@ CAUSES: Final = (
         "It is bound to a certificate of the client (mutual TLS, RFC 8705).",
     ),
     *(
-        Cause("keys_unavailable", kind, detail_starts(f"{kind}: "), "", text)
+        Cause("keys_unavailable", kind, is_failed_fetch(kind), "", text)
         for kind, text in FETCH_REMEDIES.items()
     ),
     Cause("insufficient_scope", "path", is_odd_path, *ODD_PATH),

@@ -9,6 +9,7 @@ from typing import Final
 from .explain_facts import JWT_START
 from .explain_facts import elsewhere
 from .explain_recognition import Cause
+from .explain_recognition import detail_is
 from .explain_recognition import detail_starts
 from .explain_recognition import has_parts
 from .explain_recognition import is_odd_path
@@ -80,6 +81,13 @@ CAUSES_OF_SENDING: Final = (
     ),
     Cause(
         "header_malformed",
+        "JSON",
+        sent_like(r"^(bearer )?\s*\{\s*\"(?!\w+\}\})"),
+        "It is JSON: the answer of a token endpoint, or a JWS that is not compact.",
+        "Send the value of access_token alone, without the JSON around it.",
+    ),
+    Cause(
+        "header_malformed",
         "joined",
         sent_like(r"^bearer [^,]*,"),
         "Several Authorization headers were joined with a comma, as servers and proxies do.",
@@ -106,6 +114,20 @@ CAUSES_OF_SENDING: Final = (
         sent_like(r"[\"'<>{}\[\]]"),
         "Quotes or brackets stand around the token.",
         "Send the token without them.",
+    ),
+    Cause(
+        "header_malformed",
+        "percent-encoded",
+        sent_like(r"%2[EBFbef]|%3[Dd]|%0[AaDd]"),
+        "The token is percent-encoded, as it stands in URLs and forms.",
+        "Decode it before it is sent.",
+    ),
+    Cause(
+        "header_malformed",
+        "escaped line end",
+        sent_like(r"\\[rn]"),
+        "A backslash and a letter stand there instead of the end of a line.",
+        "Remove what follows the token; look where a line end was escaped.",
     ),
     Cause(
         "header_malformed",
@@ -145,6 +167,35 @@ CAUSES_OF_SENDING: Final = (
         lambda case: case.error.detail in ("the header has crit", "the header has b64"),
         "The token asks for an extension that is not understood here (RFC 7515 section 4.1.11).",
         "Have the issuer sign plain JWTs, without crit and b64.",
+    ),
+    Cause(
+        "token_malformed",
+        "no alg",
+        detail_starts("alg is missing"),
+        "The token's header does not say as a text how it is signed.",
+        "Have the issuer write alg as a string (RFC 7515 section 4.1.1).",
+    ),
+    Cause(
+        "token_malformed",
+        "typ",
+        detail_starts("typ is no string"),
+        "The typ of the token's header is no text.",
+        "Have the issuer write typ as a string, or leave it out (RFC 7515 section 4.1.9).",
+    ),
+    Cause(
+        "token_malformed",
+        "twice",
+        detail_starts("duplicate members"),
+        "A name stands twice in the token's JSON, and readers differ in which of the two counts.",
+        "Have the issuer write each member once (RFC 7519 section 4).",
+    ),
+    Cause(
+        "token_malformed",
+        "no JSON",
+        detail_is("not JSON in UTF-8", "not one JSON value", "not one JSON object"),
+        "Its header or its payload is no JSON object in UTF-8.",
+        "Copy the whole token; if it is whole, have the issuer sign a JSON object (RFC 7519"
+        " section 7.1).",
     ),
     Cause("token_malformed", "padding", is_padded, *_PADDED),
     Cause(

@@ -5,6 +5,7 @@ verified unless its signature was.
 """
 
 import difflib
+import json
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -177,7 +178,7 @@ def _invalid(case: Case) -> Iterator[str]:
     for name, accepted in (case.settings.claims or {}).items():
         found = case.found(name)
         if found is not None and not claims_.has_one_of(found, accepted):
-            wanted = ", ".join(printable(value) for value in accepted[:10])
+            wanted = ", ".join(map(_shown, accepted[:10]))
             yield f"{name} is {_shown(found)}; accepted: {wanted}"
 
 
@@ -189,7 +190,7 @@ def _key(case: Case) -> Iterator[str]:
     if keyset is None:
         return
     yield f"published: {', '.join(map(printable, keyset.kids[:20])) or 'keys without kid only'}"
-    if fits := [name for name in jose.ALGORITHMS if keyset.find(_asked(kid, name))]:
+    if fits := [name for name in jose.ALGORITHMS if keyset.candidates(_asked(kid, name))]:
         yield f"such a key is there for {', '.join(fits)}"
     for dropped in keyset.unusable()[:5]:
         yield f"skipped: {dropped.kid}, {dropped.reason}"
@@ -243,7 +244,10 @@ def _step_up(case: Case) -> Iterator[str]:
 
 
 def _shown(value: object) -> str:
-    return "missing" if value is None else printable(value, 200)
+    """A text in quotes, and everything else as JSON: 42 is not '42'."""
+    if value is None or isinstance(value, str):
+        return "missing" if value is None else printable(value, 200)
+    return printable(json.dumps(value, default=str), 200)[1:-1]
 
 
 _FACTS: Final[Mapping[str, Callable[[Case], Iterator[str]]]] = {

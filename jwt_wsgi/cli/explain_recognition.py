@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from typing import Any
+from typing import Final
 from typing import NamedTuple
 
 from jwt_wsgi import claims as claims_
@@ -34,6 +35,11 @@ def always(_case: Case) -> bool:
 def detail_starts(start: str) -> Callable[[Case], bool]:
     """The detail of the log line begins like this."""
     return lambda case: case.error.detail.startswith(start)
+
+
+def detail_is(*details: str) -> Callable[[Case], bool]:
+    """The detail of the log line is one of these."""
+    return lambda case: case.error.detail in details
 
 
 def sent_like(pattern: str) -> Callable[[Case], bool]:
@@ -70,6 +76,25 @@ def is_der(case: Case) -> bool:
     signature = case.token.signature if case.token else b""
     sequence = signature[:1] == b"\x30" and signature[1:2] == bytes([len(signature) - 2 & 0xFF])
     return sequence and str(case.header("alg")).startswith("ES")
+
+
+#: Bytes of a signature that has one size only (RFC 7518 section 3.4, RFC 8032).
+_SIGNATURE_SIZES: Final = {"ES256": 64, "ES384": 96, "ES512": 132, "ES256K": 64, "Ed25519": 64}
+_SHORTEST_EDDSA: Final = 64
+_SHORTEST_RSA: Final = 256
+
+
+def is_cut_signature(case: Case) -> bool:
+    """Shorter than any signature of its algorithm; one in DER is none of these."""
+    alg, size = str(case.header("alg")), len(case.token.signature) if case.token else 0
+    shortest = _SHORTEST_RSA if alg[:2] in ("RS", "PS") else _SHORTEST_EDDSA
+    return size < _SIGNATURE_SIZES.get(alg, shortest) and not is_der(case)
+
+
+def is_failed_fetch(kind: str) -> Callable[[Case], bool]:
+    """The keys could not be fetched for this reason, as remote keys or a source tell it."""
+    said = re.compile(rf"(keys of \S+: )?{kind}: ")
+    return lambda case: said.match(case.error.detail) is not None
 
 
 def configured(case: Case) -> list[str]:
@@ -122,9 +147,8 @@ def is_for_keycloak_account(case: Case) -> bool:
 
 def is_of_cognito(case: Case) -> bool:
     ours = case.settings.accepted_audience
-    return not _audiences(case) and bool(
-        hint(str(case.claim("iss")), audience=ours, expected_claims=())
-    )
+    said = hint(str(case.claim("iss")), audience=ours, expected_claims=()) or ""
+    return not _audiences(case) and "Cognito" in said
 
 
 def _rule_claims(case: Case) -> dict[str, Any]:
@@ -179,6 +203,16 @@ def is_key_of_other_algorithm(case: Case) -> bool:
     current = getattr(case.issuer.keys, "current", None) if case.issuer else None
     keyset = current() if current else None
     return keyset is not None and case.header("kid") in keyset.kids
+
+
+def is_key_on_ed448(case: Case) -> bool:
+    """EdDSA with a key on Ed448, which needs a setting of its own."""
+    current = getattr(case.issuer.keys, "current", None) if case.issuer else None
+    keyset = current() if current else None
+    if keyset is None or case.header("alg") != "EdDSA":
+        return False
+    named = {"kid": case.header("kid")} if case.header("kid") else {}
+    return bool(keyset.find({**named, "alg": "Ed448"}))
 
 
 def is_key_skipped(case: Case) -> bool:

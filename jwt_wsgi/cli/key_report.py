@@ -18,6 +18,7 @@ from typing import NamedTuple
 from jwt_wsgi import assembly
 from jwt_wsgi import jose
 from jwt_wsgi.errors import printable
+from jwt_wsgi.key_sources.arrival import fits_any
 from jwt_wsgi.key_sources.discovery import Located
 from jwt_wsgi.key_sources.discovery import locate
 from jwt_wsgi.key_sources.failures import FetchError
@@ -232,8 +233,8 @@ def row_of(jwk: object, accepted: Collection[str]) -> Row:
     members = jwk if isinstance(jwk, Mapping) else {}
     shown = {name: _shown(members.get(name)) for name in ("kid", "kty", "crv", "alg", "use")}
     dropped = KeySet.of({"keys": [_GOOD, jwk]}).unusable()
-    fits = dropped or KeySet.of({"keys": [jwk]}).fits_any(accepted)
-    reason = dropped[0].reason if dropped else "" if fits else _NO_ALGORITHM
+    fits = dropped or fits_any(KeySet.of({"keys": [jwk]}), accepted)
+    reason = dropped[0].reason if dropped else "" if fits else NO_ALGORITHM
     return Row(
         **shown,
         thumbprint=thumbprint(members),
@@ -247,17 +248,17 @@ def of_keyset(keyset: KeySet, accepted: Collection[str]) -> tuple[Row, ...]:
     rows = []
     for kid in keyset.kids or (None,):
         named = {} if kid is None else {"kid": kid}
-        found = [key for alg in jose.ALGORITHMS for key in keyset.find({**named, "alg": alg})]
-        fitting = [key for alg in accepted for key in keyset.find({**named, "alg": alg})]
+        found = [key for alg in jose.ALGORITHMS for key in keyset.candidates({**named, "alg": alg})]
+        fitting = [key for alg in accepted for key in keyset.candidates({**named, "alg": alg})]
         fits = any(jose.permitted(key, accepted) for key in fitting)
-        reason = "" if fits else _NO_ALGORITHM
+        reason = "" if fits else NO_ALGORITHM
         for kty, crv in dict.fromkeys((key.kty, key.crv) for key in found):
             rows.append(Row(_shown(kid) or "(any)", kty, crv, reason=reason))
     skipped = (Row(d.kid, reason=d.reason, private=d.private) for d in keyset.unusable())
     return (*rows, *skipped)
 
 
-_NO_ALGORITHM: Final = "it fits none of the accepted algorithms"
+NO_ALGORITHM: Final = "it fits none of the accepted algorithms"
 
 
 def _shown(value: object) -> str:

@@ -119,7 +119,7 @@ def _show(report: Report) -> None:
         used = "keys are asked for with each token, so none are known"
     say(f"{shown_url(report.issuer, 200)}: {used}, from {report.source}{by}")
     if report.problem:
-        say(f"  {painted('problem', FAIL)}: {report.problem}")
+        say(f"  {painted('problem', FAIL)}: {report.problem}", 4)
     if report.rows:
         heads = ("kid", "kty", "crv", "alg", "use", "thumbprint", "used")
         show_table(heads, [(*row[:6], row.reason or "yes") for row in report.rows])

@@ -69,6 +69,8 @@ FETCH_REMEDIES: Final[Mapping[str, str]] = {
     "too_big": "It is larger than any JWKS; look whether the URL is the right one.",
     "encoding": "Have the server answer uncompressed where nothing else is asked for.",
     "broken": "It does not speak HTTP to the end: look at its address and at proxies in between.",
+    "lost": "The fetch never ended: look at this machine's DNS, and whether threads run (uWSGI:"
+    " --enable-threads).",
     "url": "Mend the URL; http off loopback needs JWT_WSGI_ALLOW_HTTP=true.",
     "discovery": "Set JWT_WSGI_JWKS_URI to where the keys are, if you know it.",
     "document": "Have the issuer publish a public signature key (jwt-wsgi keys lists them all).",

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
 from contextlib import redirect_stdout
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,11 @@ class Parser(argparse.ArgumentParser):
         """Print it with a hint, and end with exit code 2."""
         wrong = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
         hint = _nearest(wrong[1], re.findall(r"[\w.-]+", wrong[2])) if wrong else ""
-        super().error(message + hint)
+        if wrong and hint:
+            message = f"there is no {wrong[1]}{hint}"
+        self.print_usage(sys.stderr)
+        note(f"{self.prog}: error: {message}")
+        self.exit(EXIT_USAGE)
 
 
 def _nearest(word: str, known: list[str]) -> str:
@@ -225,7 +230,8 @@ def complain(command: str, problems: Iterable[str], *, as_json: bool = False) ->
 def note(*lines: str) -> None:
     """Say something beside the result, on standard error."""
     for line in lines:
-        print(line, file=sys.stderr, flush=True)
+        for part in _wrapped(line, 2, sys.stderr):
+            print(part, file=sys.stderr, flush=True)
 
 
 def progress(text: str, *, as_json: bool = False) -> None:
@@ -240,13 +246,13 @@ def say(text: str, indent: int = 0) -> None:
     ``indent``: of the lines after the first. What the terminal cannot show is escaped.
     """
     encoding = sys.stdout.encoding or "utf-8"
-    for line in _wrapped(text, indent):
+    for line in _wrapped(text, indent, sys.stdout):
         print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
-def _wrapped(text: str, indent: int) -> list[str]:
+def _wrapped(text: str, indent: int, stream: TextIO) -> list[str]:
     """The lines of ``text``. Colours have no width; words stay whole so that they can be copied."""
-    width = _width()
+    width = _width(stream)
     if width is None:
         return [text]
     lines = [""]
@@ -260,9 +266,15 @@ def _wrapped(text: str, indent: int) -> list[str]:
     return lines
 
 
-def _width() -> int | None:
-    """Columns of the terminal; None if standard output is none, and then nothing is wrapped."""
-    return max(20, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
+def _width(stream: TextIO) -> int | None:
+    """Columns of the terminal; None if the stream is none, and then nothing is wrapped."""
+    if not stream.isatty():
+        return None
+    columns = 0
+    if not os.environ.get("COLUMNS"):  # shutil reads it, but asks about standard output alone
+        with suppress(OSError):
+            columns = os.get_terminal_size(stream.fileno()).columns
+    return max(20, columns or shutil.get_terminal_size().columns)
 
 
 def show_json(value: Any) -> None:
@@ -284,7 +296,7 @@ def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print columns as wide as they need to be; where a terminal is too narrow, a block a row."""
     table = [list(heads), *map(list, rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(heads))]
-    width = _width()
+    width = _width(sys.stdout)
     if width is not None and sum(widths) + 2 * len(widths) > width:
         for row in rows:
             pairs = [(name, cell) for name, cell in zip(heads, row, strict=True) if cell]

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 from typing import Final
 
-from jwt_wsgi import jose
 from jwt_wsgi.jwk_form import normal
 
 #: What makes up the thumbprint of a public key (RFC 7638 section 3.2, RFC 8037 section 2).
@@ -28,6 +27,6 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
         digest = hashlib.sha256(text.encode()).digest()
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
     try:
-        return "x5c:" + jose.digest(base64.b64decode(jwk["x5c"][0]))
+        return "x5c:" + hashlib.sha256(base64.b64decode(jwk["x5c"][0])).hexdigest()
     except (LookupError, TypeError, Base64Error, ValueError):
         return ""

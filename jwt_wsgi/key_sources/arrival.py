@@ -8,10 +8,19 @@ from jwt_wsgi.events import Event
 from jwt_wsgi.events import KeyDropped
 from jwt_wsgi.events import NoKeyFits
 from jwt_wsgi.events import PrivateKeyPublished
+from jwt_wsgi.jose import permitted
 from jwt_wsgi.keys import KeySet
 
 #: Members of one set that are reported; the others are in ``jwt-wsgi keys``.
 MAX_DROPPED_REPORTED: Final = 20
+
+
+def fits_any(keyset: KeySet, algorithms: Collection[str]) -> bool:
+    """Whether a key of the set can verify one of these values of ``alg``; empty: any will do."""
+    names: list[dict[str, str]] = [{}, *({"kid": kid} for kid in keyset.kids)]
+    found = (keyset.candidates({**name, "alg": alg}) for alg in algorithms for name in names)
+    fitting = any(permitted(key, algorithms) for keys in found for key in keys)
+    return fitting or not algorithms
 
 
 def arrived(source: str, keyset: KeySet, algorithms: Collection[str]) -> Iterator[Event]:
@@ -26,5 +35,5 @@ def arrived(source: str, keyset: KeySet, algorithms: Collection[str]) -> Iterato
             yield PrivateKeyPublished(source, kid)
         else:
             yield KeyDropped(source, kid, reason)
-    if algorithms and not keyset.fits_any(algorithms):
+    if not fits_any(keyset, algorithms):
         yield NoKeyFits(source, len(keyset), tuple(sorted(algorithms)))

@@ -19,8 +19,8 @@ class FetchError(Portable, Exception):
     """The document could not be had.
 
     ``kind`` is a bounded label: http, timeout, dns, tls, connect, too_big, encoding, redirect,
-    url, file, broken. ``detail`` is for the operator's log and holds no query, password or body.
-    ``retry_after``: the seconds a 429 or 503 asked for.
+    url, file, lost, broken. ``detail`` is for the operator's log and holds no query or password,
+    and nothing of a body. ``retry_after``: the seconds a 429 or 503 asked for.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ def failure(error: BaseException) -> FetchError:
     causes = _causes(error)
     for types, kind, words in _KINDS:
         if any(isinstance(cause, types) for cause in causes):
-            return FetchError(kind, words + _of_the_system(causes))
+            return FetchError(kind, words + words_of(causes))
     return FetchError("broken", "the answer is no whole HTTP")
 
 
-def _of_the_system(causes: list[BaseException]) -> str:
-    """What OpenSSL or the operating system says; neither names a secret."""
+def words_of(causes: list[BaseException]) -> str:
+    """What OpenSSL or the operating system says, in brackets; neither names a secret."""
     for cause in causes:
         said = None
         if isinstance(cause, ssl.SSLError):

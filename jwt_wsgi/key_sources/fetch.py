@@ -42,6 +42,7 @@ from jwt_wsgi.urls import shown_url
 from .content_encoding import whole
 from .failures import FetchError
 from .failures import failure
+from .failures import words_of
 from .headers import HeaderFile
 from .headers import values_of
 from .tls import client_context
@@ -143,7 +144,7 @@ class HTTPFetch:
             return client_context(self.verify, cert)
         except OSError as error:
             why = "the CA certificates or the client certificate cannot be loaded"
-            raise FetchError("tls", f"{why} ({type(error).__name__})") from error
+            raise FetchError("tls", why + words_of([error])) from error
 
     def _read(self, response: requests.Response, *, conditional: bool) -> Fetched | NotModified:
         status, date = response.status_code, _origin_clock(response.headers)

@@ -20,6 +20,7 @@ from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
 
 from .arrival import arrived
+from .arrival import fits_any
 
 
 class FileKeys:
@@ -59,7 +60,7 @@ class FileKeys:
         self._report(self._keyset)
 
     def candidates(self, header: Mapping[str, Any]) -> tuple[Key, ...]:
-        return self.current().find(header)
+        return self.current().candidates(header)
 
     candidates_are_current = candidates
 
@@ -123,7 +124,7 @@ class FileKeys:
         """Return what is known of the keys in use, for JSON, without I/O."""
         keyset = self._keyset
         return {
-            "ready": not self._algorithms or keyset.fits_any(self._algorithms),
+            "ready": fits_any(keyset, self._algorithms),
             "keys": len(keyset),
             "kids": list(keyset.kids[:20]),
             "sha256": keyset.digest,

@@ -64,7 +64,7 @@ class Loader:
         except DocumentError as error:
             return FetchError("document", str(error))
         except Exception as error:  # a bug of a fetch function is an outage, not the end of fetches
-            return FetchError("broken", type(error).__name__)
+            return FetchError("broken", f"the fetch raised {type(error).__name__}")
 
     def load(self, run: KeyFetch, facts: Callable[[], Facts], timeout: float) -> Loaded:
         """Fetch within ``timeout`` seconds of the fetch's start.

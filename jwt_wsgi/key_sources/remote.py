@@ -110,7 +110,7 @@ class RemoteKeys:
         """
         keyset, until = self._fast_path
         if keyset is not None and self._clock() < until:
-            found = keyset.find(header)
+            found = keyset.candidates(header)
             if found and "kid" in header:
                 return found
         return self._slow_path(header)
@@ -124,17 +124,17 @@ class RemoteKeys:
         if arrival >= until:
             keyset = self._held(arrival)
         deadline = arrival + (self.policy.timeout if keyset is None else self._patience)
-        known = keyset is not None and (kid in keyset if kid is not None else keyset.find(header))
+        known = keyset is not None and (kid in keyset if kid else keyset.candidates(header))
         if known and arrival >= until:
             keyset = self._in_use()
         if keyset is None and (keyset := self._in_use()) is None:
             raise self._not_now()
         if known or kid is None or kid in keyset:
-            yield from keyset.find(header)
+            yield from keyset.candidates(header)
             if kid is not None:
                 return
         while (found := self._look_up(kid or "", keyset, deadline)) is not keyset:
-            yield from found.find(header)
+            yield from found.candidates(header)
             if kid is not None:
                 return
             keyset = found

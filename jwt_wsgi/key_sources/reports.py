@@ -11,6 +11,7 @@ from jwt_wsgi.events import Event
 from jwt_wsgi.keys import KeySet
 
 from .arrival import arrived
+from .arrival import fits_any
 from .facts import NEVER
 from .facts import Facts
 from .facts import KeyFetch
@@ -88,7 +89,7 @@ def health(facts: Facts, now: float, policy: Policy) -> dict[str, Any]:
 
 def _fits(keyset: KeySet, policy: Policy) -> bool:
     """Whether any token can be accepted with these keys."""
-    return not policy.algorithms or keyset.fits_any(policy.algorithms)
+    return fits_any(keyset, policy.algorithms)
 
 
 def changes(

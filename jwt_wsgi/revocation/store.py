@@ -68,10 +68,10 @@ class _Trouble(NamedTuple):
 class Breaker:
     """Whether a store may be asked, after what it answered before.
 
-    The third failure in a row opens the breaker: for :data:`BREAKER_PAUSE` seconds nobody asks,
-    then one caller does. If that fails, the pause doubles, up to :data:`BREAKER_MAX_PAUSE`. An
-    answer closes the breaker. So one lost reply stops nothing, and a store that hangs costs few
-    callers its time-out.
+    The third failure in a row opens the breaker: for :data:`BREAKER_PAUSE` seconds the store is
+    not asked, then one caller asks it. If that fails, the pause doubles, up to
+    :data:`BREAKER_MAX_PAUSE`. An answer closes the breaker. So one lost reply stops nothing, and
+    few callers wait for a store that hangs.
 
     A failure counts only if its attempt began after the previous failure: many attempts that one
     short fault breaks at the same time are one failure. ``clock``: seconds from any moment on,

@@ -39,7 +39,7 @@ _INJECTED: Final = frozenset({"payload", "header", "error"})
 #: Options whose value may be a file: that of ``JWT_WSGI_<NAME>_FILE`` is read when it changes, too.
 _FILES: Final = frozenset({"jwks"})
 #: What Kubernetes injects for a Service called jwt-wsgi, and what is read elsewhere.
-_NOT_OPTIONS: Final = re.compile(r"APP|PORT(_.*)?|SERVICE_HOST|SERVICE_PORT(_.*)?")
+_NOT_OPTIONS: Final = re.compile(r"APP|(\w+_)?(PORT(_.*)?|SERVICE_HOST|SERVICE_PORT(_.*)?)")
 _NO_ISSUER: Final = (
     'issuer: missing; give issuer="https://…", the iss of the tokens, or set JWT_WSGI_ISSUER'
 )
@@ -200,7 +200,7 @@ def _from_environment(
             try:
                 text = Path(environ[variable]).read_text(encoding="utf-8-sig")
             except (OSError, ValueError) as error:
-                why = f"it cannot be read ({type(error).__name__})"
+                why = f"it cannot be read ({getattr(error, 'strerror', '') or 'it is no UTF-8'})"
                 sentence = f"{variable}: {printable(environ[variable], 80)}: {why}"
                 problems.setdefault(files[variable], []).append(sentence)
             else:
@@ -219,26 +219,25 @@ def is_setting(variable: str) -> bool:
 
 
 def _unknown_variable(variable: str, known: list[str], problems: dict[str, list[str]]) -> None:
-    """A near miss is a typing error; anything else may be a newer version's option."""
+    """Report a variable that is no setting: what it was meant to protect would be open."""
     if variable.removeprefix(PREFIX).lower() in OPTIONS:
         problems[variable] = [f"{variable}: give it as a keyword; it is a Python object"]
-    elif hint := did_you_mean(variable, known):
-        problems[variable] = [f"{variable}: no such setting{hint}"]
     else:
-        logger.warning("%s is set, but there is no such setting", ascii(variable))
+        hint = did_you_mean(variable, known) or "; unset it"
+        problems[variable] = [f"{ascii(variable)[1:-1]}: no such setting{hint}"]
 
 
 def request_settings(environ: Mapping[str, Any]) -> dict[str, str]:
     """The options that the server set in a WSGI environ; clients cannot set such names.
 
-    Raises :class:`ConfigurationError` for a name that is nearly one of an option.
+    Raises :class:`ConfigurationError` for a name that is not one of an option.
     """
     named = [key.removeprefix(REQUEST_PREFIX) for key in environ if key.startswith(REQUEST_PREFIX)]
     unknown = [name for name in named if name not in OPTIONS and name not in _INJECTED]
-    hints = [(name, hint) for name in unknown if (hint := did_you_mean(name, OPTIONS))]
-    if hints:
+    if unknown:
         raise ConfigurationError(
-            f"{REQUEST_PREFIX}{name}: no such option{hint}" for name, hint in hints
+            f"{REQUEST_PREFIX}{name}: no such option{did_you_mean(name, OPTIONS)}"
+            for name in unknown
         )
     return {
         name: str(environ[key])

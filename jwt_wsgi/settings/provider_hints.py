@@ -15,6 +15,11 @@ _COGNITO: Final = re.compile(
 )
 
 
+#: https://www.keycloak.org/docs/latest/server_admin/#audience-support
+_KEYCLOAK: Final = re.compile(r"https?://[^/]+(?:/[^/]+)*/realms/[^/]+")
+_ENTRA_V2: Final = re.compile(r"https://login\.microsoftonline\.com/[0-9a-f-]{36}/v2\.0")
+
+
 def hint(issuer: str, *, audience: Collection[str], expected_claims: Collection[str]) -> str | None:
     """What to warn the operator of at start, as a sentence with its remedy; None if nothing.
 
@@ -22,15 +27,33 @@ def hint(issuer: str, *, audience: Collection[str], expected_claims: Collection[
     an audience the access token is refused and the ID token is accepted. There is no warning where
     ``token_use`` is among ``expected_claims``, the names whose values are compared: then ID tokens
     are refused, and access tokens of clients that ask for a resource (RFC 8707) do have ``aud``.
+
+    Keycloak writes ``account`` into the ``aud`` of nearly every token of a realm. Microsoft Entra
+    ID writes the bare application ID into v2 tokens, and ``api://…`` into v1 tokens alone.
     """
-    if not _COGNITO.fullmatch(issuer) or not audience or "token_use" in expected_claims:
-        return None
-    return (
-        f"issuer: {issuer} is an Amazon Cognito user pool: its access tokens have client_id and no"
-        " aud, so that audience fits its ID tokens; leave audience out and set"
-        ' claims={"client_id": "…", "token_use": "access"}, or, where clients ask for a resource,'
-        ' keep audience and set claims={"token_use": "access"}'
-    )
+    if _COGNITO.fullmatch(issuer) and audience and "token_use" not in expected_claims:
+        return (
+            f"issuer: {issuer} is an Amazon Cognito user pool: its access tokens have client_id and"
+            " no aud, so that audience fits its ID tokens; leave audience out and set"
+            ' claims={"client_id": "…", "token_use": "access"}, or, where clients ask for a'
+            ' resource, keep audience and set claims={"token_use": "access"}'
+        )
+    if _KEYCLOAK.fullmatch(issuer) and "account" in audience:
+        return (
+            f"issuer: {issuer} is a Keycloak realm, where account is no name of your API: nearly"
+            " every client of the realm has it; give the clients an audience mapper with this"
+            " API's name, and set audience to that"
+        )
+    if (
+        _ENTRA_V2.fullmatch(issuer)
+        and audience
+        and all(aud.startswith("api://") for aud in audience)
+    ):
+        return (
+            f"issuer: {issuer} is Entra ID with v2 tokens: their aud is the application ID,"
+            " without api://; set audience to that ID"
+        )
+    return None
 
 
 def warning(own: Any) -> str | None:

@@ -80,6 +80,6 @@ def _redis(url: str) -> Store:
         raise ValueError("it needs redis-py: pip install redis") from error
     try:
         return RedisStore.from_url(url)
-    except Exception as error:
+    except Exception:  # its text may hold the password
         why = "it is no URL that redis-py takes: redis://[[user]:password@]host[:port][/number]"
-        raise ValueError(f"{why} ({type(error).__name__})") from None
+        raise ValueError(why) from None

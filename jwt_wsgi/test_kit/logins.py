@@ -37,6 +37,7 @@ LOGINS: Final[Mapping[str, Provider]] = {
         kid="NjVBRjY5MDlCMUIwNzU4RTA2QzZFMDQ4QzQ2MDAyQjVDNjk1RTM2Q{number}g",
         jwk=("use", "alg", "x5t", "x5c"),
         metadata_uri="{issuer}.well-known/openid-configuration",
+        checked="2026-11-28: access-token-profiles (azp and no client_id; the forms of aud)",
         note="The final slash belongs to the issuer. Without an audience its access tokens are"
         " opaque.",
     ),
@@ -119,6 +120,7 @@ LOGINS: Final[Mapping[str, Provider]] = {
         },
         header={},
         kid="1234example{number}=",
+        checked="2026-11-28: using-the-access-token (a header of kid and alg alone)",
         note="Access tokens have client_id and no aud: no audience is set.",
     ),
     "keycloak": Provider(
@@ -189,6 +191,7 @@ LOGINS: Final[Mapping[str, Provider]] = {
             "sub": "ada",
         },
         kid="b1a2c3d4-5e6f-4a7b-8c9d-0e1f2a3b4c5{number}",
+        checked="2026-11-28: github.com/ory/hydra discussion 3430 (scp is a list of strings)",
         note="Its access tokens are opaque until the strategy is set to jwt.",
     ),
     "zitadel": Provider(
@@ -292,6 +295,7 @@ LOGINS: Final[Mapping[str, Provider]] = {
         algorithm="ES256",
         kid="b81269f1-21d8-4f2e-b719-c2240a840d9{number}",
         jwk=("use", "alg", "key_ops", "ext"),
+        checked="2026-11-28: jwt-fields (required claims: iss, aud, exp, iat, sub, role, aal)",
         note="One token, for the project. A project with the older shared secret signs HS256:"
         " move it to signing keys.",
     ),
@@ -324,6 +328,7 @@ LOGINS: Final[Mapping[str, Provider]] = {
         },
         header={"typ": "JWT", "cat": "cl_B7d4PD111AAA"},
         kid="ins_2ZbXfQ0w1y2u3i4o5p6a7s8d9{number}",
+        checked="2026-11-28: session-tokens (azp, fva and its form)",
         note="The access token is its session token, which has no aud; azp is the origin of the"
         " page that asked for it.",
     ),

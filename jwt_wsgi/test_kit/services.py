@@ -73,6 +73,7 @@ SERVICES: Final[Mapping[str, Provider]] = {
         algorithm="ES256",
         kid="0oeLc{number}",
         metadata_uri="",
+        checked="2026-11-28: signed-headers-howto (ES256, kid, the forms of aud)",
         note="It publishes no metadata: set jwks_uri. It signs one assertion for each request, and"
         " that is accepted.",
     ),
@@ -119,6 +120,7 @@ SERVICES: Final[Mapping[str, Provider]] = {
         header={"typ": "JWT", "x5t": "{kid}"},
         kid="38826b17-6a30-5f9b-b169-8beb8202f72{number}",
         jwk=("use", "alg", "x5t", "x5c"),
+        checked="2026-11-28: reference/security/oidc (the standard claims, alg, kid and typ)",
         note=f"{_ONE_KIND} It signs for every repository: a claim of yours is pinned.",
     ),
     "gitlab": Provider(
@@ -169,9 +171,13 @@ SERVICES: Final[Mapping[str, Provider]] = {
             "sub": "xyzABC123",
             "email": "ada@acme.example",
             "email_verified": False,
-            "firebase": {"identities": {"email": ["ada@acme.example"]}, "sign_in_provider": "x"},
+            "firebase": {
+                "identities": {"email": ["ada@acme.example"]},
+                "sign_in_provider": "password",
+            },
         },
         kid="3f9a0508f1a7b2c3d4e5f60718293a4b5c6d7e8{number}",
+        checked="2026-11-28: FirebaseIdToken (every member)",
         note=f"{_ONE_KIND} A project is one app; all projects have the same keys.",
     ),
     "apple": Provider(
@@ -231,6 +237,7 @@ SERVICES: Final[Mapping[str, Provider]] = {
         kid="9338abe1baf2fe492f646a736f25afbf7b025e35c627be4f60c414d4c73069b{number}",
         jwks={"public_cert": {"kid": "{kid}", "cert": "-----BEGIN CERTIFICATE-----"}},
         metadata_uri="",
+        checked="2026-11-28: application-token (header and payload, every member)",
         note="It publishes no metadata for a team: set jwks_uri. It signs one token for each"
         " application, and that is accepted.",
     ),
@@ -301,6 +308,7 @@ SERVICES: Final[Mapping[str, Provider]] = {
             "aud": "{api}",
         },
         kid="atky_8gLGDfmHkNEZNvy7PDnmr2g{number}",
+        checked="2026-11-28: zuplo-id-token (RS256, kid, account, project, deployment)",
         note=f"{_ONE_KIND} It signs for every customer: the account is pinned.",
     ),
     "zuplo-jwt": Provider(

@@ -47,6 +47,8 @@ class Provider(NamedTuple):
     metadata_uri: str = "{issuer}/.well-known/openid-configuration"
     #: Members of the metadata besides ``issuer`` and ``jwks_uri``.
     metadata: Mapping[str, Any] = _NOTHING
+    #: When the shape was compared with which page, and what of it; empty: not since it was written.
+    checked: str = ""
     #: What is accepted, and what to know about it, in a sentence or two.
     note: str = ""
 
