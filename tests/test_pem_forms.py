@@ -53,7 +53,7 @@ def test_a_public_key_in_every_form(text: str, tmp_path: Path) -> None:
         Settings.load({"issuer": ISSUER}, environ={"JWT_WSGI_PUBLIC_KEY_FILE": str(file)}),
     ):
         assert settings.public_key is not None
-        (found,) = settings.public_key.find({"alg": "RS256"})
+        (found,) = settings.public_key.candidates({"alg": "RS256"})
         assert found.public_key.public_numbers() == PUBLIC.public_numbers()
 
 
