@@ -1734,8 +1734,8 @@ MUTANTS = (
     Mutant(
         "no warning at start for Cognito",
         "assembly.py",
-        'logger.warning("%s", warning)',
-        'logger.debug("%s", warning)',
+        'logger.warning("settings of an issuer: %s", warning)',
+        'logger.debug("settings of an issuer: %s", warning)',
         killers("test_provider_hints", "test_the_operator_is_warned_at_start"),
     ),
     Mutant(
