@@ -36,6 +36,7 @@ from werkzeug.test import run_wsgi_app
 from jwt_wsgi import ConfigurationError
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi.__main__ import main
+from jwt_wsgi.cli.route_table import _own_rows
 from jwt_wsgi.errors import KeyNotKnownYetError
 from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.events import Event
@@ -47,6 +48,8 @@ from jwt_wsgi.revocation.backchannel import MAX_BODY
 from jwt_wsgi.revocation.revocations import LIFETIME
 from jwt_wsgi.revocation.revocations import MARGIN
 from jwt_wsgi.revocation.revocations import Revocations
+from jwt_wsgi.rules import Rule
+from jwt_wsgi.rules import Token
 from jwt_wsgi.settings.issuer import Issuer
 from jwt_wsgi.settings.revocation import BackchannelLogout
 from jwt_wsgi.settings.revocation import read_revocation
@@ -926,6 +929,16 @@ def test_the_commands_know_the_path(app_path: str, capsys: pytest.CaptureFixture
     assert main(["settings", "--app", app_path, "--json"]) == 0
     doors = json.loads(capsys.readouterr().out)["doors"]
     assert any(door.startswith(f"{PATH}: takes logout tokens") for door in doors)
+
+
+def test_the_routes_of_an_app_name_the_path(issuer: FakeIssuer) -> None:
+    """A row of our own: the app never sees it."""
+    store = {"store": SharedStore(), "backchannel_logout": LOGOUT}
+    guard = JWTMiddleware(lambda e, s: [], issuer=issuer.issuer, revocation=store)
+
+    (row,) = _own_rows(guard)
+    assert (row.path, row.methods, row.framework) == (PATH, ("POST",), "jwt_wsgi")
+    assert row.rule == Rule(PATH, token=Token.IGNORED)
 
 
 def test_an_operator_sees_a_logout_and_takes_it_back(
