@@ -9,6 +9,7 @@ from jwt_wsgi.events import KeyDropped
 from jwt_wsgi.events import NoKeyFits
 from jwt_wsgi.events import PrivateKeyPublished
 from jwt_wsgi.jose import permitted
+from jwt_wsgi.keys import NOT_FOR_SIGNATURES
 from jwt_wsgi.keys import KeySet
 
 #: Members of one set that are reported; the others are in ``jwt-wsgi keys``.
@@ -27,13 +28,14 @@ def arrived(source: str, keyset: KeySet, algorithms: Collection[str]) -> Iterato
     """Yield the events of a set that is new. ``algorithms``: those that count; empty: any.
 
     Every key is built here, so that one that cannot be built is reported now and not when a token
-    names it. ``source``: a URL or path for people.
+    names it. Keys that are published for another purpose, for instance for encryption as Keycloak
+    does, are no event. ``source``: a URL or path for people.
     """
     unusable = sorted(keyset.unusable(), key=lambda dropped: not dropped.private)
     for kid, reason, private in unusable[:MAX_DROPPED_REPORTED]:
         if private:
             yield PrivateKeyPublished(source, kid)
-        else:
+        elif reason != NOT_FOR_SIGNATURES:
             yield KeyDropped(source, kid, reason)
     if not fits_any(keyset, algorithms):
         yield NoKeyFits(source, len(keyset), tuple(sorted(algorithms)))
