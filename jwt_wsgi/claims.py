@@ -198,13 +198,20 @@ def _member(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, Mapping) else None
 
 
-def _readings(value: object, name: str) -> Iterator[object]:
-    """Every value that a dotted path leads to. Looks at each member of a payload once at most."""
-    for key, inner in value.items() if isinstance(value, Mapping) else ():
-        if key == name:
-            yield inner
-        elif name.startswith(f"{key}."):
-            yield from _readings(inner, name[len(key) + 1 :])
+def _readings(value: Any, name: str) -> Iterator[object]:
+    """Every value that a dotted path leads to.
+
+    Asks each object once at most for each of the dots, of which the settings allow few.
+    """
+    for first, rest in _splits(name) if isinstance(value, Mapping) else ():
+        if first in value:
+            yield from [value[first]] if rest is None else _readings(value[first], rest)
+
+
+@lru_cache(1024)
+def _splits(name: str) -> list[tuple[str, str | None]]:
+    """The name as a whole, and cut at each of its dots."""
+    return [(name, None), *((name[: n.start()], name[n.end() :]) for n in re.finditer(r"\.", name))]
 
 
 def has_one_of(found: object, values: Collection[object]) -> bool:

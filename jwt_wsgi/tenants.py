@@ -34,6 +34,7 @@ from .events import Event
 from .events import FunctionFailed
 from .events import logger
 from .jose import Key
+from .key_sources.facts import Policy
 from .key_sources.remote import RemoteKeys
 from .process_lock import PerProcess
 from .process_lock import ProcessLock
@@ -70,6 +71,8 @@ class _Tenant:
     until: float = NOT_HELD
 
 
+#: The defaults of remote keys.
+_POLICY: Final = Policy()
 #: The environ of the request whose token is being verified.
 _request: Final[ContextVar[Mapping[str, Any] | None]] = ContextVar("_request", default=None)
 
@@ -96,8 +99,8 @@ class Tenants:
         resolve: Callable[..., Issuer | None],
         *,
         build: Callable[[Issuer], TrustedIssuer],
-        cooldown: float = 30.0,
-        max_age: float = 600.0,
+        cooldown: float = _POLICY.cooldown,
+        max_age: float = _POLICY.max_age,
         most: int = MAX_TENANTS,
         sees_request: bool = False,
         emit: Emit = _ignore,

@@ -351,15 +351,24 @@ def test_clocks_that_differ(
     assert words in told["clock"][0][1]
 
 
-def test_what_is_unset_or_unknown_is_a_warning(doctor: Doctor, issuer: FakeIssuer) -> None:
-    """No audience, all audiences, and a variable of another version; exit code 0."""
+def test_a_variable_that_is_no_setting_fails(doctor: Doctor, issuer: FakeIssuer) -> None:
+    """The app would not start with it."""
+    code, told = doctor(ISSUER=issuer.issuer, JWKS=json.dumps(issuer.jwks()), SHINY="1")
+
+    assert code == 2
+    assert told["settings"][0][0] == "fail"
+    assert "JWT_WSGI_SHINY: no such setting" in str(told["settings"])
+
+
+def test_an_audience_that_is_not_set_or_everybodys_is_a_warning(
+    doctor: Doctor, issuer: FakeIssuer
+) -> None:
+    """Exit code 0."""
     jwks = json.dumps(issuer.jwks())
-    code, told = doctor(ISSUER=issuer.issuer, JWKS=jwks, SHINY="1")
+    code, told = doctor(ISSUER=issuer.issuer, JWKS=jwks)
     _, everybody = doctor(AUDIENCE="*")
 
     assert code == 0
-    assert [outcome for outcome, _ in told["settings"]] == ["ok", "warn"]
-    assert "'JWT_WSGI_SHINY' is set" in told["settings"][1][1]
     assert told["audience"][0][0] == everybody["audience"][0][0] == "warn"
     assert "not set" in told["audience"][0][1]
 

@@ -346,6 +346,8 @@ def test_a_claim_of_a_rule_is_named_by_a_list() -> None:
         ("required_claims", [[]], "a list of names"),
         ("required_claims", [["a", 7]], "a list of names"),
         ("required_claims", [["a", ""]], "a list of names"),
+        ("required_claims", ".".join("a" * 18), "a list of names"),
+        ("claims", {".".join("a" * 18): 1}, "a list of names"),
         ("claims", {"[a": 1}, "looks like JSON"),
         ("claims", {("a", "b"): 1, '["a","b"]': 2}, "twice"),
         ("claims", "a=[x, y]", "JSON object"),

@@ -15,6 +15,7 @@ from jwt_wsgi.events import LOG_FIELDS
 from jwt_wsgi.events import Hook
 from jwt_wsgi.key_sources.facts import Policy
 from jwt_wsgi.metadata import audiences
+from jwt_wsgi.responses import DEFAULT_REALM
 from jwt_wsgi.responses import Responder
 from jwt_wsgi.revocation.revocations import Revoked
 from jwt_wsgi.revocation.store import Store
@@ -143,7 +144,7 @@ class Table(Terms):
     forward_token: bool = option(
         values.read_boolean, "`false` takes the token out of the request before the app runs.", True
     )
-    realm: str = option(request_values.read_realm, "`realm` of every challenge.", "api")
+    realm: str = option(request_values.read_realm, "`realm` of every challenge.", DEFAULT_REALM)
     error_details: bool = option(
         values.read_boolean,
         "`false` leaves `details` and `error_description` out of answers, and the code of every"

@@ -109,12 +109,19 @@ def read_mapping(value: object, name: Callable[[object], str] = read_name) -> di
     return named
 
 
+#: Dots of a claim's name: each may be a path's, and a token decides how many readings are tried.
+MAX_DOTS: Final = 16
+
+
 def read_claim_name(value: object) -> str:
     """The name of a claim, or a list of names from the top down: its text is a JSON array."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         value = read_json(value, list)
     if not isinstance(value, list | tuple):
-        return read_name(value)
+        name = read_name(value)
+        if name.count(".") > MAX_DOTS:
+            raise ValueError(f"a name has at most {MAX_DOTS} dots; a list of names is exact")
+        return name
     if not value or not all(isinstance(part, str) and part for part in value):
         raise ValueError("a claim is a name, or a list of names that are not empty")
     plain = len(value) == 1 and "." not in value[0] and not value[0].startswith("[")
@@ -122,8 +129,9 @@ def read_claim_name(value: object) -> str:
 
 
 def read_claim_names(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        value = read_json(value, list)
+    if isinstance(value, str):
+        is_json = value.lstrip().startswith("[")
+        value = read_json(value, list) if is_json else read_texts(value)
     is_list = isinstance(value, Iterable) and not isinstance(value, str | Mapping | bytes)
     return read_texts([read_claim_name(name) for name in value] if is_list else value)
 
