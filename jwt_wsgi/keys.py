@@ -58,10 +58,6 @@ class DocumentError(ValueError):
     """The whole document is no usable JWKS; the message says why."""
 
 
-#: Why a key is not used that says so itself, as one for encryption does: nothing is wrong with it.
-NOT_FOR_SIGNATURES: Final = "its use is not sig"
-
-
 class Dropped(NamedTuple):
     """A member of a set that is not used; ``kid`` is escaped, ``private``: it holds a secret."""
 
@@ -211,7 +207,7 @@ class _Member:
         if "kid" in jwk and (not isinstance(kid, str) or not 0 < len(kid) <= jose.MAX_KID_SIZE):
             return Dropped(name, "its kid is no string of 1 to 256 characters")
         if jwk.get("use", "sig") != "sig":
-            return Dropped(name, NOT_FOR_SIGNATURES)
+            return Dropped(name, "its use is not sig")
         if "key_ops" in jwk and not _may_verify(jwk["key_ops"]):
             return Dropped(name, "its key_ops do not hold verify")
         row = jose.ALGORITHMS.get(alg) if isinstance(alg, str) else None

@@ -9,16 +9,18 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pages
 import provider_parts
 import pytest
 from pages import ROOT
+from pages import blocks
 from provider_parts import like
 
 from jwt_wsgi.test_kit.providers import PROVIDERS
-from jwt_wsgi.testing import FakeIssuer
 
 HEADINGS = [
     "Create",
@@ -106,35 +108,47 @@ def test_the_usual_mistake_is_recognised(row: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("row", ["cognito", "keycloak"])
 def test_a_page_is_followed_to_its_end(row: str, tmp_path: Path) -> None:
-    """In a shell, command by command, with the test kit as the provider, as the index says."""
-    bin_, tools = tmp_path / "bin", Path(sys.executable).parent
-    bin_.mkdir()
-    (bin_ / "jwt-wsgi").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m jwt_wsgi "$@"\n')
-    (bin_ / "jwt-wsgi").chmod(0o755)
+    """Command by command, with the program of the index page as the provider."""
     (settings,) = re.findall(r"```sh\n(.*?)```", part(row, "settings"), re.DOTALL)
-    (check,) = re.findall(
-        r"## Check it\n.*?```sh\n(.*?)```", pages.PAGES["docs/providers/index.md"], re.DOTALL
-    )
+    (check,) = [block.code for block in blocks("docs/providers/index.md", "sh")]
+    (program,) = [block.code for block in blocks("docs/providers/index.md", "python")]
+    (tmp_path / "provider.py").write_text(program.replace("cognito", row))
     mistaken, expected = typed_and_shown(part(row, "mistake"))
 
-    with FakeIssuer.like(row).serve() as provider:
-        (tmp_path / "mistaken").write_text(provider_parts.MISTAKES[row].token(provider))
-        (tmp_path / "token").write_text(provider.token())
-        script = (
-            f"{settings}export JWT_WSGI_JWKS_URI={provider.jwks_uri}\n{check}"
-            f"echo -----\nmv mistaken token\n{mistaken}"
-        )
+    with running_provider(tmp_path) as (printed, environ):
+        (tmp_path / "mistaken").write_text(provider_parts.MISTAKES[row].token(like(row)))
+        script = f"{settings}{printed}{check}echo -----\nmv mistaken token\n{mistaken}"
         ran = subprocess.run(
             ["bash", "-c", script], capture_output=True, text=True, timeout=120, check=False,
-            cwd=tmp_path,
-            env={"PATH": f"{bin_}:{tools}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)},
+            cwd=tmp_path, env=environ,
         )  # fmt: skip
     right, _, wrong = ran.stdout.partition("-----\n")
 
     assert right.endswith("accepted: the request reaches the app\n"), ran
-    assert "\nfail" not in right
+    assert not re.search("^(fail|warn)", right, re.MULTILINE), right
     for line in expected:
         assert line in wrong.splitlines(), (line, wrong)
+
+
+@contextmanager
+def running_provider(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """``python provider.py`` in a terminal of its own: the line it prints; and the environment."""
+    (folder / "jwt-wsgi").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m jwt_wsgi "$@"\n')
+    (folder / "jwt-wsgi").chmod(0o755)
+    path = f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environ = {"PATH": path, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        ["python", "provider.py"], cwd=folder, env=environ, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdin
+        assert process.stdout
+        try:
+            yield process.stdout.readline(), environ
+        finally:
+            process.stdin.write("\n")
+            process.stdin.close()
+    assert process.returncode == 0
 
 
 def typed_and_shown(block: str) -> tuple[str, list[str]]:

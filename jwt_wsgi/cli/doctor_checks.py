@@ -10,9 +10,9 @@ from jwt_wsgi import assembly
 from jwt_wsgi.errors import RevocationUnavailableError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.events import logger
+from jwt_wsgi.key_sources.arrival import NOT_FOR_SIGNATURES
 from jwt_wsgi.key_sources.tls import CERTIFI
 from jwt_wsgi.key_sources.tls import trusted_place
-from jwt_wsgi.keys import NOT_FOR_SIGNATURES
 from jwt_wsgi.revocation.revocations import Revocations
 from jwt_wsgi.revocation.store import Store
 from jwt_wsgi.settings.loading import Settings

@@ -9,11 +9,12 @@ from jwt_wsgi.events import KeyDropped
 from jwt_wsgi.events import NoKeyFits
 from jwt_wsgi.events import PrivateKeyPublished
 from jwt_wsgi.jose import permitted
-from jwt_wsgi.keys import NOT_FOR_SIGNATURES
 from jwt_wsgi.keys import KeySet
 
 #: Members of one set that are reported; the others are in ``jwt-wsgi keys``.
 MAX_DROPPED_REPORTED: Final = 20
+#: Why a key is not used that says so itself, as one for encryption does: nothing is wrong with it.
+NOT_FOR_SIGNATURES: Final = "its use is not sig"
 
 
 def fits_any(keyset: KeySet, algorithms: Collection[str]) -> bool:
