@@ -133,7 +133,7 @@ MUTANTS = (
         "settings/reading.py",
         "    written_ = name.casefold()\n",
         "    written_ = name\n",
-        killers("test_settings", "test_a_near_miss_is_an_error_and_a_stranger_a_warning"),
+        killers("test_settings", "test_a_name_that_is_no_setting_is_an_error"),
     ),
     Mutant(
         "a project guarded from the environment is not checked",
@@ -1734,8 +1734,8 @@ MUTANTS = (
     Mutant(
         "no warning at start for Cognito",
         "assembly.py",
-        'logger.warning("%s", warning)',
-        'logger.debug("%s", warning)',
+        'logger.warning("settings of an issuer: %s", warning)',
+        'logger.debug("settings of an issuer: %s", warning)',
         killers("test_provider_hints", "test_the_operator_is_warned_at_start"),
     ),
     Mutant(

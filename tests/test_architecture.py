@@ -131,6 +131,7 @@ TOWER = [
     "cli.demo",
     "cli.outage",
     "cli.outage_plot",
+    "cli.demo_command",
     "__main__",
 ]
 #: Modules that never see a request.

@@ -53,7 +53,7 @@ def test_a_public_key_in_every_form(text: str, tmp_path: Path) -> None:
         Settings.load({"issuer": ISSUER}, environ={"JWT_WSGI_PUBLIC_KEY_FILE": str(file)}),
     ):
         assert settings.public_key is not None
-        (found,) = settings.public_key.find({"alg": "RS256"})
+        (found,) = settings.public_key.candidates({"alg": "RS256"})
         assert found.public_key.public_numbers() == PUBLIC.public_numbers()
 
 
@@ -103,10 +103,19 @@ def test_a_byte_order_mark_is_no_part_of_a_secret(tmp_path: Path) -> None:
     assert Settings.of(issuer=ISSUER, secret=f"\ufeff{secret}").secret == secret.encode()
 
 
-@pytest.mark.parametrize("option", ["jwks", "jwks_verify", "jwks_cert"])
-def test_a_key_in_the_place_of_a_path_is_told_so(option: str) -> None:
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"jwks": PEM},
+        {"jwks_tls": PEM},
+        {"jwks_tls": {"verify": PEM}},
+        {"jwks_tls": {"cert": [PEM]}},
+        {"jwks_snapshot": {"path": PEM, "secret": "abcdefghijklmnopqrstuvwxyz0123456789"}},
+    ],
+    ids=["jwks", "jwks_tls", "verify", "cert", "path"],
+)
+def test_a_key_in_the_place_of_a_path_is_told_so(given: Any) -> None:
     """These take files."""
-    given: Any = {option: PEM if option != "jwks_cert" else [PEM]}
     with pytest.raises(ConfigurationError, match="it is PEM, not a path") as caught:
         Settings.of(issuer=ISSUER, **given)
     assert LINES[1] not in str(caught.value)

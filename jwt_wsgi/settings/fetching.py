@@ -114,6 +114,8 @@ def _read_cert(value: object) -> str | tuple[str, str]:
 
 def _read_folder(value: object) -> Path:
     path = Path(read_text(os.fspath(value) if isinstance(value, os.PathLike) else value))
+    if "-----BEGIN" in str(path):
+        raise ValueError("it is PEM, not a path; give the path of a folder")
     if not path.is_dir():
         raise ValueError("give a folder that exists, and that this user may write to")
     return path.absolute()  # a server may change its working directory later
