@@ -7,6 +7,7 @@ it is made with ``FakeIssuer.like``, and every message is what ``jwt-wsgi explai
 import io
 import json
 import os
+import re
 import textwrap
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -60,7 +61,7 @@ PAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "zuplo": ("zuplo-jwt", "zuplo-identity"),
 }
 _NOW: Final = 1_800_000_000  # 2027-01-15; of the samples
-_WIDTH: Final = 96
+_WIDTH: Final = 88
 
 
 class Mistake(NamedTuple):
@@ -142,17 +143,20 @@ def parts() -> Iterator[tuple[str, str, Callable[[], str]]]:
 
 
 def providers() -> str:
-    """A line for each row."""
+    """A line for each row, with the names of the placeholders in capitals."""
     lines = ["| provider | issuer | audience to set |", "|---|---|---|"]
     for page, rows in PAGES.items():
         for row in rows:
-            options = like(row).settings
-            audience = options.get("audience")
-            pinned = ", ".join(f"`{name}`" for name in options.get("claims", {}))
-            known = f"`{audience}`" if audience else f"none: the claims {pinned}"
-            title = PROVIDERS[row].title
-            lines.append(f"| [{title}]({page}.md) | `{options['issuer']}` | {known} |")
+            shape = PROVIDERS[row]
+            issuer, audience = shape.issuer, shape.settings.get("audience", "")
+            pinned = ", ".join(f"`{name}`" for name in shape.settings.get("claims", {}))
+            known = f"`{_named(audience)}`" if audience else f"none: {pinned} instead"
+            lines.append(f"| [{shape.title}]({page}.md) | `{_named(issuer)}` | {known} |")
     return "\n".join(lines) + "\n"
+
+
+def _named(text: str) -> str:
+    return re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), text)
 
 
 def settings(row: str) -> str:
