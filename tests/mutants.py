@@ -1756,6 +1756,30 @@ MUTANTS = (
         killers("test_cli_causes", "test_every_cause_is_recognised"),
     ),
     Mutant(
+        "an opaque token in two parts was cut",
+        "cli/explain_recognition.py",
+        "has_parts(2)(case) and not case.request.token.startswith(JWT_START)",
+        "False",
+        killers("test_cli_causes", "test_every_cause_is_recognised"),
+    ),
+    Mutant(
+        "doctor asks for an audience beside the client's claim",
+        "cli/doctor_checks.py",
+        'frozenset({"azp", "client_id"})',
+        "frozenset[str]()",
+        killers(
+            "test_provider_pages",
+            "test_the_doctor_finds_nothing_wrong_with_the_settings_of_the_page",
+        ),
+    ),
+    Mutant(
+        "a key for encryption is warned of",
+        "key_sources/arrival.py",
+        "elif reason != NOT_FOR_SIGNATURES:",
+        "else:",
+        killers("test_key_arrival", "test_a_key_for_encryption_is_no_event"),
+    ),
+    Mutant(
         "doctor is happy without a key that fits",
         "cli/doctor_checks.py",
         "elif not report.used:",
