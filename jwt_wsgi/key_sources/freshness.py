@@ -263,7 +263,7 @@ def fetch_finished(
     if in_time:
         facts = facts._replace(fetch=None)
     if isinstance(result, Loaded) and fetch.number <= facts.accepted:
-        return facts  # the set in hand is of a later fetch, or this one started before a purge
+        return facts  # the set in use is from a later fetch
     held = facts.snapshot.keyset if facts.snapshot else None
     if isinstance(result, Loaded) and result.confirms in (None, held):
         return fetch_succeeded(facts, fetch, result, now, policy, jitter)
@@ -327,13 +327,10 @@ def may_restore(facts: Facts) -> bool:
     return facts.success is None and not (facts.disk_was_asked or facts.closed)
 
 
-def restored(facts: Facts, saved: Snapshot | None, accepted: int) -> Facts:
-    """Take keys that were saved on disk, if there are any; the fetch that failed stays failed.
-
-    ``accepted``: that of the facts before the disk was read; a purge has changed it meanwhile.
-    """
+def restored(facts: Facts, saved: Snapshot | None) -> Facts:
+    """Use keys that were saved on disk, if there are any; the failed fetch stays a failure."""
     facts = facts._replace(disk_was_asked=True)
-    if saved is None or facts.snapshot is not None or facts.accepted != accepted:
+    if saved is None or facts.snapshot is not None:
         return facts
     return facts._replace(snapshot=saved, generation=facts.generation + 1)
 
@@ -346,19 +343,3 @@ def forked(facts: Facts, policy: Policy, jitter: float) -> Facts:
         return facts
     due = snapshot.start + policy.refresh_after * (0.8 + 0.2 * jitter)
     return facts._replace(snapshot=snapshot._replace(due=due))
-
-
-def purged(facts: Facts) -> Facts:
-    """Drop every key; a fetch that started before brings none of them back. Rule: purge."""
-    lost = facts.lost | {facts.fetch} if facts.fetch else facts.lost
-    return facts._replace(
-        snapshot=None,
-        fetch=None,
-        lost=lost,
-        accepted=facts.started,
-        disk_was_asked=True,
-        not_before=NEVER,
-        lookup_not_before=NEVER,
-        kid_waits=False,
-        expired=False,
-    )

@@ -124,11 +124,6 @@ class Loader:
         lifetime = self._saved.max_age
         return Snapshot(keyset, start, start, None, found.jwks_uri, found.jwks, lifetime)
 
-    def forget(self) -> None:
-        """Delete the keys that were saved."""
-        if self._saved is not None:
-            self._saved.forget()
-
     def _get(
         self, url: str, etag: str | None, *, no_cache: bool, timeout: float
     ) -> Fetched | NotModified:

@@ -326,8 +326,6 @@ class RemoteKeys:
             self._emit(skewed)
         if isinstance(result, Loaded) and facts.snapshot and facts.accepted == fetch.number:
             self._loader.save(facts.snapshot)
-            if self._facts.snapshot is None:  # purge() was called meanwhile
-                self._loader.forget()
 
     def _restore(self) -> None:
         """Rule: saved keys."""
@@ -335,7 +333,7 @@ class RemoteKeys:
         if freshness.may_restore(facts):
             saved = self._loader.restore()
             with self._lock():
-                self._keep(freshness.restored(self._facts, saved, facts.accepted))
+                self._keep(freshness.restored(self._facts, saved))
 
     # -- What operators do --
 
@@ -353,15 +351,8 @@ class RemoteKeys:
             raise self._not_now()
         return self.ready
 
-    def purge(self) -> None:
-        """Forget every key, on disk too: for a stolen signing key. Not in a signal handler."""
-        with self._lock():
-            self._keep(freshness.purged(self._facts))
-            self._unknown.clear()
-        self._loader.forget()
-
     def close(self) -> None:
-        """Start no fetch any more; held keys go on serving."""
+        """Start no more fetches. The keys that are held stay in use until they expire."""
         with self._lock():
             self._keep(self._facts._replace(closed=True))
 

@@ -1,10 +1,10 @@
 """The last JWKS of an issuer, on disk: for a process that starts while the issuer is down.
 
-Each successful fetch is saved; a process reads the file only after its first fetch has failed. The
-file is under an HMAC: whoever can write to the folder, but does not know the secret, cannot put
-keys in. Whoever knows the secret and can write as this user can mint tokens. A key that the issuer
-has withdrawn can be used again until the saved keys are too old, and no longer. Deleting the file
-is the kill switch.
+Each successful fetch is saved. A process reads the file only after its first fetch has failed. The
+file has an HMAC: an attacker who can write to the folder, but does not know the secret, cannot add
+keys. An attacker who knows the secret and can write as this user can mint tokens. A key that the
+issuer has withdrawn can be used again until the saved keys are too old. Deleting the file prevents
+that; the next successful fetch writes a new one.
 """
 
 import hashlib
@@ -122,14 +122,6 @@ class SavedKeysFile:
             self.path,
         )
         return found
-
-    def forget(self) -> None:
-        """Delete the file."""
-        try:
-            self.path.unlink(missing_ok=True)
-        except OSError as error:
-            why = error.strerror or type(error).__name__
-            logger.warning("jwks_snapshot: %s cannot be deleted: %s", self.path, why)
 
     def _read(self) -> SavedKeys:
         """Read and check the file. Raises OSError and :class:`SavedKeysError`."""

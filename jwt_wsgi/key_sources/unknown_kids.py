@@ -57,10 +57,6 @@ class UnknownKids:
         self._trim()
         return NEVER in self._asked.values()
 
-    def clear(self) -> None:
-        """Forget them all."""
-        self._asked.clear()
-
     def _trim(self) -> None:
         while len(self._asked) > MAX_KIDS:
             del self._asked[next(iter(self._asked))]
