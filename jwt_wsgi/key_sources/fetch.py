@@ -36,6 +36,7 @@ from urllib3.exceptions import NewConnectionError
 from urllib3.poolmanager import PoolManager
 
 from jwt_wsgi.events import logger
+from jwt_wsgi.urls import DEFAULT_PORTS
 from jwt_wsgi.urls import check_url
 from jwt_wsgi.urls import shown_url
 
@@ -172,8 +173,7 @@ def _request_headers(own: Mapping[str, str], etag: str | None, *, no_cache: bool
 def _origin(url: str) -> tuple[str, str, int | None]:
     """Scheme, host and port (RFC 6454 section 4)."""
     parts = urlsplit(url)
-    default = {"https": 443, "http": 80}.get(parts.scheme)
-    return parts.scheme, parts.hostname or "", parts.port or default
+    return parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme)
 
 
 class _Session(requests.Session):
