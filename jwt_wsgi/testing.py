@@ -259,10 +259,10 @@ class FakeIssuer:
 
 
 class FakeProvider(FakeIssuer):
-    """What :meth:`FakeIssuer.like` makes. ``token()`` is the token that an API accepts.
+    """The result of :meth:`FakeIssuer.like`. ``token()`` makes a token that an API accepts.
 
     It is an access token, or an ID token where the provider has no access tokens that can be
-    verified. ``provider``: the row of the table; ``values``: what its placeholders stand for.
+    verified. ``provider``: the name of the provider; ``values``: the values of its placeholders.
     """
 
     def __init__(self, provider: str, values: Mapping[str, str]) -> None:
@@ -274,12 +274,12 @@ class FakeProvider(FakeIssuer):
 
     @property
     def issuer(self) -> str:
-        """The identifier that the provider has on the internet."""
+        """The issuer identifier that the provider really uses."""
         return self.values["issuer"]
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The keyword options of :class:`JWTMiddleware` that the provider's documents amount to."""
+        """The keyword options of :class:`JWTMiddleware` that the provider's documents call for."""
         return self._filled(self.provider.settings)
 
     @property
@@ -292,7 +292,7 @@ class FakeProvider(FakeIssuer):
         return found
 
     def protect(self, app: "WSGIApplication", **options: Unpack[Options]) -> ProtectedApp:
-        """As :meth:`FakeIssuer.protect`, with :attr:`settings` where ``options`` say nothing."""
+        """As :meth:`FakeIssuer.protect`, with :attr:`settings` as defaults for ``options``."""
         if guard_of(app) is None:
             own: Any = {k: v for k, v in self.settings.items() if k not in {"issuer", *KEY_SLOT}}
             options = own | options
