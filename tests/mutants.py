@@ -756,13 +756,6 @@ MUTANTS = (
         killers("test_saved_keys", "test_tenants_of_a_function_are_not_saved"),
     ),
     Mutant(
-        "a purge leaves the keys on disk",
-        "key_sources/remote.py",
-        "            self._unknown.clear()\n        self._loader.forget()\n",
-        "            self._unknown.clear()\n",
-        killers("test_jwks", "test_rule_saved_keys_are_deleted_by_a_purge"),
-    ),
-    Mutant(
         "a proxy gets the client certificate",
         "key_sources/fetch.py",
         '"proxy_ssl_context": self._for_proxy}',
