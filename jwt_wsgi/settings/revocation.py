@@ -13,11 +13,11 @@ from jwt_wsgi.revocation.store import Store
 from jwt_wsgi.revocation.store import is_store
 from jwt_wsgi.rules import is_plain
 
-from .reading import did_you_mean
+from .reading import check_members
 from .values import read_boolean
 from .values import read_function
 from .values import read_identifier
-from .values import read_json
+from .values import read_if_json
 
 _SCHEMES: Final = ("redis://", "rediss://", "unix://")
 _MEMBERS: Final = ("store", "function", "fail_open", "backchannel_logout")
@@ -52,8 +52,7 @@ class Revocation(NamedTuple):
 
 def read_revocation(value: object) -> Revocation:
     """Read a URL, a store, a function, or a mapping (as text JSON) that names several of them."""
-    if isinstance(value, str) and value.lstrip().startswith("{"):
-        value = read_json(value, dict)
+    value = read_if_json(value, dict)
     if isinstance(value, Mapping):
         return _read_members(value)
     if isinstance(value, str) or is_store(value):
@@ -64,7 +63,7 @@ def read_revocation(value: object) -> Revocation:
 
 
 def _read_members(members: Mapping[Any, Any]) -> Revocation:
-    _check_names(members, _MEMBERS)
+    check_members(members, _MEMBERS)
     store, function = members.get("store"), members.get("function")
     if store is None and function is None:
         raise ValueError("it needs a store or a function")
@@ -79,18 +78,11 @@ def _read_members(members: Mapping[Any, Any]) -> Revocation:
     )
 
 
-def _check_names(members: Mapping[Any, Any], known: tuple[str, ...]) -> None:
-    for name in members:
-        if name not in known:
-            hint = did_you_mean(str(name), known)
-            raise ValueError(f"its members are {', '.join(known)}{hint}")
-
-
 def _read_logout(members: object) -> BackchannelLogout:
     try:
         if not isinstance(members, Mapping):
             raise ValueError('give {"path": "/…", "client_id": "…"}')  # noqa: TRY004
-        _check_names(members, _LOGOUT_MEMBERS)
+        check_members(members, _LOGOUT_MEMBERS)
         return BackchannelLogout(
             _read_path(members.get("path")), _read_client_ids(members.get("client_id"))
         )
