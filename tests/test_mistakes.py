@@ -76,7 +76,7 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("cors_origins", "https://spa.example,https://${HOST}", "${HOST} is a placeholder"),
     ("cors_origins", "https://m\u00fcller.example", "https://xn--mller-kva.example"),
     ("cors_origins", "'https://spa.example'", "quotes"),
-    ("cors_origins", "https://*.example", "* stands alone"),
+    ("cors_origins", "https://*.example", "* cannot be a part of an origin"),
     ("max_token_age", 0, "leave it out"),
     ("rules", [{"path": "/a", "max_age": 0}], "leave it out"),
 ]

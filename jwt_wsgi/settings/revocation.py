@@ -1,4 +1,4 @@
-"""How the option ``revocation`` is read: a store, a function, or both, and what a failure means."""
+"""Reads the option ``revocation``: a store, a function, or both, and ``fail_open``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +25,7 @@ _STORE_WANTED: Final = (
 
 
 class Revocation(NamedTuple):
-    """Who is asked whether a token is revoked. ``fail_open``: tokens pass while that fails."""
+    """A store, a function or both. ``fail_open``: tokens are accepted while these fail."""
 
     store: Store | None = None
     function: Revoked | None = None

@@ -1,4 +1,4 @@
-"""Issuers that sign for everybody: what must be pinned before one of them may be trusted.
+"""Issuers that sign for all their customers, and the claims that must be pinned for each.
 
 A signature of such an issuer says that the caller is one of its customers, not that the caller is
 yours. Most of these issuers let the caller choose the audience. Issuer and audience together then
@@ -22,11 +22,11 @@ class SharedIssuer(NamedTuple):
     identifiers: tuple[str, ...]
     #: Completes "it signs for …".
     whom: str
-    #: Where its owner says so.
+    #: The page of its owner that documents this.
     source: str
     #: Claims that no other customer can have with your value. One of them must be expected. The
     #: best come first: ids, which are never given to anybody else, then names, which may be.
-    #: None at all: the issuer itself assigns the audience, to one registered client or app each.
+    #: Empty: the issuer itself assigns the audience, to one registered client or app each.
     claims: tuple[str, ...] = ()
     #: The audience it assigns to you.
     audience: str = ""
@@ -283,7 +283,7 @@ TABLE: Final = (
 
 
 def _plain(issuer: str) -> str:
-    """One form for every spelling that a person may mean the same issuer by."""
+    """One form for all spellings of the same issuer."""
     return issuer.rstrip("/").casefold()
 
 
@@ -302,10 +302,10 @@ def unsafe(
     """Why ``issuer`` on these terms would let other customers in, and the remedy; else None.
 
     ``expected_claims`` are the names whose values are compared: that a claim is there pins nothing.
-    With checks of their own people have taken the decision over.
+    With checks of your own the decision is yours.
 
     A final slash or an upper-case letter makes no difference. No token has such an ``iss``, so it
-    would refuse every token, until somebody corrects it.
+    would refuse every token, and the next correction would make it unsafe.
     """
     row = _BY_IDENTIFIER.get(_plain(issuer))
     if row is None or has_own_checks:
