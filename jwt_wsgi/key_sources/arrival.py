@@ -13,6 +13,8 @@ from jwt_wsgi.keys import KeySet
 
 #: The most members of one set that are reported. ``jwt-wsgi keys`` lists all of them.
 MAX_DROPPED_REPORTED: Final = 20
+#: Why a key is not used that says so itself, as one for encryption does: nothing is wrong with it.
+NOT_FOR_SIGNATURES: Final = "its use is not sig"
 
 
 def fits_any(keyset: KeySet, algorithms: Collection[str]) -> bool:
@@ -27,13 +29,14 @@ def arrived(source: str, keyset: KeySet, algorithms: Collection[str]) -> Iterato
     """Yield the events of a new set. ``algorithms``: the accepted values of ``alg``; empty: any.
 
     Every key is built here, so that an unusable key is reported now, and not when a token names
-    it. ``source``: the URL or path that the log shows.
+    it. Keys that are published for another purpose, for instance for encryption as Keycloak does,
+    are no event. ``source``: the URL or path that the log shows.
     """
     unusable = sorted(keyset.unusable(), key=lambda dropped: not dropped.private)
     for kid, reason, private in unusable[:MAX_DROPPED_REPORTED]:
         if private:
             yield PrivateKeyPublished(source, kid)
-        else:
+        elif reason != NOT_FOR_SIGNATURES:
             yield KeyDropped(source, kid, reason)
     if not fits_any(keyset, algorithms):
         yield NoKeyFits(source, len(keyset), tuple(sorted(algorithms)))
