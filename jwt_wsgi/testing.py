@@ -367,7 +367,7 @@ def authenticated(
     Raises :class:`TypeError` like that method.
     """
     guard = guard_of(app)
-    injection = guard._injection if guard else Injection({})  # noqa: SLF001  # its other half
+    injection = guard._injection if guard else Injection({})  # noqa: SLF001  # of this package
     inner = guard.app if guard else app
     jose_header = {"alg": "none", "typ": "JWT"} if header is None else header
 

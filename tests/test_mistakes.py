@@ -140,7 +140,7 @@ def test_all_problems_of_durations_at_once() -> None:
     )
     assert problems(jwks_max_age="0", jwks_max_stale="soon", jwks_timeout="2m", leeway="1h") == (
         "jwks_max_stale: 'soon': give seconds (600) or a duration (90s, 10m, 1h)",
-        "leeway: '1h': at most 300 s: more would keep expired tokens alive; mend the clocks",
+        "leeway: '1h': at most 300 s, or expired tokens pass for too long; correct the clocks",
         "jwks_max_age: 0 s: at least 1 s",
         "jwks_timeout: 120 s: from 0.1 s to 60 s, and below your server's time-out",
     )

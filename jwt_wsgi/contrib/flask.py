@@ -179,7 +179,7 @@ def _from_config(config: Mapping[str, Any]) -> Options:
 
 
 class NotConfiguredError(UnavailableError):
-    """Nothing says which issuer to trust."""
+    """No issuer is configured."""
 
     error = "Not configured"
     code = "not_configured"
@@ -187,7 +187,7 @@ class NotConfiguredError(UnavailableError):
 
 
 class _NotConfigured:
-    """Stands where the middleware would: answers every request 503 and is never ready.
+    """Replaces a middleware without settings: answers 503 to every request, is never ready.
 
     Served is only what has passed a :class:`JWTMiddleware` that stands outside of the app, for
     instance that of a test.
@@ -212,4 +212,4 @@ class _NotConfigured:
         return {"ready": False, "issuers": {}}
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""

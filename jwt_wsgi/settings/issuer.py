@@ -201,7 +201,9 @@ Resolver: TypeAlias = (
 
 #: The most tenants with a verified token whose keys each process keeps.
 MAX_TENANTS: Final = 4096
-_MEMBERS: Final = ("issuers", "ready", "function", "max_tenants")
+#: The members of the two mappings that ``issuer`` may be.
+_OF_ISSUERS: Final = ("issuers", "ready")
+_OF_FUNCTION: Final = ("function", "max_tenants")
 #: Which issuers must have keys before a process is ready: "any", "all", or identifiers.
 Required: TypeAlias = Literal["any", "all"] | frozenset[str]
 
@@ -249,7 +251,7 @@ def read_issuers(value: Any) -> IssuerList | TenantFunction:
 
 
 def _read_members(members: Mapping[Any, Any]) -> IssuerList | TenantFunction:
-    known = _MEMBERS[:2] if "issuers" in members or "ready" in members else _MEMBERS[2:]
+    known = _OF_FUNCTION if members.keys().isdisjoint(_OF_ISSUERS) else _OF_ISSUERS
     for name in members:
         if name not in known:
             hint = did_you_mean(str(name), known)
