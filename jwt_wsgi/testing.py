@@ -6,7 +6,7 @@
     client = Client(issuer.protect(app))
     client.get("/", headers={"Authorization": f"Bearer {issuer.token(sub='ada')}"})
 
-For tests of the app alone, without tokens: :func:`authenticated`. A fixture for pytest:
+For tests of the app without tokens: :func:`authenticated`. A fixture for pytest:
 :mod:`jwt_wsgi.pytest_plugin`. Not for production: the object holds the private keys.
 """
 

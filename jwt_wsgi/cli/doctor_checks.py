@@ -270,7 +270,7 @@ def _skipped(report: Report) -> Iterator[Line]:
             yield Line(
                 FAIL,
                 "private key",
-                f"{row.kid or '(without kid)'} is published with its private part: anybody can"
+                f"{row.kid or '(without kid)'} is published with its private part: anyone can"
                 " sign as the issuer",
                 "Have the issuer withdraw it and sign with a new key, now; it is not used here.",
             )

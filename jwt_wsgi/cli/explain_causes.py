@@ -126,7 +126,7 @@ CAUSES: Final = (
         "algorithm_not_allowed",
         "none",
         lambda case: str(case.header("alg")).lower() == "none",
-        "The token is not signed: anybody can write one.",
+        "The token is not signed: anyone can write one.",
         "Have the issuer sign its tokens; an unsigned one is never accepted.",
     ),
     Cause(
@@ -331,15 +331,14 @@ CAUSES: Final = (
         "insufficient_scope",
         "permissions",
         is_granted_in("permissions"),
-        "What the rule needs stands in permissions, as Auth0 writes it with RBAC, not in scope.",
+        "The required scope is in permissions, as Auth0 writes it with RBAC, not in scope.",
         'Ask for it as a claim: the rule {"path": "/*", "claims": {"permissions": ["read:x"]}}.',
     ),
     Cause(
         "insufficient_scope",
         "roles",
         is_granted_in("roles"),
-        "What the rule needs stands in roles, as Entra writes it for apps without a user, not in"
-        " scp.",
+        "The required scope is in roles, as Entra writes it for apps without a user, not in scp.",
         'Ask for it as a claim: the rule {"path": "/*", "claims": {"roles": ["Read.All"]}}.',
     ),
     Cause(

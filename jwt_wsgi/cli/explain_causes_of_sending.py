@@ -77,7 +77,7 @@ CAUSES_OF_SENDING: Final = (
         "header_malformed",
         "bearer twice",
         sent_like(r"^bearer[ :]+bearer\b"),
-        "The word Bearer stands there twice.",
+        "The header has the word Bearer twice.",
         "Add it once: either the client library does it, or your code.",
     ),
     Cause(
@@ -85,7 +85,7 @@ CAUSES_OF_SENDING: Final = (
         "JSON",
         sent_like(r"^(bearer )?\s*\{\s*\"(?!\w+\}\})"),
         "It is JSON: the answer of a token endpoint, or a JWS that is not compact.",
-        "Send the value of access_token alone, without the JSON around it.",
+        "Send only the value of access_token, without the JSON around it.",
     ),
     Cause(
         "header_malformed",
@@ -106,7 +106,7 @@ CAUSES_OF_SENDING: Final = (
         "header_malformed",
         "no scheme",
         sent_like(rf"^{JWT_START}\S+$"),
-        "The token stands there without the scheme Bearer.",
+        "The header has the token without the scheme Bearer.",
         "Put Bearer and a space before the token.",
     ),
     Cause(
@@ -120,7 +120,7 @@ CAUSES_OF_SENDING: Final = (
         "header_malformed",
         "percent-encoded",
         sent_like(r"%2[EBFbef]|%3[Dd]|%0[AaDd]"),
-        "The token is percent-encoded, as it stands in URLs and forms.",
+        "The token is percent-encoded, as in URLs and forms.",
         "Decode it before it is sent.",
     ),
     Cause(
@@ -187,7 +187,7 @@ CAUSES_OF_SENDING: Final = (
         "token_malformed",
         "twice",
         detail_starts("duplicate members"),
-        "A name stands twice in the token's JSON, and readers differ in which of the two counts.",
+        "A name is twice in the token's JSON, and programs differ in which value they use.",
         "Have the issuer write each member once (RFC 7519 section 4).",
     ),
     Cause(

@@ -91,7 +91,7 @@ def elsewhere(case: Case) -> Iterator[str]:
 def _missing_token(case: Case) -> Iterator[str]:
     yield f"looked for at: {', '.join(case.settings.token_from)}"
     if found := list(elsewhere(case)):
-        yield f"a token stands at: {', '.join(map(printable, found[:5]))}"
+        yield f"a token is at: {', '.join(map(printable, found[:5]))}"
 
 
 def _several(case: Case) -> Iterator[str]:

@@ -19,7 +19,7 @@ from .explain_facts import Case
 class Cause(NamedTuple):
     """One row of the table of causes. ``name``: unique in its code; empty: the general row.
 
-    ``remedy`` empty: the general one. ``{place}`` in it stands for where the app looks for a token.
+    ``remedy`` empty: the general one. ``{place}`` in it becomes the app's place for the token.
     """
 
     code: str
@@ -120,7 +120,7 @@ def iss_without(change: Callable[[str], str]) -> Callable[[Case], bool]:
 
 
 def is_of_okta_org(case: Case) -> bool:
-    """The issuer is the host alone of a configured authorization server of Okta."""
+    """Whether the issuer is only the host of a configured authorization server of Okta."""
     return any(name.startswith(f"{case.claim('iss')}/oauth2/") for name in configured(case))
 
 

@@ -320,7 +320,7 @@ def _spellings(path: str) -> list[str]:
 
 
 def _below_exact_rules(guarded: Guarded, route: Route, sample: str) -> Iterator[str]:
-    """An exact rule with conditions that what stands below its path does not have."""
+    """Warn of an exact rule with conditions that the paths below it do not have."""
     for rule, named in guarded.rules:
         base = named.removesuffix("/")
         if named.endswith("/*") or rule.token != Token.REQUIRED or not base:

@@ -101,7 +101,7 @@ class Router(NamedTuple):
 
 
 def pieces_of(text: str, parameter: str, read: Callable[[re.Match[str]], Parameter]) -> list[Any]:
-    """Take a pattern apart: what matches ``parameter`` is variable, the rest stands for itself."""
+    """Split a pattern: parts that match ``parameter`` are variable, the rest is literal."""
     found: list[Any] = []
     end = 0
     for match in re.finditer(parameter, text):

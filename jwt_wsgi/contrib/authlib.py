@@ -46,7 +46,7 @@ UNVERIFIED: Final = "The token was not verified on its way to this route"
 
 
 class VerifiedTokenValidator(TokenValidator):
-    """A token validator for Authlib's ``ResourceProtector``; ``realm`` stands in challenges."""
+    """A token validator for Authlib's ``ResourceProtector``; ``realm`` is for challenges."""
 
     def __init__(self, realm: str = "api", **extra_attributes: str) -> None:
         super().__init__(realm, **extra_attributes)

@@ -17,7 +17,7 @@ Each of these works without the others. What ``JWT_WSGI`` does not say comes fro
 ``request_user`` in ``MIDDLEWARE``, in place of ``request_jwt`` or behind Django's
 ``AuthenticationMiddleware``, also sets ``request.user`` to a :class:`TokenUser`, without a session.
 
-The guard stands around the WSGI application. Django under an ASGI server does not pass through it:
+The guard wraps the WSGI application. Django under an ASGI server does not pass through it:
 there ``request_jwt`` and ``request_user`` answer 503, and the checks fail.
 
 =================  ===============================================================================

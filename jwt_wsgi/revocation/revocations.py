@@ -73,7 +73,7 @@ class Entry:
 
     @property
     def key(self) -> str:
-        """Where it stands in a store."""
+        """Its key in a store."""
         return _key(self.kind, self.issuer, self.name)
 
     def revokes(self, claims: Mapping[str, Any]) -> bool:
@@ -144,7 +144,7 @@ class Revocations:
 
     ``fail_open``: while the store fails, tokens count as not revoked. ``clock`` returns seconds
     since 1970, ``elapsed`` monotonic seconds. The methods that add an entry return it
-    as it now stands, and raise what the store raises; ``lifetime`` (seconds) must be at least as
+    as it is now, and raise the errors of the store; ``lifetime`` (seconds) must be at least as
     long as the tokens live. What is revoked already stays so: entries only grow.
 
     Times of entries are by the clock of the store, if it has ``read_time()``: the clock of a host

@@ -89,7 +89,7 @@ class Breaker:
         return self._clock()
 
     def wait(self) -> float:
-        """Seconds until the store may be asked; 0: now, and by this caller alone if it is open."""
+        """Seconds until the store may be used. 0: now; an open breaker returns 0 to one caller."""
         if self._trouble is None:
             return 0.0
         with self._lock():

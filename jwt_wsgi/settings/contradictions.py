@@ -100,7 +100,7 @@ def _claim_header_problems(settings: Table, *, several: bool) -> Iterator[Contra
     for header in [name for names in headers.values() for name in names]:
         if variable(header) in taken:
             yield Contradiction(
-                f"claim_headers: the token stands in {header}", ("claim_headers", "token_from")
+                f"claim_headers: {header} holds the token", ("claim_headers", "token_from")
             )
     for source in () if not (several or settings.settings_from_request) else headers:
         if not tells_issuers_apart(source):

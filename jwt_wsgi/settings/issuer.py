@@ -132,7 +132,7 @@ class Terms:
     )
     token_types: tuple[str, ...] = option(
         values.read_token_types,
-        "Accepted `typ` values, without regard to case and `application/`. `rfc9068`, alone, is"
+        "Accepted `typ` values, without regard to case and `application/`. `rfc9068` by itself is"
         " that profile: `typ` at+jwt; iss, exp, aud, sub, client_id, iat and jti are required.",
         (),
         shown="any but other kinds of JWT",

@@ -109,7 +109,7 @@ class Settings(Table):
         ]
 
     def _openings(self) -> Iterator[str]:
-        """What is open to everybody."""
+        """Warnings of settings that accept every request or every audience."""
         for own in self.terms or (self,):
             yield from open_audience(own)
         yield from open_paths(self)
@@ -121,7 +121,7 @@ class Settings(Table):
         if needs_issuer and not self.issuer and "issuer" not in broken:
             found.append(_NO_ISSUER)
         found += sentences(problems(self), broken)
-        if not self.issuers:  # otherwise each of them is asked
+        if not self.issuers:  # otherwise the terms of each issuer are checked
             found += sentences(problems_of_terms(self), broken)
         for position, issuer in enumerate(self.issuers):
             where = f"issuer[{position}]" if len(self.issuers) > 1 else ""

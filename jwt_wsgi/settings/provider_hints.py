@@ -26,7 +26,7 @@ def hint(issuer: str, *, audience: Collection[str], expected_claims: Collection[
     are refused, and access tokens of clients that ask for a resource (RFC 8707) do have ``aud``.
 
     Keycloak writes ``account`` into the ``aud`` of nearly every token of a realm. Microsoft Entra
-    ID writes the bare application ID into v2 tokens, and ``api://…`` into v1 tokens alone.
+    ID writes the bare application ID into v2 tokens, and ``api://…`` only into v1 tokens.
     """
     if _COGNITO.fullmatch(issuer) and audience and "token_use" not in expected_claims:
         return (

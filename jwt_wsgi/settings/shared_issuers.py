@@ -25,7 +25,7 @@ class SharedIssuer(NamedTuple):
     #: The page of its owner that documents this.
     source: str
     #: Claims that no other customer can have with your value. One of them must be expected. The
-    #: best come first: ids, which are never given to anybody else, then names, which may be.
+    #: best come first: ids, which are never reused, then names, which may be.
     #: Empty: the issuer itself assigns the audience, to one registered client or app each.
     claims: tuple[str, ...] = ()
     #: The audience it assigns to you.
@@ -36,8 +36,8 @@ class SharedIssuer(NamedTuple):
 
 #: What another customer can have with your value is no claim to pin: names that are unique only
 #: within an account (Zuplo's ``project``, Buildkite's ``pipeline_slug``, GitHub's ``environment``
-#: or ``job_workflow_ref``), a public repository that anybody may open (Cursor's ``repo_url``,
-#: Gitpod's ``sub``), a container image that anybody may run, and a ``sub`` that the caller
+#: or ``job_workflow_ref``), a public repository that any user may open (Cursor's ``repo_url``,
+#: Gitpod's ``sub``), a container image that any user may run, and a ``sub`` that the caller
 #: composes (Buildkite, Bitrise, Devin, Warp) or that changes with each run (Depot, Modal).
 TABLE: Final = (
     SharedIssuer(
@@ -146,14 +146,14 @@ TABLE: Final = (
         claims=("account.bss", "iam_id"),
     ),
     SharedIssuer(
-        # One aud for everybody: oidc.modal.com.
+        # All tokens have the same aud: oidc.modal.com.
         ("https://oidc.modal.com",),
         "every workspace on Modal",
         "https://modal.com/docs/guide/oidc-integration",
         claims=("workspace_id", "environment_id", "app_id", "function_id"),
     ),
     SharedIssuer(
-        # One aud for everybody. An organization has one user for this, which sub names.
+        # All tokens have the same aud. An organization has one user for this, which sub names.
         ("https://login.app.env0.com/",),
         "every organization on env zero",
         "https://docs.envzero.com/guides/integrations/oidc-integrations",
@@ -172,7 +172,7 @@ TABLE: Final = (
         claims=("owner_id", "repository_id", "owner", "sub"),
     ),
     SharedIssuer(
-        # The repository of an app may be anybody's public one.
+        # The repository of an app may be a public one of another owner.
         ("https://token.builds.bitrise.io",),
         "every workspace on Bitrise",
         "https://docs.bitrise.io/en/bitrise-platform/integrations/oidc-authentication/"

@@ -46,7 +46,7 @@ def outermost(app: Any, guard: JWTMiddleware) -> tuple[Any, JWTMiddleware]:
 
 
 def guard_of(app: object) -> JWTMiddleware | None:
-    """Return the middleware in ``app``, wherever it stands. Raises TypeError if there are more."""
+    """Return the middleware in any layer of ``app``. Raises TypeError if there are several."""
     found = guards(app)
     if len(found) > 1:
         raise TypeError(f"{len(found)} JWTMiddlewares are in it; wrap what each of them guards")
