@@ -399,8 +399,8 @@ MUTANTS = (
     Mutant(
         "a set that came meanwhile not looked at",
         "key_sources/remote.py",
-        "            known = known or (held is not None and kid in held)\n",
-        "            known = kid is None\n",
+        "known = kid is None or (held is not None and _may_have(held, kid, tried))\n",
+        "known = kid is None\n",
         killers("test_jwks", "test_a_fetch_that_finishes_while_a_request_looks_is_not_repeated"),
     ),
     # who waits, and for how long

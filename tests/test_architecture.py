@@ -99,7 +99,7 @@ TOWER = [
     "cli.times",
     "cli.thumbprint",
     "cli.rule_words",
-    "cli.doors",
+    "cli.relaxed_checks",
     "cli.settings",
     "cli.key_report",
     "cli.remedies",

@@ -536,7 +536,7 @@ def test_an_app_that_lets_everything_through(
             "a login page answers: 302, a redirect to 'https://x/oauth2/authorize'",
         ),
         (Answer(303, "", "", "", "/accounts/login/?next=/"), "fail", "a login page answers"),
-        (Answer(407, "", "", "", ""), "fail", "407: a proxy on the way asks for a password"),
+        (Answer(407, "", "", "", ""), "fail", "407: a proxy before the app asks for a password"),
     ],
 )
 def test_what_an_answer_means(answer: Answer, outcome: str, words: str) -> None:

@@ -393,7 +393,7 @@ def test_no_code_is_without_a_case_and_a_remedy() -> None:
 
 def test_no_failure_of_a_fetch_is_without_a_remedy() -> None:
     """Each kind that FetchError names, and what can be wrong with a document or a file."""
-    kinds = re.search(r"a bounded label: ([a-z_,\s]+)\.", FetchError.__doc__ or "")
+    kinds = re.search(r"one of these labels: ([a-z_,\s]+)\.", FetchError.__doc__ or "")
     assert kinds is not None
 
     assert set(FETCH_REMEDIES) == {*kinds[1].replace(",", "").split()} | {

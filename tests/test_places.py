@@ -327,7 +327,7 @@ def test_a_header_that_is_spelled_with_an_underscore_is_the_same_place() -> None
 
 def test_a_claim_header_is_no_place_of_the_token() -> None:
     """It would be removed before it is read."""
-    with pytest.raises(ConfigurationError, match="claim_headers: the token stands in x_token"):
+    with pytest.raises(ConfigurationError, match="claim_headers: x_token holds the token"):
         JWTMiddleware(
             lambda *_: [], issuer="https://issuer.example", token_from="header:X-Token",
             claim_headers="sub=x_token",

@@ -108,7 +108,7 @@ def _add_lifetime(parser: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it; exit code 0, 1 if the store fails, 2 if the call or the configuration is wrong."""
+    """Run. Exit code 0; 1 if the store fails; 2 if the call or the configuration is wrong."""
     act: Act = options.act
     try:
         return act(Revocations(_store(options)), options)
@@ -179,7 +179,7 @@ def _token(revocations: Revocations, options: argparse.Namespace) -> int:
 def _read_token(options: argparse.Namespace) -> None:
     """Take what names a token, and when it expires, from the token itself; it is not verified.
 
-    Raises ValueError, without a word of the token.
+    Raises ValueError, without any part of the token.
     """
     text = re.sub(r"(?i)^\s*authorization:", "", read_token())
     if not text.strip():
@@ -200,13 +200,13 @@ def _read_token(options: argparse.Namespace) -> None:
 
 
 def _name(claims: Mapping[str, Any], name: str) -> str | None:
-    """A claim as the command line has it; None if it is missing, or no name."""
+    """A claim as text for the command line; None if it is missing or cannot be a name."""
     value = claims.get(name)
     return str(value) if type(value) in (str, int) and value != "" else None
 
 
 def _undo(revocations: Revocations, options: argparse.Namespace) -> int:
-    """Take an entry away; exit code 1 if there was none."""
+    """Remove an entry. Exit code 1 if there was none."""
     kind, issuer, name = options.kind, options.iss, options.name
     what = f"{kind} {printable(name, 256)} of {printable(issuer, 256)}"
     # What an issuer's logout of a session did to tokens that name none is undone by subject.
@@ -270,7 +270,7 @@ def _say(entry: Entry, options: argparse.Namespace) -> int:
 
 
 def described(entry: Entry) -> str:
-    """One line for people, whatever its parts hold."""
+    """One line for people, with all parts escaped."""
     what = f"{entry.kind} {printable(entry.name, 256)} of {printable(entry.issuer, 256)}"
     if entry.kind in TIMED:
         what += f", tokens issued before {_when(entry.not_before)}"

@@ -28,9 +28,9 @@ from jwt_wsgi import events
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import Hook
 
-#: What stands for the issuers beyond ``max_issuers``.
+#: The label of all issuers beyond ``max_issuers``.
 OTHER: Final = "other"
-#: Functions of the application that have a label of their own.
+#: The most functions of the application with their own label.
 MAX_FUNCTIONS: Final = 100
 #: Seconds; the default of ``jwks_timeout`` is 5.
 BUCKETS: Final = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -71,8 +71,8 @@ def _bounded(limit: int) -> Callable[[str], str]:
 
 
 def _requests(registry: CollectorRegistry, issuer: Callable[[str], str]) -> Hook:
-    def counter(name: str, told: str, *labels: str) -> Counter:
-        return Counter(f"jwt_wsgi_{name}", told, labels, registry=registry)
+    def counter(name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(f"jwt_wsgi_{name}", meaning, labels, registry=registry)
 
     accepted = counter("accepted", "Requests with a verified token.", "issuer", "algorithm")
     refused = counter("refused", "Requests that we answered.", "code", "status")

@@ -1,9 +1,9 @@
-"""Is this token revoked? Asked for every request, after everything else about the token is right.
+"""Revocation of tokens. It is checked for each request, after all other checks of the token.
 
 .. code-block:: python
 
     revocations = Revocations(RedisStore.from_url("redis://redis.internal:6379/0"))
-    revocations.revoke_subject("https://issuer.example", "ada")  # her tokens of now, not later ones
+    revocations.revoke_subject("https://issuer.example", "ada")  # all her tokens until now
 
 An entry is for one token (``jti``), for the tokens that a subject got before a time (all of them,
 or those without ``sid``), or for a session (``sid``), always of one issuer. Not for opaque tokens,
@@ -40,18 +40,18 @@ from .store import Breaker
 from .store import Store
 from .store import StoreError
 
-#: Says of verified claims whether their token is revoked.
+#: A function that returns whether the token with these verified claims is revoked.
 Revoked: TypeAlias = Callable[[Mapping[str, Any]], bool]
 
-#: What every key begins with. The braces keep the keys of a token in one slot of a Redis Cluster.
+#: Prefix of every key. The braces put all keys of a token into one slot of a Redis Cluster.
 PREFIX: Final = "{jwt_wsgi:revoked}:1:"
 #: Seconds that an entry stays unless a lifetime is given: 30 days, which is the
 #: longest that Auth0 lets an access token live, and much longer than others do.
 LIFETIME: Final = 30 * 86400.0
-#: Seconds that an expired token may still be accepted for: the most that ``leeway`` can be.
+#: Seconds for which an expired token may still be accepted: the maximum of ``leeway``.
 MAX_LEEWAY: Final = 300.0
-#: Seconds after the present moment from which on a subject's tokens are good again: the clock of
-#: the issuer, which wrote their ``iat``, may be ahead of the one that is asked.
+#: A subject's tokens are valid again if issued this many seconds after the revocation: the
+#: issuer's clock, which sets ``iat``, may be ahead of the clock of the store.
 MARGIN: Final = 5.0
 #: The claim that names what an entry is for.
 CLAIMS: Final[Mapping[str, str]] = {
@@ -80,7 +80,7 @@ class Entry:
 
     @property
     def key(self) -> str:
-        """Where it stands in a store."""
+        """Its key in a store."""
         return _key(self.kind, self.issuer, self.name)
 
     def revokes(self, claims: Mapping[str, Any]) -> bool:
@@ -102,7 +102,7 @@ class Entry:
 
     @classmethod
     def from_bytes(cls, key: str, value: object) -> "Entry":
-        """Read a value back. Raises ValueError, KeyError or TypeError if it is not ours."""
+        """Read a value of a store. Raises ValueError, KeyError or TypeError if it is invalid."""
         if not isinstance(value, bytes):
             raise TypeError("a store returns bytes")
         check_depth(value)
@@ -119,7 +119,7 @@ class Entry:
         return entry
 
     def joined(self, other: "Entry") -> "Entry":
-        """Both at once: what either revokes, for as long as either does."""
+        """Combine two entries: all that either revokes, until the later expiry."""
         return replace(
             self,
             expires=max(self.expires, other.expires),
@@ -128,14 +128,14 @@ class Entry:
 
 
 def _key(kind: str, issuer: object, name: object) -> str:
-    """A key of fixed form: nothing that stands in a claim can reach another one's."""
-    # A JSON array says where each part ends. A number is the text it would be on a command line.
+    """A key of fixed form, so that no value of a claim can produce the key of another."""
+    # JSON separates the parts. A number becomes the text that a command line would have.
     parts = [part if isinstance(part, str) else json.dumps(part) for part in (issuer, name)]
     return PREFIX + hashlib.sha256(json.dumps([kind, *parts]).encode()).hexdigest()
 
 
 class _NoAnswerError(Portable, Exception):
-    """The store was not asked, or did not answer. ``first``: it did before."""
+    """There is no answer of the store. ``first``: it is the first failure in a row."""
 
     def __init__(self, why: str, retry_after: float = 1, *, first: bool = False) -> None:
         super().__init__(why)
@@ -149,9 +149,9 @@ def _ignore(_event: Event) -> None:
 class Revocations:
     """Entries in a :class:`~jwt_wsgi.revocation.store.Store`, and whether one is for a token.
 
-    ``fail_open``: where the store cannot be asked, tokens count as not revoked. ``clock`` returns
-    seconds since 1970, ``elapsed`` seconds from anywhere. The methods that add an entry return it
-    as it now stands, and raise what the store raises; ``lifetime`` (seconds) must be at least as
+    ``fail_open``: while the store fails, tokens count as not revoked. ``clock`` returns seconds
+    since 1970, ``elapsed`` monotonic seconds. The methods that add an entry return it
+    as it is now, and raise the errors of the store; ``lifetime`` (seconds) must be at least as
     long as the tokens live. What is revoked already stays so: entries only grow.
 
     Times of entries are by the clock of the store, if it has ``read_time()``: the clock of a host
@@ -285,7 +285,7 @@ class Revocations:
         if not keys:
             return []
         if wait := self._breaker.wait():
-            raise _NoAnswerError("the store failed a moment ago and is not asked", wait)
+            raise _NoAnswerError("the store failed a moment ago and is not used", wait)
         began = self._breaker.now()
         try:
             values: list[object] = list(self._store.read_entries(keys))
@@ -334,7 +334,7 @@ def checker(
     fail_open: bool = False,
     emit: Emit = _ignore,
 ) -> Revoked | None:
-    """Return the one function to ask: a user's own, the entries of a store, or both; or None."""
+    """Return one function that combines ``revoked`` and the entries of ``store``, or None."""
     checks: list[Revoked] = []
     if revoked is not None:
         checks.append(guarded(revoked, fail_open=fail_open, emit=emit))
@@ -346,11 +346,11 @@ def checker(
 
 
 def guarded(revoked: Revoked, *, fail_open: bool = False, emit: Emit = _ignore) -> Revoked:
-    """Wrap a user's own function: what it raises is 503, or not revoked with ``fail_open``.
+    """Wrap a function of the app: its errors become 503, or "not revoked" with ``fail_open``.
 
     An :class:`AuthError` of its own passes through. A token that the function cannot read is
     refused (:func:`~jwt_wsgi.errors.blames_the_token`), also with ``fail_open``: that is no outage.
-    No breaker: it may raise for one token only.
+    There is no breaker, because the function may raise for one token only.
     """
 
     def check(claims: Mapping[str, Any]) -> bool:
@@ -367,7 +367,7 @@ def guarded(revoked: Revoked, *, fail_open: bool = False, emit: Emit = _ignore) 
 
 
 def _unavailable(error: Exception, *, passes: bool, emit: Emit, function: object = None) -> bool:
-    """Pass or refuse; the log names the types of foreign errors only, never their text."""
+    """Accept the token or raise. The log names the type of an error, never its text."""
     where = "" if function is None else f"{name_of(function)} raised "
     facts = error
     if not isinstance(facts, _NoAnswerError):

@@ -1,4 +1,4 @@
-"""How the option ``revocation`` is read: a store, a function, or both, and what a failure means."""
+"""Reads the option ``revocation``: a store, a function, or both, and ``fail_open``."""
 
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class BackchannelLogout(NamedTuple):
 
 
 class Revocation(NamedTuple):
-    """Who is asked whether a token is revoked. ``fail_open``: tokens pass while that fails."""
+    """A store, a function or both. ``fail_open``: tokens are accepted while these fail."""
 
     store: Store | None = None
     function: Revoked | None = None
