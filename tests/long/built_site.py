@@ -1,4 +1,7 @@
-"""The site that Sphinx makes of docs/: no warning, no dead link, nothing from elsewhere."""
+"""The site that Sphinx makes of docs/: no warning, no dead link, nothing from elsewhere.
+
+``nox -s docs`` runs this.
+"""
 
 import os
 import re
