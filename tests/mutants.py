@@ -756,13 +756,6 @@ MUTANTS = (
         killers("test_saved_keys", "test_tenants_of_a_function_are_not_saved"),
     ),
     Mutant(
-        "a purge leaves the keys on disk",
-        "key_sources/remote.py",
-        "            self._unknown.clear()\n        self._loader.forget()\n",
-        "            self._unknown.clear()\n",
-        killers("test_jwks", "test_rule_saved_keys_are_deleted_by_a_purge"),
-    ),
-    Mutant(
         "a proxy gets the client certificate",
         "key_sources/fetch.py",
         '"proxy_ssl_context": self._for_proxy}',
@@ -1754,6 +1747,30 @@ MUTANTS = (
         "return next((row for row in rows if",
         "return next((row for row in reversed(rows) if",
         killers("test_cli_causes", "test_every_cause_is_recognised"),
+    ),
+    Mutant(
+        "an opaque token in two parts was cut",
+        "cli/explain_recognition.py",
+        "has_parts(2)(case) and not case.request.token.startswith(JWT_START)",
+        "False",
+        killers("test_cli_causes", "test_every_cause_is_recognised"),
+    ),
+    Mutant(
+        "doctor asks for an audience beside the client's claim",
+        "cli/doctor_checks.py",
+        'frozenset({"azp", "client_id"})',
+        "frozenset[str]()",
+        killers(
+            "test_provider_pages",
+            "test_the_doctor_finds_nothing_wrong_with_the_settings_of_the_page",
+        ),
+    ),
+    Mutant(
+        "a key for encryption is warned of",
+        "key_sources/arrival.py",
+        "elif reason != NOT_FOR_SIGNATURES:",
+        "else:",
+        killers("test_key_arrival", "test_a_key_for_encryption_is_no_event"),
     ),
     Mutant(
         "doctor is happy without a key that fits",
