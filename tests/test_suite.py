@@ -75,3 +75,11 @@ def test_whatever_takes_long_is_run_by_ci_full() -> None:
 
     files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests/long").glob("*.py")]
     assert [file for file in files if file not in runs] == []
+
+
+def test_the_hook_at_each_commit_finds_its_tests() -> None:
+    """pytest that finds no test is an error, and no commit would be possible."""
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    ((file, word),) = re.findall(r"pytest -q (\S+) -k (\w+)", hooks)
+
+    assert any(word in name for name in names_in(file))
