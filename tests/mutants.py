@@ -1823,6 +1823,13 @@ MUTANTS = (
         killers("test_jwks", "test_rule_absent_kid_counts_from_the_start_of_its_look_up"),
     ),
     Mutant(
+        "unknown kids without bound",
+        "key_sources/unknown_kids.py",
+        "while len(self._asked) > MAX_KIDS:",
+        "while len(self._asked) > 100 * MAX_KIDS:",
+        killers("test_jwks", "test_b15_memory_is_bounded"),
+    ),
+    Mutant(
         "a fetch settles kids that were named while it ran",
         "key_sources/remote.py",
         "settled = kid in fetch.kids",
