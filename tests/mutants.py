@@ -1931,10 +1931,7 @@ MUTANTS = (
         "cli/doctor_checks.py",
         'frozenset({"azp", "client_id"})',
         "frozenset[str]()",
-        killers(
-            "test_provider_pages",
-            "test_the_doctor_finds_nothing_wrong_with_the_settings_of_the_page",
-        ),
+        killers("test_cli_doctor", "test_the_claim_of_the_client_stands_for_an_audience"),
     ),
     Mutant(
         "a key for encryption is warned of",
