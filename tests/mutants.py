@@ -528,6 +528,13 @@ MUTANTS = (
         killers("test_rules", "test_a_virtual_root_may_be_in_front_of_any_path"),
     ),
     Mutant(
+        "every made-up method is looked up",
+        "bearer.py",
+        'return sorted({method if method in _METHODS else "" for method in methods})',
+        'return sorted([method if method in _METHODS else "" for method in methods])',
+        killers("test_rules", "test_thousands_of_made_up_methods_are_looked_up_once"),
+    ),
+    Mutant(
         "an encoded name of a parameter is another",
         "bearer.py",
         'if "%" in query:',
@@ -641,7 +648,7 @@ MUTANTS = (
     Mutant(
         "an Origin that looks like ours beats Sec-Fetch-Site",
         "bearer.py",
-        '        return site == "same-origin"\n    own',
+        '        return str(site) == "same-origin"\n    own',
         '        if site == "same-origin":\n            return True\n    own',
         killers("test_places", "test_a_cookie_counts_for_its_own_origin"),
     ),
@@ -1113,6 +1120,20 @@ MUTANTS = (
         killers("test_keys", "test_a_point_of_ed448_of_small_order_is_no_key"),
     ),
     # where a token stands, and what a request is
+    Mutant(
+        "any white space is none of a cookie's name",
+        "bearer.py",
+        "yield name.strip(_SPACE), value.strip(_SPACE)",
+        "yield name.strip(), value.strip(_SPACE)",
+        killers("test_places", "test_hostile_cookies"),
+    ),
+    Mutant(
+        "cookies are mended on their way to the app",
+        "bearer.py",
+        "pairs = [pair.strip(_SPACE) for pair",
+        "pairs = [pair.strip() for pair",
+        killers("test_places", "test_a_neighbour_s_cookie_is_not_mended_for_the_app"),
+    ),
     Mutant(
         "an override header that counts as nothing",
         "bearer.py",
