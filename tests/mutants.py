@@ -637,6 +637,36 @@ MUTANTS = (
         "function: Any = value",
         killers("test_seams", "test_a_function_that_cannot_be_asked_does_not_start"),
     ),
+    Mutant(
+        "a verifier may return nothing",
+        "injection.py",
+        "if not isinstance(claims, Mapping):",
+        "if not isinstance(claims, Mapping | None):",
+        killers("test_seams", "test_a_replaced_verifier_that_returns_no_claims_lets_nobody_in"),
+    ),
+    Mutant(
+        "a replaced verifier is passed by",
+        "assembly.py",
+        "if type(outer) is not Verifier:",
+        "if outer is None:",
+        killers("test_seams", "test_a_replaced_verifier_goes_with_no_settings_of_requests"),
+    ),
+    Mutant(
+        "what the app changes in place was always so",
+        "settings/issuer.py",
+        "    if isinstance(value, list | set):\n        return type(value)(map(_copied, value))\n",
+        "",
+        killers("test_seams", "test_what_the_app_changes_in_place_counts_for_the_next_answer"),
+    ),
+    Mutant(
+        "an issuer of a replaced verifier is logged as it is",
+        "middleware.py",
+        "escaped(str(name), MAX_DETAIL) for name in named",
+        "str(name) for name in named",
+        killers(
+            "test_seams", "test_an_issuer_that_a_replaced_verifier_returns_is_one_line_in_the_log"
+        ),
+    ),
     # cookies, answers and the functions of an application
     Mutant(
         "a query that names DELETE is safe",
