@@ -1,4 +1,4 @@
-"""A WSGI application as people give it: by name, or as an object that may be something else."""
+"""Imports a WSGI application by its name, and checks that an object is one."""
 
 import ast
 import inspect
@@ -23,7 +23,7 @@ def load_app(spec: str, option: str) -> "WSGIApplication":
     ``module:attribute``, ``module:factory()`` and ``module:factory("prod", debug=False)`` are
     understood; arguments are literals. ``option`` names where ``spec`` was given. Raises
     :class:`ConfigurationError` with the remedy, also for whatever the app raises when it is
-    imported; an app's own ConfigurationError is raised as it is.
+    imported; a ConfigurationError of the app itself passes unchanged.
     """
     module, colon, expression = spec.partition(":")
     if not (module and colon and expression):
@@ -63,7 +63,7 @@ def app_problem(app: object) -> str | None:
         return "it is an ASGI application; give a WSGI application (a2wsgi makes one of it)"
     try:
         signature = inspect.signature(app)
-    except (TypeError, ValueError):  # of a builtin that does not tell
+    except (TypeError, ValueError):  # a builtin may have no signature
         return None
     try:
         signature.bind({}, None)

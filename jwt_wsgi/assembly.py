@@ -40,9 +40,9 @@ _RFC9068: Final = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
 def verifier(
     settings: Settings, emit: Emit, shared: SharedKeys | None = None
 ) -> Verifier | CachingVerifier:
-    """The verifier of a middleware. With settings from requests each request brings its own.
+    """The verifier of a middleware. With ``settings_from_request`` it trusts no issuer.
 
-    ``shared``: the remote keys that middlewares with the settings of requests have in common.
+    ``shared``: the remote keys that the middlewares of single requests share.
     """
     if settings.settings_from_request:
         return Verifier({})
@@ -96,9 +96,9 @@ def _revoked(revocation: Revocation | None, emit: Emit) -> Revoked | None:
 def trusted(
     own: Settings, emit: Emit, shared: SharedKeys | None = None, *, saves: bool = False
 ) -> TrustedIssuer:
-    """The one issuer of ``own``, ready to be asked; ``own``: the settings as they are for it.
+    """Build the one issuer of ``own``, which are the settings for this issuer.
 
-    ``saves``: its keys are kept on disk, if that is configured.
+    ``saves``: its keys are saved on disk, if that is configured.
     """
     (issuer,) = own.issuers
     return TrustedIssuer(
@@ -120,7 +120,7 @@ def trusted(
 
 
 def accepted_algorithms(own: Settings) -> frozenset[str]:
-    """The values of ``alg`` that one issuer may use; ``own``: the settings as they are for it."""
+    """The values of ``alg`` that one issuer may use. ``own``: the settings for this issuer."""
     default = ("HS256",) if own.secret is not None else jose.DEFAULT_ALGORITHMS
     return frozenset(own.algorithms or default)
 
@@ -128,14 +128,14 @@ def accepted_algorithms(own: Settings) -> frozenset[str]:
 def key_source(
     own: Settings, emit: Emit, shared: SharedKeys | None = None, *, saves: bool = False
 ) -> tuple[str, KeySource]:
-    """Where the keys of one issuer come from; for the middleware and the commands alike.
+    """Build the key source of one issuer, for the middleware and for the commands.
 
-    ``saves``: remote keys are kept on disk, if that is configured. The commands leave it out: they
-    may run as another user, and report what the issuer says now.
+    ``saves``: remote keys are saved on disk, if that is configured. The commands leave it out: they
+    may run as another user, and report the issuer's answer of now.
 
-    Returns the name of the option that says it, empty where they are discovered, and the source.
-    Raises :class:`~jwt_wsgi.errors.ConfigurationError` if a file with keys cannot be read (now:
-    it could when the settings were read).
+    Returns the name of the option that names the keys (empty if they are discovered), and the
+    source. Raises :class:`~jwt_wsgi.errors.ConfigurationError` if a file with keys, which was
+    readable when the settings were read, can no longer be read.
     """
     (issuer,) = own.issuers
     if issuer.keys is not None:
@@ -183,14 +183,14 @@ def _policy(own: Settings) -> Policy:
 
 
 def _fetched_with(own: Settings) -> Hashable:
-    """What remote keys depend on: with equal values one source serves for all."""
+    """Everything that fetches depend on: issuers with equal values share one source."""
     headers = frozenset((own.jwks_headers or {}).items())
     where = own.issuers[0].identifier, own.jwks_uri, own.allow_http
     return where, headers, own.jwks_tls, _policy(own), own.leeway
 
 
 def fetcher(own: Settings) -> HTTPFetch:
-    """How the documents of an issuer are fetched; ``own``: the settings as they are for it."""
+    """The fetch function of an issuer. ``own``: the settings for this issuer."""
     tls = own.jwks_tls or TLS()
     return HTTPFetch(
         verify=tls.verify,
@@ -202,9 +202,9 @@ def fetcher(own: Settings) -> HTTPFetch:
 
 
 def metadata(settings: Settings) -> Metadata | None:
-    """The RFC 9728 document, if there is a resource; an issuer that a function names is not in it.
+    """The RFC 9728 document, if ``resource`` is set. Issuers that a function names are not in it.
 
-    Its scopes are all that any rule may ask for.
+    It lists the scopes of all rules.
     """
     if settings.resource is None:
         return None

@@ -1,7 +1,7 @@
-"""Every way to fail: a wrong setting at start, a refused request later.
+"""The errors: a wrong setting at start, a refused request later.
 
-An :class:`AuthError` knows its own answer: status, body and challenge. What a client reads is
-constant text; ``detail`` is for the operator's log and is never sent.
+An :class:`AuthError` holds its own answer: status, body and challenge. The text for clients is
+constant. ``detail`` is for the operator's log and is never sent.
 """
 
 import math
@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 from typing import Final
 
-#: The stable ``code`` of a refused token -> one sentence a person understands.
+#: The stable ``code`` of a refused token -> one sentence for people.
 #: ASCII without ``"`` and ``\``: it also stands in a challenge (RFC 6750 section 3).
 TOKEN_ERRORS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -35,16 +35,16 @@ TOKEN_ERRORS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-#: The same codes as a tuple: ``in`` works for anything, also for what cannot be hashed.
+#: The same codes as a tuple: ``in`` then works for every value, also for one without a hash.
 _CODES: Final = tuple(TOKEN_ERRORS)
-#: Characters that a log line has of an error's ``detail``.
+#: The most characters of an error's ``detail`` in a log line.
 MAX_DETAIL: Final = 500
 _LONGEST_WAIT: Final = 86400  # seconds
-_LONGEST_AGE: Final = 10**10  # seconds; more is no age of a login
+_LONGEST_AGE: Final = 10**10  # seconds; no login is older
 
 
 def escaped(text: str, limit: int) -> str:
-    """``text`` as one line of printable ASCII; what is beyond ``limit`` characters becomes dots."""
+    """``text`` as one line of printable ASCII, cut after ``limit`` characters."""
     if len(text) <= limit and text.isascii() and text.isprintable():
         return text
     shown = text[: limit + 1].encode("unicode_escape").decode("ascii")  # cut before the work
@@ -54,8 +54,8 @@ def escaped(text: str, limit: int) -> str:
 def printable(value: object, limit: int = 64) -> str:
     """``value`` in single quotes, as one ASCII line of about ``limit`` characters.
 
-    Quotes and backslashes inside are escaped, so no value can look like the end of itself and
-    the begin of another field.
+    Quotes and backslashes inside are escaped, so that no value can end its field early and add
+    another one.
     """
     text = value if isinstance(value, str) else repr(value)
     shown = text[: limit + 1].encode("unicode_escape").decode("ascii").replace("'", "\\'")
@@ -63,9 +63,9 @@ def printable(value: object, limit: int = 64) -> str:
 
 
 def name_of(thing: object) -> str:
-    """Where a function or class is defined: ``module.qualname``; of other objects, their class's.
+    """The ``module.qualname`` of a function or class; of any other object, that of its class.
 
-    For the log: the name is the programmer's, and nothing of a token is in it.
+    It is safe in the log, because no part of a token is in such a name.
     """
     while isinstance(thing, partial):
         thing = thing.func
@@ -80,7 +80,7 @@ def _rebuilt(cls: type[Exception], args: tuple[object, ...]) -> Exception:
 class Portable:
     """An exception that pickling and copying keep whole, whatever its ``__init__`` takes.
 
-    Python would call ``__init__`` again, with ``args``: with the message alone, or with nothing.
+    By default Python calls ``__init__`` again with ``args``, which may hold the message only.
     """
 
     args: tuple[object, ...]
@@ -90,7 +90,7 @@ class Portable:
 
 
 class ConfigurationError(Portable, ValueError):
-    """One or more settings are wrong; raised at construction only.
+    """One or more settings are wrong. Raised at construction only.
 
     ``problems`` has one sentence for each: the setting, its value and the remedy.
     """
@@ -101,19 +101,19 @@ class ConfigurationError(Portable, ValueError):
 
 
 class AuthError(Portable, Exception):
-    """A request is refused. A check of your own may raise it, or a subclass with other words.
+    """A request is refused. A check of your own may raise it, or a subclass with other texts.
 
-    The class attributes are what an answer says; an instance may have its own. Text that a header
-    cannot hold is left out of the challenge, and a ``status`` below 400 is answered as 401.
+    The class attributes make up the answer; an instance may override them. Text that a header
+    cannot hold is left out of the challenge. A ``status`` below 400 is answered as 401.
     """
 
     #: HTTP status of the answer.
     status: int = 401
     #: The body's ``error``.
     error: str = "Request refused"
-    #: Stable name of the reason. Logs and metrics have the class's, which is of a bounded set.
+    #: Stable name of the reason. Logs and metrics use the class's, so that the set is bounded.
     code: str = "refused"
-    #: The body's ``details``; None where ``error`` says it all (then the body has no ``code``).
+    #: The body's ``details``. None: the body has neither ``details`` nor ``code``.
     details: str | None = None
     #: ``error`` of the challenge (RFC 6750 section 3.1); None: the challenge names no error.
     challenge_error: str | None = None
@@ -123,11 +123,11 @@ class AuthError(Portable, Exception):
     retry_after: int | None = None
     #: Scopes that satisfy the request's rule, for the challenges of a published ``resource``.
     scope: tuple[str, ...] = ()
-    #: The path of the rule that decided, as it is configured; empty where no rule was asked.
+    #: The path of the rule that decided, as configured. Empty if no rule was applied.
     rule: str = ""
     #: ``iss``, ``alg`` and ``kid`` of the token, unverified.
     claimed: tuple[object, object, object] = (None, None, None)
-    #: The application's function that could not decide, and what it did: ``raised TYPE``.
+    #: The application's function that failed, and the error: ``raised TYPE``.
     failure: tuple[str, str] | None = None
 
     def __init__(self, detail: str = "") -> None:
@@ -145,7 +145,7 @@ class AuthError(Portable, Exception):
 
     @property
     def facts(self) -> dict[str, str]:
-        """What a log line may say, escaped: the token's own words, the rule and the ``detail``."""
+        """The fields of a log line, escaped: ``claimed``, the rule and the ``detail``."""
         named = zip(("issuer", "algorithm", "kid"), self.claimed, strict=True)
         found = {name: printable(value) for name, value in named if value is not None}
         rule = {"rule": printable(self.rule, 200)} if self.rule else {}
@@ -160,13 +160,13 @@ class MissingTokenError(AuthError):
 
 
 class MalformedHeaderError(AuthError):
-    """There are credentials, but not of the form ``Bearer b64token`` (RFC 6750 section 2.1)."""
+    """The credentials do not have the form ``Bearer b64token`` (RFC 6750 section 2.1)."""
 
     error = "Invalid authorization header format"
     code = "header_malformed"
 
     def __init__(self, detail: str = "", *, bearer: bool) -> None:
-        """``bearer``: the scheme is right, so a token was meant and it is malformed."""
+        """``bearer``: the scheme is Bearer, so the token is what is malformed."""
         super().__init__(detail)
         self.challenge_error = "invalid_token" if bearer else None
 
@@ -183,7 +183,7 @@ class MultipleTokensError(AuthError):
 class InvalidTokenError(AuthError):
     """The token is refused; ``code`` is one of :data:`TOKEN_ERRORS`.
 
-    With ``error_details=False`` the answer has the class's own code instead.
+    With ``error_details=False`` the answer has the code of the class instead.
     """
 
     error = "Invalid token"
@@ -197,7 +197,7 @@ class InvalidTokenError(AuthError):
 
 
 class InsufficientScopeError(AuthError):
-    """The token is good but does not permit this request (RFC 6750 section 3.1)."""
+    """The token is valid but does not permit this request (RFC 6750 section 3.1)."""
 
     status = 403
     error = "Insufficient scope"
@@ -206,14 +206,14 @@ class InsufficientScopeError(AuthError):
     challenge_error = "insufficient_scope"
 
     def __init__(self, detail: str = "", *, scope: Iterable[str] = ()) -> None:
-        """``scope``: what the request needs, for the challenge; from settings, never a token."""
+        """``scope``: the scopes that the request needs, for the challenge. Never from a token."""
         super().__init__(detail)
         needed = _spaced(scope)
         self.challenge_members = {"scope": needed} if needed else {}
 
 
 class InsufficientAuthError(AuthError):
-    """The token is good, but the login behind it is too weak or too old (RFC 9470 section 3)."""
+    """The token is valid, but the login was too weak or too long ago (RFC 9470 section 3)."""
 
     error = "Insufficient authentication"
     code = "insufficient_user_authentication"
@@ -223,7 +223,7 @@ class InsufficientAuthError(AuthError):
     def __init__(
         self, detail: str = "", *, acr_values: Iterable[str] = (), max_age: float | None = None
     ) -> None:
-        """``acr_values``: any of these would do; ``max_age``: seconds since the login."""
+        """``acr_values``: any one of these is enough. ``max_age``: seconds since the login."""
         super().__init__(detail)
         has_age = max_age is not None and 0 <= max_age <= _LONGEST_AGE
         asked = {"max_age": str(int(max_age or 0))} if has_age else {}
@@ -232,7 +232,7 @@ class InsufficientAuthError(AuthError):
 
 
 class UnavailableError(AuthError):
-    """The request cannot be decided now, and the client is not at fault: it may come again.
+    """The request cannot be decided now. It is not the client's fault, and it may try again.
 
     A check of your own may raise it, for instance when its database is down.
     """
@@ -249,9 +249,9 @@ class UnavailableError(AuthError):
 
 
 class KeysUnavailableError(UnavailableError):
-    """The keys of the issuer cannot be had now.
+    """The keys of the issuer are not available now.
 
-    Raised by key sources only, and nothing in a token can lead here while the issuer answers.
+    Only key sources raise it. While the issuer answers, no token can cause it.
     """
 
     error = "Keys unavailable"
@@ -260,7 +260,7 @@ class KeysUnavailableError(UnavailableError):
 
 
 class RevocationUnavailableError(UnavailableError):
-    """Whether the token is revoked cannot be found out now."""
+    """It cannot be found out now whether the token is revoked."""
 
     error = "Revocation check unavailable"
     code = "revocation_unavailable"
@@ -268,7 +268,7 @@ class RevocationUnavailableError(UnavailableError):
 
 
 def whole_seconds(value: object) -> int:
-    """A number of seconds as ``Retry-After`` has it: 1 to 86,400; 1 for anything but a number."""
+    """Seconds for ``Retry-After``: a whole number from 1 to 86,400; 1 if ``value`` is no number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 1
     return math.ceil(min(max(1, value), _LONGEST_WAIT))  # in this order NaN becomes 1
@@ -277,8 +277,8 @@ def whole_seconds(value: object) -> int:
 def blames_the_token(error: Exception) -> bool:
     """Whether an error of an application's function means that it cannot read this token.
 
-    A claim is missing or of another type than expected. An OSError is an outage, whatever else it
-    is: a service that answers with an error page raises a JSON error that is a ValueError as well.
+    Then a claim is missing or has an unexpected type. An OSError is always an outage, also if it is
+    a ValueError as well: a service that answers with an error page causes such a JSON error.
     """
     return isinstance(error, LookupError | TypeError | ValueError) and not isinstance(
         error, OSError
@@ -295,10 +295,10 @@ def ask(
     blamed: Callable[[str], AuthError] | None = _CLAIM_INVALID,
     outage: Callable[[float, str], AuthError] = UnavailableError,
 ) -> Any:
-    """Call a function of the application; what it raises becomes a refusal.
+    """Call a function of the application. An error that it raises becomes a refusal.
 
-    An :class:`AuthError` is raised as it is, anything else as :func:`refusal` says. ``read`` makes
-    the result of what was returned, whose own methods may raise as well.
+    An :class:`AuthError` passes unchanged; :func:`refusal` translates any other error. ``read``
+    converts the returned value, whose methods may raise as well.
     """
     try:
         returned = function(*arguments)
@@ -318,9 +318,9 @@ def refusal(
 ) -> AuthError:
     """Return the refusal of a request for which a function of the application raised ``error``.
 
-    ``blamed(detail)`` makes it where the function could not read the token; None: the function was
-    asked about no token. Otherwise ``outage(1, detail)`` makes it. Log lines name the function and
-    the type; the error's text may hold a secret or a claim.
+    ``blamed(detail)`` makes the refusal if the function could not read the token; None: the
+    function does not read a token. Otherwise ``outage(1, detail)`` makes it. Log lines name the
+    function and the error's type only, because its text may hold a secret or a claim.
     """
     failure = name_of(function), f"raised {name_of(type(error))}"
     detail = " ".join(failure)
@@ -337,9 +337,9 @@ def _spaced(values: Iterable[str]) -> str:
 
 
 class KeyNotKnownYetError(AuthError):
-    """The token names a key that the issuer has not been asked for, and cannot be asked for now.
+    """The token names an unknown key, and the issuer cannot be asked for it now.
 
-    Too many tokens have named unknown keys lately. The client may try again (RFC 6585 section 4).
+    Too many recent tokens have named unknown keys. The client may try again (RFC 6585 section 4).
     ``keys_as_of``: when the known keys were fetched, in seconds since 1970.
     """
 
@@ -354,9 +354,9 @@ class KeyNotKnownYetError(AuthError):
         self.keys_as_of = keys_as_of
 
     def judged(self, issued: object, leeway: float) -> AuthError:
-        """Return the refusal of a token with this ``iat``: for good, if the keys are newer.
+        """Return the refusal of a token with this ``iat``. If the keys are newer, it is a 401.
 
-        If a token was issued before the keys were fetched, they hold its key, or it has none.
+        The keys were fetched after the token was issued, so they would contain its key.
         """
         if isinstance(issued, int | float) and issued < self.keys_as_of - leeway:
             return InvalidTokenError("key_not_found", "the keys are newer than the token")

@@ -1,4 +1,4 @@
-"""Where events go: the hook that writes them to the log, and one function that calls all hooks."""
+"""The hook that writes events to the log, and a function that calls all hooks."""
 
 import time
 from collections.abc import Callable
@@ -16,18 +16,18 @@ from .events import Event
 from .events import Hook
 from .events import logger
 
-#: What the names of our attributes of a log record begin with: no attribute of ``LogRecord`` does.
+#: Prefix of our attributes of a log record. No attribute of ``LogRecord`` begins like this.
 PREFIX: Final = "jwt_wsgi_"
 
 
 class LogHook:
     """The default hook: one line for each event, to the logger ``jwt_wsgi``.
 
-    Within ``event.quiet`` seconds of a line, its repetitions go to ``event.quiet_level``
-    (normally switched off), and the next loud line says how many they were.
+    For ``event.quiet`` seconds after a line, repetitions of its event have ``event.quiet_level``,
+    which is normally switched off. The next line after that says how many there were.
     """
 
-    #: More kinds of repetition than this at a time are forgotten, so memory stays bounded.
+    #: The most events whose repetitions are counted at a time, so that memory stays bounded.
     MOST_KEYS: Final = 1024
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -43,7 +43,7 @@ class LogHook:
         logger.log(level, event.template + "%(more)s", words, extra=record_fields(event, repeated))
 
     def passes_over(self, kind: type[Event], key: Hashable) -> bool:
-        """Count an event that no log line would show. True if so: then it need not be made."""
+        """Whether the log would not show this event; if so, count it, so it need not be created."""
         if logger.isEnabledFor(kind.quiet_level):
             return False
         since, silent = self._last.get(key, (float("-inf"), 0))
@@ -53,7 +53,7 @@ class LogHook:
         return True
 
     def _loudness(self, event: Event) -> tuple[int, int, float]:
-        """Its level; its silent repetitions since the last loud line, and the seconds since."""
+        """Its level, the repetitions since the last line that was shown, and the seconds since."""
         if not event.quiet:
             return event.loudness, 0, 0.0
         now = self._clock()
@@ -68,10 +68,10 @@ class LogHook:
 
 
 def record_fields(event: Event, repeated: int = 0) -> dict[str, object]:
-    """The attributes of an event's log record: those of the event, each after :data:`PREFIX`.
+    """The attributes of an event's log record: the event's own, each with :data:`PREFIX`.
 
-    ``jwt_wsgi_event`` is the name of its class. What is not known is left out. Every text is one
-    ASCII line of bounded length, and of a list there are at most :data:`MOST_LISTED` texts.
+    ``jwt_wsgi_event`` is the name of its class. Empty values are left out. Every text is one ASCII
+    line of bounded length, and a list has at most :data:`MOST_LISTED` texts.
     """
     known = {name: value for name, value in event.fields().items() if value not in (None, "", ())}
     known |= {"event": type(event).__name__} | ({"repeated": repeated} if repeated else {})
@@ -95,7 +95,7 @@ def fan_out(hooks: Sequence[Hook]) -> Emit:
             except Exception:
                 if number not in broken:
                     broken.add(number)
-                    with suppress(Exception):  # of a handler: the log itself may be what broke
+                    with suppress(Exception):  # the log handler may be what failed
                         logger.exception(
                             "the event hook %r raised; further errors are silent", hook
                         )

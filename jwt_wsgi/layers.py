@@ -1,8 +1,8 @@
 """Finds the middleware in a stack of WSGI middlewares.
 
 An app is often wrapped several times: ProxyFix, Sentry, WhiteNoise and OpenTelemetry outside,
-a framework's object around its ``wsgi_app``, a dispatcher with mounts. Whoever needs the
-:class:`~jwt_wsgi.JWTMiddleware` in such a stack asks here.
+a framework's object around its ``wsgi_app``, a dispatcher with mounts. These functions find the
+:class:`~jwt_wsgi.JWTMiddleware` in such a stack.
 """
 
 import inspect
@@ -17,12 +17,12 @@ from .middleware import JWTMiddleware
 #: Attributes under which WSGI middlewares, frameworks and servers keep what they wrap.
 _MOUNTS: Final = "mounts"
 _INNER: Final = ("app", "application", "wsgi_app", "wsgi", "__wrapped__", _MOUNTS)
-#: Layers that are looked at: an object that makes a new layer at each look must not go on forever.
+#: The most layers that are searched: an object may return a new layer at each access.
 _MOST_LAYERS: Final = 256
 
 
 class Layer(NamedTuple):
-    """One layer of a stack, and how a request comes to it.
+    """One layer of a stack, and what a request has passed before it.
 
     ``prefix``: the mounts above it, as they stand in the path. ``guards``: the middlewares above
     it, the outermost first, each with the part of ``prefix`` that it no longer sees in the path.
@@ -36,9 +36,9 @@ class Layer(NamedTuple):
 def layers(app: object) -> Iterator[Layer]:
     """Every layer of ``app`` and of what it wraps, the outermost first.
 
-    ``app`` may be a :class:`Layer`, where something stands around it that is known already.
-    Mounts (werkzeug's ``DispatcherMiddleware``) are looked into as well. A layer that keeps what
-    it wraps in a closure or under another name cannot be seen through.
+    ``app`` may be a :class:`Layer`, if the layers around it are known already. Mounts (werkzeug's
+    ``DispatcherMiddleware``) are searched as well. The search ends at a layer that keeps the app
+    that it wraps in a closure or under an unusual name.
     """
     seen: list[Layer] = []
     waiting = [app if isinstance(app, Layer) else Layer(app)]
@@ -73,7 +73,7 @@ def warm_up(app: object, timeout: float = 5.0, *, raises: bool = False) -> bool:
         def post_worker_init(worker):  # gunicorn.conf.py, for any framework
             jwt_wsgi.warm_up(worker.wsgi)
 
-    ``timeout``: seconds for each middleware. Returns True if all keys are here. Raises
+    ``timeout``: seconds for each middleware. Returns True if all keys are loaded. Raises
     :class:`ConfigurationError` if no middleware is found, and with ``raises``
     :class:`~jwt_wsgi.KeysUnavailableError` instead of returning False.
     """
@@ -96,7 +96,7 @@ def inner_apps(layer: object) -> Iterator[tuple[str, object]]:
 
 
 def _is_same(layer: Layer, other: Layer) -> bool:
-    """By identity: layers need not be hashable. A bound method is a new object at each look."""
+    """Compare by identity: apps need not be hashable. Bound methods are new at each access."""
     one, two = layer.app, other.app
     is_method = inspect.ismethod(one) and inspect.ismethod(two)
     same = one is two or (is_method and one == two)

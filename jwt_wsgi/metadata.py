@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from urllib.parse import unquote_to_bytes
 from urllib.parse import urlsplit
 
+from .urls import DEFAULT_PORTS
 from .urls import check_url
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ _PREFLIGHT: Final = (
 )
 # RFC 3986 section 2 without "*", which as an audience would mean: anything below.
 _CHARACTERS: Final = re.compile(r"(?:[A-Za-z0-9._~:/?@!$&'()+,;=\[\]-]|%[0-9A-Fa-f]{2})+")
-_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
 
 def resource_problem(resource: str, *, allow_http: bool = False) -> str | None:
@@ -60,7 +60,7 @@ def _is_normal(resource: str) -> bool:
     parts = urlsplit(resource)
     return (
         resource.startswith(f"{parts.scheme}://{parts.netloc.lower()}")
-        and parts.port != _DEFAULT_PORTS[parts.scheme]
+        and parts.port != DEFAULT_PORTS[parts.scheme]
         and not parts.netloc.endswith(":")
         and not any(unquote(segment) in (".", "..") for segment in parts.path.split("/"))
     )

@@ -1,6 +1,6 @@
-"""What the log says of a request: its id, and what ``log_fields`` names.
+"""The log fields of a request: its id, and the fields that ``log_fields`` names.
 
-The one place where the claims of a token go to the log, and only those that are named.
+Only here do claims of a token reach the log, and only those that ``log_fields`` names.
 """
 
 import json
@@ -11,12 +11,12 @@ from typing import Final
 
 from .errors import printable
 
-#: Characters that the log has of a claim or a path.
+#: The most characters of a claim or a path in the log.
 _MOST_CHARACTERS: Final = 256
 
 
 def request_facts(environ: Mapping[str, Any], log_fields: Collection[str]) -> dict[str, str]:
-    """What a line of a refusal says of the request: its id, its method, the path if it is named."""
+    """The fields of a refused request: its id, its method, and the path if it is named."""
     name = environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_TRACEPARENT")
     facts = {"request_id": printable(name) if name else ""}
     facts["method"] = printable(environ["REQUEST_METHOD"], 16)
@@ -26,7 +26,7 @@ def request_facts(environ: Mapping[str, Any], log_fields: Collection[str]) -> di
 def accepted_facts(
     environ: Mapping[str, Any], claims: Mapping[str, Any], log_fields: Collection[str]
 ) -> dict[str, str]:
-    """What an :class:`Accepted` says beyond its issuer: the claims that are named, and the path."""
+    """The fields of an :class:`Accepted` besides the issuer: the named claims, and the path."""
     facts = {name: _claim(claims, name) for name in log_fields if name != "path"}
     return facts | _path(environ, log_fields)
 
@@ -38,7 +38,7 @@ def _path(environ: Mapping[str, Any], log_fields: Collection[str]) -> dict[str, 
 
 
 def _claim(claims: Mapping[str, Any], name: str) -> str:
-    """Its value in quotes, JSON where it is no text; ``none``, without quotes, if it is missing."""
+    """The value in quotes, as JSON unless it is text. ``none`` without quotes if it is missing."""
     value = claims.get(name)
     if value is None:
         return "none"

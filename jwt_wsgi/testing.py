@@ -1,4 +1,4 @@
-"""A fake issuer for your tests: real keys, real signatures, only the trust is fake.
+"""A fake issuer for your tests. Its keys and signatures are real; it needs no network.
 
 .. code-block:: python
 
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 
 class FakeIssuer:
-    """An issuer of tokens for tests. Nothing needs to be said; everything can be.
+    """An issuer of tokens for tests. Every argument has a default.
 
     ``issuer``: its identifier, the ``iss`` of its tokens. ``algorithm``: any of
     :data:`jwt_wsgi.jose.ALGORITHMS`, else ValueError. ``claims``: claims of every token, for
@@ -77,7 +77,7 @@ class FakeIssuer:
 
     @property
     def issuer(self) -> str:
-        """The identifier; while it is served and was not given one, the server's URL."""
+        """The identifier. If none was given, it is the server's URL while the issuer is served."""
         if self._named is not None:
             return self._named
         return self._server.url if self._server else "https://issuer.example"
@@ -123,15 +123,16 @@ class FakeIssuer:
         return token
 
     def rotate(self, *, keep: bool = True) -> None:
-        """Sign with a new key from now on; ``keep`` False: no longer publish the old ones."""
+        """Sign with a new key from now on. ``keep`` False: the old keys are no longer published."""
         self._number += 1
         key = SigningKey(self.algorithm, self._kid())
         self._keys = [key, *self._keys] if keep else [key]
 
     def load_key(self, text: str) -> None:
-        """Sign with this key from now on, and publish no other: a private PEM or JWK, or a secret.
+        """Sign with the key in ``text`` from now on, and publish only its public half.
 
-        Raises :class:`ValueError` if it is none, or none for the algorithm.
+        ``text``: a private key as PEM or JWK, or a shared secret. Raises :class:`ValueError` if it
+        is no such key, or not one for the algorithm.
         """
         self._number += 1
         private = read_private(text, self.algorithm)
@@ -159,14 +160,14 @@ class FakeIssuer:
         The variables ``JWT_WSGI_*`` of the shell are not read. ``protect(app).test_client()`` is
         Flask's own client, or Werkzeug's for any other app.
 
-        An app that a :class:`JWTMiddleware` guards already, wherever it stands (:mod:`.layers`),
-        is guarded as before, by all the middleware's settings and behind the same layers; only
-        the issuer is this one. It takes no ``options`` then. Raises :class:`TypeError` if there
-        are several middlewares, or a layer that cannot be copied (a function).
+        If ``app`` contains a :class:`JWTMiddleware`, in any layer (:mod:`.layers`), its settings
+        and the layers around it stay, and only the issuer is replaced by this one. ``options``
+        are not allowed then. Raises :class:`TypeError` if there are several middlewares, or if a
+        layer cannot be copied (a function).
         """
         if guard := guard_of(app):
             if options:
-                raise TypeError("the app has settings already; give options to it, or an app bare")
+                raise TypeError("the app has a middleware with settings; change the options there")
             settings = replace(guard.settings, issuer=(self._trusted(),))
             return LayeredMiddleware(app, guard, settings)
         wired: Options = {"issuer": self._trusted(), "algorithms": self.algorithm}
@@ -182,9 +183,9 @@ class FakeIssuer:
 
     @contextmanager
     def serve(self, port: int = 0) -> "Iterator[FakeIssuer]":
-        """Serve discovery and JWKS on loopback for the time of the ``with``; yields itself.
+        """Serve metadata and JWKS on loopback inside the ``with`` block; yields the issuer itself.
 
-        Once at a time, else RuntimeError. ``port`` 0: any that is free.
+        ``port`` 0: any free port. Raises RuntimeError if the issuer is served already.
         """
         if self._server is not None:
             raise RuntimeError(f"the issuer is served already, at {self._server.url}")
@@ -197,22 +198,22 @@ class FakeIssuer:
 
     @property
     def url(self) -> str:
-        """Where it is served."""
+        """The URL of the server."""
         return self._running.url
 
     @property
     def jwks_uri(self) -> str:
-        """Where the keys are served."""
+        """The URL of the JWKS on the server."""
         return f"{self.url}/.well-known/jwks.json"
 
     @property
     def requests(self) -> list[str]:
-        """The paths that were asked for since it is served."""
+        """The paths of all requests since the server started."""
         return self._running.requests
 
     @contextmanager
     def outage(self) -> Iterator[None]:
-        """Answer everything with 500 for the time of the ``with``."""
+        """Answer every request with 500 inside the ``with`` block."""
         server = self._running
         before, server.broken = server.broken, True
         try:
@@ -222,7 +223,7 @@ class FakeIssuer:
 
     @contextmanager
     def slow(self, seconds: float) -> Iterator[None]:
-        """Answer everything so much later for the time of the ``with``."""
+        """Answer every request ``seconds`` late inside the ``with`` block."""
         server = self._running
         before, server.delay = server.delay, seconds
         try:
@@ -258,10 +259,10 @@ class FakeIssuer:
 
 
 class FakeProvider(FakeIssuer):
-    """What :meth:`FakeIssuer.like` makes. ``token()`` is the token that an API accepts.
+    """The result of :meth:`FakeIssuer.like`. ``token()`` makes a token that an API accepts.
 
     It is an access token, or an ID token where the provider has no access tokens that can be
-    verified. ``provider``: the row of the table; ``values``: what its placeholders stand for.
+    verified. ``provider``: the name of the provider; ``values``: the values of its placeholders.
     """
 
     def __init__(self, provider: str, values: Mapping[str, str]) -> None:
@@ -273,17 +274,17 @@ class FakeProvider(FakeIssuer):
 
     @property
     def issuer(self) -> str:
-        """The identifier that the provider has on the internet."""
+        """The issuer identifier that the provider really uses."""
         return self.values["issuer"]
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The keyword options of :class:`JWTMiddleware` that the provider's documents amount to."""
+        """The keyword options of :class:`JWTMiddleware` that the provider's documents call for."""
         return self._filled(self.provider.settings)
 
     @property
     def documents(self) -> dict[str, dict[str, Any]]:
-        """What the provider publishes: URL -> document, as it is on the internet."""
+        """The documents that the provider publishes on the internet, by URL."""
         row, usual = self.provider, {"issuer": "{issuer}", "jwks_uri": "{jwks_uri}"}
         found = {self.values["jwks_uri"]: self.jwks()}
         if url := row.metadata_uri.format_map(self.values):
@@ -291,7 +292,7 @@ class FakeProvider(FakeIssuer):
         return found
 
     def protect(self, app: "WSGIApplication", **options: Unpack[Options]) -> ProtectedApp:
-        """As :meth:`FakeIssuer.protect`, with :attr:`settings` where ``options`` say nothing."""
+        """As :meth:`FakeIssuer.protect`, with :attr:`settings` as defaults for ``options``."""
         if guard_of(app) is None:
             own: Any = {k: v for k, v in self.settings.items() if k not in {"issuer", *KEY_SLOT}}
             options = own | options
@@ -304,9 +305,10 @@ class FakeProvider(FakeIssuer):
         return super()._token(self._keys[0], header, self._filled(self.provider.id_token) | claims)
 
     def other(self, kind: str) -> "FakeProvider":
-        """Make the same provider, with the same keys, of others: ``tenant``, ``app``.
+        """Make the same provider, with the same keys, for another customer.
 
-        Raises :class:`KeyError` for a kind that the provider does not have.
+        ``kind``: what differs, for instance ``tenant`` or ``app``. Raises :class:`KeyError` for a
+        kind that the provider does not have.
         """
         other = copy(self)
         changed = {**self.values, **self.provider.others[kind]}
@@ -352,29 +354,29 @@ def authenticated(
     *,
     header: Mapping[str, Any] | None = None,
 ) -> "WSGIApplication":
-    """FOR TESTS ONLY: ``app`` finds ``payload`` in every request, and no token is looked at.
+    """FOR TESTS ONLY: ``app`` finds ``payload`` in every request. Tokens are ignored.
 
     .. code-block:: python
 
         client = Client(authenticated(app, {"sub": "ada"}))
 
-    What the app sees is what :class:`JWTMiddleware` would put there, a copy for each request, by
-    :func:`~jwt_wsgi.current_payload`, too; ``payload`` None: as on a public path. A
-    :class:`JWTMiddleware` in ``app`` is taken off, its ``claim_headers`` still hold, and the layers
-    around it stay. Tests of who may do what belong to :meth:`FakeIssuer.protect`: rules are not
-    asked here. Raises :class:`TypeError` as that does.
+    Each request gets its own copy of ``payload``, where :class:`JWTMiddleware` would put it, and
+    through :func:`~jwt_wsgi.current_payload`. ``payload`` None: as on a public path. If ``app``
+    contains a :class:`JWTMiddleware`, it is replaced: its ``claim_headers`` are still set, and the
+    layers around it stay. Rules are not applied; to test them, use :meth:`FakeIssuer.protect`.
+    Raises :class:`TypeError` like that method.
     """
     guard = guard_of(app)
     injection = guard._injection if guard else Injection({})  # noqa: SLF001  # its other half
     inner = guard.app if guard else app
-    told = {"alg": "none", "typ": "JWT"} if header is None else header
+    jose_header = {"alg": "none", "typ": "JWT"} if header is None else header
 
     def let_everybody_in(
         environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> "Iterable[bytes]":
         injection.clear(environ)
         if payload is not None:
-            claims = Claims.of(deepcopy(dict(payload)), deepcopy(dict(told)))
+            claims = Claims.of(deepcopy(dict(payload)), deepcopy(dict(jose_header)))
             injection.inject(environ, claims)
         return current.serve(inner, environ, start_response)
 

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from .errors import printable
 
+#: The port of a URL that names none.
+DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 #: Anything that some program reads as a URL: also ``https:x`` and ``\\\\x``.
 _LOOKS_LIKE_A_URL: Final = re.compile(r"\s*(?:https?:|[/\\])|.*:[/\\]", re.IGNORECASE | re.DOTALL)
 _LABEL: Final = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"

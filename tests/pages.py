@@ -18,6 +18,7 @@ from typing import Any
 from typing import NamedTuple
 
 import page_parts as parts
+import provider_parts
 
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi.settings.options import markdown_table
@@ -89,6 +90,7 @@ GENERATED: list[tuple[str, str, Callable[[], str]]] = [
     ("docs/reference/refusals.md", "codes", parts.codes),
     ("docs/reference/refusals.md", "refusals", parts.refusals),
     ("docs/reference/settings.md", "settings", markdown_table),
+    *provider_parts.parts(),
 ]
 
 

@@ -158,6 +158,7 @@ EXAMPLES = [
     Example("token_malformed", "padding", lambda i: i.token() + "="),
     Example("token_malformed", "base64", standard),
     Example("token_malformed", "opaque", text("mF_9.B5f-4.1JqM".replace(".", ""))),
+    Example("token_malformed", "opaque", text("ya29.a0AfH6SMBx5Zk8mQv3pXw")),  # Google's
     Example("token_malformed", "cut", lambda i: i.token().rpartition(".")[0]),
     Example("token_malformed", "encrypted", text("e30.e30.e30.e30.e30")),
     Example("token_malformed", "", text("a.b.c.d")),
@@ -171,6 +172,18 @@ EXAMPLES = [
     Example(
         "issuer_not_trusted", "AD FS", of(iss="http://fs.example/adfs/services/trust"),
         issuer="https://fs.example/adfs",
+    ),
+    Example(
+        "issuer_not_trusted", "Okta org", of(iss="https://acme.okta.com"),
+        issuer="https://acme.okta.com/oauth2/default",
+    ),
+    Example(
+        "issuer_not_trusted", "Firebase custom token",
+        of(
+            iss="firebase-adminsdk-x@acme.iam.gserviceaccount.com",
+            aud="https://identitytoolkit.googleapis.com/"
+            "google.identity.identitytoolkit.v1.IdentityToolkit",
+        ),
     ),
     Example("issuer_not_trusted", "", of(iss="https://other.example")),
     Example("algorithm_not_allowed", "none", head(alg="none")),

@@ -550,7 +550,7 @@ def test_what_an_answer_means(answer: Answer, outcome: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("http://127.0.0.1:1/", "nobody listens at 127.0.0.1:1"),
+        ("http://127.0.0.1:1/", "127.0.0.1:1 refuses the connection"),
         ("http://nowhere.invalid/", "the host 'nowhere.invalid' has no address"),
         ("ftp://x/", "it is no URL"),
         ("http://127.0.0.1:x/", "it is no URL"),

@@ -1155,23 +1155,6 @@ def test_rule_saved_keys_are_checked_like_any_jwks(
     assert "is not used" in caplog.text
 
 
-def test_rule_saved_keys_are_deleted_by_a_purge(tmp_path: Path) -> None:
-    """A stolen key comes back from nowhere, not even from a fetch that ends just now."""
-    world = with_disk(tmp_path).warm()
-    assert len(list(tmp_path.iterdir())) == 1
-    world.keys.purge()
-    assert list(tmp_path.iterdir()) == []
-
-    world.fail()
-    assert world.ask().status == 503
-
-    other = with_disk(tmp_path)
-    save = other.keys._loader._saved.save
-    other.keys._loader._saved.save = lambda *what: (other.keys.purge(), save(*what))
-    other.ask()
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_rule_saved_keys_in_a_child_of_a_process_that_had_none(tmp_path: Path) -> None:
     """Each process may read once; a closed one does not."""
     world = with_disk(tmp_path, now=1010.0)
@@ -1231,30 +1214,6 @@ def test_rule_fork_keeps_failures() -> None:
     world.fork()
 
     assert world.count(lambda: world.ask("b")) == (503, 0.0, 0)
-
-
-def test_rule_purge_forgets_every_key() -> None:
-    """Not a key is left, and back-off does not keep the next request from fetching."""
-    world = World().warm()
-    world.degrade()
-    world.error, world.body = None, document("b")
-    world.keys.purge()
-
-    assert world.keys.state == "COLD"
-    assert world.keys.current() is None
-    assert world.ask("b") == Answer(200, 0.0)
-    assert world.ask("a").status == 401
-
-
-def test_rule_purge_takes_nothing_from_a_fetch_that_started_before() -> None:
-    """It may have read the very key that is purged."""
-    world = World().warm(301)
-    world.delay = 2.0
-    world.ask()
-    world.keys.purge()
-    world.run_until(world.now + 3)
-
-    assert world.keys.state == "COLD"
 
 
 def test_rule_closed_fetches_nothing() -> None:
@@ -1989,12 +1948,12 @@ def test_b15_memory_is_bounded() -> None:
     assert len(world.keys._unknown) == MAX_KIDS
     gc.collect()
     tracemalloc.start()
-    for n in range(100_000):
+    for n in range(10_000):
         world.ask(f"y{n}")
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert grown < 1 << 20
+    assert grown < 1 << 18
     assert world.keys._facts.lost == frozenset()
 
 

@@ -246,7 +246,6 @@ class Histories(RuleBasedStateMachine):
         self.model, self.world = Model(), World()
         self.the_issuer_becomes("up")
         self.born = 0  # GETs of the parents: the bounds are those of a process
-        self.meant: list[float] = []  # GETs that follow a purge
         self.history: list[tuple[float, frozenset[str]]] = [(0.0, frozenset("a"))]
         self.asked: list[tuple[float, str | None]] = []
 
@@ -316,20 +315,6 @@ class Histories(RuleBasedStateMachine):
         self.born = len(world.gets)
         model.fetch, model.stuck = None, []
         model.soft = model.start + SOFT * (0.8 + 0.2 * model.jitter)
-
-    @rule()
-    @precondition(lambda self: self.world.now > 100_000)
-    def the_operator_purges(self) -> None:
-        self.meant.append(self.world.now)
-        self.world.keys.purge()
-        model = self.model
-        if model.fetch:
-            model.stuck.append(model.fetch)
-        model.fetch, model.names = None, None
-        model.pause_end = model.new_key_pause_end = -math.inf
-        model.accepted = model.number
-        model.waiting, model.refused = set(), False
-        model.absent.clear()
 
     @rule()
     @precondition(lambda self: self.world.now > 300_000)
@@ -406,9 +391,8 @@ class Histories(RuleBasedStateMachine):
         world = self.world
         assert world.running <= 1 + len(world.keys._facts.lost)
         own = world.gets[self.born :]
-        routine = [g for g in own if not any(abs(g.at - at) < 1e-6 for at in self.meant)]
-        last_minute = [g for g in routine if g.at > world.now - 60]
-        assert len(last_minute) <= 11 + 6 or self.meant  # a cold outage that ends in a flood
+        last_minute = [g for g in own if g.at > world.now - 60]
+        assert len(last_minute) <= 11 + 6  # a cold outage that ends in a flood
         assert len(world.keys._unknown) <= 256
 
 

@@ -38,6 +38,15 @@ def test_a_key_that_fails_only_when_it_is_built_is_told_when_the_set_arrives() -
     assert [(event.kid, event.reason) for event in told] == [("'broken'", WRONG_CURVE)]
 
 
+def test_a_key_for_encryption_is_no_event() -> None:
+    """Keycloak publishes one beside each signature key; nothing is wrong with it."""
+    world = World()
+    world.body = json.dumps({"keys": [JWKS["a"], ES | {"use": "enc"}]}).encode()
+    world.ask()
+
+    assert [event for event in world.events if isinstance(event, KeyDropped)] == []
+
+
 def test_a_set_that_fits_no_algorithm_is_an_error_when_it_arrives() -> None:
     """At the first load and at a change, not at a confirmation; and not ready meanwhile."""
     world = World(policy=Policy(algorithms=frozenset({"ES256", "RS256"})))

@@ -19,6 +19,8 @@ SETTINGS = """
 SECRET_KEY = "s" * 50
 ROOT_URLCONF = "project.urls"
 ALLOWED_HOSTS = ["*"]
+INSTALLED_APPS = []
+MIDDLEWARE = []
 """
 URLS = """
 from django.http import JsonResponse
@@ -26,8 +28,7 @@ from django.urls import path
 urlpatterns = [path("orders", lambda request: JsonResponse({"sub": request.jwt["sub"]}))]
 """
 TRY = """
-import json, os, sys
-os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
+import json, sys
 from werkzeug.test import Client
 from project.wsgi import application
 from django.core.checks import run_checks

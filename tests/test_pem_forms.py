@@ -105,8 +105,14 @@ def test_a_byte_order_mark_is_no_part_of_a_secret(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"jwks": PEM}, {"jwks_tls": PEM}, {"jwks_tls": {"cert": [PEM]}}],
-    ids=["jwks", "verify", "cert"],
+    [
+        {"jwks": PEM},
+        {"jwks_tls": PEM},
+        {"jwks_tls": {"verify": PEM}},
+        {"jwks_tls": {"cert": [PEM]}},
+        {"jwks_snapshot": {"path": PEM, "secret": "abcdefghijklmnopqrstuvwxyz0123456789"}},
+    ],
+    ids=["jwks", "jwks_tls", "verify", "cert", "path"],
 )
 def test_a_key_in_the_place_of_a_path_is_told_so(given: Any) -> None:
     """These take files."""

@@ -1,10 +1,16 @@
 """The tests themselves: what holds for every file of them."""
 
+import re
 import time
+from collections import Counter
+from functools import cache
 from typing import Any
 
 import pytest
 from conftest import AGE_OF_IMPORTS
+from conftest import ROOT
+from mutants import MUTANTS
+from mutants import Mutant
 
 from jwt_wsgi import InvalidTokenError
 from jwt_wsgi import JWTMiddleware
@@ -27,3 +33,37 @@ def test_what_a_test_file_makes_at_its_import_is_an_hour_old_in_its_tests() -> N
         verify(MADE_AT_IMPORT)
     assert refused.value.code == "token_expired"
     assert verify(ISSUER.token())["iss"] == ISSUER.issuer
+
+
+@cache
+def names_in(file: str) -> set[str]:
+    """The names of the tests in one file of tests."""
+    return set(re.findall(r"^def (test_\w+)\(", (ROOT / file).read_text("utf-8"), re.MULTILINE))
+
+
+def wrong(mutant: Mutant) -> list[str]:
+    """Why ``tests/mutants.py`` could not run it, or would have a wrong result."""
+    module = ROOT / "jwt_wsgi" / mutant.module
+    if not module.is_file():
+        return [f"there is no module {mutant.module}"]
+    found = []
+    text = module.read_text(encoding="utf-8")
+    if (times := text.count(mutant.old)) != 1:
+        found.append(f"its text occurs {times} times")
+    elif mutant.old == mutant.new:
+        found.append("it changes nothing")
+    for killer in mutant.killers:
+        file, _, test = killer.partition("::")
+        if not (ROOT / file).is_file() or (test and test.split("[")[0] not in names_in(file)):
+            found.append(f"there is no {killer}")
+    return found
+
+
+def test_every_mutant_can_be_run() -> None:
+    """Its text is in the package once, and the tests that must notice it are there."""
+    assert {mutant.name: why for mutant in MUTANTS if (why := wrong(mutant))} == {}
+
+
+def test_every_mutant_has_a_name_of_its_own() -> None:
+    """``python tests/mutants.py NAME`` runs one of them."""
+    assert [name for name, times in Counter(m.name for m in MUTANTS).items() if times > 1] == []

@@ -181,7 +181,7 @@ def test_a_guarded_app_keeps_its_guard_and_changes_its_issuer(
     real = issuer.token(iss="https://real.example")
     assert client.get("/", headers=bearer(real)).status_code == 401
     assert client.get("/healthz").status_code == 200
-    with pytest.raises(TypeError, match="has settings already"):
+    with pytest.raises(TypeError, match="has a middleware with settings"):
         issuer.protect(guarded, audience="x")
 
 

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.slow
 PAGE = "docs/tutorial.md"
 MARKED = {block.mark: block.code for block in blocks(PAGE, "python")}
 SESSION = "".join(block.code for block in blocks(PAGE, "console"))
+#: The line of the app that the reader replaces before the app is loaded again.
+WRAPPED = re.compile(r"^app\.wsgi_app = .*\n", re.MULTILINE)
 
 
 @pytest.fixture
@@ -39,7 +41,12 @@ def env(tmp_path: Path) -> dict[str, str]:
 def test_every_command_answers_as_shown(tmp_path: Path, env: dict[str, str]) -> None:
     """… stands for lines that are left out."""
     port = env["GUNICORN_CMD_ARGS"].rpartition(":")[2]
+    (tmp_path / "changed.py").write_text(WRAPPED.sub(MARKED["rules"], MARKED["orders.py"]))
     typed = "\n".join(re.findall(r"^\$ (.*)$", SESSION, re.MULTILINE))
+    typed, count = re.subn(
+        r"^(?=kill -HUP)", "mv changed.py orders.py\n", typed, flags=re.MULTILINE
+    )
+    assert count == 1
     typed = re.sub(r"(curl [^\n]*)", r"\1; echo", typed.replace(":8000", f":{port}"))
     ran = subprocess.run(
         ["bash", "-c", typed.replace("curl ", "curl -s ")],
@@ -56,7 +63,7 @@ def test_every_command_answers_as_shown(tmp_path: Path, env: dict[str, str]) -> 
 def test_the_rules_and_the_tests_of_the_page(tmp_path: Path, env: dict[str, str]) -> None:
     """The line that wraps the app is replaced, and the tests pass."""
     app = (tmp_path / "orders.py").read_text()
-    wrapped, count = re.subn(r"^app\.wsgi_app = .*\n", MARKED["rules"], app, flags=re.MULTILINE)
+    wrapped, count = WRAPPED.subn(MARKED["rules"], app)
     assert count == 1
     (tmp_path / "orders.py").write_text(wrapped)
     (tmp_path / "test_orders.py").write_text(MARKED["test_orders.py"])

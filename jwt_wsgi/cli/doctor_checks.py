@@ -10,6 +10,7 @@ from jwt_wsgi import assembly
 from jwt_wsgi.errors import RevocationUnavailableError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.events import logger
+from jwt_wsgi.key_sources.arrival import NOT_FOR_SIGNATURES
 from jwt_wsgi.key_sources.tls import CERTIFI
 from jwt_wsgi.key_sources.tls import trusted_place
 from jwt_wsgi.revocation.revocations import Revocations
@@ -36,6 +37,8 @@ from .times import duration
 
 #: What urllib3 (https) and our own fetch (http) say of a proxy that asks for a password.
 _PROXY_ASKS: Final = re.compile(r"(Tunnel connection failed:|http: status) 407\b")
+#: Claims that name the client a token was issued to (RFC 8693 section 4.3, OpenID Connect Core 2).
+_CLIENTS: Final = frozenset({"azp", "client_id"})
 _CLOCK_SLACK: Final = 1.0  # a Date has whole seconds (RFC 9110 section 5.6.7)
 
 
@@ -103,6 +106,8 @@ def _certificates(settings: Settings) -> Iterator[Line]:
 
 def _audience(own: Settings, name: str) -> Line:
     accepted = own.accepted_audience
+    if not accepted and (clients := sorted(_CLIENTS.intersection(own.claims or ()))):
+        return Line(OK, "audience", f"not set: the claim {clients[0]} says whose token it is")
     if not accepted:
         return Line(
             WARN,
@@ -272,7 +277,9 @@ def _skipped(report: Report) -> Iterator[Line]:
             )
         elif row.reason and (report.used or row.reason != NO_ALGORITHM):
             says = f"{row.kid or '(without kid)'} is skipped: {row.reason}"
-            yield Line(WARN, "key", says, "Nothing to do, unless tokens are signed with it.")
+            remedy_ = "Nothing to do, unless tokens are signed with it."
+            harmless = row.reason == NOT_FOR_SIGNATURES
+            yield Line(OK, "key", says) if harmless else Line(WARN, "key", says, remedy_)
 
 
 def _clock(report: Report, leeway: float) -> Iterator[Line]:

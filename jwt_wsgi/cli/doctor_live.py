@@ -4,7 +4,6 @@ A refusal of the token shows that the whole way is good: server, proxies, and th
 them. ``No token provided`` shows that something on the way removed the header.
 """
 
-import base64
 import http.client
 import json
 import re
@@ -32,6 +31,8 @@ from jwt_wsgi.errors import MissingTokenError
 from jwt_wsgi.errors import escaped
 from jwt_wsgi.errors import printable
 from jwt_wsgi.strict_json import json_object
+from jwt_wsgi.test_kit.signing import token_part
+from jwt_wsgi.urls import DEFAULT_PORTS
 from jwt_wsgi.urls import shown_url
 
 from .terminal import FAIL
@@ -87,10 +88,10 @@ def live_checks(url: str, spec: str, max_token_size: int) -> Iterator[Line]:
 
 def _no_answer(error: Exception, url: SplitResult) -> tuple[str, str]:
     """Why nothing came back, and what to do."""
-    default = {"https": 443}.get(url.scheme, 80)
     if isinstance(error, ConnectionRefusedError):
-        listening = f"nobody listens at {escaped(url.hostname or '', 100)}:{url.port or default}"
-        return listening, "Start the app, or look at the port and at what it is bound to."
+        port = url.port or DEFAULT_PORTS[url.scheme]
+        refused = f"{escaped(url.hostname or '', 100)}:{port} refuses the connection"
+        return refused, "Start the app, or look at its port and at the address it is bound to."
     if isinstance(error, gaierror):
         host = printable(url.hostname, 100)
         return f"the host {host} has no address", "Look at its name, and at this machine's DNS."
@@ -142,13 +143,9 @@ def _carried(spec: str, token: str) -> tuple[str, str]:
 def made_up_token(size: int = 0) -> str:
     """A JWT in form: no issuer's, signed by nobody. ``size``: characters that it has at most."""
     claims = {"iss": "https://doctor.invalid", "exp": 4102444800}
-    head = _part({"alg": "EdDSA", "typ": "JWT"})
+    head = token_part({"alg": "EdDSA", "typ": "JWT"})
     room = (size - len(head) - 88) * 3 // 4 - len(json.dumps({**claims, "pad": ""}))
-    return f"{head}.{_part({**claims, 'pad': 'x' * max(0, room)})}.{'A' * 86}"
-
-
-def _part(members: Mapping[str, Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(members).encode()).rstrip(b"=").decode()
+    return f"{head}.{token_part({**claims, 'pad': 'x' * max(0, room)})}.{'A' * 86}"
 
 
 def judge(answer: Answer, header: str) -> Line:

@@ -25,6 +25,7 @@ from .explain_recognition import header_is
 from .explain_recognition import is_cut_signature
 from .explain_recognition import is_der
 from .explain_recognition import is_failed_fetch
+from .explain_recognition import is_firebase_custom
 from .explain_recognition import is_for_graph
 from .explain_recognition import is_for_keycloak_account
 from .explain_recognition import is_granted_in
@@ -34,6 +35,7 @@ from .explain_recognition import is_key_skipped
 from .explain_recognition import is_number_for_text
 from .explain_recognition import is_odd_path
 from .explain_recognition import is_of_cognito
+from .explain_recognition import is_of_okta_org
 from .explain_recognition import is_other_entra_version
 from .explain_recognition import iss_without
 from .remedies import FETCH_REMEDIES
@@ -97,6 +99,20 @@ CAUSES: Final = (
         " login.microsoftonline.com/TENANT/v2.0).",
         "Set requestedAccessTokenVersion in the API's manifest to 2, or trust the iss that the"
         " token has.",
+    ),
+    Cause(
+        "issuer_not_trusted",
+        "Okta org",
+        is_of_okta_org,
+        "It is of Okta's org authorization server, whose access tokens are for Okta only.",
+        "Have the client ask the configured authorization server; do not trust the other one.",
+    ),
+    Cause(
+        "issuer_not_trusted",
+        "Firebase custom token",
+        is_firebase_custom,
+        "It is a custom token of Firebase, with which an app signs in to get an ID token.",
+        "Have the app sign in with it (signInWithCustomToken) and send the ID token.",
     ),
     Cause(
         "issuer_not_trusted",

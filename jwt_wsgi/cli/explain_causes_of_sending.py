@@ -13,6 +13,7 @@ from .explain_recognition import detail_is
 from .explain_recognition import detail_starts
 from .explain_recognition import has_parts
 from .explain_recognition import is_odd_path
+from .explain_recognition import is_opaque
 from .explain_recognition import is_padded
 from .explain_recognition import sent_like
 
@@ -205,7 +206,7 @@ CAUSES_OF_SENDING: Final = (
         "It holds + or /: it is base64, not base64url (RFC 7515 section 2).",
         "Have the token encoded with - and _ instead, and without padding.",
     ),
-    Cause("token_malformed", "opaque", has_parts(1), "It is an opaque token, no JWT."),
+    Cause("token_malformed", "opaque", is_opaque, "It is an opaque token, no JWT."),
     Cause(
         "token_malformed",
         "cut",

@@ -12,6 +12,7 @@ from jwt_wsgi.rules import is_plain
 from jwt_wsgi.settings.provider_hints import entra_tenant
 from jwt_wsgi.settings.provider_hints import hint
 
+from .explain_facts import JWT_START
 from .explain_facts import Case
 
 
@@ -50,6 +51,13 @@ def sent_like(pattern: str) -> Callable[[Case], bool]:
 
 def has_parts(number: int) -> Callable[[Case], bool]:
     return lambda case: case.request.token.count(".") + 1 == number
+
+
+def is_opaque(case: Case) -> bool:
+    """A token in one part, or in two with no header of a JWT, as Google's and Ory's are."""
+    return has_parts(1)(case) or (
+        has_parts(2)(case) and not case.request.token.startswith(JWT_START)
+    )
 
 
 def is_padded(case: Case) -> bool:
@@ -109,6 +117,16 @@ def iss_without(change: Callable[[str], str]) -> Callable[[Case], bool]:
         return isinstance(iss, str) and change(iss) in map(change, configured(case))
 
     return applies
+
+
+def is_of_okta_org(case: Case) -> bool:
+    """The issuer is the host alone of a configured authorization server of Okta."""
+    return any(name.startswith(f"{case.claim('iss')}/oauth2/") for name in configured(case))
+
+
+def is_firebase_custom(case: Case) -> bool:
+    """https://firebase.google.com/docs/auth/admin/create-custom-tokens."""
+    return any("/google.identity.identitytoolkit." in aud for aud in _audiences(case))
 
 
 def is_other_entra_version(case: Case) -> bool:

@@ -7,7 +7,6 @@ and with real sockets. What is claimed of this middleware is checked; what PyJWT
 import json
 import sys
 import time
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -36,6 +35,8 @@ from jwt_wsgi.key_sources.saved_keys import SavedKeysFile
 from jwt_wsgi.middleware import JWTMiddleware
 from jwt_wsgi.settings.issuer import Issuer
 from jwt_wsgi.settings.loading import Settings
+from jwt_wsgi.test_kit.signing import base64url
+from jwt_wsgi.test_kit.signing import token_part
 from jwt_wsgi.testing import FakeIssuer
 
 from .demo import AUDIENCE
@@ -226,10 +227,10 @@ def forgeries(issuer: FakeIssuer) -> Iterator[str]:
     (public,) = issuer.jwks()["keys"]
     claims = issuer.token().split(".")[1]
     for alg in ("none", "None", "NONE"):
-        yield f"{_part({'alg': alg, 'kid': public['kid']})}.{claims}."
+        yield f"{token_part({'alg': alg, 'kid': public['kid']})}.{claims}."
     for secret in (public["x"].encode(), json.dumps(public).encode(), b"", b"secret"):
-        signed = f"{_part({'alg': 'HS256', 'kid': public['kid']})}.{claims}"
-        yield f"{signed}.{_base64url(digest(secret, signed.encode(), sha256))}"
+        signed = f"{token_part({'alg': 'HS256', 'kid': public['kid']})}.{claims}"
+        yield f"{signed}.{base64url(digest(secret, signed.encode(), sha256))}"
     stranger = FakeIssuer(issuer.issuer, algorithm="ES256", aud=AUDIENCE)
     (other,) = stranger.jwks()["keys"]
     yield stranger.token(header={"kid": issuer.kid})
@@ -266,14 +267,6 @@ def _percent(crowd: Crowd) -> float:
 
 def _all(percent: float) -> bool:
     return percent == 100  # noqa: PLR2004
-
-
-def _part(members: dict[str, object]) -> str:
-    return _base64url(json.dumps(members).encode())
-
-
-def _base64url(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 # --- The table ---------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 from typing import Final
 
 from jwt_wsgi.jwk_form import normal
+from jwt_wsgi.test_kit.signing import base64url
 
 #: What makes up the thumbprint of a public key (RFC 7638 section 3.2, RFC 8037 section 2).
 _THUMBPRINT: Final[Mapping[str, tuple[str, ...]]] = {
@@ -24,8 +25,7 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
     names = _THUMBPRINT.get(jwk["kty"], ()) if isinstance(jwk.get("kty"), str) else ()
     if names and all(isinstance(jwk.get(name), str) for name in names):
         text = json.dumps({name: jwk[name] for name in names}, separators=(",", ":"))
-        digest = hashlib.sha256(text.encode()).digest()
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        return base64url(hashlib.sha256(text.encode()).digest())
     try:
         return "x5c:" + hashlib.sha256(base64.b64decode(jwk["x5c"][0])).hexdigest()
     except (LookupError, TypeError, Base64Error, ValueError):

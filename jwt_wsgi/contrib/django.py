@@ -7,10 +7,10 @@
 
     application = get_wsgi_application()
 
-    # settings.py
+    # settings.py, at its end
     WSGI_APPLICATION = "project.wsgi.application"  # so that `runserver` is guarded, too
-    INSTALLED_APPS = ["jwt_wsgi.contrib.django.JWTConfig"]  # the checks
-    MIDDLEWARE = ["jwt_wsgi.contrib.django.request_jwt"]  # request.jwt
+    INSTALLED_APPS += ["jwt_wsgi.contrib.django.JWTConfig"]  # the checks
+    MIDDLEWARE.insert(0, "jwt_wsgi.contrib.django.request_jwt")  # request.jwt
     JWT_WSGI = {"issuer": "https://my-api.zuplo.com/__zuplo/issuer", "public_paths": ["/healthz"]}
 
 Each of these works without the others. What ``JWT_WSGI`` does not say comes from the environment.

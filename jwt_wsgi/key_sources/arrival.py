@@ -1,4 +1,4 @@
-"""What operators are told of a new key set: which keys are not used, and that none fits."""
+"""The events of a new key set: keys that are not used, and a set without any usable key."""
 
 from collections.abc import Collection
 from collections.abc import Iterator
@@ -11,12 +11,14 @@ from jwt_wsgi.events import PrivateKeyPublished
 from jwt_wsgi.jose import permitted
 from jwt_wsgi.keys import KeySet
 
-#: Members of one set that are reported; the others are in ``jwt-wsgi keys``.
+#: The most members of one set that are reported. ``jwt-wsgi keys`` lists all of them.
 MAX_DROPPED_REPORTED: Final = 20
+#: Why a key is not used that says so itself, as one for encryption does: nothing is wrong with it.
+NOT_FOR_SIGNATURES: Final = "its use is not sig"
 
 
 def fits_any(keyset: KeySet, algorithms: Collection[str]) -> bool:
-    """Whether a key of the set can verify one of these values of ``alg``; empty: any will do."""
+    """Whether a key of the set can verify one of these values of ``alg``. Empty: every ``alg``."""
     names: list[dict[str, str]] = [{}, *({"kid": kid} for kid in keyset.kids)]
     found = (keyset.candidates({**name, "alg": alg}) for alg in algorithms for name in names)
     fitting = any(permitted(key, algorithms) for keys in found for key in keys)
@@ -24,16 +26,17 @@ def fits_any(keyset: KeySet, algorithms: Collection[str]) -> bool:
 
 
 def arrived(source: str, keyset: KeySet, algorithms: Collection[str]) -> Iterator[Event]:
-    """Yield the events of a set that is new. ``algorithms``: those that count; empty: any.
+    """Yield the events of a new set. ``algorithms``: the accepted values of ``alg``; empty: any.
 
-    Every key is built here, so that one that cannot be built is reported now and not when a token
-    names it. ``source``: a URL or path for people.
+    Every key is built here, so that an unusable key is reported now, and not when a token names
+    it. Keys that are published for another purpose, for instance for encryption as Keycloak does,
+    are no event. ``source``: the URL or path that the log shows.
     """
     unusable = sorted(keyset.unusable(), key=lambda dropped: not dropped.private)
     for kid, reason, private in unusable[:MAX_DROPPED_REPORTED]:
         if private:
             yield PrivateKeyPublished(source, kid)
-        else:
+        elif reason != NOT_FOR_SIGNATURES:
             yield KeyDropped(source, kid, reason)
     if not fits_any(keyset, algorithms):
         yield NoKeyFits(source, len(keyset), tuple(sorted(algorithms)))

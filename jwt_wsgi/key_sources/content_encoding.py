@@ -1,7 +1,7 @@
-"""What ``Content-Encoding`` makes of a document: nothing, or gzip that is inflated under a bound.
+"""Reads a document that is plain or gzip, and never more than a given number of bytes.
 
-Documents are asked for plain (``Accept-Encoding: identity``). Some servers label what is plain,
-and some send gzip all the same.
+Requests say ``Accept-Encoding: identity``. Some servers still label a plain document with a
+``Content-Encoding``, and some send gzip.
 """
 
 import zlib
@@ -20,10 +20,10 @@ _WINDOW_OF_GZIP: Final = 31
 
 
 def whole(read: Callable[[int], bytes], encoding: str, most: int) -> bytes:
-    """Read all of a document of ``most`` bytes at most, compressed or not.
+    """Read a document of at most ``most`` bytes, compressed or not.
 
-    ``read(size)`` returns the next bytes as they came, none at the end. Of a compressed document
-    no more than that is inflated, and no more is read. Raises :class:`FetchError`.
+    ``read(size)`` returns the next bytes of the response, and none at the end. ``most`` limits
+    both the bytes that are read and the bytes that are inflated. Raises :class:`FetchError`.
     """
     inflate = _inflater(encoding)
     body, came = bytearray(), 0
@@ -34,7 +34,7 @@ def whole(read: Callable[[int], bytes], encoding: str, most: int) -> bytes:
         if max(came, len(body)) > most:
             raise FetchError("too_big", f"more than {most} bytes")
     if inflate is not None and (not inflate.eof or inflate.unused_data):
-        raise FetchError("encoding", "the gzip of the answer is not whole, or something follows it")
+        raise FetchError("encoding", "the answer's gzip is incomplete, or more bytes follow it")
     return bytes(body)
 
 
@@ -46,11 +46,11 @@ def _inflater(encoding: str) -> "zlib._Decompress | None":
     if len(compressed) == 1 and compressed[0] in _GZIP:
         return zlib.decompressobj(_WINDOW_OF_GZIP)
     shown = printable(", ".join(compressed))
-    raise FetchError("encoding", f"the answer is compressed ({shown}), and plain was asked for")
+    raise FetchError("encoding", f"the answer is compressed ({shown}), but plain was requested")
 
 
 def _inflated(inflate: "zlib._Decompress", chunk: bytes, most: int) -> bytes:
     try:
         return inflate.decompress(chunk, most)
     except zlib.error as error:
-        raise FetchError("encoding", "the answer says gzip and is none") from error
+        raise FetchError("encoding", "the answer is labelled gzip and is not gzip") from error

@@ -19,25 +19,25 @@ from .failures import FetchError
 from .fetch import Fetch
 from .fetch import Fetched
 
-#: The document is not here, as opposed to: the issuer is in trouble.
+#: The document is not at this URL. Other statuses mean that the issuer fails.
 _ELSEWHERE: Final = frozenset({404, 405, 410})
-#: A gateway or a login in front of one place; another place of metadata may be open.
+#: A gateway or a login protects this URL. Another metadata URL may be public.
 _NOT_FOR_US: Final = frozenset({400, 401, 403})
 CONVENTION: Final = "convention"
 _REMEDY: Final = "set jwks_uri to skip discovery"
 
 
 class Located(NamedTuple):
-    """Where the keys are, and how that was found out."""
+    """The URL of the keys, and how it was found."""
 
     jwks_uri: str
     found_by: str
-    #: The JWKS itself, if finding it was fetching it.
+    #: The JWKS itself, if it was fetched while its URL was searched.
     document: Fetched | None = None
 
 
 class NotHere(Exception):  # noqa: N818  # no error: the next place is tried
-    """There is no such document at this place; ``why``. ``refused``: what would be one is kept."""
+    """This URL has no metadata; ``why`` is the reason. ``refused``: the error of a refusal."""
 
     def __init__(self, why: str, refused: FetchError | None = None) -> None:
         super().__init__(why)
@@ -45,8 +45,8 @@ class NotHere(Exception):  # noqa: N818  # no error: the next place is tried
 
 
 def places(issuer: str) -> dict[str, str]:
-    """Where an issuer may say where its keys are, by name, in the order they are asked."""
-    base = issuer.removesuffix("/")  # RFC 8414 section 3.1: the final slash goes first
+    """The URLs where an issuer may publish its metadata or keys, by name, in order."""
+    base = issuer.removesuffix("/")  # RFC 8414 section 3.1: the final slash is removed
     return {
         "OpenID Connect discovery": f"{base}/.well-known/openid-configuration",
         "RFC 8414 metadata": get_well_known_url(base, external=True),
@@ -63,10 +63,10 @@ def locate(
     allow_http: bool = False,
     no_cache: bool = False,
 ) -> Located:
-    """Find the JWKS of ``issuer`` with at most three GETs, in ``left()`` seconds altogether.
+    """Find the JWKS of ``issuer`` with at most three GETs, within ``left()`` seconds in all.
 
-    Metadata that was ``remembered`` is the only place asked again, so that an outage cannot
-    change where keys come from. Raises :class:`FetchError`.
+    If its metadata was found before (``remembered``), only that URL is fetched again, so that an
+    outage cannot change where keys come from. Raises :class:`FetchError`.
     """
     asked, tried = places(issuer), []
     again = remembered is not None and remembered.found_by != CONVENTION
@@ -75,7 +75,7 @@ def locate(
     refused: FetchError | None = None
     for found_by, url in asked.items():
         if found_by == CONVENTION and refused is not None:
-            break  # nothing there would state the issuer
+            break  # a JWKS found by convention does not state its issuer
         try:
             first = remembered is None and found_by != CONVENTION
             document = _get(fetch, url, left, no_cache=no_cache, first=first)
@@ -96,7 +96,7 @@ def locate(
 def _get(
     fetch: Fetch, url: str, left: Callable[[], float], *, no_cache: bool, first: bool
 ) -> Fetched:
-    """GET one place. ``first``: of metadata, in the first search; there a refusal moves on."""
+    """GET one URL. ``first``: in the first search for metadata a refusal is not the end."""
     try:
         answer = fetch(url, etag=None, no_cache=no_cache, timeout=left())
     except FetchError as error:
@@ -112,7 +112,7 @@ def _get(
     return answer
 
 
-#: What the metadata is called that nobody can read.
+#: What a message calls metadata that is not JSON.
 _UNREADABLE: Final = "unreadable"
 
 
@@ -133,7 +133,7 @@ def _convention(url: str, document: Fetched, jwks: dict[str, Any]) -> Located:
 
 
 def _jwks_uri(metadata: dict[str, Any], issuer: str, url: str, *, allow_http: bool) -> str:
-    """Check what the metadata says before it is believed (RFC 8414 section 3.3)."""
+    """Return the metadata's ``jwks_uri`` after all checks (RFC 8414 section 3.3)."""
     jwks_uri = metadata.get("jwks_uri")
     if metadata.get("issuer") != issuer:
         raise _unusable(_other_issuer(metadata, issuer, url))
@@ -147,7 +147,7 @@ def _jwks_uri(metadata: dict[str, Any], issuer: str, url: str, *, allow_http: bo
 
 
 def _other_issuer(metadata: dict[str, Any], issuer: str, url: str) -> str:
-    """What the metadata says instead, and what is known of issuers that say so."""
+    """Describe the issuer that the metadata names, and the known reasons for such a difference."""
     named, signs = metadata.get("issuer"), metadata.get("access_token_issuer")
     if not isinstance(named, str):
         kind = "is an empty object" if not metadata else "names no issuer"
@@ -163,9 +163,9 @@ def _other_issuer(metadata: dict[str, Any], issuer: str, url: str) -> str:
 
 
 def _check_https(metadata: dict[str, Any], jwks_uri: str) -> None:
-    # Authlib alone would let http pass where AUTHLIB_INSECURE_TRANSPORT is set.
+    # Authlib accepts http if AUTHLIB_INSECURE_TRANSPORT is set.
     if urlsplit(jwks_uri).scheme != "https":
-        raise _unusable("the metadata's jwks_uri is not https, the issuer is")
+        raise _unusable("the metadata's jwks_uri is not https, but the issuer is")
     try:
         AuthorizationServerMetadata(metadata).validate_issuer()
         AuthorizationServerMetadata(metadata).validate_jwks_uri()

@@ -1,4 +1,4 @@
-"""What a document is that should be a JWKS and is none: for messages to operators."""
+"""Recognises documents that are served in the place of a JWKS, for messages to operators."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from jwt_wsgi.strict_json import json_object
 
 
 def why_no_jwks(document: bytes | str, error: Exception) -> str:
-    """Why a document is no usable JWKS: what it is if that is recognised, else the ``error``."""
+    """Why a document is not a usable JWKS: its kind if that is recognised, else the ``error``."""
     body = document.encode("utf-8", "replace") if isinstance(document, str) else document
     if kind := document_kind(body):
         return f"it is {kind}, no JWKS"
@@ -18,7 +18,7 @@ def why_no_jwks(document: bytes | str, error: Exception) -> str:
 
 
 def document_kind(body: bytes) -> str:
-    """What it looks like, as words with an article; empty if it is a JWKS or not recognised."""
+    """The kind of a document, with an article. Empty for a JWKS, and if it is not recognised."""
     start = body.lstrip(b" \t\r\n\xef\xbb\xbf")[:64].lower()
     if not start:
         return "empty"
@@ -31,7 +31,7 @@ def document_kind(body: bytes) -> str:
         return ""
 
 
-#: First fit decides.
+#: The first entry that fits is used.
 _BEGINNINGS = {
     b"-----begin ": "a PEM file",
     b"<?xml": "an XML document",
@@ -39,7 +39,7 @@ _BEGINNINGS = {
     b"[": 'a list; a JWKS is {"keys": [KEY, ...]}',
     b"eyj": "a JWT",
     b"\x30\x82": "a key or certificate in DER",
-    b"\x1f\x8b": "compressed, which no header Content-Encoding says",
+    b"\x1f\x8b": "compressed, without a header Content-Encoding",
 }
 
 

@@ -1,7 +1,6 @@
-"""What is known of the keys of one source: the settings that count, and the facts.
+"""The state of the keys of one source: its settings (:class:`Policy`), and :class:`Facts`.
 
-Facts are immutable values that are replaced as a whole. What follows from them is in
-:mod:`.freshness`.
+Facts are immutable and replaced as a whole. :mod:`.freshness` derives decisions from them.
 """
 
 import math
@@ -12,14 +11,14 @@ from typing import Protocol
 
 from jwt_wsgi.keys import KeySet
 
-#: A fetch that has not finished so many seconds after its deadline is lost.
+#: A fetch that has not finished this many seconds after its deadline is lost.
 LEASE_SLACK: Final = 1.0
 NEVER: Final = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long keys are fresh, due and stale, in seconds, and which of them count."""
+    """How long keys are fresh, due and stale, in seconds, and the accepted algorithms."""
 
     refresh_after: float = 300.0
     max_age: float = 600.0
@@ -30,7 +29,7 @@ class Policy:
     algorithms: frozenset[str] = frozenset()
 
     def problems(self) -> list[str]:
-        """Say what does not fit together, each with its remedy. NaN fits nowhere."""
+        """Return contradictions, each with its remedy. NaN passes no comparison, so it is one."""
         problems = []
         if not 1 <= self.max_age < math.inf:
             problems.append("jwks_max_age: at least 1 s")
@@ -39,14 +38,14 @@ class Policy:
         if self.max_stale != 0 and not self.max_age <= self.max_stale < math.inf:
             problems.append("jwks_max_stale: at least jwks_max_age; 0 for no stale keys at all")
         if not 1 <= self.cooldown < math.inf:
-            problems.append("jwks_cooldown: at least 1 s, or strangers could make us fetch at will")
+            problems.append("jwks_cooldown: at least 1 s, or clients could cause many fetches")
         if not 0.1 <= self.timeout <= 60:  # noqa: PLR2004
             problems.append("jwks_timeout: from 0.1 s to 60 s, and below your server's time-out")
         return problems
 
     @property
     def expires_after(self) -> float:
-        """The age in seconds at which keys are no longer used, whatever happens."""
+        """The age in seconds from which on keys are never used."""
         return max(self.max_stale, self.max_age)
 
     @property
@@ -56,21 +55,21 @@ class Policy:
 
 
 class Finished(Protocol):
-    """What is needed of a :class:`threading.Event`."""
+    """The methods of :class:`threading.Event` that are used."""
 
     def set(self) -> None: ...
     def wait(self, timeout: float | None = None) -> bool: ...
 
 
 class Snapshot(NamedTuple):
-    """A key set, and when it was true: ``start`` of the fetch that brought or confirmed it."""
+    """A key set. ``start``: when the fetch began that brought or confirmed it."""
 
     keyset: KeySet
     start: float
     due: float
     etag: str | None
     uri: str
-    body: bytes = b""  # as it came, where it is saved
+    body: bytes = b""  # the fetched document, if keys are saved on disk
     lifetime: float = math.inf  # seconds from ``start``, if that is less than the policy's
 
 
@@ -81,21 +80,21 @@ class KeyFetch:
     number: int
     start: float
     reason: str
-    may_wait: bool  # requests that come while it runs may wait for it
+    may_wait: bool  # requests that arrive while it runs may wait for it
     finished: Finished
-    kid: str = ""  # of a look-up: for which it was started
-    kids: frozenset[str] = frozenset()  # of a look-up: all that were asked for before it started
+    kid: str = ""  # of a look-up: the kid that it was started for
+    kids: frozenset[str] = frozenset()  # of a look-up: all kids that were waiting at its start
     running: bool = False  # its thread has begun to run
     ok: bool = False
 
     @property
     def is_lookup(self) -> bool:
-        """It goes past every cache, and what it does not bring is absent."""
+        """A look-up bypasses every HTTP cache. A kid that it does not bring is absent."""
         return self.reason == "lookup"
 
 
 class Loaded(NamedTuple):
-    """What a fetch brought; ``confirms``: the set that a 304 says is still the one."""
+    """The result of a fetch. ``confirms``: the set that a 304 has confirmed."""
 
     keyset: KeySet
     etag: str | None
@@ -116,24 +115,24 @@ class Failure(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """Everything that decides, replaced as a whole. The state follows from it."""
+    """All facts that decisions depend on. They are replaced as a whole."""
 
     snapshot: Snapshot | None = None
-    fetch: KeyFetch | None = None  # that runs
-    lost: frozenset[KeyFetch] = frozenset()  # given up, though their threads may be alive
+    fetch: KeyFetch | None = None  # the fetch that runs
+    lost: frozenset[KeyFetch] = frozenset()  # given up; their threads may still run
     started: int = 0  # number of the last fetch that started
-    accepted: int = 0  # results of fetches up to this number change nothing any more
+    accepted: int = 0  # results of fetches up to this number are ignored
     fails: int = 0  # in a row
     failing_since: float = 0.0
-    not_before: float = NEVER  # the pause after a failure ends
-    lookup_not_before: float = NEVER  # and when it ends while a request is refused for a new key
-    kid_waits: bool = False  # some request named an unknown kid, and no look-up has started since
+    not_before: float = NEVER  # when the pause after a failure ends
+    lookup_not_before: float = NEVER  # when it ends while requests are refused for a new key
+    kid_waits: bool = False  # a request named an unknown kid, and no look-up has started since
     lookups_full_at: float = NEVER  # when all look-ups are available again
     success: float | None = None
     failure: Failure | None = None
     generation: int = 0
-    disk_was_asked: bool = False  # saved keys are read once at most
-    reported: bool = False  # some fetch of this process has finished: threads do run here
-    inline: bool = False  # threads do not run here: the request that starts a fetch runs it
+    disk_was_asked: bool = False  # saved keys are read at most once
+    reported: bool = False  # a fetch of this process has finished, so threads do run
+    inline: bool = False  # threads do not run: the request that starts a fetch runs it itself
     expired: bool = False  # keys have expired, and no request has been refused since
     closed: bool = False

@@ -1,4 +1,4 @@
-"""Why a document could not be had: a kind for metrics, and a sentence for the log."""
+"""Why a document could not be fetched: a kind for metrics, and a sentence for the log."""
 
 import socket
 import ssl
@@ -16,11 +16,11 @@ from jwt_wsgi.errors import escaped
 
 
 class FetchError(Portable, Exception):
-    """The document could not be had.
+    """The document could not be fetched.
 
-    ``kind`` is a bounded label: http, timeout, dns, tls, connect, too_big, encoding, redirect,
-    url, file, lost, broken. ``detail`` is for the operator's log and holds no query or password,
-    and nothing of a body. ``retry_after``: the seconds a 429 or 503 asked for.
+    ``kind`` is one of few labels: http, timeout, dns, tls, connect, too_big, encoding, redirect,
+    url, file, lost, broken. ``detail`` is for the operator's log. It holds no query, no password
+    and no part of a body. ``retry_after``: the seconds in the ``Retry-After`` of a 429 or 503.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class FetchError(Portable, Exception):
         self.retry_after = retry_after
 
 
-#: First fit decides; requests and urllib3 wrap one in the other.
+#: The first row that fits is used. requests and urllib3 wrap one error in another.
 _KINDS: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
     ((requests.exceptions.SSLError, SSLError), "tls", "the TLS handshake failed"),
     ((NameResolutionError,), "dns", "the host has no address here"),
@@ -52,7 +52,7 @@ _KINDS: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
 
 
 def failure(error: BaseException) -> FetchError:
-    """What an error of ``requests`` means."""
+    """Translate an error of ``requests``."""
     causes = _causes(error)
     for types, kind, words in _KINDS:
         if any(isinstance(cause, types) for cause in causes):
@@ -61,7 +61,7 @@ def failure(error: BaseException) -> FetchError:
 
 
 def words_of(causes: list[BaseException]) -> str:
-    """What OpenSSL or the operating system says, in brackets; neither names a secret."""
+    """The message of OpenSSL or the operating system, in brackets. It holds no secret."""
     for cause in causes:
         said = None
         if isinstance(cause, ssl.SSLError):

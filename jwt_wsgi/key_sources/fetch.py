@@ -1,7 +1,8 @@
-"""One bounded GET of a JSON document; this module and ``tls`` alone import ``requests``.
+"""One GET of a JSON document, limited in time and size.
 
-``requests`` alone has no total deadline, no size limit, follows redirects, sends passwords of
-``~/.netrc`` and decompresses whatever it is sent. Here it does none of that.
+By default ``requests`` has no total deadline and no size limit, follows redirects, sends passwords
+of ``~/.netrc`` and decompresses every response. Here it does none of that. No module but this one,
+``failures`` and ``tls`` imports ``requests``.
 """
 
 import io
@@ -36,6 +37,7 @@ from urllib3.exceptions import NewConnectionError
 from urllib3.poolmanager import PoolManager
 
 from jwt_wsgi.events import logger
+from jwt_wsgi.urls import DEFAULT_PORTS
 from jwt_wsgi.urls import check_url
 from jwt_wsgi.urls import shown_url
 
@@ -47,9 +49,9 @@ from .headers import HeaderFile
 from .headers import values_of
 from .tls import client_context
 
-CONNECT_TIMEOUT: Final = 2.0  # seconds; half a second proved too short across regions
+CONNECT_TIMEOUT: Final = 2.0  # seconds; half a second was too short between regions
 READ_TIMEOUT: Final = 3.0  # seconds, for one read
-#: Kubernetes answers 406 where its own type of a JWKS is not named (RFC 7517 section 8.5.1).
+#: Kubernetes answers 406 unless Accept has application/jwk-set+json (RFC 7517 section 8.5.1).
 _USUAL: Final = {
     "Accept": "application/jwk-set+json, application/json;q=0.9, */*;q=0.1",
     "User-Agent": "jwt-wsgi",
@@ -58,7 +60,7 @@ _USUAL: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A whole document. ``date``: the issuer's clock as it sent this, seconds since 1970."""
+    """A complete document. ``date``: the issuer's clock when it answered, seconds since 1970."""
 
     body: bytes
     etag: str | None
@@ -67,27 +69,27 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class NotModified:
-    """304: the document that goes with the ``etag`` we sent is still the one."""
+    """A 304: the document with the ``etag`` of the request is still current."""
 
     date: float | None
 
 
 class Fetch(Protocol):
-    """How documents are fetched; tests bring a function of their own."""
+    """A function that fetches a document. Tests replace it."""
 
     def __call__(
         self, url: str, *, etag: str | None, no_cache: bool, timeout: float
     ) -> Fetched | NotModified:
-        """GET ``url`` within ``timeout`` seconds altogether. Raises :class:`FetchError`."""
+        """GET ``url`` within ``timeout`` seconds in all. Raises :class:`FetchError`."""
 
 
 @dataclass(frozen=True, slots=True)
 class HTTPFetch:
-    """``requests`` in a cage. ``verify``: a CA bundle in place of those that count by default
-    (:mod:`.tls`); ``cert``: a client certificate.
+    """Fetches with ``requests``, within limits.
 
-    ``headers`` and ``cert`` are sent to the origin of the URL ``home`` only, to no other server;
-    the first time that one is left out, a WARNING says so.
+    ``verify``: a CA bundle, instead of the default (:mod:`.tls`). ``cert``: a client certificate.
+    ``headers`` and ``cert`` are sent only to the origin of the URL ``home``. The first time that
+    they are left out, a WARNING is logged.
     """
 
     max_bytes: int = 1_048_576
@@ -101,7 +103,7 @@ class HTTPFetch:
     def __call__(
         self, url: str, *, etag: str | None, no_cache: bool, timeout: float
     ) -> Fetched | NotModified:
-        """GET ``url``; as :class:`Fetch`. Only name resolution can outlast ``timeout``."""
+        """GET ``url``, as :class:`Fetch`. Only name resolution can take longer than ``timeout``."""
         if problem := check_url(url, allow_http=self.allow_http):
             raise FetchError("url", problem)
         deadline = time.monotonic() + timeout
@@ -134,7 +136,7 @@ class HTTPFetch:
             raise failure(error) from error
 
     def withholds(self, url: str) -> bool:
-        """Whether there are headers or a certificate, and ``url`` must not get them."""
+        """Whether there are headers or a certificate that must not be sent to ``url``."""
         return bool(self.headers or self.cert) and _origin(url) != _origin(self.home)
 
     def _context(self, url: str, cert: str | tuple[str, str] | None) -> ssl.SSLContext | None:
@@ -158,7 +160,7 @@ class HTTPFetch:
 
 
 def _request_headers(own: Mapping[str, str], etag: str | None, *, no_cache: bool) -> dict[str, str]:
-    """Ours, where ``own`` has none of that name; what the fetch depends on is always ours."""
+    """Add our default headers to ``own``. Those that the fetch depends on cannot be replaced."""
     lower = {name.lower() for name in own}
     usual = {name: text for name, text in _USUAL.items() if name.lower() not in lower}
     headers = {**own, **usual, "Accept-Encoding": "identity"}
@@ -172,8 +174,7 @@ def _request_headers(own: Mapping[str, str], etag: str | None, *, no_cache: bool
 def _origin(url: str) -> tuple[str, str, int | None]:
     """Scheme, host and port (RFC 6454 section 4)."""
     parts = urlsplit(url)
-    default = {"https": 443, "http": 80}.get(parts.scheme)
-    return parts.scheme, parts.hostname or "", parts.port or default
+    return parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme)
 
 
 class _Session(requests.Session):
@@ -181,10 +182,10 @@ class _Session(requests.Session):
 
     def __init__(self) -> None:
         super().__init__()
-        self.auth = _no_auth  # netrc serves only a session without auth; proxies stay in force
+        self.auth = _no_auth  # with auth set, requests does not read netrc; proxies are still used
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Nowhere: even allow_redirects=False would read the body of a 3xx to its end."""
+        """Return None: else requests reads the whole body of a 3xx, even without redirects."""
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -249,7 +250,7 @@ def _limit(manager: PoolManager, deadline: float) -> None:
 
 
 def _connect(connection: HTTPConnection, deadline: float) -> socket.socket:
-    """Try the host's addresses one by one, all of them in time: urllib3 starts anew for each."""
+    """Try the host's addresses in turn, until the deadline. urllib3 has a time-out for each."""
     try:
         found = socket.getaddrinfo(
             connection.host.strip("[]"), connection.port, type=socket.SOCK_STREAM
@@ -286,7 +287,7 @@ def _response_class(deadline: float) -> type[HTTPResponse]:
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Reads a socket; a peer that drips bytes is cut off at the deadline all the same."""
+    """Reads a socket until the deadline, also if the peer sends single bytes slowly."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         super().__init__()
@@ -327,7 +328,7 @@ def _host(location: str) -> str:
 
 
 def _delay(text: str | None) -> float | None:
-    """Seconds of a ``Retry-After`` (RFC 9110 section 10.2.3); None if it is absent or rubbish."""
+    """Seconds of a ``Retry-After`` (RFC 9110 section 10.2.3). None if it is absent or invalid."""
     if text is None:
         return None
     if text.isascii() and text.isdigit():
@@ -344,7 +345,7 @@ def _moment(text: str | None) -> float | None:
 
 
 def _origin_clock(headers: Mapping[str, str]) -> float | None:
-    """What the issuer's clock said when this came: ``Date``, and ``Age`` spent in caches since."""
+    """The issuer's clock at the answer: ``Date``, plus the ``Age`` that it spent in caches."""
     date, age = _moment(headers.get("Date")), headers.get("Age", "0")
     if date is None or not math.isfinite(date):
         return None

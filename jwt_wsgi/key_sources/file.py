@@ -26,8 +26,8 @@ from .arrival import fits_any
 class FileKeys:
     """The JWKS of a file, read again within a second of its change.
 
-    The keys that were read stay in use while the file is gone or has no usable set. Each look that
-    fails is an event, as a fetch that fails is one.
+    While the file is missing or has no usable set, the last keys stay in use. Each failed look is
+    an event, like a failed fetch.
     """
 
     #: Seconds between two looks at the file.
@@ -53,7 +53,7 @@ class FileKeys:
         self._clock = clock
         self._looked = self._read = clock()
         self._fails, self._failing_since = 0, 0.0
-        #: Who looks now, by process: a forked child has none of its parent's threads.
+        #: A mark of the thread that looks now, by process: threads do not survive a fork.
         self._looking: dict[int, object] = {}
         self._seen = self._fingerprint()
         self._keyset = KeySet.parse(self.path.read_bytes(), max_keys=max_keys)
@@ -67,8 +67,8 @@ class FileKeys:
     def current(self) -> KeySet:
         """The set in use now.
 
-        One thread at a time looks at the file, so that a slow one brings back no keys that have
-        been replaced meanwhile. The others go on with the set that is held.
+        One thread at a time looks at the file, so that a slow thread cannot restore keys that have
+        been replaced meanwhile. The other threads use the set that is held.
         """
         now = self._clock()
         if now - self._looked >= self.LOOK_EVERY:
@@ -104,7 +104,7 @@ class FileKeys:
         self._emit(RefreshFailed(str(self.path), "file", why, 0, self._fails, age, self.LOOK_EVERY))
 
     def _take(self, fresh: KeySet, *, confirms: bool) -> None:
-        """Use this set. ``confirms``: a set that is equal is worth an event, after failures."""
+        """Use this set. ``confirms``: after failures, an equal set is reported by an event."""
         if fresh.digest == self._keyset.digest:  # the object stays: verified tokens belong to it
             if confirms:
                 self._emit(KeysConfirmed(str(self.path)))

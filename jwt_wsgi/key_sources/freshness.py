@@ -1,9 +1,9 @@
 """When remote keys are fresh, due or expired; which request starts a fetch, and which one waits.
 
-This is the policy: pure functions over :class:`~.facts.Facts`, without threads, I/O, a clock or
-chance. :func:`decide` says what a request does; the functions after it say what an event makes of
-the facts. Each rule has a name, which is written beside its code. :mod:`.remote` is the mechanism
-that asks.
+These are pure functions over :class:`~.facts.Facts`: no threads, no I/O, no clock, no random
+numbers. :func:`decide` returns what a request does. The functions after it return the facts after
+an event. A comment beside the code names each rule, as ``docs/development/keys.md`` does.
+:mod:`.remote` calls these functions and runs the fetches.
 """
 
 import math
@@ -25,13 +25,13 @@ from .failures import FetchError
 
 #: Seconds that a request waits for an unknown kid.
 WAIT: Final = 2.0
-#: After failures requests wait again if nobody has tried for so many seconds.
+#: After failures, requests wait again once no fetch has started for this many seconds.
 WAIT_AGAIN_AFTER: Final = 30.0
-#: After a failure that took at most so many seconds, the request that starts a fetch waits for it.
+#: After a failure within this many seconds, the request that starts the next fetch waits for it.
 QUICK_FAILURE: Final = 1.0
-#: With so many lost threads still alive (name resolution can hang for minutes) ...
+#: If this many lost threads still run (name resolution can hang for minutes) ...
 STUCK_LIMIT: Final = 2
-#: ... so many seconds pass from one fetch to the next.
+#: ... this many seconds pass from one fetch to the next.
 STUCK_PAUSE: Final = 900.0
 #: Seconds of pause after each failure in a row: without keys, when requests are being refused,
 COLD_PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 10.0)
@@ -41,7 +41,7 @@ NEW_KEY_PAUSES: Final = (5.0, 10.0, 15.0)
 WARM_PAUSES: Final = (5.0, 10.0, 20.0, 40.0, 60.0)
 #: Seconds for which an issuer's ``Retry-After`` counts at most.
 MAX_RETRY_AFTER: Final = 60.0
-#: Look-ups of unknown kids that may start at once; one more each ``jwks_cooldown``.
+#: The most look-ups of unknown kids in a row; one more is allowed each ``jwks_cooldown``.
 LOOKUPS: Final = 4
 
 
@@ -62,7 +62,7 @@ class State(StrEnum):
 class Then(Enum):
     """What a request does next."""
 
-    SERVE = "verify with the set in hand"
+    SERVE = "verify with the held set"
     WAIT = "wait for the fetch that runs"
     ABSENT = "401: the key is not to be found"
     NOT_NOW = "503 or 429: it cannot be known now"
@@ -83,12 +83,12 @@ def usable(facts: Facts, now: float, policy: Policy) -> Snapshot | None:
 
 
 def lifetime(snapshot: Snapshot, policy: Policy) -> float:
-    """Return the age in seconds at which these keys are no longer used, whatever happens."""
+    """Return the age in seconds from which on these keys are never used."""
     return min(snapshot.lifetime, policy.expires_after)
 
 
 def earliest(facts: Facts) -> float:
-    """When the next fetch may start: after the pause, and later while threads are stuck."""
+    """When the next fetch may start: after the pause, or later if threads are stuck."""
     pause_ends = facts.lookup_not_before if facts.kid_waits else facts.not_before
     if len(facts.lost) < STUCK_LIMIT:
         return pause_ends
@@ -115,7 +115,7 @@ def starter_waits(facts: Facts, now: float) -> bool:
 
 
 def is_idle(facts: Facts, snapshot: Snapshot, now: float, policy: Policy) -> bool:
-    """Whether nobody asked for so long that held keys are confirmed before use."""
+    """Whether no request came for so long that held keys are confirmed before use."""
     return now - snapshot.start >= policy.max_age and not facts.fails
 
 
@@ -139,7 +139,7 @@ def fast_path(facts: Facts, policy: Policy) -> tuple[KeySet | None, float]:
 
 
 def state(facts: Facts, now: float, policy: Policy) -> State:
-    """Name all this in one word."""
+    """Return the name of the state that follows from the facts and the time."""
     snapshot, pausing = usable(facts, now, policy), now < earliest(facts)
     if facts.closed:
         return State.CLOSED
@@ -157,10 +157,10 @@ def state(facts: Facts, now: float, policy: Policy) -> State:
 def decide(
     facts: Facts, now: float, policy: Policy, *, known: bool, absent: bool = False
 ) -> tuple[Start, Then]:
-    """Say what a request starts and does next.
+    """Return which fetch a request starts, and what the request does next.
 
-    ``known``: a key for its token is in hand. ``absent``: a look-up has just shown that its kid
-    is not published; of any other unknown kid the facts say that it waits.
+    ``known``: the key of its token is held. ``absent``: a recent look-up has shown that its kid is
+    not published. For any other unknown kid, ``facts.kid_waits`` is set.
     """
     snapshot = usable(facts, now, policy)
     if facts.closed:  # Rule: closed.
@@ -205,7 +205,7 @@ def _wait_if(may_wait: bool) -> Then:  # noqa: FBT001  # reads as a sentence
     return Then.WAIT if may_wait else Then.NOT_NOW
 
 
-# What an event makes of the facts. ``jitter``: a random number from 0 to 1.
+# Events: each function returns the new facts. ``jitter``: a random number from 0 to 1.
 
 
 def fetch_started(
@@ -217,14 +217,14 @@ def fetch_started(
     kid: str,
     kids: frozenset[str],
 ) -> Facts:
-    """Give the facts a fetch that runs. ``kid``, ``kids``: of a look-up, as in KeyFetch."""
+    """Add a running fetch to the facts. ``kid``, ``kids``: of a look-up, as in KeyFetch."""
     number, wait = facts.started + 1, may_wait(facts, now)
     if start is not Start.LOOKUP:
         reason = "scheduled" if facts.snapshot else "cold"
         fetch = KeyFetch(number, now, reason, wait, finished)
         return facts._replace(fetch=fetch, started=number)
-    # A look-up after a failure takes what there is: an issuer that fails now and then is asked
-    # no more often than one that does not.
+    # A look-up after a failure is counted as well, so that an issuer that sometimes fails is
+    # asked no more often than one that never fails.
     full_at = max(facts.lookups_full_at, now) + policy.cooldown
     return facts._replace(
         fetch=KeyFetch(number, now, "lookup", wait, finished, kid, kids),
@@ -257,13 +257,13 @@ def fetch_finished(
     policy: Policy,
     jitter: float,
 ) -> Facts:
-    """Take the result of a fetch that finished in time or, if it was given up, late."""
+    """Apply the result of a fetch, which may come after the fetch was given up."""
     in_time = fetch is facts.fetch
     facts = facts._replace(lost=facts.lost - {fetch}, reported=True)
     if in_time:
         facts = facts._replace(fetch=None)
     if isinstance(result, Loaded) and fetch.number <= facts.accepted:
-        return facts  # the set in hand is of a later fetch, or this one started before a purge
+        return facts  # the set in use is from a later fetch
     held = facts.snapshot.keyset if facts.snapshot else None
     if isinstance(result, Loaded) and result.confirms in (None, held):
         return fetch_succeeded(facts, fetch, result, now, policy, jitter)
@@ -279,7 +279,7 @@ def fetch_succeeded(
 ) -> Facts:
     """Replace the snapshot. Rules: new set, same set, not modified.
 
-    An equal set goes on as the object it is: verified tokens are remembered by that object.
+    If the new set is equal, the old object stays: the cache of verified tokens refers to it.
     """
     old, keyset = facts.snapshot, loaded.keyset
     same = old is not None and old.keyset.digest == keyset.digest
@@ -301,7 +301,7 @@ def fetch_succeeded(
 def fetch_failed(
     facts: Facts, fetch: KeyFetch, error: FetchError, at: float, policy: Policy, jitter: float
 ) -> Facts:
-    """Count it, and pause before the next fetch. Rules: failed load, failed refresh."""
+    """Count the failure, and set the pause. Rules: failed load, failed refresh."""
     fails, warm = facts.fails + 1, usable(facts, at, policy) is not None
     refused = fetch.is_lookup or facts.kid_waits
     retry_after = min(error.retry_after or 0.0, MAX_RETRY_AFTER)
@@ -327,38 +327,19 @@ def may_restore(facts: Facts) -> bool:
     return facts.success is None and not (facts.disk_was_asked or facts.closed)
 
 
-def restored(facts: Facts, saved: Snapshot | None, accepted: int) -> Facts:
-    """Take keys that were saved on disk, if there are any; the fetch that failed stays failed.
-
-    ``accepted``: that of the facts before the disk was read; a purge has changed it meanwhile.
-    """
+def restored(facts: Facts, saved: Snapshot | None) -> Facts:
+    """Use keys that were saved on disk, if there are any; the failed fetch stays a failure."""
     facts = facts._replace(disk_was_asked=True)
-    if saved is None or facts.snapshot is not None or facts.accepted != accepted:
+    if saved is None or facts.snapshot is not None:
         return facts
     return facts._replace(snapshot=saved, generation=facts.generation + 1)
 
 
 def forked(facts: Facts, policy: Policy, jitter: float) -> Facts:
-    """Keep keys and failures, drop threads, draw a refresh time for the child. Rule: fork."""
+    """Keep keys and failures, drop threads, choose a new refresh time. Rule: fork."""
     facts = facts._replace(fetch=None, lost=frozenset(), reported=False, inline=False)
     facts = facts._replace(disk_was_asked=False)  # by this process
     if (snapshot := facts.snapshot) is None:
         return facts
     due = snapshot.start + policy.refresh_after * (0.8 + 0.2 * jitter)
     return facts._replace(snapshot=snapshot._replace(due=due))
-
-
-def purged(facts: Facts) -> Facts:
-    """Drop every key; a fetch that started before brings none of them back. Rule: purge."""
-    lost = facts.lost | {facts.fetch} if facts.fetch else facts.lost
-    return facts._replace(
-        snapshot=None,
-        fetch=None,
-        lost=lost,
-        accepted=facts.started,
-        disk_was_asked=True,
-        not_before=NEVER,
-        lookup_not_before=NEVER,
-        kid_waits=False,
-        expired=False,
-    )

@@ -1,4 +1,4 @@
-"""Headers of fetches whose values stand in files, for credentials that others replace."""
+"""Headers of fetches whose values are read from files: credentials that another program renews."""
 
 import re
 from collections.abc import Mapping
@@ -13,16 +13,16 @@ MAX_SIZE: Final = 16384
 
 
 class HeaderFile(NamedTuple):
-    """The value of a header: what stands in a file, behind ``prefix``.
+    """The value of a header: ``prefix`` and the content of a file.
 
-    The file is read for each fetch, so that a token that Kubernetes replaces is always the new one.
+    The file is read for each fetch, so that a token that Kubernetes renews is always the new one.
     """
 
     file: str
     prefix: str = ""
 
     def value(self) -> str:
-        """The value now. Raises :class:`OSError`, or :class:`ValueError` that repeats nothing."""
+        """The value now. Raises :class:`OSError` or :class:`ValueError`, without file content."""
         with Path(self.file).open("rb") as file:
             text = file.read(MAX_SIZE + 1).decode("utf-8-sig", "replace").strip()
         if not re.fullmatch(r"[\x20-\x7e]+", text) or len(text) > MAX_SIZE:
@@ -31,7 +31,7 @@ class HeaderFile(NamedTuple):
 
 
 def values_of(headers: Mapping[str, str | HeaderFile]) -> dict[str, str]:
-    """The headers to send now. Raises :class:`FetchError` for a file that holds no value."""
+    """The headers to send now. Raises :class:`FetchError` for a file without a value."""
     values = {}
     for name, value in headers.items():
         try:

@@ -30,7 +30,7 @@ REDISCOVER_AFTER: Final = 86400.0
 class Loader:
     """Fetches the keys of one issuer, and remembers where they are.
 
-    ``jwks_uri``: where they are; None: ``issuer`` is asked. ``clock``: seconds, going forward.
+    ``jwks_uri``: their URL; None: it is in the issuer's metadata. ``clock``: seconds, monotonic.
     """
 
     def __init__(
@@ -50,20 +50,20 @@ class Loader:
         self._fetch, self._emit, self._clock = fetch, emit, clock
         self._allow_http, self._max_keys = allow_http, max_keys
         self._saved = saved
-        #: Where the keys are, and when that was read.
+        #: The URL of the keys, and when the metadata was read.
         self._located: tuple[Located, float] | None = None
 
     def result(
         self, run: KeyFetch, facts: Callable[[], Facts], timeout: float
     ) -> Loaded | FetchError:
-        """As :meth:`load`; the error is returned, whatever it is."""
+        """As :meth:`load`, but an error is returned, of whatever type."""
         try:
             return self.load(run, facts, timeout)
         except FetchError as error:
             return error
         except DocumentError as error:
             return FetchError("document", str(error))
-        except Exception as error:  # a bug of a fetch function is an outage, not the end of fetches
+        except Exception as error:  # a bug in a fetch function must not end all fetches
             return FetchError("broken", f"the fetch raised {type(error).__name__}")
 
     def load(self, run: KeyFetch, facts: Callable[[], Facts], timeout: float) -> Loaded:
@@ -82,7 +82,7 @@ class Loader:
         located = self._locate(left, no_cache=run.is_lookup)
         now = facts()
         answer, held, etag = located.document, now.snapshot, None
-        # After a failure the whole set is asked for: it may be the condition that fails.
+        # After a failure no If-None-Match is sent: it may be the cause.
         conditional = not (run.is_lookup or now.fails)
         if held and held.uri == located.jwks_uri and conditional:
             etag = held.etag
@@ -104,13 +104,13 @@ class Loader:
         return Loaded(keyset, answer.etag, located.jwks_uri, answer.date, body=body)
 
     def save(self, keys: Snapshot) -> None:
-        """Save what a fetch has brought or confirmed, if that is configured."""
+        """Save a set that was fetched or confirmed, if saving is configured."""
         if self._saved is not None:
             age = self._clock() - keys.start
             self._saved.save(keys.body, keys.uri, self._saved.clock() - age)
 
     def restore(self) -> Snapshot | None:
-        """Return the keys that were saved, if that is configured and they can be used."""
+        """Return the saved keys, if saving is configured and they can be used."""
         where = self._jwks_uri or (self._located[0].jwks_uri if self._located else None)
         if self._saved is None or (found := self._saved.load(where)) is None:
             return None
@@ -123,11 +123,6 @@ class Loader:
         start = self._clock() - (self._saved.clock() - found.saved)
         lifetime = self._saved.max_age
         return Snapshot(keyset, start, start, None, found.jwks_uri, found.jwks, lifetime)
-
-    def forget(self) -> None:
-        """Delete the keys that were saved."""
-        if self._saved is not None:
-            self._saved.forget()
 
     def _get(
         self, url: str, etag: str | None, *, no_cache: bool, timeout: float
@@ -143,7 +138,7 @@ class Loader:
             ) from error
 
     def _at(self, url: str) -> str:
-        """Where it failed, if the name of the source does not say that."""
+        """The URL that failed, if the name of the source does not show it."""
         return "" if self._jwks_uri is not None else f" at {shown_url(url, 256)}"
 
     def _locate(self, left: Callable[..., float], *, no_cache: bool) -> Located:
@@ -156,7 +151,7 @@ class Loader:
             located = locate(
                 self._issuer,
                 fetch=self._fetch,
-                # Half of the time is left for the keys, should only the metadata be out of reach.
+                # If only the metadata fails, half of the time remains for the keys.
                 left=lambda: left(0.5 if remembered else 1.0),
                 remembered=remembered,
                 allow_http=self._allow_http,
@@ -174,5 +169,5 @@ class Loader:
 
 
 def source_name(url: str) -> str:
-    """Return the URL as people may read it in a log: without user-info, query and fragment."""
+    """Return a URL for the log: without user-info, query and fragment."""
     return shown_url(url, 256)[1:-1]

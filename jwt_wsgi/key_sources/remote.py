@@ -1,6 +1,7 @@
-"""Remote keys: an immutable key set that short fetches in threads of their own replace.
+"""Remote keys: an immutable key set. Short fetches, each in its own thread, replace it.
 
-It asks :mod:`.freshness` what to do, and runs the fetches. No lock is held during I/O or callbacks.
+:mod:`.freshness` decides, and this module runs the fetches. It holds no lock during I/O and
+callbacks.
 """
 
 import os
@@ -51,9 +52,9 @@ class RemoteKeys:
     A request whose key is held never waits for the network. The one exception is the first request
     after ``max_age`` seconds without any, so that an idle process does not accept a revoked key.
 
-    ``jwks_uri``: where the keys are; None: the metadata is asked. ``leeway``: seconds by which
-    clocks may differ unreported. ``clock``: seconds; ``wall_clock``: since 1970; ``random``: 0..1.
-    ``saved``: where the last JWKS is kept on disk.
+    ``jwks_uri``: the URL of the keys; None: it is in the issuer's metadata. ``leeway``: the seconds
+    by which clocks may differ without an event. ``clock``: monotonic seconds; ``wall_clock``:
+    seconds since 1970; ``random``: a number from 0 to 1. ``saved``: the file of the last JWKS.
     """
 
     def __init__(
@@ -100,13 +101,13 @@ class RemoteKeys:
         self._facts = facts
         self._fast_path = freshness.fast_path(facts, self.policy)
 
-    # -- What a request asks --
+    # -- What a request does --
 
     def candidates(self, header: Mapping[str, Any]) -> Iterable[Key]:
-        """Yield the keys that fit, after the fetch that the rules allow, if any.
+        """Yield the keys that fit. If a fetch is needed and allowed, it comes first.
 
-        A signature that fails under a known kid fetches nothing. A token without kid goes on as
-        one with an unknown kid when all held keys have failed.
+        A wrong signature under a known kid causes no fetch. If a token has no kid and all held
+        keys fail, it is treated like a token with an unknown kid.
         """
         keyset, until = self._fast_path
         if keyset is not None and self._clock() < until:
@@ -140,7 +141,7 @@ class RemoteKeys:
             keyset = found
 
     def current(self) -> KeySet | None:
-        """Return the set in use now, or None; it is refreshed as by a request with a known kid."""
+        """Return the set in use now, or None. A due refresh is started, as for a request."""
         now = self._clock()
         keyset, until = self._fast_path
         if now < until:
@@ -152,18 +153,18 @@ class RemoteKeys:
         return snapshot.keyset if snapshot else None
 
     def _in_use(self) -> KeySet | None:
-        """Return the set, after the fetch that is due; if that fails, the one that was held."""
+        """Return the set after a fetch that is due, or the held set if the fetch fails."""
         then, fetch = self._ask()
         if then is Then.WAIT and fetch is not None:
             self._wait(fetch, fetch.start + self.policy.timeout)
         keyset = self._held(self._clock())
-        if keyset is None and (fetch or self._facts.fails):  # it failed, or is late
+        if keyset is None and (fetch or self._facts.fails):  # the fetch failed, or is slow
             self._restore()
             keyset = self._held(self._clock())
         return keyset
 
     def _look_up(self, kid: str, tried: KeySet, deadline: float) -> KeySet:
-        """Return a set for a kid that ``tried`` has not, or ``tried`` if the kid is absent.
+        """Return a set with a kid that is not in ``tried``, or ``tried`` if the kid is absent.
 
         Raises :class:`KeysUnavailableError` or :class:`KeyNotKnownYetError`.
         """
@@ -173,7 +174,7 @@ class RemoteKeys:
             if then is Then.WAIT and fetch is not None:
                 if not self._wait(fetch, min(fetch.start + self._patience, deadline)):
                     raise self._not_now()
-                # A fetch that started before this request named its kid settles nothing.
+                # A fetch that started before this request named its kid proves nothing about it.
                 settled = kid in fetch.kids
             keyset = self._held(self._clock())
             if keyset is None or then is Then.NOT_NOW:
@@ -184,10 +185,10 @@ class RemoteKeys:
     def _ask(
         self, kid: str | None = None, tried: KeySet | None = None
     ) -> tuple[Then, KeyFetch | None]:
-        """Ask the policy, and start what it says.
+        """Decide what this request does, and start the fetch that was decided on.
 
-        ``kid``: an unknown one, which is not in ``tried``; None for a known one. A fetch may have
-        finished since the caller looked, and have brought the very key.
+        ``kid``: an unknown kid, which is not in ``tried``; None for a known kid. Since the caller
+        looked, a fetch may have finished and brought the key.
         """
         lock, jitter, finished = self._lock(), self._random(), self._make_event()
         now = self._clock()
@@ -216,7 +217,7 @@ class RemoteKeys:
 
     def _kid_asked(self, facts: Facts, kid: str) -> Facts:
         if facts.fetch is not None and kid in facts.fetch.kids:
-            return facts  # the look-up that runs was started later than its kid was named
+            return facts  # a look-up runs that was started after this kid was named
         self._unknown.ask(kid)
         return facts if facts.kid_waits else facts._replace(kid_waits=True)
 
@@ -225,7 +226,7 @@ class RemoteKeys:
         return facts._replace(closed=True) if sys.is_finalizing() else facts
 
     def _wait(self, fetch: KeyFetch, until: float) -> bool:
-        """Wait for the fetch; True if it brought a set in time."""
+        """Wait for the fetch. True if it brought a set in time."""
         began = self._clock()
         fetch.finished.wait(max(0.0, until - began))
         self._counters.count("waits")
@@ -235,9 +236,9 @@ class RemoteKeys:
     def _not_now(self) -> AuthError:
         """Return the refusal of a request whose key cannot be known now.
 
-        It is 503 where the issuer fails. Where it does not, the request is one of too many with
-        unknown kids, and a stranger must not be able to cause 503s: load balancers and alarms
-        take those for a broken server.
+        It is 503 if the issuer fails. Otherwise too many requests have named unknown kids, and the
+        answer is 429: clients must not be able to cause a 503, because load balancers and alarms
+        treat it as a broken server.
         """
         facts, now = self._facts, self._clock()
         snapshot = freshness.usable(facts, now, self.policy)
@@ -265,7 +266,7 @@ class RemoteKeys:
         return KeysUnavailableError(max(1.0, retry_after), f"keys of {self._source}: {why}")
 
     def _lock(self) -> threading.Lock:
-        """Return the lock of this process, after what a fork makes of the facts."""
+        """Return the lock of this process. After a fork, the facts are adapted first."""
         lock, pid = self._process_lock(), os.getpid()
         if pid != self._pid:
             jitter = self._random()
@@ -278,9 +279,9 @@ class RemoteKeys:
     # -- Fetches --
 
     def _go_on(self, before: Facts, facts: Facts, now: float) -> None:
-        """Run what was decided and report what happened, now that the lock is free.
+        """Run the fetch that was decided on and report events, after the lock was released.
 
-        The thread is started first: a hook that is slow, or that ends its request, delays no fetch.
+        The thread is started first, so that a slow or failing event hook cannot delay the fetch.
         """
         fetch = facts.fetch if facts.started != before.started else None
         if fetch is not None and not facts.inline:
@@ -295,12 +296,12 @@ class RemoteKeys:
     def _launch(self, fetch: KeyFetch) -> None:
         try:
             self._start_thread(lambda: self._run(fetch))
-        except RuntimeError:  # Rule: no thread. Later would be no better, and keys would go stale.
+        except RuntimeError:  # Rule: no thread. The request itself fetches.
             self._run(fetch)
 
     def _run(self, fetch: KeyFetch) -> None:
         fetch.running = True
-        result: Loaded | FetchError = FetchError("lost", "the fetch was ended from outside")
+        result: Loaded | FetchError = FetchError("lost", "the thread of the fetch was stopped")
         try:
             result = self._loader.result(fetch, lambda: self._facts, self.policy.timeout)
         finally:
@@ -326,8 +327,6 @@ class RemoteKeys:
             self._emit(skewed)
         if isinstance(result, Loaded) and facts.snapshot and facts.accepted == fetch.number:
             self._loader.save(facts.snapshot)
-            if self._facts.snapshot is None:  # purge() was called meanwhile
-                self._loader.forget()
 
     def _restore(self) -> None:
         """Rule: saved keys."""
@@ -335,15 +334,15 @@ class RemoteKeys:
         if freshness.may_restore(facts):
             saved = self._loader.restore()
             with self._lock():
-                self._keep(freshness.restored(self._facts, saved, facts.accepted))
+                self._keep(freshness.restored(self._facts, saved))
 
     # -- What operators do --
 
     def warm_up(self, timeout: float = 5.0, *, raises: bool = False) -> bool:
-        """Load the keys before serving; True if they are here within ``timeout`` seconds.
+        """Load the keys before serving. True if they are loaded within ``timeout`` seconds.
 
-        Costs nothing when they are here, and fetches no more often than requests would, so that a
-        readiness probe may call it. ``raises``: :class:`KeysUnavailableError` instead of False.
+        It does nothing if they are loaded already, and fetches no more often than requests do, so
+        a readiness probe may call it. ``raises``: :class:`KeysUnavailableError` instead of False.
         """
         if not self.ready:
             _, fetch = self._ask()
@@ -353,21 +352,14 @@ class RemoteKeys:
             raise self._not_now()
         return self.ready
 
-    def purge(self) -> None:
-        """Forget every key, on disk too: for a stolen signing key. Not in a signal handler."""
-        with self._lock():
-            self._keep(freshness.purged(self._facts))
-            self._unknown.clear()
-        self._loader.forget()
-
     def close(self) -> None:
-        """Start no fetch any more; held keys go on serving."""
+        """Start no more fetches. The keys that are held stay in use until they expire."""
         with self._lock():
             self._keep(self._facts._replace(closed=True))
 
     @property
     def ready(self) -> bool:
-        """Whether there is a usable set. A refresh that failed changes nothing in it."""
+        """Whether there is a usable set. A failed refresh does not change that."""
         return self._held(self._clock()) is not None
 
     @property
@@ -376,12 +368,12 @@ class RemoteKeys:
         return freshness.state(self._facts, self._clock(), self.policy)
 
     def health(self) -> dict[str, Any]:
-        """Return what is known as a plain dict, without I/O and without the lock; in seconds."""
+        """Return the state as a dict for JSON, without I/O or the lock. Times in seconds."""
         own = {"pid": self._pid, "counters": self.stats()}
         return reports.health(self._facts, self._clock(), self.policy) | own
 
     def stats(self) -> dict[str, int | float]:
-        """Return counters since this source was made, in a child those of its parent included."""
+        """Return counters since this source was made. A forked child starts with its parent's."""
         return self._counters.values()
 
 

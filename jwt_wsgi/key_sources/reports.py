@@ -1,4 +1,4 @@
-"""What operators are told of the keys of one source: its health, and events."""
+"""The health and the events of the keys of one source."""
 
 import math
 from collections import Counter
@@ -63,7 +63,7 @@ def clock_skewed(
 
 
 def health(facts: Facts, now: float, policy: Policy) -> dict[str, Any]:
-    """Return what is known, for JSON; times in seconds from now or until now."""
+    """Return the state for JSON. Times are seconds from now or until now."""
     snapshot, failure = usable(facts, now, policy), facts.failure
     return {
         "state": state(facts, now, policy).value,
@@ -95,7 +95,7 @@ def _fits(keyset: KeySet, policy: Policy) -> bool:
 def changes(
     source: str, before: Facts, after: Facts, now: float, policy: Policy
 ) -> Iterator[Event]:
-    """Yield the events for the step from ``before`` to ``after``; ``source``: a URL for people."""
+    """Yield the events for a change from ``before`` to ``after``. ``source``: for the log."""
     old, new = before.snapshot, after.snapshot
     failure = None if after.failure is before.failure else after.failure
     if failure and failure.kind == "lost" and (after.fails == 1 or after.inline > before.inline):

@@ -1,10 +1,10 @@
 """The last JWKS of an issuer, on disk: for a process that starts while the issuer is down.
 
-Each successful fetch is saved; a process reads the file only after its first fetch has failed. The
-file is under an HMAC: whoever can write to the folder, but does not know the secret, cannot put
-keys in. Whoever knows the secret and can write as this user can mint tokens. A key that the issuer
-has withdrawn can be used again until the saved keys are too old, and no longer. Deleting the file
-is the kill switch.
+Each successful fetch is saved. A process reads the file only after its first fetch has failed. The
+file has an HMAC: an attacker who can write to the folder, but does not know the secret, cannot add
+keys. An attacker who knows the secret and can write as this user can mint tokens. A key that the
+issuer has withdrawn can be used again until the saved keys are too old. Deleting the file prevents
+that; the next successful fetch writes a new one.
 """
 
 import hashlib
@@ -24,20 +24,20 @@ from typing import Final
 from jwt_wsgi.events import logger
 from jwt_wsgi.urls import shown_url
 
-#: Seconds: the age that saved keys may have, if nothing else is set.
+#: The default of ``max_age``, in seconds.
 MAX_AGE: Final = 3600.0
-#: Bytes of the secret, at least, as for HS256 (RFC 7518 section 3.2).
+#: The least bytes of a secret, as for HS256 (RFC 7518 section 3.2).
 MIN_SECRET: Final = 32
-#: What the HMAC begins with: the same secret may serve for something else.
+#: The HMAC covers this prefix first, in case the same secret has another use.
 _PURPOSE: Final = b"jwt_wsgi JWKS snapshot 1\n"
-#: Bytes of a JWKS, as of a fetch, and of the two lines before it.
+#: The most bytes of a JWKS, as of a fetch, and of the two lines before it.
 _MAX_JWKS: Final = 1_048_576
 _MAX_HEAD: Final = 16_384
 _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class SavedKeysError(Exception):
-    """The file is there and cannot be used; the message says why."""
+    """The file exists and cannot be used. The message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,7 @@ class SavedKeysFile:
     """The file of one issuer in ``folder``, which must exist.
 
     ``secret``: 32 bytes at least, else ValueError. ``max_age``: seconds. ``clock``: seconds since
-    1970. No method raises because of the disk: saved keys are a help, and nothing stops without
-    them.
+    1970. Errors of the disk are logged, never raised: the middleware also works without saved keys.
     """
 
     def __init__(
@@ -70,22 +69,22 @@ class SavedKeysFile:
             raise ValueError(f"the secret of saved keys has {MIN_SECRET} bytes at least")
         self._issuer, self._secret = issuer, secret
         self.max_age, self.clock = max_age, clock
-        #: Where it is: no name of an issuer can lead out of the folder.
+        #: The path. It holds a hash, so that no issuer can name a file outside of the folder.
         self.path = Path(folder) / f"jwks-{hashlib.sha256(issuer.encode()).hexdigest()[:32]}"
         self._failing = False
 
     def save(self, jwks: bytes, jwks_uri: str, began: float) -> None:
-        """Save what a fetch brought; to be called after each success, 304 included.
+        """Save a fetched JWKS. Call it after each successful fetch, also after a 304.
 
-        ``began``: when the fetch began, seconds since 1970. The keys of a later fetch, which
-        another process has saved, stay. The first of several failures is a WARNING.
+        ``began``: when the fetch began, seconds since 1970. Keys that another process has saved
+        from a later fetch are not replaced. The first of several failures is logged as a WARNING.
         """
         if len(jwks) > _MAX_JWKS:
             return
         try:
             held = self._read()
         except (OSError, SavedKeysError):
-            held = None  # what cannot be used is replaced
+            held = None  # an unusable file is replaced
         if held is not None and held.saved > began:
             return
         try:
@@ -99,11 +98,11 @@ class SavedKeysFile:
             self._failing = False
 
     def load(self, jwks_uri: str | None = None) -> SavedKeys | None:
-        """Read the file; to be called after a first fetch that failed. None: none can be used.
+        """Read the file. Call it after the first fetch has failed. None: there are no usable keys.
 
-        ``jwks_uri``: where the keys are, if that is known; keys from elsewhere are not used. The
-        JWKS must be checked like any other. Its use is a WARNING, and so is the reason if the
-        file is there and cannot be used.
+        ``jwks_uri``: the URL of the keys, if it is known; keys from another URL are not used. The
+        caller must check the JWKS like any other. A WARNING is logged if the keys are used, and if
+        the file exists but cannot be used.
         """
         try:
             found = self._read()
@@ -122,14 +121,6 @@ class SavedKeysFile:
             self.path,
         )
         return found
-
-    def forget(self) -> None:
-        """Delete the file."""
-        try:
-            self.path.unlink(missing_ok=True)
-        except OSError as error:
-            why = error.strerror or type(error).__name__
-            logger.warning("jwks_snapshot: %s cannot be deleted: %s", self.path, why)
 
     def _read(self) -> SavedKeys:
         """Read and check the file. Raises OSError and :class:`SavedKeysError`."""
@@ -154,7 +145,7 @@ class SavedKeysFile:
 
     def _unpacked(self, data: bytes) -> SavedKeys:
         mac, _, content = data.partition(b"\n")
-        if not hmac.compare_digest(mac, self._mac(content)):  # before anything of it is read
+        if not hmac.compare_digest(mac, self._mac(content)):  # before the content is parsed
             raise SavedKeysError("it was not written with this secret")
         line, _, jwks = content.partition(b"\n")
         head: dict[str, Any] = json.loads(line)  # it is ours
@@ -171,7 +162,7 @@ class SavedKeysFile:
         return hmac.new(self._secret, _PURPOSE + content, "sha256").hexdigest().encode()
 
     def _write(self, data: bytes) -> None:
-        """Put the file in its place, whole or not at all. A link there is replaced."""
+        """Replace the file as a whole or not at all. A link at its path is not followed."""
         descriptor, name = tempfile.mkstemp(".new", self.path.name, self.path.parent)  # mode 0600
         new = Path(name)
         try:

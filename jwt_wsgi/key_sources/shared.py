@@ -1,4 +1,4 @@
-"""Remote keys that several middlewares share: those with the settings of single requests."""
+"""Remote keys that the settings of several requests share (``settings_from_request``)."""
 
 import time
 from collections.abc import Callable
@@ -9,18 +9,17 @@ from jwt_wsgi.errors import KeysUnavailableError
 
 from .remote import RemoteKeys
 
-#: Issuers, each with its keys; a server's configuration names few.
+#: The most sources of keys. The configuration of a server names few issuers.
 MAX_SOURCES: Final = 16
-#: Seconds for which a source keeps its place without any keys.
+#: Seconds after which a source without keys may be replaced.
 PATIENCE: Final = 30.0
 
 
 class SharedKeys:
-    """Sources of keys by what they are fetched from and with; a bounded number of them.
+    """At most :data:`MAX_SOURCES` sources of keys, by everything that their fetches depend on.
 
-    A source whose keys are here keeps its place for ever. One that has none, because a client
-    made its issuer up, gives it to a new one after :data:`PATIENCE` seconds. ``clock``: seconds
-    from any moment on, never going back.
+    A source that has keys stays for ever. A source without keys, for instance of an issuer that a
+    client made up, may be replaced after :data:`PATIENCE` seconds. ``clock``: monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -43,7 +42,7 @@ class SharedKeys:
         return held[0]
 
     def close(self) -> None:
-        """Fetch nothing ever again; keys that are held go on serving."""
+        """Start no more fetches. The keys that are held stay in use until they expire."""
         self._closed = True
         for source, _ in list(self._sources.values()):
             source.close()
@@ -59,4 +58,4 @@ class SharedKeys:
         if wait > 0:
             why = f"more than {MAX_SOURCES} issuers in settings from requests"
             raise KeysUnavailableError(wait, why)
-        self._sources.pop(key, None)  # a middleware that still has it may go on with it
+        self._sources.pop(key, None)  # a middleware that still has it may go on using it

@@ -1,4 +1,4 @@
-"""What remote keys take from the system: time, chance, threads. Tests bring their own."""
+"""Time, random numbers and threads for remote keys. Tests replace them."""
 
 import random
 import threading
@@ -8,13 +8,13 @@ from typing import Final
 
 from .facts import Finished
 
-#: It also runs while the machine sleeps: 24 h must be 24 h.
+#: This clock also runs while the machine sleeps.
 _CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 chance: Final = random.SystemRandom().random  # needs no new seed after a fork
 
 
 def boottime() -> float:
-    """Seconds since some moment, which never go back."""
+    """Monotonic seconds."""
     return time.clock_gettime(_CLOCK)
 
 
@@ -24,6 +24,6 @@ def make_event() -> Finished:
 
 
 def start_thread(run: Callable[[], None]) -> None:
-    """Run a fetch in a thread. Raises RuntimeError where none can be had."""
+    """Run a fetch in a new thread. Raises RuntimeError if no thread can be started."""
     # Looked up at the call: gevent may patch after import, and after a source was made.
     threading.Thread(target=run, name="jwt_wsgi.jwks", daemon=True).start()

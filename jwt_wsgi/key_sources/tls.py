@@ -1,6 +1,6 @@
 """Which certificates of servers are trusted, and the TLS context that a fetch uses.
 
-The first of these that is given counts, alone: the option ``jwks_tls``
+The first of these that is set is the only one used: the option ``jwks_tls``
 (its ``verify``); the environment's ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``; ``SSL_CERT_FILE``
 and ``SSL_CERT_DIR``, which OpenSSL reads; the system's CA certificates; those of certifi, where the
 system has none.
@@ -42,7 +42,7 @@ def client_context(
 
 
 def trusted_place(bundle: str | None, environment: Mapping[str, str]) -> str | None:
-    """The file or folder of CA certificates that counts; None: what OpenSSL finds by itself."""
+    """The file or folder of CA certificates to use. None: OpenSSL finds them itself."""
     given = bundle or next(filter(None, map(environment.get, _OF_REQUESTS)), None)
     if given or any(map(environment.get, _OF_OPENSSL)) or system_has_certificates():
         return given
@@ -50,7 +50,7 @@ def trusted_place(bundle: str | None, environment: Mapping[str, str]) -> str | N
 
 
 def system_has_certificates() -> bool:
-    """Whether OpenSSL's default places hold anything, or the system has a store of its own."""
+    """Whether OpenSSL's default paths hold certificates, or the system has its own store."""
     if os.name == "nt":
         return True
     paths = ssl.get_default_verify_paths()

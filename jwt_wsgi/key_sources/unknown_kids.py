@@ -1,4 +1,4 @@
-"""The unknown kids that requests have named lately: which wait for a look-up, which are absent."""
+"""The unknown kids of recent requests: some wait for a look-up, others are known to be absent."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from jwt_wsgi.keys import KeySet
 from .facts import NEVER
 from .facts import KeyFetch
 
-#: Unknown kids that are remembered; of more the oldest are forgotten.
+#: The most unknown kids that are remembered. Of more, the oldest are dropped.
 MAX_KIDS: Final = 256
 
 
@@ -23,7 +23,7 @@ class UnknownKids:
         self._asked: dict[str, float] = {}
 
     def is_absent(self, kid: str, now: float) -> bool:
-        """Whether a look-up has shown a moment ago that the issuer does not publish this kid."""
+        """Whether a recent look-up has shown that the issuer does not publish this kid."""
         return now < self._asked.get(kid, NEVER)
 
     def ask(self, kid: str) -> None:
@@ -33,16 +33,16 @@ class UnknownKids:
         self._trim()
 
     def start_lookup(self, now: float) -> tuple[str, frozenset[str]]:
-        """Return the kid that was named last, and all that a look-up settles which starts now.
+        """Return the kid that was named last, and all kids that a look-up started now will settle.
 
-        None of them waits any more.
+        These kids no longer wait.
         """
         waiting = [kid for kid, until in self._asked.items() if until == NEVER]
         self._asked = {kid: until for kid, until in self._asked.items() if now < until}
         return waiting[-1] if waiting else "", frozenset(waiting).union(self._asked)
 
     def settle(self, fetch: KeyFetch, keyset: KeySet, now: float, cooldown: float) -> bool:
-        """Take what a fetch has brought; True if kids still wait.
+        """Apply the set that a fetch has brought. True if kids still wait.
 
         Only a look-up makes kids absent: another fetch may have been answered by a cache.
         """
@@ -53,13 +53,9 @@ class UnknownKids:
             for kid, end in self._asked.items()
             if kid not in keyset and (end == NEVER or (now < end and kid not in absent))
         }
-        self._asked = {**absent, **others}  # in this order: what waits is forgotten last
+        self._asked = {**absent, **others}  # in this order: kids that wait are dropped last
         self._trim()
         return NEVER in self._asked.values()
-
-    def clear(self) -> None:
-        """Forget them all."""
-        self._asked.clear()
 
     def _trim(self) -> None:
         while len(self._asked) > MAX_KIDS:

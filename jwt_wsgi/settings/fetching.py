@@ -12,9 +12,9 @@ from typing import NamedTuple
 from jwt_wsgi.key_sources.saved_keys import MAX_AGE
 from jwt_wsgi.key_sources.saved_keys import MIN_SECRET
 
-from .reading import did_you_mean
+from .reading import check_members
 from .values import read_existing_file
-from .values import read_json
+from .values import read_if_json
 from .values import read_seconds
 from .values import read_secret
 from .values import read_text
@@ -44,7 +44,7 @@ class Snapshot(NamedTuple):
 
 def read_tls(value: object) -> TLS:
     """Read a path, which is ``verify``, or a mapping (as text JSON) of ``verify`` and ``cert``."""
-    value = _json_if_it_looks_so(value)
+    value = read_if_json(value, dict)
     if not isinstance(value, Mapping):
         return TLS(verify=_read_ca_bundle(value))
     members = _members(value, _TLS)
@@ -58,7 +58,7 @@ def read_tls(value: object) -> TLS:
 
 def read_snapshot(value: object) -> Snapshot:
     """Read a mapping (as text JSON) of ``path`` (a folder), ``secret`` and ``max_age``."""
-    value = _json_if_it_looks_so(value)
+    value = read_if_json(value, dict)
     if not isinstance(value, Mapping):
         raise ValueError("give a mapping of path and secret; as text a JSON object")  # noqa: TRY004
     members = _members(value, _SNAPSHOT)
@@ -72,16 +72,8 @@ def read_snapshot(value: object) -> Snapshot:
     )
 
 
-def _json_if_it_looks_so(value: object) -> object:
-    looks_so = isinstance(value, str) and value.lstrip().startswith("{")
-    return read_json(str(value), dict) if looks_so else value
-
-
 def _members(value: Mapping[Any, Any], known: tuple[str, ...]) -> dict[str, Any]:
-    for name in value:
-        if name not in known:
-            hint = did_you_mean(str(name), known)
-            raise ValueError(f"its members are {', '.join(known)}{hint}")
+    check_members(value, known)
     return {name: member for name, member in value.items() if member is not None}
 
 
@@ -114,6 +106,8 @@ def _read_cert(value: object) -> str | tuple[str, str]:
 
 def _read_folder(value: object) -> Path:
     path = Path(read_text(os.fspath(value) if isinstance(value, os.PathLike) else value))
+    if "-----BEGIN" in str(path):
+        raise ValueError("it is PEM, not a path; give the path of a folder")
     if not path.is_dir():
         raise ValueError("give a folder that exists, and that this user may write to")
     return path.absolute()  # a server may change its working directory later

@@ -7,7 +7,7 @@ from typing import Final
 
 from jwt_wsgi.key_sources.headers import HeaderFile
 
-from .reading import did_you_mean
+from .reading import check_members
 from .values import FIELD_NAME
 from .values import read_existing_file
 from .values import read_mapping
@@ -39,10 +39,7 @@ def _text(value: object) -> str:
 
 
 def _file(members: Mapping[Any, Any]) -> HeaderFile:
-    for name in members:
-        if name not in HeaderFile._fields:
-            hint = did_you_mean(str(name), HeaderFile._fields)
-            raise ValueError(f"its members are file and prefix{hint}")
+    check_members(members, HeaderFile._fields)
     if "file" not in members:
         raise ValueError('give {"file": PATH}, and "prefix" beside it if there is one')
     return HeaderFile(read_existing_file(members["file"]), _text(members.get("prefix", "")))

@@ -231,8 +231,7 @@ def read_issuers(value: Any) -> IssuerList | TenantFunction:
     A function may stand in a mapping, with ``max_tenants`` beside it, and so may several issuers,
     with ``ready``.
     """
-    if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
-        value = values.read_json(value, dict if value.lstrip().startswith("{") else list)
+    value = values.read_if_json(value, dict, list)
     if isinstance(value, str | Issuer):
         value = [value]
     if isinstance(value, TenantFunction):

@@ -7,6 +7,8 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
+from jwt_wsgi.urls import DEFAULT_PORTS
+
 _QUOTES: Final = ('""', "''", "\u201c\u201d", "\u2018\u2019")
 #: What templates, shells and manuals leave for others to fill in.
 _PLACEHOLDER: Final = (
@@ -93,5 +95,5 @@ def _by_a_browser(origin: str) -> str:
     if not host.isascii():
         host = host.encode("idna").decode("ascii")
     shown = f"[{host}]" if ":" in host else host
-    default = {"https": 443, "http": 80}.get(parts.scheme)
-    return f"{parts.scheme}://{shown}" + ("" if port in (None, default) else f":{port}")
+    is_default = port in (None, DEFAULT_PORTS.get(parts.scheme))
+    return f"{parts.scheme}://{shown}" + ("" if is_default else f":{port}")

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import field
@@ -113,6 +114,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         if near := difflib.get_close_matches(text, folded, n=1, cutoff=0.85):
             return f"; did you mean {folded[near[0]]}?"
     return ""
+
+
+def check_members(members: Iterable[Any], known: Collection[str]) -> None:
+    """Check the names of the members of a mapping. Raises ValueError for one that is not known."""
+    for name in members:
+        if name not in known:
+            hint = did_you_mean(str(name), known)
+            raise ValueError(f"its members are {', '.join(known)}{hint}")
 
 
 def _check_utf8(value: object) -> None:

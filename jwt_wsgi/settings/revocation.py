@@ -10,10 +10,10 @@ from jwt_wsgi.revocation.revocations import Revoked
 from jwt_wsgi.revocation.store import Store
 from jwt_wsgi.revocation.store import is_store
 
-from .reading import did_you_mean
+from .reading import check_members
 from .values import read_boolean
 from .values import read_function
-from .values import read_json
+from .values import read_if_json
 
 _SCHEMES: Final = ("redis://", "rediss://", "unix://")
 _MEMBERS: Final = ("store", "function", "fail_open")
@@ -34,8 +34,7 @@ class Revocation(NamedTuple):
 
 def read_revocation(value: object) -> Revocation:
     """Read a URL, a store, a function, or a mapping (as text JSON) that names several of them."""
-    if isinstance(value, str) and value.lstrip().startswith("{"):
-        value = read_json(value, dict)
+    value = read_if_json(value, dict)
     if isinstance(value, Mapping):
         return _read_members(value)
     if isinstance(value, str) or is_store(value):
@@ -46,10 +45,7 @@ def read_revocation(value: object) -> Revocation:
 
 
 def _read_members(members: Mapping[Any, Any]) -> Revocation:
-    for name in members:
-        if name not in _MEMBERS:
-            hint = did_you_mean(str(name), _MEMBERS)
-            raise ValueError(f"its members are {', '.join(_MEMBERS)}{hint}")
+    check_members(members, _MEMBERS)
     store, function = members.get("store"), members.get("function")
     if store is None and function is None:
         raise ValueError("it needs a store or a function")

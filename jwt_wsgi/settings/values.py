@@ -59,10 +59,9 @@ def read_jwks_uri(value: object) -> str:
 def read_texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         check_quotes(value.strip())
-        value = (
-            read_json(value, list) if value.lstrip().startswith("[") else re.split(r"[,\s]+", value)
-        )
-        value = [part for part in value if part != ""] if isinstance(value, list) else value
+        value = read_if_json(value, list)
+        value = re.split(r"[,\s]+", value) if isinstance(value, str) else value
+        value = [part for part in value if part != ""]
     is_list = isinstance(value, Iterable) and not isinstance(value, Mapping | bytes)
     parts = tuple(value) if is_list else ()
     if not parts or not all(isinstance(part, str) and part for part in parts):
@@ -87,9 +86,8 @@ def read_name(value: object) -> str:
 
 
 def read_mapping(value: object, name: Callable[[object], str] = read_name) -> dict[str, Any]:
-    """Read pairs or a mapping; ``name`` reads a name of it."""
-    if isinstance(value, str) and value.lstrip().startswith("{"):
-        value = read_json(value, dict)
+    """Read pairs or a mapping; ``name`` reads each name in it."""
+    value = read_if_json(value, dict)
     pairs: list[tuple[object, Any]] = []
     if isinstance(value, str):
         for part in re.split(r",(?![^\[\]]*\])", value.strip()):
@@ -115,8 +113,7 @@ MAX_DOTS: Final = 16
 
 def read_claim_name(value: object) -> str:
     """The name of a claim, or a list of names from the top down: its text is a JSON array."""
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        value = read_json(value, list)
+    value = read_if_json(value, list)
     if not isinstance(value, list | tuple):
         name = read_name(value)
         if name.count(".") > MAX_DOTS:
@@ -129,11 +126,23 @@ def read_claim_name(value: object) -> str:
 
 
 def read_claim_names(value: Any) -> tuple[str, ...]:
+    value = read_if_json(value, list)
     if isinstance(value, str):
-        is_json = value.lstrip().startswith("[")
-        value = read_json(value, list) if is_json else read_texts(value)
+        value = read_texts(value)
     is_list = isinstance(value, Iterable) and not isinstance(value, str | Mapping | bytes)
     return read_texts([read_claim_name(name) for name in value] if is_list else value)
+
+
+#: How the JSON text of each kind begins.
+_BEGINNINGS: Final[Mapping[type, str]] = {dict: "{", list: "["}
+
+
+def read_if_json(value: object, *kinds: type) -> Any:
+    """Read a text that begins like JSON of one of these kinds; return any other value as it is."""
+    for kind in kinds:
+        if isinstance(value, str) and value.lstrip().startswith(_BEGINNINGS[kind]):
+            return read_json(value, kind)
+    return value
 
 
 def read_json(text: str, kind: type) -> Any:

@@ -72,8 +72,8 @@ class SigningKey:
 
     def token(self, header: Mapping[str, object], claims: Mapping[str, object]) -> str:
         """A compact JWS (RFC 7515 section 3.1); a member that is None is left out."""
-        signed = f"{_part(header)}.{_part(claims)}"
-        return f"{signed}.{_base64url(self.sign(signed.encode()))}"
+        signed = f"{token_part(header)}.{token_part(claims)}"
+        return f"{signed}.{base64url(self.sign(signed.encode()))}"
 
     def certificate(self) -> bytes:
         """A certificate of its own public key, DER, as ``x5c`` has it (RFC 7517 section 4.7)."""
@@ -124,15 +124,17 @@ def read_private(text: str, algorithm: str) -> object:
     return private
 
 
-def _part(members: Mapping[str, object]) -> str:
-    told = {name: value for name, value in members.items() if value is not None}
-    return _base64url(json.dumps(told).encode())
+def token_part(members: Mapping[str, object]) -> str:
+    """A header or payload in a token: JSON in base64url. A member that is None is left out."""
+    present = {name: value for name, value in members.items() if value is not None}
+    return base64url(json.dumps(present).encode())
 
 
-def _base64url(data: bytes) -> str:
+def base64url(data: bytes) -> str:
+    """Base64url without padding (RFC 7515 section 2)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def thumbprint(certificate: bytes) -> str:
     """``x5t`` of a DER certificate (RFC 7515 section 4.1.7)."""
-    return _base64url(hashlib.sha1(certificate, usedforsecurity=False).digest())
+    return base64url(hashlib.sha1(certificate, usedforsecurity=False).digest())

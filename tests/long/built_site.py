@@ -12,9 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-pytestmark = pytest.mark.slow
-
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 NEEDED = ("sphinx", "furo", "myst_parser")
 
 
