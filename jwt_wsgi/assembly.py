@@ -82,6 +82,18 @@ def verifier(
     return CachingVerifier(bare, settings.token_cache_size) if settings.token_cache_size else bare
 
 
+def of_request(settings: Settings, outer: object) -> Settings:
+    """Return the settings of a request for a middleware of their own, which makes a verifier.
+
+    ``outer``: the verifier of the middleware that has the option. Raises
+    :class:`~jwt_wsgi.errors.ConfigurationError` if it was replaced: nobody would ask it.
+    """
+    if type(outer) is not Verifier:
+        problem = "settings_from_request: each request has its own verifier; do not replace it"
+        raise ConfigurationError([problem])
+    return replace(settings, settings_from_request=False)
+
+
 def _revoked(revocation: Revocation | None, emit: Emit) -> Revoked | None:
     if revocation is None:
         return None

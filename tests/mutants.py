@@ -692,6 +692,13 @@ MUTANTS = (
         killers("test_rules", "test_a_virtual_root_may_be_in_front_of_any_path"),
     ),
     Mutant(
+        "every made-up method is looked up",
+        "bearer.py",
+        'return sorted({method if method in _METHODS else "" for method in methods})',
+        'return sorted([method if method in _METHODS else "" for method in methods])',
+        killers("test_rules", "test_thousands_of_made_up_methods_are_looked_up_once"),
+    ),
+    Mutant(
         "an encoded name of a parameter is another",
         "bearer.py",
         'if "%" in query:',
@@ -794,6 +801,36 @@ MUTANTS = (
         "function: Any = value",
         killers("test_seams", "test_a_function_that_cannot_be_asked_does_not_start"),
     ),
+    Mutant(
+        "a verifier may return nothing",
+        "injection.py",
+        "if not isinstance(claims, Mapping):",
+        "if not isinstance(claims, Mapping | None):",
+        killers("test_seams", "test_a_replaced_verifier_that_returns_no_claims_lets_nobody_in"),
+    ),
+    Mutant(
+        "a replaced verifier is passed by",
+        "assembly.py",
+        "if type(outer) is not Verifier:",
+        "if outer is None:",
+        killers("test_seams", "test_a_replaced_verifier_goes_with_no_settings_of_requests"),
+    ),
+    Mutant(
+        "what the app changes in place was always so",
+        "settings/issuer.py",
+        "    if isinstance(value, list | set):\n        return type(value)(map(_copied, value))\n",
+        "",
+        killers("test_seams", "test_what_the_app_changes_in_place_counts_for_the_next_answer"),
+    ),
+    Mutant(
+        "an issuer of a replaced verifier is logged as it is",
+        "middleware.py",
+        "escaped(str(name), MAX_DETAIL) for name in named",
+        "str(name) for name in named",
+        killers(
+            "test_seams", "test_an_issuer_that_a_replaced_verifier_returns_is_one_line_in_the_log"
+        ),
+    ),
     # cookies, answers and the functions of an application
     Mutant(
         "a query that names DELETE is safe",
@@ -805,7 +842,7 @@ MUTANTS = (
     Mutant(
         "an Origin that looks like ours beats Sec-Fetch-Site",
         "bearer.py",
-        '        return site == "same-origin"\n    own',
+        '        return str(site) == "same-origin"\n    own',
         '        if site == "same-origin":\n            return True\n    own',
         killers("test_places", "test_a_cookie_counts_for_its_own_origin"),
     ),
@@ -1259,6 +1296,20 @@ MUTANTS = (
         killers("test_keys", "test_a_point_of_ed448_of_small_order_is_no_key"),
     ),
     # where a token stands, and what a request is
+    Mutant(
+        "any white space is none of a cookie's name",
+        "bearer.py",
+        "yield name.strip(_SPACE), value.strip(_SPACE)",
+        "yield name.strip(), value.strip(_SPACE)",
+        killers("test_places", "test_hostile_cookies"),
+    ),
+    Mutant(
+        "cookies are mended on their way to the app",
+        "bearer.py",
+        "pairs = [pair.strip(_SPACE) for pair",
+        "pairs = [pair.strip() for pair",
+        killers("test_places", "test_a_neighbour_s_cookie_is_not_mended_for_the_app"),
+    ),
     Mutant(
         "an override header that counts as nothing",
         "bearer.py",
