@@ -60,7 +60,7 @@ DOCUMENTS = {
     "page": body(b"<html>maintenance</html>", "200 OK\nContent-Type: text/html"),
     "empty": body(b""),
     "cut off": body(json.dumps(ISSUER.jwks()).encode()[:-20]),
-    "byte order mark": body(b"\xef\xbb\xbf" + json.dumps(ISSUER.jwks()).encode()),
+    "two byte order marks": body(b"\xef\xbb\xbf" * 2 + json.dumps(ISSUER.jwks()).encode()),
     "UTF-16": body(json.dumps(ISSUER.jwks()).encode("utf-16")),
     "NaN": body(b'{"keys":[NaN]}'),
     "depth": body(_deep(100_000)),

@@ -300,7 +300,10 @@ def test_base64url_of_every_length() -> None:
 
 
 def strict(data: bytes) -> Any:
-    """RFC 8259 with RFC 8725 section 3.7, by the standard library's general reader."""
+    """RFC 8259 with RFC 8725 section 3.7, by the standard library's general reader.
+
+    One byte order mark in front is read over (RFC 8259 section 8.1).
+    """
 
     def refuse(text: object) -> None:
         raise ValueError(text)
@@ -308,7 +311,7 @@ def strict(data: bytes) -> Any:
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         return dict(pairs) if len({name for name, _ in pairs}) == len(pairs) else refuse(pairs)
 
-    value = json.loads(data.decode("utf-8"), object_pairs_hook=members, parse_constant=refuse)
+    value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=members, parse_constant=refuse)
     json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")  # 1e999, lone surrogates
     return value if isinstance(value, dict) else refuse(value)
 
@@ -337,7 +340,7 @@ def agree_on_json(data: bytes) -> None:
         with pytest.raises(ValueError):
             strict_json.json_object(data)
     else:
-        assert repr(strict_json.json_object(data)) == repr(expected) == repr(json.loads(data))
+        assert repr(strict_json.json_object(data)) == repr(expected)
 
 
 @pytest.mark.slow
