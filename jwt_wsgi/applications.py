@@ -106,7 +106,7 @@ def _parsed(
         keywords = {str(word.arg): ast.literal_eval(word.value) for word in node.keywords}
         return _dotted(node.func), [ast.literal_eval(arg) for arg in node.args], keywords
     except (SyntaxError, ValueError) as error:
-        why = 'after the colon stands a name, or a call with literals: create_app("prod")'
+        why = 'after the colon give a name, or a call with literals: create_app("prod")'
         raise _problem(option, spec, why) from error
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from typing import Final
 
 #: The stable ``code`` of a refused token -> one sentence for people.
-#: ASCII without ``"`` and ``\``: it also stands in a challenge (RFC 6750 section 3).
+#: ASCII without ``"`` and ``\``: it is also sent in a challenge (RFC 6750 section 3).
 TOKEN_ERRORS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "token_malformed": "The token is malformed",

@@ -6,7 +6,7 @@
     client = Client(issuer.protect(app))
     client.get("/", headers={"Authorization": f"Bearer {issuer.token(sub='ada')}"})
 
-For tests of the app alone, without tokens: :func:`authenticated`. A fixture for pytest:
+For tests of the app without tokens: :func:`authenticated`. A fixture for pytest:
 :mod:`jwt_wsgi.pytest_plugin`. Not for production: the object holds the private keys.
 """
 
@@ -367,7 +367,7 @@ def authenticated(
     Raises :class:`TypeError` like that method.
     """
     guard = guard_of(app)
-    injection = guard._injection if guard else Injection({})  # noqa: SLF001  # its other half
+    injection = guard._injection if guard else Injection({})  # noqa: SLF001  # of this package
     inner = guard.app if guard else app
     jose_header = {"alg": "none", "typ": "JWT"} if header is None else header
 

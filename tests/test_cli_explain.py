@@ -393,7 +393,7 @@ def test_no_code_is_without_a_case_and_a_remedy() -> None:
 
 def test_no_failure_of_a_fetch_is_without_a_remedy() -> None:
     """Each kind that FetchError names, and what can be wrong with a document or a file."""
-    kinds = re.search(r"a bounded label: ([a-z_,\s]+)\.", FetchError.__doc__ or "")
+    kinds = re.search(r"one of these labels: ([a-z_,\s]+)\.", FetchError.__doc__ or "")
     assert kinds is not None
 
     assert set(FETCH_REMEDIES) == {*kinds[1].replace(",", "").split()} | {
@@ -461,6 +461,16 @@ def test_our_own_metadata_needs_no_token(explain: Explain) -> None:
     path = "/.well-known/oauth-protected-resource"
     exit_code, told = explain("", "--path", path, RESOURCE="https://api.example")
     other, _ = explain("", "--path", "/x", RESOURCE="https://api.example")
+
+    assert (exit_code, told["step"], other) == (0, "credentials", 1)
+
+
+def test_the_path_of_an_issuers_logouts_needs_no_token(explain: Explain) -> None:
+    """It is answered by this package, before any rule."""
+    logout = {"path": "/logout/backchannel", "client_id": "shop"}
+    revocation = json.dumps({"store": "redis://127.0.0.1:1/0", "backchannel_logout": logout})
+    exit_code, told = explain("", "--path", "/logout/backchannel", REVOCATION=revocation)
+    other, _ = explain("", "--path", "/logout", REVOCATION=revocation)
 
     assert (exit_code, told["step"], other) == (0, "credentials", 1)
 

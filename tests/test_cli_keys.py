@@ -293,7 +293,7 @@ def test_a_key_source_that_fails_is_a_problem(keys: Keys, own_keys: FakeIssuer) 
     ("app", "code", "outcome", "says"),
     [
         ("listed", 0, "ok", "1 usable, from keys (own_keys.Listed)"),
-        ("asked", 0, "-", "keys (own_keys.Asked) is asked for each token; it lists no keys"),
+        ("asked", 0, "-", "keys (own_keys.Asked) is called for each token; it lists no keys"),
         ("down", 1, "fail", "keys (own_keys.Down): own: it raised"),
     ],
 )

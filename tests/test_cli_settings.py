@@ -13,7 +13,7 @@ from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import Rule
 from jwt_wsgi.__main__ import main
-from jwt_wsgi.cli.doors import doors
+from jwt_wsgi.cli.relaxed_checks import relaxed_checks
 from jwt_wsgi.settings.options import OPTIONS
 from jwt_wsgi.testing import FakeIssuer
 
@@ -112,7 +112,7 @@ def test_no_secret_is_shown(report: Report) -> None:
         assert "not shown" in out
 
 
-def test_rules_and_open_doors(report: Report) -> None:
+def test_rules_and_relaxed_checks(report: Report) -> None:
     """The rules in their order, and all that lets in more than a good token of this API."""
     rules = [
         Rule("/healthz", token="ignored"),
@@ -134,9 +134,9 @@ def test_rules_and_open_doors(report: Report) -> None:
     assert "  1  any /healthz: no token is looked at" in out
     assert "  3  any /orders/*: a token is required, with scope write" in out
     assert "  -  everything else: a token is required" in out
-    for door in ("/healthz: no token is looked at", "GET /orders/*: a token is optional",
+    for sentence in ("/healthz: no token is looked at", "GET /orders/*: a token is optional",
                  "audience: *", "allow_http", "skip_preflight"):  # fmt: skip
-        assert door in out
+        assert sentence in out
 
 
 @pytest.mark.parametrize(
@@ -157,13 +157,14 @@ def test_rules_and_open_doors(report: Report) -> None:
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_every_door(options: Any, said: str) -> None:
+def test_every_relaxed_check(options: Any, said: str) -> None:
     """Each setting that lets in more, and none without it."""
     strict = JWTMiddleware(plain, issuer="https://a.example").settings
-    found = list(doors(JWTMiddleware(plain, issuer="https://a.example", **options).settings))
+    guarded = JWTMiddleware(plain, issuer="https://a.example", **options)
+    found = list(relaxed_checks(guarded.settings))
 
-    assert list(doors(strict)) == []
-    assert [door for door in found if said in door]
+    assert list(relaxed_checks(strict)) == []
+    assert [sentence for sentence in found if said in sentence]
 
 
 def test_a_wrong_setting(report: Report) -> None:

@@ -40,7 +40,7 @@ from jwt_wsgi.settings.revocation import store_of
 from jwt_wsgi.testing import FakeIssuer
 
 ATTEMPT = 0.25  # seconds: half of the time-out of RedisStore.from_url
-NOT_ASKED = "the store failed a moment ago and is not asked"
+NOT_ASKED = "the store failed a moment ago and is not used"
 TIMED_OUT = "redis.exceptions.TimeoutError"
 
 

@@ -76,7 +76,7 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("cors_origins", "https://spa.example,https://${HOST}", "${HOST} is a placeholder"),
     ("cors_origins", "https://m\u00fcller.example", "https://xn--mller-kva.example"),
     ("cors_origins", "'https://spa.example'", "quotes"),
-    ("cors_origins", "https://*.example", "* stands alone"),
+    ("cors_origins", "https://*.example", "* cannot be a part of an origin"),
     ("max_token_age", 0, "leave it out"),
     ("rules", [{"path": "/a", "max_age": 0}], "leave it out"),
 ]
@@ -140,7 +140,7 @@ def test_all_problems_of_durations_at_once() -> None:
     )
     assert problems(jwks_max_age="0", jwks_max_stale="soon", jwks_timeout="2m", leeway="1h") == (
         "jwks_max_stale: 'soon': give seconds (600) or a duration (90s, 10m, 1h)",
-        "leeway: '1h': at most 300 s: more would keep expired tokens alive; mend the clocks",
+        "leeway: '1h': at most 300 s, or expired tokens pass for too long; correct the clocks",
         "jwks_max_age: 0 s: at least 1 s",
         "jwks_timeout: 120 s: from 0.1 s to 60 s, and below your server's time-out",
     )

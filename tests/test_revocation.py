@@ -411,7 +411,7 @@ def test_a_store_that_fails_is_503_and_not_asked_for_a_while() -> None:
     for _ in range(100):
         with pytest.raises(RevocationUnavailableError) as caught:
             a.it.is_revoked(TOKEN)
-    assert caught.value.detail == "the store failed a moment ago and is not asked"
+    assert caught.value.detail == "the store failed a moment ago and is not used"
     assert caught.value.retry_after == 1
     assert len(a.store.asked) == BREAKER_FAILURES
 
@@ -456,7 +456,7 @@ def test_with_fail_open_a_failure_passes_and_is_reported() -> None:
     assert a.events == [
         RevocationFailed("builtins.TimeoutError", passed=True, first=True),
         *[failure] * (BREAKER_FAILURES - 1),
-        RevocationFailed("the store failed a moment ago and is not asked", passed=True),
+        RevocationFailed("the store failed a moment ago and is not used", passed=True),
     ]
     assert a.events[0].is_first
     assert not a.events[1].is_first
@@ -492,7 +492,7 @@ def test_a_store_that_hangs_keeps_one_request_waiting() -> None:
         assert not slow.done()
         go.set()
         assert slow.result(timeout=10) == "builtins.TimeoutError"
-    assert told == {"the store failed a moment ago and is not asked"}
+    assert told == {"the store failed a moment ago and is not used"}
     assert len(a.store.asked) == asked + 1
 
 

@@ -255,9 +255,9 @@ def test_keywords_take_python_values_too() -> None:
     ("name", "text", "remedy"),
     [
         ("audience", "", "leave it out"),
-        ("audience", "a*", '"*" stands alone'),
-        ("audience", "https://*", '"*" stands alone'),
-        ("audience", "/*", '"*" stands alone'),
+        ("audience", "a*", 'give "*" by itself'),
+        ("audience", "https://*", 'give "*" by itself'),
+        ("audience", "/*", 'give "*" by itself'),
         ("algorithms", "none", "unknown: none"),
         ("algorithms", "rs256", "known are EdDSA"),
         ("algorithms", "HS256", "need secret"),

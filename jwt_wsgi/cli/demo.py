@@ -1,6 +1,6 @@
 """``python -m jwt_wsgi demo``: Authlib's authorization server and an app behind the middleware.
 
-Both run on loopback, to be looked at and tried. Nothing here is for production.
+Both run on loopback, to try them out. They are not for production.
 """
 
 import base64
@@ -53,12 +53,12 @@ if TYPE_CHECKING:
 
 AUDIENCE: Final = "https://api.example"
 CLIENT: Final = "demo"
-SECRET: Final = "demo"  # noqa: S105  # of a server that lives on loopback for minutes
+SECRET: Final = "demo"  # noqa: S105  # of a demo server on loopback
 READY_WITHIN: Final = 20.0  # seconds
 
 
 class DemoError(Exception):
-    """The demo cannot run; the message says what to do."""
+    """The demo cannot run. The message holds the remedy."""
 
 
 # --- The authorization server ------------------------------------------------------------------
@@ -137,7 +137,7 @@ class DemoIssuer(AuthorizationServer):  # type: ignore[misc]
         return _Client() if client_id == CLIENT else None
 
     def save_token(self, token: object, request: object) -> None:
-        """Nothing is saved: a JWT holds everything."""
+        """Save nothing: a JWT contains all its data."""
 
     def create_oauth2_request(self, request: Request) -> _Request:
         return _Request(request)
@@ -214,11 +214,11 @@ def echo(environ: "WSGIEnvironment", start_response: "StartResponse") -> list[by
 
 class _Quiet(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002  # its name there
-        """Say nothing: the terminal is the user's."""
+        """Log nothing, so that the terminal stays readable."""
 
 
 def run(app: str, port: int, issuer_port: int, *, as_json: bool = False) -> None:
-    """Serve until SIGINT or SIGTERM. Raises :class:`DemoError` if that cannot be.
+    """Serve until SIGINT or SIGTERM. Raises :class:`DemoError` if serving is impossible.
 
     ``app``: ``module:attribute`` of a WSGI app, as in ``JWT_WSGI_APP``. ``as_json``: say what
     there is as one line of JSON.
@@ -250,7 +250,7 @@ def run(app: str, port: int, issuer_port: int, *, as_json: bool = False) -> None
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    for number in (signal.SIGINT, signal.SIGTERM):  # the first one counts; the rest is cleaning up
+    for number in (signal.SIGINT, signal.SIGTERM):  # later signals must not interrupt the clean-up
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
@@ -266,7 +266,7 @@ def _check_free(port: int, option: str) -> None:
 
 
 def _start_gunicorn(app: str, port: int, issuer: str) -> "subprocess.Popen[bytes]":
-    """Start it without any setting of the shell or of ``./gunicorn.conf.py``."""
+    """Start gunicorn, without settings of the shell or of ``./gunicorn.conf.py``."""
     own = {
         VARIABLE: json.dumps({"app": app, "issuer": issuer, "audience": AUDIENCE}),
         "JWT_WSGI_ISSUER": issuer,  # for an app with a middleware that reads them
@@ -317,7 +317,7 @@ def _stop_server(server: BaseWSGIServer) -> None:
 
 
 class Example(NamedTuple):
-    """A request to try: what it is, the status of its answer, and the lines to paste."""
+    """A request to try: its title, the status of its answer, and the lines to paste."""
 
     about: str
     status: int

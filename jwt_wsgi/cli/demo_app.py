@@ -13,13 +13,13 @@ from jwt_wsgi.settings.issuer import KEY_SLOT
 from jwt_wsgi.settings.issuer import Issuer
 from jwt_wsgi.settings.loading import Settings
 
-#: The environment variable with what the demo says: ``app``, ``issuer`` and ``audience`` as JSON.
+#: The environment variable that passes ``app``, ``issuer`` and ``audience`` as JSON.
 VARIABLE: Final = "DEMO_OF_JWT_WSGI"
 PUBLIC_PATH: Final = "/public"
 
 
 def application() -> JWTMiddleware:
-    """Guard the app. One that has a :class:`JWTMiddleware` keeps its settings but the issuer.
+    """Guard the app. If it has a :class:`JWTMiddleware`, only the issuer is replaced.
 
     Raises :class:`ConfigurationError` as :func:`~jwt_wsgi.applications.load_app` does.
     """

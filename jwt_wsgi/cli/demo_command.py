@@ -1,4 +1,4 @@
-"""``jwt-wsgi demo``: its options; what it shows is in :mod:`.demo` and :mod:`.outage`."""
+"""``jwt-wsgi demo``: its options. The demos are in :mod:`.demo` and :mod:`.outage`."""
 
 import argparse
 import sys

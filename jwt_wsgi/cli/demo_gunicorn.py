@@ -1,4 +1,4 @@
-"""gunicorn's configuration in the demo, in the place of ``./gunicorn.conf.py``.
+"""gunicorn's configuration in the demo, instead of ``./gunicorn.conf.py``.
 
 The demo holds the other end of gunicorn's standard input. When the demo ends, in whatever way (it
 may be killed), the input ends, and a worker tells gunicorn to stop.

@@ -1,7 +1,7 @@
-"""``python -m jwt_wsgi doctor``: is the configuration good, and do tokens get through?
+"""``python -m jwt_wsgi doctor``: is the configuration good, and do tokens reach the app?
 
-One line a check, with its remedy. Nothing is changed. Each issuer is asked as the middleware asks
-it, and with ``--url`` made-up tokens are sent to the running app.
+Each check prints one line with its remedy, and changes nothing. Keys are fetched as the middleware
+fetches them. With ``--url``, made-up tokens are sent to the running app.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _broken(error: ConfigurationError, url: str | None) -> Iterator[Line]:
-    """The problems. The app is asked all the same: its configuration may be on another machine."""
+    """The problems. The app is still tested: it may run elsewhere with other settings."""
     yield from (Line(FAIL, "settings", problem) for problem in error.problems)
     if url is not None:
         yield from live_checks(url, "header", MAX_TOKEN_SIZE)

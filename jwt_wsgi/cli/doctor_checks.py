@@ -69,8 +69,8 @@ def examine(
             NONE,
             "app",
             "not asked",
-            "jwt-wsgi doctor --url URL sends it a made-up token and sees whether that"
-            " arrives (mod_wsgi without WSGIPassAuthorization swallows it)",
+            "jwt-wsgi doctor --url URL sends it a made-up token and checks whether it"
+            " arrives (mod_wsgi without WSGIPassAuthorization removes it)",
         )
     else:
         progress("asking the app ...", as_json=quiet)
@@ -83,7 +83,7 @@ def _unknown(message: str) -> Line:
 
 
 def _store(store: Store) -> Line:
-    """Ask it what it is asked for a token, with the middleware's own time-out."""
+    """Send the store the query for one token, with the middleware's own time-out."""
     try:
         Revocations(store).is_revoked({"iss": "https://doctor.invalid", "jti": "doctor"})
     except RevocationUnavailableError as error:
@@ -92,7 +92,7 @@ def _store(store: Store) -> Line:
 
 
 def _certificates(settings: Settings) -> Iterator[Line]:
-    """Say where certifi's certificates stand in for the system's, which has none."""
+    """Warn if the system has no CA certificates, so that those of certifi are used."""
     fetched = [own for own in settings.terms if own.jwks_tls is None or own.jwks_tls.verify is None]
     if fetched and trusted_place(None, os.environ) == CERTIFI:
         yield Line(
@@ -112,18 +112,18 @@ def _audience(own: Settings, name: str) -> Line:
         return Line(
             WARN,
             "audience",
-            "not set: a token with aud is refused, one without is accepted, whatever API of"
-            f" {name} it was made for",
-            "Set JWT_WSGI_AUDIENCE to the value this API is known by at the issuer.",
+            "not set: a token with aud is refused, and any token of"
+            f" {name} without aud is accepted",
+            "Set JWT_WSGI_AUDIENCE to the name of this API at the issuer.",
         )
     if "*" in accepted:
-        says = "*: a token that was made for another API is accepted here, too"
+        says = "*: a token for another API is accepted as well"
         return Line(WARN, "audience", says, "Set JWT_WSGI_AUDIENCE to this API's own value.")
     return Line(OK, "audience", ", ".join(printable(value, 200) for value in accepted[:10]))
 
 
 def _provider(own: Settings) -> Iterator[Line]:
-    """Settings that mean something else at this provider; the remedy is part of the hint."""
+    """Warn of settings that have another effect at this provider."""
     if warning := provider_warning(own):
         says, _, remedy_ = warning.partition("; ")
         yield Line(WARN, "provider", says.removeprefix("issuer: "), remedy_)
@@ -137,8 +137,8 @@ def _keys(own: Settings) -> Iterator[Line]:
     elif report.problem:
         yield Line(FAIL, "keys", *_failed(report, has_headers=bool(own.jwks_headers)))
     elif not report.listed:
-        says = f"{report.source} is asked for each token; it lists no keys"
-        yield Line(NONE, "keys", says, "Give it current(), which returns a KeySet, to see them.")
+        says = f"{report.source} is called for each token; it lists no keys"
+        yield Line(NONE, "keys", says, "Add current(), which returns a KeySet, to see its keys.")
     elif not report.used:
         yield _no_key_fits(own, report)
     else:
@@ -150,7 +150,7 @@ def _keys(own: Settings) -> Iterator[Line]:
             "headers",
             f"jwks_headers and the certificate of jwks_tls are not sent to"
             f" {shown_url(report.withheld)}: discovery names another origin than the issuer's",
-            "Set JWT_WSGI_JWKS_URI to that URL if they are for it; otherwise leave them out.",
+            "Set JWT_WSGI_JWKS_URI to that URL if they are meant for it; otherwise leave them out.",
         )
     yield from _ad_fs(report)
     if report.found_by == "jwks_uri":
@@ -173,9 +173,9 @@ def _no_key_fits(own: Settings, report: Report) -> Line:
 
 
 def _slash(own: Settings, name: str) -> Iterator[Line]:
-    """Where nothing is discovered, a wrong slash shows in every token only; so look here.
+    """Read the metadata also if ``jwks_uri`` is set, to find a wrong slash in the issuer.
 
-    Whatever was meant for the host of ``jwks_uri``, a secret header perhaps, is not sent.
+    Headers and certificates are for the host of ``jwks_uri``, so they are not sent.
     """
     bare = replace(assembly.fetcher(own), headers={}, cert=None)
     named = _metadata_issuer(of_url(name, own, bare, None, ()))
@@ -184,7 +184,7 @@ def _slash(own: Settings, name: str) -> Iterator[Line]:
 
 
 def _failed(report: Report, *, has_headers: bool = False) -> tuple[str, str]:
-    """What is wrong with the keys, and the remedy of its kind."""
+    """The problem with the keys, and its remedy."""
     causes = list(_causes(report.cause))
     if any(_PROXY_ASKS.search(str(error)) for error in causes):
         return (
@@ -199,10 +199,10 @@ def _failed(report: Report, *, has_headers: bool = False) -> tuple[str, str]:
 
 
 def _credentials(*, sent: bool) -> str:
-    """The server asks who we are, or what we said is not enough."""
+    """The remedy for a server that refuses missing or wrong credentials."""
     if sent:
         return (
-            "The server refuses what JWT_WSGI_JWKS_HEADERS sends: is it for this server, and new?"
+            "The server refuses the credentials in JWT_WSGI_JWKS_HEADERS: check them and their age."
         )
     return (
         'Set JWT_WSGI_JWKS_HEADERS={"Authorization": {"file": PATH, "prefix": "Bearer "}} to a file'
@@ -218,7 +218,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _ad_fs(report: Report) -> Iterator[Line]:
-    """AD FS signs access tokens in another name than that of its metadata and ID tokens."""
+    """Warn of AD FS, whose access tokens have another ``iss`` than its metadata and ID tokens."""
     signs = _in_metadata(report, "access_token_issuer")
     if signs is not None and signs != report.issuer:
         yield Line(
@@ -230,12 +230,12 @@ def _ad_fs(report: Report) -> Iterator[Line]:
 
 
 def _metadata_issuer(report: Report) -> str | None:
-    """Return what the last metadata document that was read calls itself."""
+    """Return the ``issuer`` of the last metadata document that was read."""
     return _in_metadata(report, "issuer")
 
 
 def _in_metadata(report: Report, name: str) -> str | None:
-    """A text in the last document that was read and is metadata."""
+    """Return a text member of the last metadata document that was read."""
     for body in reversed([*report.documents.values()]):
         try:
             metadata = json_object(body)
@@ -254,14 +254,13 @@ def _other_issuer(configured: str, named: str) -> Line:
             FAIL,
             "issuer",
             f"slash mismatch: configured is {ours}, its metadata says {theirs}",
-            f"Set JWT_WSGI_ISSUER={theirs}: tokens carry it like that, byte for byte.",
+            f"Set JWT_WSGI_ISSUER={theirs}: tokens have exactly this iss.",
         )
     return Line(
         FAIL,
         "issuer",
         f"the metadata at {ours} is that of {theirs}",
-        "Set JWT_WSGI_ISSUER to that if you trust who it is, or JWT_WSGI_JWKS_URI to skip"
-        " discovery.",
+        "Set JWT_WSGI_ISSUER to that if you trust it, or JWT_WSGI_JWKS_URI to skip discovery.",
     )
 
 
@@ -271,7 +270,7 @@ def _skipped(report: Report) -> Iterator[Line]:
             yield Line(
                 FAIL,
                 "private key",
-                f"{row.kid or '(without kid)'} is published with its private part: anybody can"
+                f"{row.kid or '(without kid)'} is published with its private part: anyone can"
                 " sign as the issuer",
                 "Have the issuer withdraw it and sign with a new key, now; it is not used here.",
             )

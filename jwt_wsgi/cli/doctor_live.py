@@ -48,15 +48,15 @@ _LOGIN: Final = re.compile(
     r"/(log[-_]?in|sign[-_]?in|log[-_]?on|sso|saml2?|auth|oauth2?|authorize|accounts)(/|$|\.)",
     re.IGNORECASE,
 )
-_SWALLOWED: Final = (
-    "Something in front of the app swallows the header. Apache with mod_wsgi:"
+_REMOVED_HEADER: Final = (
+    "A server or proxy in front of the app removes the header. Apache with mod_wsgi:"
     " WSGIPassAuthorization On; Apache with FastCGI: CGIPassAuth On; nginx:"
     " proxy_set_header Authorization $http_authorization."
 )
 
 
 class Answer(NamedTuple):
-    """What came back. ``code``: of our JSON body; ``challenge``: all of ``WWW-Authenticate``."""
+    """An answer. ``code``: of our JSON body. ``challenge``: the whole ``WWW-Authenticate``."""
 
     status: int
     error: str
@@ -72,9 +72,9 @@ def live_checks(url: str, spec: str, max_token_size: int) -> Iterator[Line]:
     """
     try:
         answer, header = _answer(url, spec, _SHORT)
-    except ssl.SSLError as error:  # it may be a ValueError as well
+    except ssl.SSLError as error:  # before ValueError: some SSL errors are both
         why = escaped(getattr(error, "verify_message", "") or error.reason or "it failed", 120)
-        yield Line(FAIL, "app", f"TLS: {why}", "Have its certificate mended.")
+        yield Line(FAIL, "app", f"TLS: {why}", "Have its certificate replaced.")
     except ValueError:
         yield Line(FAIL, "app", "it is no URL", "Give the URL of the running app, with https://.")
     except (OSError, http.client.HTTPException) as error:
@@ -87,7 +87,7 @@ def live_checks(url: str, spec: str, max_token_size: int) -> Iterator[Line]:
 
 
 def _no_answer(error: Exception, url: SplitResult) -> tuple[str, str]:
-    """Why nothing came back, and what to do."""
+    """Why there is no answer, and the remedy."""
     if isinstance(error, ConnectionRefusedError):
         port = url.port or DEFAULT_PORTS[url.scheme]
         refused = f"{escaped(url.hostname or '', 100)}:{port} refuses the connection"
@@ -104,7 +104,7 @@ def _no_answer(error: Exception, url: SplitResult) -> tuple[str, str]:
 
 
 def _long_token(url: str, spec: str, most: int) -> Line:
-    """Whether a token of the size that the middleware accepts gets through the server, too."""
+    """Whether the largest token that the middleware accepts also reaches the app."""
     size, refused = most, ""
     while size > _SHORT:
         try:
@@ -127,13 +127,13 @@ def _long_token(url: str, spec: str, most: int) -> Line:
 
 
 def _answer(url: str, spec: str, size: int) -> tuple["Answer", str]:
-    """The answer to a made-up token of about ``size`` characters, and the header it went in."""
+    """The answer to a made-up token of about ``size`` characters, and its header's name."""
     name, value = _carried(spec, made_up_token(size))
     return _ask(url, {name: value, "Accept": "application/json"}), name
 
 
 def _carried(spec: str, token: str) -> tuple[str, str]:
-    """The request header that brings a token to a place of ``token_from``: its name and value."""
+    """The name and value of the request header for a place of ``token_from``."""
     environ: dict[str, str] = {}
     where = place(spec, len(token))
     where.write(environ, token)
@@ -141,7 +141,7 @@ def _carried(spec: str, token: str) -> tuple[str, str]:
 
 
 def made_up_token(size: int = 0) -> str:
-    """A JWT in form: no issuer's, signed by nobody. ``size``: characters that it has at most."""
+    """A token in the form of a JWT, without a real signature. ``size``: its most characters."""
     claims = {"iss": "https://doctor.invalid", "exp": 4102444800}
     head = token_part({"alg": "EdDSA", "typ": "JWT"})
     room = (size - len(head) - 88) * 3 // 4 - len(json.dumps({**claims, "pad": ""}))
@@ -149,7 +149,7 @@ def made_up_token(size: int = 0) -> str:
 
 
 def judge(answer: Answer, header: str) -> Line:
-    """What an answer says about the way of ``header`` to the app."""
+    """Whether ``header`` reached the app, judged by the answer."""
     ours = {*TOKEN_ERRORS, InvalidTokenError.code, KeysUnavailableError.code}
     if answer.code in ours or ("invalid_token" in answer.challenge and not answer.error):
         code = answer.code if answer.code in ours else "invalid_token"
@@ -157,15 +157,15 @@ def judge(answer: Answer, header: str) -> Line:
     if answer.status < 400:  # noqa: PLR2004
         return _not_refused(answer)
     if answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        says = "407: a proxy on the way asks for a password"
-        return Line(FAIL, "app", says, "Ask from a machine that reaches the app without it.")
+        says = "407: a proxy before the app asks for a password"
+        return Line(FAIL, "app", says, "Run it on a machine that reaches the app without a proxy.")
     if answer.error == MalformedHeaderError.error:
         says = f"{header} arrives changed: {answer.status} {answer.error}"
-        return Line(FAIL, "app", says, "Something in front of the app rewrites the header.")
+        return Line(FAIL, "app", says, "A server or proxy in front of the app rewrites the header.")
     if answer.error == MissingTokenError.error or _names_no_error(answer.challenge):
-        return Line(FAIL, "app", f"{header} does not arrive: {answer.status}", _SWALLOWED)
+        return Line(FAIL, "app", f"{header} does not arrive: {answer.status}", _REMOVED_HEADER)
     says = f"{answer.status} that is not the middleware's"
-    return Line(FAIL, "app", says, "Something else answers: look at the URL and what is in front.")
+    return Line(FAIL, "app", says, "Another program answers: look at the URL and at proxies.")
 
 
 def _names_no_error(challenge: str) -> bool:
@@ -177,10 +177,10 @@ def _not_refused(answer: Answer) -> Line:
     if answer.location:
         says = f"{answer.status}, a redirect to {shown_url(answer.location, 200)}"
         if _LOGIN.search(urlsplit(answer.location).path):
-            remedy = "The middleware must come before what sends browsers to a login page."
+            remedy = "Put the middleware in front of the layer that redirects to a login page."
             return Line(FAIL, "app", f"a login page answers: {says}", remedy)
-        return Line(WARN, "app", says, "Give the URL that it leads to.")
-    remedy = "Give a URL that needs a token; if this one should, the middleware is not in its way."
+        return Line(WARN, "app", says, "Give the URL that the redirect leads to.")
+    remedy = "Give a URL that needs a token; if this one should, the middleware does not guard it."
     return Line(FAIL, "app", f"{answer.status}: a made-up token is let through", remedy)
 
 
@@ -194,7 +194,7 @@ def _ask(url: str, headers: Mapping[str, str]) -> Answer:
     try:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.connect()
-        with _hung_up_on(connection.sock):
+        with _time_limit(connection.sock):
             connection.request("GET", target, headers=dict(headers))
             response = connection.getresponse()
             body = _object(response.read(_MAX_BODY))
@@ -207,8 +207,8 @@ def _ask(url: str, headers: Mapping[str, str]) -> Answer:
 
 
 @contextmanager
-def _hung_up_on(connected: socket) -> Iterator[None]:
-    """Close the connection in the end: an app may send one byte now and then for hours."""
+def _time_limit(connected: socket) -> Iterator[None]:
+    """Close the connection after a while: an app may send single bytes for hours."""
     timer = Timer(2 * TIMEOUT, connected.shutdown, [SHUT_RDWR])
     timer.start()
     try:

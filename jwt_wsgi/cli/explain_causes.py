@@ -1,4 +1,4 @@
-"""Causes of refusals that can be recognised, each with its sentence and its remedy: one table.
+"""The table of recognised causes of refusals, each with a sentence and a remedy.
 
 The first row of a code that applies is the cause. The last row of each code applies always and has
 the code's general remedy. The middleware's answers to clients say none of this.
@@ -54,7 +54,7 @@ CAUSES: Final = (
         "nothing configured",
         lambda case: getattr(case.settings.issuer, "function", None) is no_issuer,
         "No issuer is configured here, so the token is only decoded.",
-        "Set JWT_WSGI_ISSUER (or give --issuer or --app) to have it judged.",
+        "Set JWT_WSGI_ISSUER (or give --issuer or --app) to have it verified.",
     ),
     Cause(
         "issuer_not_trusted",
@@ -67,8 +67,8 @@ CAUSES: Final = (
         "issuer_not_trusted",
         "no iss",
         lambda case: case.claim("iss") is None,
-        "The token does not say who issued it.",
-        "Have the issuer put iss into its tokens; without it no issuer can be found.",
+        "The token has no iss, so its issuer is unknown.",
+        "Configure the issuer to add iss to its tokens.",
     ),
     Cause(
         "issuer_not_trusted",
@@ -89,7 +89,7 @@ CAUSES: Final = (
         "scheme",
         iss_without(lambda iss: iss.partition("://")[2]),
         "The token's iss differs in http and https only.",
-        "Tell the issuer its public URL (behind a TLS proxy: its hostname setting).",
+        "Configure the issuer with its public URL (behind a TLS proxy: its hostname setting).",
     ),
     Cause(
         "issuer_not_trusted",
@@ -126,7 +126,7 @@ CAUSES: Final = (
         "algorithm_not_allowed",
         "none",
         lambda case: str(case.header("alg")).lower() == "none",
-        "The token is not signed: anybody can write one.",
+        "The token is not signed: anyone can write one.",
         "Have the issuer sign its tokens; an unsigned one is never accepted.",
     ),
     Cause(
@@ -214,15 +214,15 @@ CAUSES: Final = (
         "audience_mismatch",
         "no aud",
         lambda case: case.claim("aud") in (None, []),
-        "The token names no API that it was issued for.",
+        "The token has no aud, so it names no API.",
         "Have the issuer put this API into aud (a parameter resource or audience, or a mapper).",
     ),
     Cause(
         "claim_missing",
         "exp",
         detail_starts("exp is missing"),
-        "The token has no end.",
-        "Have the issuer set exp; a token that is good forever is never accepted.",
+        "The token has no exp, so it would never expire.",
+        "Have the issuer set exp; a token without an end is never accepted.",
     ),
     Cause(
         "claim_missing",
@@ -331,15 +331,14 @@ CAUSES: Final = (
         "insufficient_scope",
         "permissions",
         is_granted_in("permissions"),
-        "What the rule needs stands in permissions, as Auth0 writes it with RBAC, not in scope.",
+        "The required scope is in permissions, as Auth0 writes it with RBAC, not in scope.",
         'Ask for it as a claim: the rule {"path": "/*", "claims": {"permissions": ["read:x"]}}.',
     ),
     Cause(
         "insufficient_scope",
         "roles",
         is_granted_in("roles"),
-        "What the rule needs stands in roles, as Entra writes it for apps without a user, not in"
-        " scp.",
+        "The required scope is in roles, as Entra writes it for apps without a user, not in scp.",
         'Ask for it as a claim: the rule {"path": "/*", "claims": {"roles": ["Read.All"]}}.',
     ),
     Cause(

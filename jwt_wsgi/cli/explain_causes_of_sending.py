@@ -1,4 +1,4 @@
-"""Causes in how a token was sent: it is missing, or it is no JWT in form. Rows of one table.
+"""Causes in how a token was sent: it is missing, or does not have the form of a JWT.
 
 The other rows are in ``explain_causes``, which puts all of them together.
 """
@@ -17,23 +17,23 @@ from .explain_recognition import is_opaque
 from .explain_recognition import is_padded
 from .explain_recognition import sent_like
 
-#: Why a path needs more than it seems to.
+#: Cause and remedy for a path with unusual spelling.
 ODD_PATH: Final = (
     "Routers read such a path differently (//, dot segments, ;, \\); all rules' conditions count.",
-    "Ask for the path in its plain form, for instance /api/me instead of //api/me.",
+    "Request the path in its plain form, for instance /api/me instead of //api/me.",
 )
 _PLACEHOLDER: Final = r"^(bearer )?(undefined|null|none|nil|nan|false|\[object \w+\])$"
 _VARIABLE: Final = (
     r"^(bearer )?['\"]?(\$\(?\{?\w+\}?\)?|\{\{?[\w. ]+\}?\}|<[\w -]+>|%\w+%|"
     r"(your[-_.]?)?(access[-_.]?)?(token|jwt)([-_.]?here)?)['\"]?$"
 )
-_SAID_NOTHING: Final = (
-    "An empty value of the program that sent it stands where the token should be.",
-    "Look in the client why it has no token; it should not send the header then.",
+_EMPTY_VALUE: Final = (
+    "Instead of a token, the client sent an empty value of its programming language.",
+    "Find out why the client has no token; without one it should not send the header.",
 )
 _NOT_EXPANDED: Final = (
-    "The name of a variable or a placeholder stands where the token should be.",
-    "Have the token put in its place: a shell expands $TOKEN in double quotes only.",
+    "Instead of a token, the client sent a placeholder or the name of a variable.",
+    "Replace it by the token: a shell expands $TOKEN in double quotes only.",
 )
 _PADDED: Final = (
     "Its parts end with =, as AWS load balancers (ALB) write them; a JWT has no padding.",
@@ -45,7 +45,7 @@ CAUSES_OF_SENDING: Final = (
         "token_missing",
         "elsewhere",
         lambda case: any(elsewhere(case)),
-        "A token stands where none is looked for.",
+        "A token is in a header or cookie where the middleware does not look for one.",
         "Send it in {place}, or name the place in JWT_WSGI_TOKEN_FROM (header, header:NAME,"
         " cookie:NAME).",
     ),
@@ -77,7 +77,7 @@ CAUSES_OF_SENDING: Final = (
         "header_malformed",
         "bearer twice",
         sent_like(r"^bearer[ :]+bearer\b"),
-        "The word Bearer stands there twice.",
+        "The header has the word Bearer twice.",
         "Add it once: either the client library does it, or your code.",
     ),
     Cause(
@@ -85,7 +85,7 @@ CAUSES_OF_SENDING: Final = (
         "JSON",
         sent_like(r"^(bearer )?\s*\{\s*\"(?!\w+\}\})"),
         "It is JSON: the answer of a token endpoint, or a JWS that is not compact.",
-        "Send the value of access_token alone, without the JSON around it.",
+        "Send only the value of access_token, without the JSON around it.",
     ),
     Cause(
         "header_malformed",
@@ -94,7 +94,7 @@ CAUSES_OF_SENDING: Final = (
         "Several Authorization headers were joined with a comma, as servers and proxies do.",
         "Send the header once; look for a client or a proxy that adds a second one.",
     ),
-    Cause("header_malformed", "nothing", sent_like(_PLACEHOLDER), *_SAID_NOTHING),
+    Cause("header_malformed", "nothing", sent_like(_PLACEHOLDER), *_EMPTY_VALUE),
     Cause("header_malformed", "placeholder", sent_like(_VARIABLE), *_NOT_EXPANDED),
     Cause(
         "header_malformed",
@@ -106,7 +106,7 @@ CAUSES_OF_SENDING: Final = (
         "header_malformed",
         "no scheme",
         sent_like(rf"^{JWT_START}\S+$"),
-        "The token stands there without the scheme Bearer.",
+        "The header has the token without the scheme Bearer.",
         "Put Bearer and a space before the token.",
     ),
     Cause(
@@ -120,7 +120,7 @@ CAUSES_OF_SENDING: Final = (
         "header_malformed",
         "percent-encoded",
         sent_like(r"%2[EBFbef]|%3[Dd]|%0[AaDd]"),
-        "The token is percent-encoded, as it stands in URLs and forms.",
+        "The token is percent-encoded, as in URLs and forms.",
         "Decode it before it is sent.",
     ),
     Cause(
@@ -135,7 +135,7 @@ CAUSES_OF_SENDING: Final = (
         "empty",
         sent_like(r"^bearer\s*$"),
         "Nothing follows the word Bearer.",
-        _SAID_NOTHING[1],
+        _EMPTY_VALUE[1],
     ),
     Cause("header_malformed", "padding", is_padded, *_PADDED),
     Cause(
@@ -153,7 +153,7 @@ CAUSES_OF_SENDING: Final = (
         "Have the issuer put less into it (groups, roles), or raise JWT_WSGI_MAX_TOKEN_SIZE and"
         " the server's limit of headers.",
     ),
-    Cause("token_malformed", "nothing", sent_like(_PLACEHOLDER), *_SAID_NOTHING),
+    Cause("token_malformed", "nothing", sent_like(_PLACEHOLDER), *_EMPTY_VALUE),
     Cause("token_malformed", "placeholder", sent_like(_VARIABLE), *_NOT_EXPANDED),
     Cause(
         "token_malformed",
@@ -187,7 +187,7 @@ CAUSES_OF_SENDING: Final = (
         "token_malformed",
         "twice",
         detail_starts("duplicate members"),
-        "A name stands twice in the token's JSON, and readers differ in which of the two counts.",
+        "A name is twice in the token's JSON, and programs differ in which value they use.",
         "Have the issuer write each member once (RFC 7519 section 4).",
     ),
     Cause(

@@ -1,4 +1,4 @@
-"""What stands in a token, for people: its header and its claims, times as dates."""
+"""The content of a token, for people: its header and its claims, times as dates."""
 
 import json
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """The facts that explain a refusal: for each code, what the token says and what is expected.
 
-The middleware itself decides; nothing here does. What is shown of a token is escaped, and not
-verified unless its signature was.
+The decision is the middleware's own. Values of a token are escaped. They are verified only if its
+signature was verified.
 """
 
 import difflib
@@ -35,10 +35,10 @@ JWT_START: Final = "eyJ"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Everything that one refusal can be explained from.
+    """The data that explains one refusal.
 
-    ``settings``: as they are for the issuer of the token, if it is known. ``request``: with the
-    token that was read alone. ``now``: seconds since 1970.
+    ``settings``: those for the issuer of the token, if it is known. ``request``: with the token
+    that was read as its only credentials. ``now``: seconds since 1970.
     """
 
     error: AuthError
@@ -54,7 +54,7 @@ class Case:
         return self.token.claims.get(name) if self.token else None
 
     def found(self, name: str) -> Any:
-        """What the settings call ``name``; None where it is missing or can be read in two ways."""
+        """The claim that settings call ``name``. None if it is missing or ambiguous."""
         try:
             return claims_.find(self.token.claims, name) if self.token else None
         except InvalidTokenError:
@@ -66,13 +66,13 @@ class Case:
 
 
 def facts(case: Case) -> list[str]:
-    """What explains it, most important first, and last the detail that the log has."""
+    """The facts that explain it, most important first. The last is the detail in the log."""
     detail = [IN_THE_LOG + case.error.detail] if case.error.detail else []
     return [*_FACTS.get(case.error.code, _nothing)(case), *detail]
 
 
 def elsewhere(case: Case) -> Iterator[str]:
-    """The headers and cookies that hold something like a JWT where no token is looked for."""
+    """The headers and cookies that hold a JWT, but are not in ``token_from``."""
     looked_for = case.settings.token_from
     for key, value in case.request.environ.items():
         name = key.removeprefix("HTTP_").replace("_", "-").title()
@@ -91,7 +91,7 @@ def elsewhere(case: Case) -> Iterator[str]:
 def _missing_token(case: Case) -> Iterator[str]:
     yield f"looked for at: {', '.join(case.settings.token_from)}"
     if found := list(elsewhere(case)):
-        yield f"a token stands at: {', '.join(map(printable, found[:5]))}"
+        yield f"a token is at: {', '.join(map(printable, found[:5]))}"
 
 
 def _several(case: Case) -> Iterator[str]:
@@ -228,7 +228,7 @@ def _scope(case: Case) -> Iterator[str]:
             yield f"{name} is {_shown(found)}; the rule needs: {wanted}"
     for rule in rules:
         if rule.check is not None:
-            yield f"the rule also asks {name_of(rule.check)}, which must return True"
+            yield f"the rule also calls {name_of(rule.check)}, which must return True"
 
 
 def _step_up(case: Case) -> Iterator[str]:
@@ -244,7 +244,7 @@ def _step_up(case: Case) -> Iterator[str]:
 
 
 def _shown(value: object) -> str:
-    """A text in quotes, and everything else as JSON: 42 is not '42'."""
+    """A text in quotes, any other value as JSON, so that 42 differs from '42'."""
     if value is None or isinstance(value, str):
         return "missing" if value is None else printable(value, 200)
     return printable(json.dumps(value, default=str), 200)[1:-1]

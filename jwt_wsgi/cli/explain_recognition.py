@@ -19,7 +19,7 @@ from .explain_facts import Case
 class Cause(NamedTuple):
     """One row of the table of causes. ``name``: unique in its code; empty: the general row.
 
-    ``remedy`` empty: the general one. ``{place}`` in it stands for where the app looks for a token.
+    ``remedy`` empty: the general one. ``{place}`` in it becomes the app's place for the token.
     """
 
     code: str
@@ -34,17 +34,17 @@ def always(_case: Case) -> bool:
 
 
 def detail_starts(start: str) -> Callable[[Case], bool]:
-    """The detail of the log line begins like this."""
+    """Whether the detail of the log line begins with the text."""
     return lambda case: case.error.detail.startswith(start)
 
 
 def detail_is(*details: str) -> Callable[[Case], bool]:
-    """The detail of the log line is one of these."""
+    """Whether the detail of the log line is one of these."""
     return lambda case: case.error.detail in details
 
 
 def sent_like(pattern: str) -> Callable[[Case], bool]:
-    """The credentials, as they were sent, hold this."""
+    """Whether the credentials, as sent, match the pattern."""
     found = re.compile(pattern, re.IGNORECASE)
     return lambda case: found.search(case.request.sent[:20_000]) is not None
 
@@ -66,7 +66,7 @@ def is_padded(case: Case) -> bool:
 
 
 def header_is(name: str, *values: object) -> Callable[[Case], bool]:
-    """The member is there, and has one of these values if there are any."""
+    """Whether the header has the member, with one of ``values`` if there are any."""
 
     def applies(case: Case) -> bool:
         found = case.header(name)
@@ -93,14 +93,14 @@ _SHORTEST_RSA: Final = 256
 
 
 def is_cut_signature(case: Case) -> bool:
-    """Shorter than any signature of its algorithm; one in DER is none of these."""
+    """Whether the signature is shorter than any of its algorithm, and is not DER."""
     alg, size = str(case.header("alg")), len(case.token.signature) if case.token else 0
     shortest = _SHORTEST_RSA if alg[:2] in ("RS", "PS") else _SHORTEST_EDDSA
     return size < _SIGNATURE_SIZES.get(alg, shortest) and not is_der(case)
 
 
 def is_failed_fetch(kind: str) -> Callable[[Case], bool]:
-    """The keys could not be fetched for this reason, as remote keys or a source tell it."""
+    """Whether the keys could not be fetched for this reason, as the error's detail says."""
     said = re.compile(rf"(keys of \S+: )?{kind}: ")
     return lambda case: said.match(case.error.detail) is not None
 
@@ -110,7 +110,7 @@ def configured(case: Case) -> list[str]:
 
 
 def iss_without(change: Callable[[str], str]) -> Callable[[Case], bool]:
-    """Without this difference the iss is that of a configured issuer."""
+    """Whether the iss is a configured one, apart from this difference."""
 
     def applies(case: Case) -> bool:
         iss = case.claim("iss")
@@ -120,7 +120,7 @@ def iss_without(change: Callable[[str], str]) -> Callable[[Case], bool]:
 
 
 def is_of_okta_org(case: Case) -> bool:
-    """The issuer is the host alone of a configured authorization server of Okta."""
+    """Whether the issuer is only the host of a configured authorization server of Okta."""
     return any(name.startswith(f"{case.claim('iss')}/oauth2/") for name in configured(case))
 
 
@@ -141,7 +141,7 @@ def _audiences(case: Case) -> list[str]:
 
 
 def aud_without(change: Callable[[str], str]) -> Callable[[Case], bool]:
-    """Without this difference the aud is a configured one."""
+    """Whether the aud is a configured one, apart from this difference."""
 
     def applies(case: Case) -> bool:
         ours = set(map(change, case.settings.accepted_audience))
@@ -170,13 +170,13 @@ def is_of_cognito(case: Case) -> bool:
 
 
 def _rule_claims(case: Case) -> dict[str, Any]:
-    """What the rule or the issuer's terms expect of claims."""
+    """The values of claims that the rule or the issuer's terms expect."""
     scope = case.error.code == "insufficient_scope"
     return dict(case.rule.claims if scope else (case.settings.claims or {}))
 
 
 def is_number_for_text(case: Case) -> bool:
-    """As texts the values are equal, as JSON they are not: 42 and "42", true and "true"."""
+    """Whether the values are equal as text but not as JSON, for instance 42 and "42"."""
     for name, accepted in _rule_claims(case).items():
         found = case.found(name)
         members = found if isinstance(found, list) else [found]
@@ -192,7 +192,7 @@ def _plain(value: object) -> str:
 
 
 def is_granted_in(name: str) -> Callable[[Case], bool]:
-    """What the rule needs as scopes stands in another claim."""
+    """Whether another claim contains the scopes that the rule needs."""
 
     def applies(case: Case) -> bool:
         found = case.claim(name)
@@ -217,14 +217,14 @@ def is_odd_path(case: Case) -> bool:
 
 
 def is_key_of_other_algorithm(case: Case) -> bool:
-    """The named key is there, for other algorithms."""
+    """Whether the key is published, but for other algorithms."""
     current = getattr(case.issuer.keys, "current", None) if case.issuer else None
     keyset = current() if current else None
     return keyset is not None and case.header("kid") in keyset.kids
 
 
 def is_key_on_ed448(case: Case) -> bool:
-    """EdDSA with a key on Ed448, which needs a setting of its own."""
+    """Whether it is EdDSA with a key on Ed448, which the settings must name."""
     current = getattr(case.issuer.keys, "current", None) if case.issuer else None
     keyset = current() if current else None
     if keyset is None or case.header("alg") != "EdDSA":

@@ -1,4 +1,4 @@
-"""Stands in the place of a middleware's verifier, and records how far a token came in it."""
+"""Replaces a middleware's verifier, and records how many of its steps a token passed."""
 
 from typing import TYPE_CHECKING
 from typing import Final
@@ -21,7 +21,7 @@ _STEP_OF_CODE: Final = {
     "signature_invalid": "signature",
     "token_bound": "binding",
 }
-#: The same for a token that is verified; "checks", the app's own, for the other codes.
+#: The same for a verified token. Other codes are those of the app's own checks: "checks".
 _STEP_AFTER_SIGNATURE: Final = {
     "token_revoked": "revocation",
     "revocation_unavailable": "revocation",
@@ -29,7 +29,7 @@ _STEP_AFTER_SIGNATURE: Final = {
 
 
 class Recorder:
-    """The real verifier, and how far the last token came in it."""
+    """Calls the real verifier, and records the step that the last token reached."""
 
     def __init__(self, verifier: "Verifier") -> None:
         self._verifier, self.issuers = verifier, verifier.issuers

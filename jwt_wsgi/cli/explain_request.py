@@ -1,4 +1,4 @@
-"""The request that brings what was given to ``explain``.
+"""Makes a request of the input of ``explain``.
 
 A token is put where the app looks for it first. Headers, as a browser or ``curl -v`` shows them,
 become the headers of the request as they are, and nothing is added to them.
@@ -36,7 +36,7 @@ class Request(NamedTuple):
 
     @property
     def sent(self) -> str:
-        """What stands in the first place that holds something; empty if none does."""
+        """The credentials in the first place that has any; empty if there are none."""
         return self.found[0][1] if self.found else ""
 
     @property
@@ -47,11 +47,11 @@ class Request(NamedTuple):
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Where something was found."""
+        """The places that hold credentials."""
         return tuple(spec for spec, _ in self.found)
 
     def of(self, token: str | None) -> "Request":
-        """Leave out everything but ``token``, if one was read."""
+        """Return a request with ``token`` only, if one was read."""
         if token is None:
             return self
         return self._replace(found=tuple(one for one in self.found if one[1].endswith(token)))
@@ -106,7 +106,7 @@ def _headers(text: str) -> dict[str, str]:
 
 
 def _other_scheme(lines: list[str]) -> dict[str, str]:
-    """Credentials that are no bearer token, and the scheme Bearer alone: as they are."""
+    """Credentials of another scheme, or the word Bearer without a token, unchanged."""
     scheme, _, rest = " ".join(lines).partition(" ")
     is_bearer = scheme.lower() == "bearer"
     other = len(lines) == 1 and len(scheme) <= _LONGEST_SCHEME and rest and scheme.isalnum()

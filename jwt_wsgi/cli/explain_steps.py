@@ -1,7 +1,7 @@
 """The steps of one request: which of them a token passes, and at which one it is refused.
 
-A real :class:`~jwt_wsgi.middleware.JWTMiddleware` decides. A recorder in the place of its verifier
-only notes how far the token came.
+A real :class:`~jwt_wsgi.middleware.JWTMiddleware` decides. A recorder around its verifier notes the
+last step that the token passed.
 """
 
 import time
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from jwt_wsgi.verifier import Verifier
 
-#: The steps in their order, and what is asked at each.
+#: The steps in their order, each as a question.
 STEPS: Final[Mapping[str, str]] = {
     "rule": "which token does the request need?",
     "credentials": "is there one, and is it a bearer token?",
@@ -101,7 +101,7 @@ class Verdict:
 
     @property
     def verified(self) -> bool:
-        """Whether the signature is good: then the issuer has said what stands in the token."""
+        """Whether the signature was verified, so that the content is the issuer's."""
         names = list(STEPS)
         return names.index(self.step) > names.index(_SIGNATURE)
 
@@ -146,10 +146,10 @@ def verdict_on(settings: Settings, text: str, *, method: str = "GET", path: str 
 
 
 def _rule(settings: Settings, environ: "WSGIEnvironment") -> Rule:
-    """The rule of the request; our own metadata (RFC 9728) needs no token."""
-    metadata = assembly.metadata(settings)
-    if metadata is not None and environ["PATH_INFO"] in metadata.paths:
-        return Rule(environ["PATH_INFO"], token=Token.IGNORED)
+    """The rule of the request; what this package answers itself needs no token."""
+    metadata, path = assembly.metadata(settings), environ["PATH_INFO"]
+    if (metadata is not None and path in metadata.paths) or path == assembly.logout_path(settings):
+        return Rule(path, token=Token.IGNORED)
     return find_rule(Rules(settings.request_rules), environ)
 
 
@@ -200,11 +200,11 @@ def _lines(step: str, says: Mapping[str, str], case: Case | None) -> Iterable[Li
 
 
 def _says(settings: Settings, recorder: Recorder, rule: Rule, request: Request) -> dict[str, str]:
-    """What the line of a step says that was passed; escaped, for it may not be verified."""
+    """The text for each passed step. It is escaped, because the token may not be verified."""
     where = "none is needed"
     if recorder.token is not None:
         where = f"{request.places[0]}, {len(recorder.token)} characters"
-    form = "a compact JWS; nothing in it is verified before its signature is"
+    form = "a compact JWS; its content is unverified until its signature is"
     found = {"rule": f"{needs(rule)} (rule {rule.path})", "credentials": where, "form": form}
     token = _parsed(request.token)
     trusted = _trusted(recorder, token)
@@ -217,8 +217,8 @@ def _says(settings: Settings, recorder: Recorder, rule: Rule, request: Request) 
         "header": ", ".join(f"{name} {value}" for name, value in shown.items()),
         "claims": moment("exp", claims.get("exp"), time.time()),
         "key": "found",
-        "signature": "good: from here on the issuer has said what the token says",
-        "binding": "a plain bearer token" if "cnf" not in claims else "accepted, though bound",
+        "signature": "valid: the content of the token is the issuer's",
+        "binding": "a plain bearer token" if "cnf" not in claims else "bound, and accepted",
         "checks": "accepted" if trusted.own_checks else "none are configured",
         "revocation": "not revoked" if settings.revocation else "not configured",
         "access": "permitted",

@@ -1,4 +1,4 @@
-"""Reads many lines from a terminal without showing them, and leaves nothing to the shell.
+"""Reads many lines from a terminal without showing them or passing any to the shell.
 
 A terminal that edits lines itself (ICANON) cuts each at 4,095 characters, and the lines after the
 first would be commands for the shell. So both that and the echo are switched off meanwhile.
@@ -54,7 +54,7 @@ def read_hidden(prompt: str, limit: int) -> str:
         while select.select([terminal], [], [], _PASTE_PAUSE)[0] and os.read(terminal, 65536):
             pass  # the rest of a paste
     finally:
-        termios.tcsetattr(terminal, termios.TCSAFLUSH, before)  # what is unread is thrown away
+        termios.tcsetattr(terminal, termios.TCSAFLUSH, before)  # unread input is discarded
         _show("\n")
     return data.decode("utf-8", "replace")
 

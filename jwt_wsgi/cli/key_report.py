@@ -54,7 +54,7 @@ class Row(NamedTuple):
     crv: str = ""
     alg: str = ""
     use: str = ""
-    #: RFC 7638; for a key that has only a certificate that one's SHA-256.
+    #: RFC 7638. For a key that is only a certificate: the SHA-256 of that.
     thumbprint: str = ""
     reason: str = ""
     private: bool = False
@@ -68,18 +68,18 @@ class Report:
     source: str
     found_by: str = ""
     rows: tuple[Row, ...] = ()
-    #: False: it is asked for each token, and what it has is not known before.
+    #: False: the source is called for each token, so its keys are not known before.
     listed: bool = True
     kind: str = ""
     problem: str = ""
-    #: What underlies ``problem``, of a library's making.
+    #: The error of a library that caused ``problem``.
     cause: BaseException | None = None
     #: The issuer's clock, seconds since 1970, and ours when we read it.
     date: float | None = None
     asked: float = 0.0
-    #: A URL that did not get the configured headers and certificate: it is of another origin.
+    #: A URL of another origin, to which the configured headers and certificate are not sent.
     withheld: str = ""
-    #: What was fetched, by its URL.
+    #: The fetched documents, by URL.
     documents: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
@@ -105,7 +105,7 @@ class Report:
 
 
 def report_of(own: Settings) -> Report:
-    """Look at the keys of one issuer where the middleware finds them.
+    """Report the keys of one issuer from the source that the middleware uses.
 
     ``own``: the settings as they are for the issuer.
     """
@@ -124,7 +124,7 @@ def report_of(own: Settings) -> Report:
 
 
 def _of_source(name: str, source: Any, timeout: float, accepted: Collection[str]) -> Report:
-    """Ask a key source of the app's own for the keys that it lists, if it lists any."""
+    """Report the keys that a key source of the app lists, if it lists any."""
     shown_source = f"keys ({type(source).__module__}.{type(source).__qualname__})"
     try:
         if hasattr(source, "warm_up"):
@@ -166,7 +166,7 @@ def of_url(
 
 
 class _Recorder:
-    """A fetch function that keeps what it brought."""
+    """A fetch function that keeps the documents."""
 
     def __init__(self, fetch: HTTPFetch) -> None:
         self._fetch = fetch
@@ -244,7 +244,7 @@ def row_of(jwk: object, accepted: Collection[str]) -> Row:
 
 
 def of_keyset(keyset: KeySet, accepted: Collection[str]) -> tuple[Row, ...]:
-    """What is known of a set that is no document any more: inline, or one PEM key."""
+    """Report a set that was parsed before: inline, or one PEM key."""
     rows = []
     for kid in keyset.kids or (None,):
         named = {} if kid is None else {"kid": kid}

@@ -34,7 +34,7 @@ from .terminal import say
 from .terminal import show_json
 from .terminal import show_table
 
-#: Settings that count for a URL that is not configured. Headers and certificates do not.
+#: Settings that apply to a URL that is not configured. Headers and certificates do not.
 _FETCHING: Final = ("JWKS_TLS", "JWKS_TIMEOUT", "ALLOW_HTTP")
 
 
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _reports(options: argparse.Namespace) -> Iterable[Report]:
-    # os.path: a URL that is too long for a name is no file, and no error either.
+    # os.path raises no error for a URL that is too long for a file name.
     if options.source is not None and os.path.isfile(options.source):  # noqa: PTH113
         return [of_file(options.source, Path(options.source), jose.DEFAULT_ALGORITHMS)]
     if options.source is not None:

@@ -92,7 +92,7 @@ def member(text: str) -> tuple[str, Any]:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a token; exit code 0, 2 if a file or a key is no good."""
+    """Print a token. Exit code 0, or 2 if a file or a key cannot be used."""
     issuer = FakeIssuer(options.iss, algorithm=options.alg)
     try:
         if options.key is not None:
@@ -111,12 +111,12 @@ def run(options: argparse.Namespace) -> int:
         show_json({"token": token, "jwks": jwks, "kid": kid})
     else:
         say(token)
-    note("a token for tests: whoever has its key can make more", *notes)
+    note("a token for tests: with its key, more can be made", *notes)
     return EXIT_FINE
 
 
 def _name(issuer: FakeIssuer) -> str | None:
-    """The thumbprint; a shared secret has no name, and its digest would help guessing it."""
+    """The thumbprint. A shared secret has none, because a digest would help to guess it."""
     keys = issuer.jwks()["keys"]
     return thumbprint(keys[0]) if keys else None
 
@@ -136,7 +136,7 @@ def _claims(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _write(options: argparse.Namespace, issuer: FakeIssuer, jwks: dict[str, Any]) -> Iterable[str]:
-    """Write what is asked for; what a new key needs to be of use goes to standard error."""
+    """Write the result. The settings for a new key go to standard error."""
     if options.key_out is not None:
         _create(options.key_out, issuer.private_key)
     if options.jwks_out is not None:
@@ -150,6 +150,6 @@ def _write(options: argparse.Namespace, issuer: FakeIssuer, jwks: dict[str, Any]
 
 
 def _create(path: Path, text: str) -> None:
-    """A new file that nobody else can read; one that is there is not overwritten."""
+    """Create a file that only this user can read. An existing file is not overwritten."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)

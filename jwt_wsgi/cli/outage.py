@@ -47,18 +47,18 @@ CROWD: Final = 50  # requests at once
 STRANGERS: Final = 10_000
 USERS: Final = 1_000
 CONNECTIONS: Final = 8
-FRESH: Final = 1.0  # seconds that keys are fresh for, in both, where a scene is about old keys
-STALL: Final = 3.0  # seconds that an issuer in trouble takes to answer
+FRESH: Final = 1.0  # seconds that keys are fresh, for both, in scenes about old keys
+STALL: Final = 3.0  # seconds that a slow issuer takes to answer
 
-#: Asks for one request with this token, and says whether it was let in.
+#: Sends one request with this token, and returns whether it was accepted.
 Ask = Callable[[str], bool]
-#: Who is compared: given an issuer, how long keys are fresh (None: as it comes) and a folder that
-#: outlives a process (None: there is none), one that asks.
+#: A compared implementation. From an issuer, the seconds that keys are fresh (None: the default),
+#: and a folder for saved keys (None: keys are not saved), it makes an :data:`Ask`.
 Contestant = Callable[[FakeIssuer, float | None, str | None], AbstractContextManager[Ask]]
 
 
 class Crowd(NamedTuple):
-    """What many requests got: how many were let in, the slowest in seconds, GETs at the issuer."""
+    """Results of many requests: the number accepted, the slowest in seconds, the issuer's GETs."""
 
     let_in: int
     slowest: float
@@ -66,7 +66,7 @@ class Crowd(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """One line of the table. ``claim``: what ours must be, in words and as a function."""
+    """One row of the table. ``claim``: the value that ours must have; ``holds`` checks it."""
 
     name: str
     value: float
@@ -84,7 +84,7 @@ class Fact(NamedTuple):
 
 @contextmanager
 def ours(issuer: FakeIssuer, fresh: float | None, folder: str | None) -> Iterator[Ask]:
-    """This middleware, asked as a server asks a WSGI app."""
+    """This middleware, called as a server calls a WSGI app."""
     policy = Policy() if fresh is None else Policy(refresh_after=fresh)
     secret = sha256(issuer.issuer.encode()).digest()  # for a demonstration
     keys = RemoteKeys(
@@ -108,7 +108,7 @@ def ours(issuer: FakeIssuer, fresh: float | None, folder: str | None) -> Iterato
 
 @contextmanager
 def pyjwt(issuer: FakeIssuer, fresh: float | None, _folder: str | None) -> Iterator[Ask]:
-    """PyJWT with PyJWKClient, as its documentation has it."""
+    """PyJWT with PyJWKClient, used as in its documentation."""
     import jwt  # noqa: PLC0415  # of the extra `demo`
 
     lifespan: Any = {} if fresh is None else {"lifespan": fresh}
@@ -129,7 +129,7 @@ def pyjwt(issuer: FakeIssuer, fresh: float | None, _folder: str | None) -> Itera
 
 
 def scenes(open_: Contestant, progress: Callable[[str], None]) -> Iterator[Fact]:
-    """Play every scene, each with an issuer of its own, and tell what happened."""
+    """Play every scene, each with its own issuer, and yield the measured facts."""
 
     @contextmanager
     def stage(title: str, *, fresh: float | None = None) -> Iterator[tuple[FakeIssuer, Ask]]:
@@ -216,7 +216,7 @@ def _warm(issuer: FakeIssuer, ask: Ask) -> None:
 
 
 def _wait_for_a_file(folder: str, seconds: float = 2.0) -> None:
-    """Keys are saved behind the back of the request that fetched them; some save none."""
+    """Wait for the saved keys, if there will be any: they are saved after the request."""
     until = time.monotonic() + seconds
     while not list(Path(folder).glob("jwks-*[0-9a-f]")) and time.monotonic() < until:
         time.sleep(0.01)
@@ -240,8 +240,8 @@ def forgeries(issuer: FakeIssuer) -> Iterator[str]:
     yield good[:-4] + ("AAAA" if not good.endswith("AAAA") else "BBBB")
     yield good.rpartition(".")[0] + "."
     yield issuer.token(exp=int(time.time()) - 3600)
-    yield issuer.token(iss="https://somebody.example")
-    yield issuer.token(aud="https://somebody.example")
+    yield issuer.token(iss="https://other.example")
+    yield issuer.token(aud="https://other.example")
 
 
 def _send(ask: Ask, issuer: FakeIssuer, tokens: Iterable[str], connections: int) -> Crowd:
@@ -261,7 +261,7 @@ def _keys(issuer: FakeIssuer) -> int:
 
 
 def _percent(crowd: Crowd) -> float:
-    """Of the users; more than 100 if a token with a strange kid was accepted as well."""
+    """Percent of the users. It is over 100 if a token with an unknown kid was accepted."""
     return 100 * crowd.let_in / USERS
 
 
@@ -276,7 +276,7 @@ OURS: Final = "jwt_wsgi"
 
 
 def compare(others: dict[str, Contestant]) -> tuple[str, list[str]]:
-    """Play everything for us and for the others; the table, and which claims of ours fail."""
+    """Play all scenes for every implementation; return the table, and our failed claims."""
     columns = _played(others, sys.stdout)
     rows = [["", *columns, "we claim"], ["---"] * (len(columns) + 2)]
     rows += [
@@ -287,7 +287,7 @@ def compare(others: dict[str, Contestant]) -> tuple[str, list[str]]:
 
 
 def _played(others: dict[str, Contestant], progress_to: TextIO) -> dict[str, list[Fact]]:
-    """The facts of each contestant, scene by scene; ours first."""
+    """The facts of each implementation, by scene; ours first."""
     columns = {}
     for name, contestant in {OURS: ours, **others}.items():
 
@@ -318,7 +318,7 @@ def _as_json(columns: dict[str, list[Fact]], seconds: float) -> str:
 def run(*, as_json: bool = False) -> list[str]:
     """Print the table beside PyJWT; the claims that failed. Raises :class:`DemoError`.
 
-    ``as_json``: the same as JSON, and what is going on to standard error.
+    ``as_json``: the result as JSON, and progress on standard error.
     """
     if find_spec("jwt") is None:
         raise DemoError("PyJWT is missing; run: pip install pyjwt")

@@ -1,7 +1,7 @@
 """``demo --outage --plot FILE.svg``: the time line of one outage, measured and drawn.
 
-Users ask all the time, each contestant has an issuer of its own, and that issuer answers 500 for a
-while. Keys are fresh for one second, so that the picture takes seconds instead of minutes.
+Users send requests all the time. Each implementation has its own issuer, which answers 500 for a
+while. Keys are fresh for one second, so that the plot takes seconds instead of minutes.
 """
 
 import time
@@ -54,7 +54,7 @@ class Sample(NamedTuple):
 
 
 def watch(contestant: Contestant, scale: float = 1.0) -> list[Sample]:
-    """Ask again and again while the issuer fails and comes back. ``scale`` shortens all times."""
+    """Send requests while the issuer works, fails and recovers. ``scale`` shortens all times."""
     samples: list[Sample] = []
     with (
         FakeIssuer(algorithm="ES256", aud=AUDIENCE).serve() as issuer,
@@ -83,8 +83,8 @@ def watch(contestant: Contestant, scale: float = 1.0) -> list[Sample]:
 def drawn(rows: Mapping[str, Sequence[Sample]]) -> str:
     """The SVG: a row for each name, with a bar for each fifth of a second."""
     height = _FIRST_ROW + _ROW * len(rows)
-    told = "; ".join(f"{name}: {_percent(samples)} of the users" for name, samples in rows.items())
-    title = f"Users served while the issuer is down for {END - BEGIN:.0f} seconds. {told}."
+    served = "; ".join(f"{name}: {_percent(found)} of the users" for name, found in rows.items())
+    title = f"Users served while the issuer is down for {END - BEGIN:.0f} seconds. {served}."
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">',
         f"<title>{escape(title)}</title>",

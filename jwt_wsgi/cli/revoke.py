@@ -22,6 +22,7 @@ from jwt_wsgi.errors import printable
 from jwt_wsgi.revocation.revocations import CLAIMS
 from jwt_wsgi.revocation.revocations import LIFETIME
 from jwt_wsgi.revocation.revocations import MARGIN
+from jwt_wsgi.revocation.revocations import TIMED
 from jwt_wsgi.revocation.revocations import Entry
 from jwt_wsgi.revocation.revocations import Revocations
 from jwt_wsgi.revocation.store import Store
@@ -107,7 +108,7 @@ def _add_lifetime(parser: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it; exit code 0, 1 if the store fails, 2 if the call or the configuration is wrong."""
+    """Run. Exit code 0; 1 if the store fails; 2 if the call or the configuration is wrong."""
     act: Act = options.act
     try:
         return act(Revocations(_store(options)), options)
@@ -178,7 +179,7 @@ def _token(revocations: Revocations, options: argparse.Namespace) -> int:
 def _read_token(options: argparse.Namespace) -> None:
     """Take what names a token, and when it expires, from the token itself; it is not verified.
 
-    Raises ValueError, without a word of the token.
+    Raises ValueError, without any part of the token.
     """
     text = re.sub(r"(?i)^\s*authorization:", "", read_token())
     if not text.strip():
@@ -199,16 +200,19 @@ def _read_token(options: argparse.Namespace) -> None:
 
 
 def _name(claims: Mapping[str, Any], name: str) -> str | None:
-    """A claim as the command line has it; None if it is missing, or no name."""
+    """A claim as text for the command line; None if it is missing or cannot be a name."""
     value = claims.get(name)
     return str(value) if type(value) in (str, int) and value != "" else None
 
 
 def _undo(revocations: Revocations, options: argparse.Namespace) -> int:
-    """Take an entry away; exit code 1 if there was none."""
+    """Remove an entry. Exit code 1 if there was none."""
     kind, issuer, name = options.kind, options.iss, options.name
     what = f"{kind} {printable(name, 256)} of {printable(issuer, 256)}"
-    if not revocations.undo(kind, issuer, name):
+    # What an issuer's logout of a session did to tokens that name none is undone by subject.
+    kinds = (kind, "sessionless") if kind == "subject" else (kind,)
+    undone = [revocations.undo(each, issuer, name) for each in kinds]
+    if not any(undone):
         return _failed(f"{what} was not revoked", options)
     if options.json:
         show_json({"kind": kind, "iss": issuer, CLAIMS[kind]: name, "undone": True})
@@ -266,9 +270,9 @@ def _say(entry: Entry, options: argparse.Namespace) -> int:
 
 
 def described(entry: Entry) -> str:
-    """One line for people, whatever its parts hold."""
+    """One line for people, with all parts escaped."""
     what = f"{entry.kind} {printable(entry.name, 256)} of {printable(entry.issuer, 256)}"
-    if entry.kind == "subject":
+    if entry.kind in TIMED:
         what += f", tokens issued before {_when(entry.not_before)}"
     return f"{what}, until {_when(entry.expires)}"
 

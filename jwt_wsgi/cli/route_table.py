@@ -39,7 +39,7 @@ _ROUTERS: Final = {
 }
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 UNGUARDED: Final = "unguarded"
-#: How a row is marked. What needs no token stands in capitals.
+#: The marks of rows. Those that need no token are in capitals.
 MARKS: Final = {
     UNGUARDED: "UNGUARDED",
     Token.IGNORED: "PUBLIC",
@@ -65,7 +65,7 @@ class Row:
 
     @property
     def token(self) -> str:
-        """What is asked of the token."""
+        """Whether a token is required, optional or ignored, as a word."""
         return UNGUARDED if self.rule is None else Token(self.rule.token)
 
     @property
@@ -95,7 +95,7 @@ class Row:
 
 
 class Guarded:
-    """One router, what stands in front of it, and what is asked of requests to it."""
+    """One router, the middlewares in front of it, and what they require of requests."""
 
     def __init__(self, router: Router, layer: Layer) -> None:
         self.router, self.prefix = router, layer.prefix
@@ -120,7 +120,7 @@ class Guarded:
         return [*_METHODS, *sorted(named.difference(_METHODS))]
 
     def decide(self, method: str, path: str) -> Rule | None:
-        """What the middlewares in front ask of a request; None if there are none."""
+        """The rule of a request at the middlewares in front; None if there are none."""
         whole = (self.prefix + path).encode().decode("latin-1")
         found = [
             index.find(method, whole[lost:])
@@ -139,7 +139,7 @@ class Guarded:
 
 @dataclass
 class Table:
-    """All rows, sorted by path, and what to warn of."""
+    """All rows, sorted by path, and the warnings."""
 
     rows: list[Row] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -268,12 +268,12 @@ def _by_methods(
 
 
 def _key(rule: Rule | None) -> object:
-    """Rules that are written alike are one."""
+    """A key that is equal for equal rules."""
     return None if rule is None else (place(rule), atoms(rule))
 
 
 def _name(rule: Rule) -> object:
-    """What a rule is for. The shorthands make their rules anew each time."""
+    """The purpose of a rule. The shorthands create their rules at each access."""
     return rule.path, rule.methods
 
 
@@ -282,6 +282,9 @@ def _own_rows(guard: JWTMiddleware) -> Iterator[Row]:
     for path in metadata.paths if metadata else ():
         rule = Rule(path, token=Token.IGNORED)
         yield Row(path, ("GET",), rule, "metadata of the option resource (RFC 9728)", "jwt_wsgi")
+    if logout := assembly.logout_path(guard.settings):
+        rule = Rule(logout, token=Token.IGNORED)
+        yield Row(logout, ("POST",), rule, "logouts of your issuers (revocation)", "jwt_wsgi")
 
 
 # --- Warnings ------------------------------------------------------------------------------------
@@ -320,7 +323,7 @@ def _spellings(path: str) -> list[str]:
 
 
 def _below_exact_rules(guarded: Guarded, route: Route, sample: str) -> Iterator[str]:
-    """An exact rule with conditions that what stands below its path does not have."""
+    """Warn of an exact rule with conditions that the paths below it do not have."""
     for rule, named in guarded.rules:
         base = named.removesuffix("/")
         if named.endswith("/*") or rule.token != Token.REQUIRED or not base:

@@ -105,7 +105,7 @@ def _pieces(pattern: Any) -> Iterator[list[Any]]:
 
 
 def _groups(regex: str) -> dict[str, str]:
-    """The named groups of a regular expression, each with what stands in it."""
+    """The named groups of a regular expression, each with its pattern."""
     found = {}
     for match in re.finditer(r"\(\?P<(\w+)>", regex):
         depth, end = 1, match.end()

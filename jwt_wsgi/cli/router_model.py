@@ -14,7 +14,7 @@ from typing import Any
 from typing import Final
 from typing import NamedTuple
 
-#: Values that parameters usually take. The first one that fits is taken.
+#: Sample values of parameters. The first one that fits is used.
 _VALUES: Final = (
     "sample",
     "1",
@@ -81,7 +81,7 @@ class Route:
         return Route(tuple(left), self.methods, self.view, self.function, self.key)
 
     def samples(self) -> Iterator[str]:
-        """Paths that this route may be for, the likeliest first."""
+        """Sample paths of this route, the likeliest first."""
         choices = [_fitting(piece) for piece in self.pieces]
         longest = max(map(len, choices), default=1)
         for position in range(longest):  # the same value everywhere
@@ -101,7 +101,7 @@ class Router(NamedTuple):
 
 
 def pieces_of(text: str, parameter: str, read: Callable[[re.Match[str]], Parameter]) -> list[Any]:
-    """Take a pattern apart: what matches ``parameter`` is variable, the rest stands for itself."""
+    """Split a pattern: parts that match ``parameter`` are variable, the rest is literal."""
     found: list[Any] = []
     end = 0
     for match in re.finditer(parameter, text):

@@ -34,7 +34,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "routes",
         help="every view of an app, the rule that decides, and what needs no token",
         description=f"List every view by the app's own router ({_FRAMEWORKS}), with the rule that"
-        " decides and what it needs; what needs no token stands in capitals. Warnings say where"
+        " decides and what it needs; rows that need no token are in capitals. Warnings say where"
         " the router reads a path differently than the rules. Exit code 1: --check found a"
         " difference, 2: the app does not load.",
         epilog="example: jwt-wsgi routes --app shop.wsgi:application --check routes.txt",

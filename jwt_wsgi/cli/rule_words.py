@@ -23,7 +23,7 @@ def needs(rule: Rule) -> str:
 
 
 def conditions(rule: Rule) -> list[str]:
-    """What a token must have besides being good."""
+    """The conditions for a valid token."""
     found = []
     for part in rule.parts:
         if part.scopes:

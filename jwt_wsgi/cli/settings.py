@@ -1,4 +1,4 @@
-"""``python -m jwt_wsgi settings``: every effective setting, its source, the rules, open doors."""
+"""``python -m jwt_wsgi settings``: every setting, its source, the rules, relaxed checks."""
 
 import argparse
 from collections.abc import Collection
@@ -21,7 +21,7 @@ from jwt_wsgi.settings.reading import written
 from jwt_wsgi.settings.rule_texts import rule_as_json
 from jwt_wsgi.urls import shown_url
 
-from .doors import doors
+from .relaxed_checks import relaxed_checks
 from .rule_words import needs
 from .terminal import EXIT_FINE
 from .terminal import WARN
@@ -43,7 +43,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     """Add ``settings`` to the command line."""
     parser = commands.add_parser(
         "settings",
-        help="every effective setting and where it comes from, the rules, the open doors",
+        help="every effective setting and where it comes from, the rules, the relaxed checks",
         description="List every setting with its value and its source, the rules in their order,"
         " and everything that lets in more than a good token. Secrets are never shown. Without"
         " --app, what an app gives by keyword is not seen. Exit code 2: the configuration does not"
@@ -65,20 +65,20 @@ def run(options: argparse.Namespace) -> int:
     by_flag = "keyword" if options.app else "command line"
     rows = [(name, *_row(settings, name, by_flag)) for name in OPTIONS]
     heads = ("option", "value", "source")
-    found = list(doors(settings))
-    said = [warning for warning in said if warning not in found]
+    relaxed = list(relaxed_checks(settings))
+    said = [warning for warning in said if warning not in relaxed]
     if options.json:
         show_json(
             {
                 "settings": [dict(zip(heads, row, strict=True)) for row in rows],
                 "issuers": _own_terms(settings),
                 "rules": [rule_as_json(rule) for rule in settings.request_rules],
-                "doors": found,
+                "relaxed_checks": relaxed,
                 "warnings": said,
             }
         )
     else:
-        _show(settings, rows, found, said)
+        _show(settings, rows, relaxed, said)
     return EXIT_FINE
 
 
@@ -137,7 +137,7 @@ def _own_terms(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _show(
-    settings: Settings, rows: list[tuple[str, str, str]], found: list[str], said: list[str]
+    settings: Settings, rows: list[tuple[str, str, str]], relaxed: list[str], said: list[str]
 ) -> None:
     for head, is_default in (("Set", False), ("Defaults", True)):
         say(head)
@@ -155,9 +155,9 @@ def _show(
     for line in _rule_lines(settings.request_rules):
         say(line, 5)
     say("")
-    say("Open doors" if found else "Open doors: none")
-    for door in found:
-        say(f"  {painted('open', WARN)} {door}", 7)
+    say("Relaxed checks" if relaxed else "Relaxed checks: none")
+    for sentence in relaxed:
+        say(f"  {painted('open', WARN)} {sentence}", 7)
     for warning in said:
         say(f"  {painted('warn', WARN)} {warning}", 7)
 

@@ -39,7 +39,7 @@ EXIT_INTERRUPTED: Final = 130  # as shells have it
 OK: Final = "ok"
 WARN: Final = "warn"
 FAIL: Final = "fail"
-#: Not looked at, or not reached.
+#: Not checked, or not reached.
 NONE: Final = "-"
 
 _COLOURS: Final = {OK: "32", WARN: "33", FAIL: "1;31", NONE: "2"}  # ECMA-48 section 8.3.117
@@ -48,7 +48,7 @@ _NAME_WIDTH: Final = 13
 
 
 class Line(NamedTuple):
-    """One step or one check: how it went, what it is called, what it says and what to do."""
+    """The line of one step or check: its outcome, its name, a sentence and the remedy."""
 
     outcome: str
     name: str
@@ -57,7 +57,7 @@ class Line(NamedTuple):
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what may have been meant by an option or a command that does not exist."""
+    """Suggests a name for an option or a command that does not exist."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -88,7 +88,7 @@ def _nearest(word: str, known: list[str]) -> str:
 
 
 def add_settings_flags(parser: argparse.ArgumentParser) -> None:
-    """Add what overrides the environment; everything else is ``JWT_WSGI_*`` alone."""
+    """Add the flags that override the environment. Other settings are ``JWT_WSGI_*`` only."""
     group = parser.add_argument_group(
         "settings",
         "JWT_WSGI_ISSUER and so on are read as the middleware reads them; what an app gives it by"
@@ -164,7 +164,7 @@ def app_settings(spec: str) -> Settings:
 
 
 def imported_app(spec: str) -> Any:
-    """Import the app of ``--app``. What it prints goes beside the result, to standard error.
+    """Import the app of ``--app``. Its output goes to standard error.
 
     Raises :class:`ConfigurationError`, whatever the app raises.
     """
@@ -175,7 +175,7 @@ def imported_app(spec: str) -> Any:
 
 @contextmanager
 def warnings_of_settings() -> Iterator[list[str]]:
-    """Collect the warnings that go to our log meanwhile, instead of printing them."""
+    """Collect the warnings of our logger inside the ``with`` block, instead of printing them."""
     found: list[str] = []
 
     class Collector(logging.Handler):
@@ -219,7 +219,7 @@ def _reopen() -> None:
 
 
 def complain(command: str, problems: Iterable[str], *, as_json: bool = False) -> int:
-    """Say everything that is wrong with the call or the configuration; returns exit code 2."""
+    """Print all problems of the call or the configuration. Returns exit code 2."""
     listed = list(problems)
     if as_json:
         show_json({"problems": listed})
@@ -228,14 +228,14 @@ def complain(command: str, problems: Iterable[str], *, as_json: bool = False) ->
 
 
 def note(*lines: str) -> None:
-    """Say something beside the result, on standard error."""
+    """Print a note on standard error."""
     for line in lines:
         for part in _wrapped(line, 2, sys.stderr):
             print(part, file=sys.stderr, flush=True)
 
 
 def progress(text: str, *, as_json: bool = False) -> None:
-    """Say at a terminal what the command waits for."""
+    """Show at a terminal what the command waits for."""
     if sys.stderr.isatty() and not as_json:
         note(text)
 
@@ -243,7 +243,7 @@ def progress(text: str, *, as_json: bool = False) -> None:
 def say(text: str, indent: int = 0) -> None:
     """Print for people, wrapped to the terminal if there is one.
 
-    ``indent``: of the lines after the first. What the terminal cannot show is escaped.
+    ``indent``: of the lines after the first. Characters that the terminal cannot show are escaped.
     """
     encoding = sys.stdout.encoding or "utf-8"
     for line in _wrapped(text, indent, sys.stdout):
@@ -271,19 +271,19 @@ def _width(stream: TextIO) -> int | None:
     if not stream.isatty():
         return None
     columns = 0
-    if not os.environ.get("COLUMNS"):  # shutil reads it, but asks about standard output alone
+    if not os.environ.get("COLUMNS"):  # shutil reads COLUMNS, but only looks at standard output
         with suppress(OSError):
             columns = os.get_terminal_size(stream.fileno()).columns
     return max(20, columns or shutil.get_terminal_size().columns)
 
 
 def show_json(value: Any) -> None:
-    """Print one line for machines; an object that JSON has not, as Python shows it."""
+    """Print one line for machines. Objects without a JSON form are shown by ``repr``."""
     print(json.dumps(value, default=repr), flush=True)
 
 
 def show_lines(lines: Iterable[Line]) -> None:
-    """Print each as soon as it is known, its remedy below it."""
+    """Print each line as soon as it is known, with its remedy below."""
     column = _NAME_WIDTH + 7
     for line in lines:
         head = f"{painted(line.outcome.ljust(5), line.outcome)} {line.name.ljust(_NAME_WIDTH)}"
@@ -293,7 +293,7 @@ def show_lines(lines: Iterable[Line]) -> None:
 
 
 def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print columns as wide as they need to be; where a terminal is too narrow, a block a row."""
+    """Print a table. If the terminal is too narrow for it, each row becomes a block."""
     table = [list(heads), *map(list, rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(heads))]
     width = _width(sys.stdout)

@@ -1,4 +1,4 @@
-"""The name of a key that is made of the key itself (RFC 7638)."""
+"""The thumbprint of a key (RFC 7638)."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ from typing import Final
 from jwt_wsgi.jwk_form import normal
 from jwt_wsgi.test_kit.signing import base64url
 
-#: What makes up the thumbprint of a public key (RFC 7638 section 3.2, RFC 8037 section 2).
+#: The members that a thumbprint covers (RFC 7638 section 3.2, RFC 8037 section 2).
 _THUMBPRINT: Final[Mapping[str, tuple[str, ...]]] = {
     "EC": ("crv", "kty", "x", "y"),
     "OKP": ("crv", "kty", "x"),

@@ -41,12 +41,12 @@ from jwt_wsgi.claims import scopes as scopes_of
 from jwt_wsgi.current import current_payload
 from jwt_wsgi.responses import Responses
 
-#: In Authlib's 401 where there is no payload: it says why a good token is refused.
+#: The text of Authlib's 401 without a payload: why a valid token is refused there.
 UNVERIFIED: Final = "The token was not verified on its way to this route"
 
 
 class VerifiedTokenValidator(TokenValidator):
-    """A token validator for Authlib's ``ResourceProtector``; ``realm`` stands in challenges."""
+    """A token validator for Authlib's ``ResourceProtector``; ``realm`` is for challenges."""
 
     def __init__(self, realm: str = "api", **extra_attributes: str) -> None:
         super().__init__(realm, **extra_attributes)
@@ -73,7 +73,7 @@ class VerifiedTokenValidator(TokenValidator):
 class ChallengedScopeError(errors.Portable, InsufficientScopeError):
     """Authlib's 403 with the challenge that RFC 6750 section 3 demands of it.
 
-    Of several alternatives the challenge names the first: what a client may ask for at least.
+    Of several alternatives, the challenge names the first.
     """
 
     def __init__(self, realm: str, scope: str) -> None:

@@ -17,7 +17,7 @@ Each of these works without the others. What ``JWT_WSGI`` does not say comes fro
 ``request_user`` in ``MIDDLEWARE``, in place of ``request_jwt`` or behind Django's
 ``AuthenticationMiddleware``, also sets ``request.user`` to a :class:`TokenUser`, without a session.
 
-The guard stands around the WSGI application. Django under an ASGI server does not pass through it:
+The guard wraps the WSGI application. Django under an ASGI server does not pass through it:
 there ``request_jwt`` and ``request_user`` answer 503, and the checks fail.
 
 =================  ===============================================================================
@@ -85,7 +85,7 @@ def get_wsgi_application() -> JWTMiddleware:
 class TokenUser:
     """The user that a verified token names, with what Django and DRF expect of a user.
 
-    No database is asked and nothing is saved. ``payload`` holds the claims. A token user has no
+    No database is used and nothing is saved. ``payload`` holds the claims. A token user has no
     permission and no group of Django's and is never staff: what it may do is what its token says.
     An empty payload makes an anonymous user.
     """
@@ -205,7 +205,7 @@ def request_user(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _passed_the_guard(request: Any) -> bool:
-    """The guard puts its result into each environ, None included. A client cannot set that name.
+    """Whether the middleware has set its result in the environ, None included. Clients cannot.
 
     Django's test client calls no WSGI application. It marks its requests itself.
     """
@@ -249,12 +249,12 @@ class JWTConfig(AppConfig):
 
 
 def check_project(**_: Any) -> list[checks.CheckMessage]:
-    """Everything that would let requests in without a token, or users of tokens in for weeks."""
+    """Find settings that accept requests without a token, or keep sessions for weeks."""
     return [*(check_options() or check_application()), *_check_asgi(), *_check_middleware()]
 
 
 def check_options(**_: Any) -> list[checks.CheckMessage]:
-    """``JWT_WSGI`` and the environment give settings that load; not asked without ``JWT_WSGI``."""
+    """Check that the settings load, if ``JWT_WSGI`` is set."""
     options = getattr(settings, "JWT_WSGI", None)
     if options is None:
         return []
@@ -269,7 +269,7 @@ def check_options(**_: Any) -> list[checks.CheckMessage]:
 
 
 def check_application(**_: Any) -> list[checks.CheckMessage]:
-    """What ``WSGI_APPLICATION`` names verifies tokens. Imports it: whether it does shows there."""
+    """Import ``WSGI_APPLICATION``, and check that it verifies tokens."""
     try:
         application = get_internal_wsgi_application()
     except ConfigurationError as error:
@@ -327,7 +327,7 @@ def _is_set() -> bool:
 
 
 def _is_guarded() -> bool:
-    """Whether this project means to be guarded: by ``JWT_WSGI``, or from the environment alone."""
+    """Whether ``JWT_WSGI`` or the environment configures a guard for this project."""
     if _is_set():
         return True
     try:

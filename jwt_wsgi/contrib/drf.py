@@ -33,7 +33,7 @@ class JWTAuthentication(BaseAuthentication):
     realm = "api"
 
     def authenticate(self, request: Any) -> tuple[TokenUser, dict[str, Any]] | None:
-        """The user and the payload, or None, so that the next class is asked."""
+        """The user and the payload, or None, so that DRF tries the next class."""
         payload = request.META.get("jwt_wsgi.payload")
         return None if payload is None else (TokenUser(payload), payload)
 

@@ -17,8 +17,8 @@
 With a factory: ``jwt = JWT()`` in a module, and ``jwt.init_app(app)`` in the factory. A keyword of
 ``JWT()`` comes before ``app.config["JWT_WSGI_<NAME>"]``, which comes before the environment.
 
-``current_payload`` stands for None on public paths and for anonymous optional requests: ask with
-``if current_payload:``, because a proxy never *is* None. As JSON return ``dict(current_payload)``.
+``current_payload`` is a proxy. On public paths and for anonymous optional requests it is false, so
+test ``if current_payload:``, not ``is None``. As JSON return ``dict(current_payload)``.
 Outside of a request Flask raises its usual RuntimeError. In tests of an app without settings, give
 the test client ``environ_base={"jwt_wsgi.payload": {…}}``, or take
 :meth:`jwt_wsgi.testing.FakeIssuer.protect`.
@@ -116,7 +116,7 @@ def require(
 
     The answers are those of a :class:`~jwt_wsgi.Rule`: 403 with what is missing, and 401 where
     there is no token (a public path). Without arguments a token is enough. ``claims``: name or
-    dotted path = value, or several of which one must be there. It stands below ``@app.get(…)``:
+    dotted path = value, or several of which one must be there. Write it below ``@app.get(…)``:
     Flask serves what ``@app.get`` is given. Raises :class:`~jwt_wsgi.ConfigurationError` at once
     for arguments that no rule can have. A request that did not pass a :class:`JWTMiddleware`, which
     may be any that is around the app, is a RuntimeError.
@@ -151,7 +151,7 @@ def _authorize(rule: Rule) -> None:
 
 
 def _refusal(error: AuthError) -> Response:
-    """The answer of the app's middleware; a plain one if that stands outside of the app."""
+    """The answer of the app's middleware, or a plain one if that is outside of the app."""
 
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         for guard in guards(current_app.wsgi_app):
@@ -179,7 +179,7 @@ def _from_config(config: Mapping[str, Any]) -> Options:
 
 
 class NotConfiguredError(UnavailableError):
-    """Nothing says which issuer to trust."""
+    """No issuer is configured."""
 
     error = "Not configured"
     code = "not_configured"
@@ -187,9 +187,9 @@ class NotConfiguredError(UnavailableError):
 
 
 class _NotConfigured:
-    """Stands where the middleware would: answers every request 503 and is never ready.
+    """Replaces a middleware without settings: answers 503 to every request, is never ready.
 
-    Served is only what has passed a :class:`JWTMiddleware` that stands outside of the app, for
+    A request is served only if it has passed a :class:`JWTMiddleware` outside of the app, for
     instance that of a test.
     """
 
@@ -212,4 +212,4 @@ class _NotConfigured:
         return {"ready": False, "issuers": {}}
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""

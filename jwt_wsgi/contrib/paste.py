@@ -45,5 +45,5 @@ def filter_app_factory(
 def filter_factory(
     global_conf: Mapping[str, str] | None, **local_conf: Any
 ) -> Callable[["WSGIApplication"], JWTMiddleware]:
-    """``paste.filter_factory``: what puts the middleware around an app."""
+    """``paste.filter_factory``: a function that wraps an app in the middleware."""
     return lambda app: filter_app_factory(app, global_conf, **local_conf)

@@ -28,9 +28,9 @@ from jwt_wsgi import events
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import Hook
 
-#: What stands for the issuers beyond ``max_issuers``.
+#: The label of all issuers beyond ``max_issuers``.
 OTHER: Final = "other"
-#: Functions of the application that have a label of their own.
+#: The most functions of the application with their own label.
 MAX_FUNCTIONS: Final = 100
 #: Seconds; the default of ``jwks_timeout`` is 5.
 BUCKETS: Final = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -71,14 +71,15 @@ def _bounded(limit: int) -> Callable[[str], str]:
 
 
 def _requests(registry: CollectorRegistry, issuer: Callable[[str], str]) -> Hook:
-    def counter(name: str, told: str, *labels: str) -> Counter:
-        return Counter(f"jwt_wsgi_{name}", told, labels, registry=registry)
+    def counter(name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(f"jwt_wsgi_{name}", meaning, labels, registry=registry)
 
     accepted = counter("accepted", "Requests with a verified token.", "issuer", "algorithm")
     refused = counter("refused", "Requests that we answered.", "code", "status")
     reported = counter("reported", "Requests that a rule only reports.", "code", "status")
     failures = counter("revocation_failures", "Revocation could not be checked.", "outcome")
     functions = counter("function_failures", "A function of yours raised.", "function")
+    logouts = counter("logouts", "Logouts of issuers that are in the store.", "issuer")
     function = _bounded(MAX_FUNCTIONS)
 
     def hook(event: Event) -> None:
@@ -93,6 +94,8 @@ def _requests(registry: CollectorRegistry, issuer: Callable[[str], str]) -> Hook
                 functions.labels(function(event.function)).inc()
             case events.RevocationFailed():
                 failures.labels("passed" if event.passed else "refused").inc()
+            case events.LogoutArrived():
+                logouts.labels(issuer(event.issuer)).inc()
 
     return hook
 

@@ -72,7 +72,7 @@ class ScopeDenied(Denied):
 
 
 def principals(payload: dict[str, Any] | None) -> set[str]:
-    """What ACLs may name. The prefixes keep a ``sub`` from looking like anything else."""
+    """The principals for ACLs. Prefixes separate a ``sub`` from all other names."""
     if payload is None:
         return {Everyone}
     subject = {f"sub:{payload['sub']}"} if "sub" in payload else set()
@@ -82,7 +82,7 @@ def principals(payload: dict[str, Any] | None) -> set[str]:
 def forbidden(context: HTTPForbidden, request: Request) -> Response:
     """Answer as the middleware does: 401 without a payload, else 403, each with its challenge.
 
-    An ``HTTPForbidden`` that a view has raised by itself stays what it is.
+    An ``HTTPForbidden`` that a view raised itself is not changed.
     """
     denied = context.result
     if not isinstance(denied, Denied):
@@ -97,7 +97,7 @@ def forbidden(context: HTTPForbidden, request: Request) -> Response:
 
 
 def includeme(config: Configurator) -> None:
-    """Set the policy, and the view of what it forbids; both yield to your own.
+    """Set the policy and its forbidden view. Your own take precedence.
 
     The setting ``jwt_wsgi.realm`` names the realm of the challenges.
     """

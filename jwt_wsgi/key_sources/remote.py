@@ -196,8 +196,7 @@ class RemoteKeys:
             before = self._facts
             facts = self._time_passed(before, now, jitter)
             held = facts.snapshot.keyset if facts.snapshot else None
-            known = kid is None or (held is not None and held is not tried and not kid)
-            known = known or (held is not None and kid in held)
+            known = kid is None or (held is not None and _may_have(held, kid, tried))
             absent = kid is not None and self._unknown.is_absent(kid, now)
             if kid is not None and held is not None and not (known or absent or facts.closed):
                 facts = self._kid_asked(facts, kid)
@@ -375,6 +374,11 @@ class RemoteKeys:
     def stats(self) -> dict[str, int | float]:
         """Return counters since this source was made. A forked child starts with its parent's."""
         return self._counters.values()
+
+
+def _may_have(held: KeySet, kid: str, tried: KeySet | None) -> bool:
+    """Whether the key can be in ``held``. Without a kid, it can be in any set but ``tried``."""
+    return kid in held or (not kid and held is not tried)
 
 
 #: Every source of this process, for the fork hook; a hook cannot be unregistered.

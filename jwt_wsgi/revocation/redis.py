@@ -25,10 +25,10 @@ from redis.retry import Retry
 
 #: Seconds that a store made of a URL may take, both attempts together.
 TIMEOUT: Final = 0.5
-#: What a URL cannot change: bytes stay bytes, and redis-py itself tries once.
+#: Options that a URL cannot change: values stay bytes, and redis-py itself tries once.
 _FIXED: Final = {"decode_responses": False, "retry_on_timeout": False}
 #: TCP keep-alive, in seconds: a firewall that forgets idle connections sees one that is not idle.
-#: The name of the first differs on macOS, and a system may lack any of them.
+#: The first one has another name on macOS, and a system may lack any of them.
 _KEEPALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 
 _Answer = TypeVar("_Answer")
@@ -120,7 +120,7 @@ class RedisStore:
 
 
 def _keepalive_options() -> dict[int, int]:
-    """What this system can be asked for: the number of each option, and its value."""
+    """The keep-alive options that this system has, by number, and their values."""
     return {
         getattr(socket, name): value for name, value in _KEEPALIVE.items() if hasattr(socket, name)
     }

@@ -1,13 +1,13 @@
-"""Is this token revoked? Asked for every request, after everything else about the token is right.
+"""Revocation of tokens. It is checked for each request, after all other checks of the token.
 
 .. code-block:: python
 
     revocations = Revocations(RedisStore.from_url("redis://redis.internal:6379/0"))
-    revocations.revoke_subject("https://issuer.example", "ada")  # her tokens of now, not later ones
+    revocations.revoke_subject("https://issuer.example", "ada")  # all her tokens until now
 
-An entry is for one token (``jti``), for the tokens that a subject got before a time, or for a
-session (``sid``), always of one issuer. Not for opaque tokens, and no substitute for tokens that
-live for minutes: an entry must outlive every token it is for.
+An entry is for one token (``jti``), for the tokens that a subject got before a time (all of them,
+or those without ``sid``), or for a session (``sid``), always of one issuer. Not for opaque tokens,
+and no substitute for tokens that live for minutes: an entry must outlive every token it is for.
 """
 
 import hashlib
@@ -40,21 +40,28 @@ from .store import Breaker
 from .store import Store
 from .store import StoreError
 
-#: Says of verified claims whether their token is revoked.
+#: A function that returns whether the token with these verified claims is revoked.
 Revoked: TypeAlias = Callable[[Mapping[str, Any]], bool]
 
-#: What every key begins with. The braces keep the keys of a token in one slot of a Redis Cluster.
+#: Prefix of every key. The braces put all keys of a token into one slot of a Redis Cluster.
 PREFIX: Final = "{jwt_wsgi:revoked}:1:"
 #: Seconds that an entry stays unless a lifetime is given: 30 days, which is the
 #: longest that Auth0 lets an access token live, and much longer than others do.
 LIFETIME: Final = 30 * 86400.0
-#: Seconds that an expired token may still be accepted for: the most that ``leeway`` can be.
+#: Seconds for which an expired token may still be accepted: the maximum of ``leeway``.
 MAX_LEEWAY: Final = 300.0
-#: Seconds after the present moment from which on a subject's tokens are good again: the clock of
-#: the issuer, which wrote their ``iat``, may be ahead of the one that is asked.
+#: A subject's tokens are valid again if issued this many seconds after the revocation: the
+#: issuer's clock, which sets ``iat``, may be ahead of the clock of the store.
 MARGIN: Final = 5.0
 #: The claim that names what an entry is for.
-CLAIMS: Final[Mapping[str, str]] = {"token": "jti", "subject": "sub", "session": "sid"}
+CLAIMS: Final[Mapping[str, str]] = {
+    "token": "jti",
+    "subject": "sub",
+    "session": "sid",
+    "sessionless": "sub",  # a logout of one session: it may be that of a token without sid
+}
+#: Kinds of entries that are for tokens issued before a time.
+TIMED: Final = frozenset({"subject", "sessionless"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ class Entry:
     """What is revoked: ``kind`` is a key of :data:`CLAIMS`, ``name`` the value of its claim.
 
     Times are seconds since 1970: ``expires``, when the entry may be forgotten; ``not_before``,
-    for a subject, the ``iat`` from which on its tokens are good.
+    for the kinds in :data:`TIMED`, the ``iat`` from which on the tokens are good.
     """
 
     kind: str
@@ -73,18 +80,18 @@ class Entry:
 
     @property
     def key(self) -> str:
-        """Where it stands in a store."""
+        """Its key in a store."""
         return _key(self.kind, self.issuer, self.name)
 
     def revokes(self, claims: Mapping[str, Any]) -> bool:
         """Whether a token with these claims, to which ``key`` belongs, is revoked."""
-        if self.kind != "subject":
+        if self.kind not in TIMED:
             return True
         issued: Any = claims.get("iat")
         return not (isinstance(issued, int | float) and self.not_before <= issued <= MAX_DATE)
 
     def as_json(self) -> dict[str, Any]:
-        """The entry as JSON has it; ``not_before`` for a subject only."""
+        """The entry as JSON has it; ``not_before`` for the kinds in :data:`TIMED` only."""
         found = {"kind": self.kind, "iss": self.issuer, CLAIMS[self.kind]: self.name}
         times = {"expires": self.expires, "not_before": self.not_before}
         return found | {name: when for name, when in times.items() if math.isfinite(when)}
@@ -95,7 +102,7 @@ class Entry:
 
     @classmethod
     def from_bytes(cls, key: str, value: object) -> "Entry":
-        """Read a value back. Raises ValueError, KeyError or TypeError if it is not ours."""
+        """Read a value of a store. Raises ValueError, KeyError or TypeError if it is invalid."""
         if not isinstance(value, bytes):
             raise TypeError("a store returns bytes")
         check_depth(value)
@@ -103,7 +110,7 @@ class Entry:
         if found["v"] != 1:
             raise ValueError("an entry of another version")
         kind = found["kind"]
-        not_before = _date(found["not_before"]) if kind == "subject" else math.inf
+        not_before = _date(found["not_before"]) if kind in TIMED else math.inf
         entry = cls(
             kind, found["iss"], found[CLAIMS[kind]], _date(found["expires"]), not_before=not_before
         )
@@ -112,7 +119,7 @@ class Entry:
         return entry
 
     def joined(self, other: "Entry") -> "Entry":
-        """Both at once: what either revokes, for as long as either does."""
+        """Combine two entries: all that either revokes, until the later expiry."""
         return replace(
             self,
             expires=max(self.expires, other.expires),
@@ -121,14 +128,14 @@ class Entry:
 
 
 def _key(kind: str, issuer: object, name: object) -> str:
-    """A key of fixed form: nothing that stands in a claim can reach another one's."""
-    # A JSON array says where each part ends. A number is the text it would be on a command line.
+    """A key of fixed form, so that no value of a claim can produce the key of another."""
+    # JSON separates the parts. A number becomes the text that a command line would have.
     parts = [part if isinstance(part, str) else json.dumps(part) for part in (issuer, name)]
     return PREFIX + hashlib.sha256(json.dumps([kind, *parts]).encode()).hexdigest()
 
 
 class _NoAnswerError(Portable, Exception):
-    """The store was not asked, or did not answer. ``first``: it did before."""
+    """There is no answer of the store. ``first``: it is the first failure in a row."""
 
     def __init__(self, why: str, retry_after: float = 1, *, first: bool = False) -> None:
         super().__init__(why)
@@ -142,9 +149,9 @@ def _ignore(_event: Event) -> None:
 class Revocations:
     """Entries in a :class:`~jwt_wsgi.revocation.store.Store`, and whether one is for a token.
 
-    ``fail_open``: where the store cannot be asked, tokens count as not revoked. ``clock`` returns
-    seconds since 1970, ``elapsed`` seconds from anywhere. The methods that add an entry return it
-    as it now stands, and raise what the store raises; ``lifetime`` (seconds) must be at least as
+    ``fail_open``: while the store fails, tokens count as not revoked. ``clock`` returns seconds
+    since 1970, ``elapsed`` monotonic seconds. The methods that add an entry return it
+    as it is now, and raise the errors of the store; ``lifetime`` (seconds) must be at least as
     long as the tokens live. What is revoked already stays so: entries only grow.
 
     Times of entries are by the clock of the store, if it has ``read_time()``: the clock of a host
@@ -171,9 +178,11 @@ class Revocations:
         cannot be read, unless ``fail_open``.
         """
         issuer = claims.get("iss")
-        named = [(kind, claims[claim]) for kind, claim in CLAIMS.items() if claim in claims]
+        named = {kind: claims[c] for kind, c in CLAIMS.items() if claims.get(c) is not None}
+        if "session" in named:
+            named.pop("sessionless", None)
         try:
-            keys = [_key(kind, issuer, name) for kind, name in named]
+            keys = [_key(kind, issuer, name) for kind, name in named.items()]
             unreadable = None
             for key, value in zip(keys, self._ask(keys), strict=True):
                 try:
@@ -214,17 +223,40 @@ class Revocations:
         ``not_before``: seconds since 1970, by the clock of the issuer; None: :data:`MARGIN` from
         now, so that a token issued until then is revoked as well.
         """
-        known = None if not_before is None else _date(not_before)
-        now = self._now("subject", issuer, subject)
-        begins = now + MARGIN if known is None else known
-        return self._write(
-            Entry("subject", issuer, subject, max(now, begins) + lifetime, not_before=begins), now
-        )
+        return self._revoke_before("subject", issuer, subject, not_before, lifetime)
 
     def revoke_session(self, issuer: str, sid: str, *, lifetime: float = LIFETIME) -> Entry:
         """Revoke every token with this ``sid`` (OpenID Connect Back-Channel Logout 1.0)."""
         now = self._now("session", issuer, sid)
         return self._write(Entry("session", issuer, sid, now + lifetime), now)
+
+    def log_out(
+        self, issuer: str, *, subject: str | None, sid: str | None, issued: float, lifetime: float
+    ) -> list[Entry]:
+        """Revoke what a verified message of ``issuer`` logs out; whatever protocol brought it.
+
+        With ``sid``, its tokens and, if the subject is known, those of the subject that name no
+        session: they may be of this one. Else all tokens of the subject. ``issued``: when the
+        message was issued, by the clock of the issuer; tokens issued more than :data:`MARGIN` later
+        are good. So a message that comes again revokes nothing more. Returns the entries.
+        """
+        entries = []
+        if sid is not None:
+            entries.append(self.revoke_session(issuer, sid, lifetime=lifetime))
+        if subject is not None:
+            kind = "subject" if sid is None else "sessionless"
+            before = issued + MARGIN
+            entries.append(self._revoke_before(kind, issuer, subject, before, lifetime))
+        return entries
+
+    def _revoke_before(
+        self, kind: str, issuer: str, subject: str, not_before: float | None, lifetime: float
+    ) -> Entry:
+        known = None if not_before is None else _date(not_before)
+        now = self._now(kind, issuer, subject)
+        begins = now + MARGIN if known is None else known
+        entry = Entry(kind, issuer, subject, max(now, begins) + lifetime, not_before=begins)
+        return self._write(entry, now)
 
     def undo(self, kind: str, issuer: str, name: str) -> bool:
         """Take an entry away; False if there is none. ``kind``: a key of :data:`CLAIMS`.
@@ -253,7 +285,7 @@ class Revocations:
         if not keys:
             return []
         if wait := self._breaker.wait():
-            raise _NoAnswerError("the store failed a moment ago and is not asked", wait)
+            raise _NoAnswerError("the store failed a moment ago and is not used", wait)
         began = self._breaker.now()
         try:
             values: list[object] = list(self._store.read_entries(keys))
@@ -302,7 +334,7 @@ def checker(
     fail_open: bool = False,
     emit: Emit = _ignore,
 ) -> Revoked | None:
-    """Return the one function to ask: a user's own, the entries of a store, or both; or None."""
+    """Return one function that combines ``revoked`` and the entries of ``store``, or None."""
     checks: list[Revoked] = []
     if revoked is not None:
         checks.append(guarded(revoked, fail_open=fail_open, emit=emit))
@@ -314,11 +346,11 @@ def checker(
 
 
 def guarded(revoked: Revoked, *, fail_open: bool = False, emit: Emit = _ignore) -> Revoked:
-    """Wrap a user's own function: what it raises is 503, or not revoked with ``fail_open``.
+    """Wrap a function of the app: its errors become 503, or "not revoked" with ``fail_open``.
 
     An :class:`AuthError` of its own passes through. A token that the function cannot read is
     refused (:func:`~jwt_wsgi.errors.blames_the_token`), also with ``fail_open``: that is no outage.
-    No breaker: it may raise for one token only.
+    There is no breaker, because the function may raise for one token only.
     """
 
     def check(claims: Mapping[str, Any]) -> bool:
@@ -335,7 +367,7 @@ def guarded(revoked: Revoked, *, fail_open: bool = False, emit: Emit = _ignore) 
 
 
 def _unavailable(error: Exception, *, passes: bool, emit: Emit, function: object = None) -> bool:
-    """Pass or refuse; the log names the types of foreign errors only, never their text."""
+    """Accept the token or raise. The log names the type of an error, never its text."""
     where = "" if function is None else f"{name_of(function)} raised "
     facts = error
     if not isinstance(facts, _NoAnswerError):

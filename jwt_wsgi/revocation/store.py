@@ -1,4 +1,4 @@
-"""What processes share about revoked tokens: a store of bytes, and a breaker for one that fails.
+"""A store of bytes that processes share, and a breaker that spares a failing store.
 
 A store is any object with the three methods of :class:`Store`. Their names are their own: a cache
 of another library, which may unpickle what it reads, has none of them and is never taken for one.
@@ -13,26 +13,27 @@ from typing import TypeGuard
 
 from jwt_wsgi.process_lock import ProcessLock
 
-#: Failures in a row after which the store is not asked for a while.
+#: After this many failures in a row, the store is not used for a while.
 BREAKER_FAILURES: Final = 3
-#: Seconds for which it is not asked then; they double with each further failure.
+#: Seconds of the first pause. They double with each further failure.
 BREAKER_PAUSE: Final = 0.25
-#: The most that they become.
+#: The longest pause, in seconds.
 BREAKER_MAX_PAUSE: Final = 2.0
 _METHODS: Final = ("read_entries", "write_entry", "add_entry")
 
 
 class Store(Protocol):
-    """Values by key, shared by all that use the same store; every method may raise anything.
+    """Values by key, shared by all users of the store. Every method may raise any error.
 
-    ``timeout``: seconds after which the value is gone; None: as the store likes. A store may also
+    ``timeout``: seconds after which the value expires; None: the store decides. A store may also
     have ``scan_entries(prefix)``, which yields the keys that begin with ``prefix``; without it
-    what is revoked cannot be listed. It may have ``remove_entry(key)``, which forgets the value and
+    what is revoked cannot be listed. It may have ``remove_entry(key)``, which deletes the value and
     returns whether there was one; without it nothing can be undone. It may have ``read_time()``,
     which returns the seconds since 1970 by its clock; without it each host that revokes uses its
-    own clock, which may be wrong.
-    Values must come back as the bytes they were; never unpickle them: who can write to the store
-    could run code in every worker.
+    own clock, which may be wrong. ``of_one_process = True``: it is the memory of one process.
+
+    Values must be returned as the same bytes. Never unpickle them: an attacker who can write to the
+    store could run code in every worker.
     """
 
     def read_entries(self, keys: Sequence[str], /) -> Sequence[bytes | None]:
@@ -46,12 +47,12 @@ class Store(Protocol):
 
 
 def is_store(value: object) -> TypeGuard[Store]:
-    """Whether ``value`` has the methods of a store. It is asked for nothing else."""
+    """Whether ``value`` has the methods of a store. Nothing else is checked."""
     return all(callable(getattr(value, name, None)) for name in _METHODS)
 
 
 class StoreError(Exception):
-    """The store did not keep what it was given."""
+    """The store did not keep a value, or lacks a method."""
 
 
 class _Trouble(NamedTuple):
@@ -60,13 +61,13 @@ class _Trouble(NamedTuple):
     first: float
     last: float
     failures: int = 1
-    #: How long the store is not asked, and until when; 0 while it still is.
+    #: How long the store is not used, and until when; 0 before the first pause.
     pause: float = 0.0
     until: float = 0.0
 
 
 class Breaker:
-    """Whether a store may be asked, after what it answered before.
+    """Decides whether a store may be used, after its last answers.
 
     The third failure in a row opens the breaker: for :data:`BREAKER_PAUSE` seconds the store is
     not asked, then one caller asks it. If that fails, the pause doubles, up to
@@ -88,7 +89,7 @@ class Breaker:
         return self._clock()
 
     def wait(self) -> float:
-        """Seconds until the store may be asked; 0: now, and by this caller alone if it is open."""
+        """Seconds until the store may be used. 0: now; an open breaker returns 0 to one caller."""
         if self._trouble is None:
             return 0.0
         with self._lock():
@@ -97,7 +98,7 @@ class Breaker:
                 return 0.0
             if now < trouble.until:
                 return trouble.until - now
-            # Others wait for what this caller finds; if it never comes back, another one asks.
+            # Others wait for this caller's result. If it never comes, another caller tries.
             self._trouble = trouble._replace(until=now + BREAKER_MAX_PAUSE)
             return 0.0
 

@@ -1,4 +1,4 @@
-"""What is wrong between options that are right by themselves."""
+"""Finds options that contradict each other, though each is valid by itself."""
 
 import json
 from collections.abc import Iterator
@@ -26,19 +26,19 @@ from .rule_texts import rule_as_json
 
 
 class Contradiction(NamedTuple):
-    """A problem: a sentence, and the names of all options that have a part in it."""
+    """A problem: a sentence, and the names of all options that cause it."""
 
     sentence: str
     names: tuple[str, ...]
 
 
 def sentences(found: Iterator[Contradiction], broken: AbstractSet[str]) -> list[str]:
-    """The problems without those that may only follow from an option that could not be read."""
+    """The sentences, without those that may only follow from an option in ``broken``."""
     return [problem.sentence for problem in found if broken.isdisjoint(problem.names)]
 
 
 def problems(settings: Table) -> Iterator[Contradiction]:
-    """What is wrong with a middleware's options, the terms of its issuers aside."""
+    """Contradictions between a middleware's options, apart from those of single issuers."""
     several = len(settings.issuers) > 1 or settings.has_resolver
     if several and (given := _given(settings, KEY_SLOT)):
         sentence = f"{', '.join(given)}: give it to the one issuer whose keys these are"
@@ -54,12 +54,15 @@ def problems(settings: Table) -> Iterator[Contradiction]:
     resource = settings.resource
     if resource and (wrong := resource_problem(resource, allow_http=settings.allow_http)):
         yield Contradiction(f"resource: {shown_url(resource)}: {wrong}", ("resource",))
+    if settings.has_resolver and settings.revocation and settings.revocation.backchannel_logout:
+        why = "it needs issuers that are listed, and a function names yours"
+        yield Contradiction(f"revocation: backchannel_logout: {why}", ("revocation", "issuer"))
     yield from _rule_problems(settings)
     yield from _claim_header_problems(settings, several=several)
 
 
 def problems_of_terms(own: Table) -> Iterator[Contradiction]:
-    """What is wrong with the keys and terms of one issuer. ``own``: the settings as it has them."""
+    """Contradictions in the keys and terms of one issuer. ``own``: the settings for it."""
     given = _given(own, KEY_SLOT)
     own_keys = any(issuer.keys is not None for issuer in own.issuers)
     if len(given) + own_keys > 1:
@@ -100,7 +103,7 @@ def _claim_header_problems(settings: Table, *, several: bool) -> Iterator[Contra
     for header in [name for names in headers.values() for name in names]:
         if variable(header) in taken:
             yield Contradiction(
-                f"claim_headers: the token stands in {header}", ("claim_headers", "token_from")
+                f"claim_headers: {header} holds the token", ("claim_headers", "token_from")
             )
     for source in () if not (several or settings.settings_from_request) else headers:
         if not tells_issuers_apart(source):

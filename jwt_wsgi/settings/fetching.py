@@ -1,4 +1,4 @@
-"""How the options of fetches are read: TLS towards the issuer, and the keys kept on disk."""
+"""Reads the options ``jwks_tls`` and ``jwks_snapshot``."""
 
 import os
 import ssl
@@ -26,8 +26,8 @@ _SNAPSHOT: Final = ("path", "secret", "max_age")
 class TLS(NamedTuple):
     """TLS of fetches.
 
-    ``verify``: a file of CA certificates, in place of those that count by default; ``cert``: our
-    own certificate, one file, or certificate and key.
+    ``verify``: a file of CA certificates, which replaces the default ones. ``cert``: our client
+    certificate: one file, or certificate and key.
     """
 
     verify: str | None = None
@@ -88,7 +88,7 @@ def _read_ca_bundle(value: object) -> str:
     path = read_existing_file(value)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
-    except OSError as error:  # what OpenSSL says depends on its version
+    except OSError as error:  # the message of OpenSSL depends on its version
         raise ValueError(
             "it holds no certificate in PEM form (-----BEGIN CERTIFICATE-----); convert DER with"
             " openssl x509 -inform der -in FILE -out ca.pem"

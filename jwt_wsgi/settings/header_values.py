@@ -1,4 +1,4 @@
-"""How the headers of fetches are read: values, and files that hold a value."""
+"""Reads the option ``jwks_headers``: header values, and files that hold a value."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from .values import FIELD_NAME
 from .values import read_existing_file
 from .values import read_mapping
 
-#: What a fetch and its answer depend on. User-Agent, Accept and all others may be given.
+#: Headers that a fetch sets itself. All others, also User-Agent and Accept, may be given.
 _OF_FETCHES: Final = frozenset({
     "accept-encoding", "content-length", "if-match", "if-modified-since", "if-none-match", "range",
     "te", "transfer-encoding",

@@ -42,7 +42,7 @@ ByClaim: TypeAlias = Mapping[str, Any] | Mapping[str | tuple[str, ...], Any]
 Seconds: TypeAlias = float | str | timedelta
 #: Where the keys of an issuer come from: one of these options, else discovery.
 KEY_SLOT: Final = frozenset({"jwks_uri", "jwks", "public_key", "secret"})
-#: How the server of the keys is asked: what one issuer's server gets is not for another's.
+#: Credentials and TLS of fetches: they are for the server of one issuer only.
 FETCH_OPTIONS: Final = frozenset({"jwks_tls", "jwks_headers"})
 
 
@@ -132,7 +132,7 @@ class Terms:
     )
     token_types: tuple[str, ...] = option(
         values.read_token_types,
-        "Accepted `typ` values, without regard to case and `application/`. `rfc9068`, alone, is"
+        "Accepted `typ` values, without regard to case and `application/`. `rfc9068` by itself is"
         " that profile: `typ` at+jwt; iss, exp, aud, sub, client_id, iat and jti are required.",
         (),
         shown="any but other kinds of JWT",
@@ -173,8 +173,9 @@ class Issuer:
     ) -> None:
         self.identifier = identifier
         self.keys = keys
-        #: The options as they were given: two issuers with equal ones are configured alike.
-        self.options: Mapping[str, object] = options
+        #: The options as they were given: two issuers with equal ones are configured alike. Lists
+        #: and dicts are copies: the app may change its own, which must not change this.
+        self.options: Mapping[str, object] = _copied(options)
         self.reading = _read(options)
 
     @classmethod
@@ -185,32 +186,34 @@ class Issuer:
         if "keys" in options or not isinstance(identifier, str):
             raise ValueError('an object needs "issuer", and options of an issuer beside it')
         issuer = cls(identifier)
-        issuer.options, issuer.reading = options, _read(options)
+        issuer.options, issuer.reading = _copied(options), _read(options)
         return issuer
 
     def __repr__(self) -> str:
         return f"Issuer({self.identifier!r})"
 
 
-#: A function that names an issuer when it is asked: ``iss``, or ``iss`` and the WSGI environ, ->
-#: Issuer; None: it is not trusted.
+#: A function that returns the Issuer for an ``iss``, or for ``iss`` and the WSGI environ.
+#: None: this ``iss`` is not trusted.
 Resolver: TypeAlias = (
     Callable[[str], Issuer | None] | Callable[[str, Mapping[str, Any]], Issuer | None]
 )
 
 
-#: Tenants with a verified token that each process keeps for sure.
+#: The most tenants with a verified token whose keys each process keeps.
 MAX_TENANTS: Final = 4096
-_MEMBERS: Final = ("issuers", "ready", "function", "max_tenants")
+#: The members of the two mappings that ``issuer`` may be.
+_OF_ISSUERS: Final = ("issuers", "ready")
+_OF_FUNCTION: Final = ("function", "max_tenants")
 #: Which issuers must have keys before a process is ready: "any", "all", or identifiers.
 Required: TypeAlias = Literal["any", "all"] | frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class TenantFunction:
-    """The function of ``issuer``, and of how many tenants each process keeps the keys.
+    """A function for the option ``issuer``. ``max_tenants``: the most tenants that are kept.
 
-    ``sees_request``: the function is asked with the WSGI environ as its second argument.
+    ``sees_request``: the function takes the WSGI environ as its second argument.
     """
 
     function: Resolver
@@ -218,7 +221,7 @@ class TenantFunction:
     sees_request: bool = False
 
 
-class IssuerList(tuple[Issuer, ...]):  # noqa: SLOT001  # a tuple may have no slots of its own
+class IssuerList(tuple[Issuer, ...]):  # noqa: SLOT001  # a subclass of tuple cannot have slots
     """The configured issuers. ``ready``: which must have keys before a process is ready."""
 
     ready: Required = "any"
@@ -249,7 +252,7 @@ def read_issuers(value: Any) -> IssuerList | TenantFunction:
 
 
 def _read_members(members: Mapping[Any, Any]) -> IssuerList | TenantFunction:
-    known = _MEMBERS[:2] if "issuers" in members or "ready" in members else _MEMBERS[2:]
+    known = _OF_FUNCTION if members.keys().isdisjoint(_OF_ISSUERS) else _OF_ISSUERS
     for name in members:
         if name not in known:
             hint = did_you_mean(str(name), known)
@@ -268,7 +271,8 @@ def _read_members(members: Mapping[Any, Any]) -> IssuerList | TenantFunction:
 def _tenant_function(value: object, max_tenants: int) -> TenantFunction:
     """Read a function of ``iss``, or of ``iss`` and the environ: one that needs two arguments.
 
-    One that can do with ``iss`` alone gets nothing else: its answer is then for every request.
+    A function that can be called with ``iss`` only does not get the environ: its answer is then
+    used for every request.
     """
     function: Any = values.read_function(value)
     try:
@@ -290,7 +294,7 @@ def _takes(signature: inspect.Signature, number: int) -> bool:
 
 
 def _each(members: list[Any]) -> tuple[Issuer, ...]:
-    """Every issuer; with all problems of all of them."""
+    """Read every issuer. Raises with the problems of all of them."""
     issuers, wrong = [], []
     for position, member in enumerate(members):
         try:
@@ -335,6 +339,14 @@ def _issuer(value: object) -> Issuer:
         raise ValueError("an identifier has no white space around it")
     check_issuer_text(issuer.identifier)
     return issuer
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _copied(member) for name, member in value.items()}
+    if isinstance(value, list | set):
+        return type(value)(map(_copied, value))
+    return value
 
 
 def _read(options: Mapping[str, Any]) -> Reading:

@@ -1,4 +1,4 @@
-"""From keywords, requests and the environment to settings: the first of them that has it wins."""
+"""Reads settings from keywords, requests and the environment, in this order of precedence."""
 
 import os
 import re
@@ -34,11 +34,11 @@ from .reading import did_you_mean
 from .reading import read
 
 REQUEST_PREFIX: Final = "jwt_wsgi."
-#: What an outer instance may have put beside the options of a request.
+#: Keys with the same prefix that an outer middleware sets; they are not options.
 _INJECTED: Final = frozenset({"payload", "header", "error"})
-#: Options whose value may be a file: that of ``JWT_WSGI_<NAME>_FILE`` is read when it changes, too.
+#: Options that may be a path: for these ``JWT_WSGI_<NAME>_FILE`` is a file that is watched.
 _FILES: Final = frozenset({"jwks"})
-#: What Kubernetes injects for a Service called jwt-wsgi, and what is read elsewhere.
+#: Variables that Kubernetes sets for a Service called jwt-wsgi, and JWT_WSGI_APP.
 _NOT_OPTIONS: Final = re.compile(r"APP|(\w+_)?(PORT(_.*)?|SERVICE_HOST|SERVICE_PORT(_.*)?)")
 _NO_ISSUER: Final = (
     'issuer: missing; give issuer="https://…", the iss of the tokens, or set JWT_WSGI_ISSUER'
@@ -63,7 +63,7 @@ class Settings(Table):
         environ: Mapping[str, str] = os.environ,
         request: Mapping[str, str] | None = None,
     ) -> "Settings":
-        """Read settings: ``options``, then ``request``, then ``environ``; the first hit wins.
+        """Read settings. ``options`` override ``request``, which overrides ``environ``.
 
         ``request``: what a server set as ``jwt_wsgi.<name>``. Raises
         :class:`ConfigurationError` with every problem there is.
@@ -72,16 +72,16 @@ class Settings(Table):
 
     @classmethod
     def of(cls, **options: Unpack[Options]) -> "Settings":
-        """Make settings of keywords alone, without the process environment."""
+        """Make settings of keywords only. The environment is not read."""
         return cls.load(dict(options), environ={})
 
     @property
     def terms(self) -> tuple["Settings", ...]:
-        """These settings as they are for each issuer that is known now, one each."""
+        """The settings for each configured issuer: its own options, and these for all others."""
         return tuple(self._own(issuer) for issuer in self.issuers)
 
     def for_issuer(self, issuer: Issuer) -> "Settings":
-        """These settings as they are for an issuer that a function named.
+        """The settings for an issuer that a function named.
 
         Raises :class:`ConfigurationError` with every problem of the issuer's options.
         """
@@ -95,7 +95,7 @@ class Settings(Table):
         own = issuer.reading.values
         hidden: dict[str, Any] = {}
         if issuer.keys is not None or not KEY_SLOT.isdisjoint(own):
-            hidden = dict.fromkeys(KEY_SLOT)  # the innermost level that names keys hides the outer
+            hidden = dict.fromkeys(KEY_SLOT)  # an issuer's own keys replace those of the middleware
         return replace(self, issuer=(issuer,), **(hidden | own))
 
     def _problems_of(self, issuer: Issuer, where: str, broken: AbstractSet[str]) -> list[str]:
@@ -109,7 +109,7 @@ class Settings(Table):
         ]
 
     def _openings(self) -> Iterator[str]:
-        """What is open to everybody."""
+        """Warnings of settings that accept every request or every audience."""
         for own in self.terms or (self,):
             yield from open_audience(own)
         yield from open_paths(self)
@@ -121,7 +121,7 @@ class Settings(Table):
         if needs_issuer and not self.issuer and "issuer" not in broken:
             found.append(_NO_ISSUER)
         found += sentences(problems(self), broken)
-        if not self.issuers:  # otherwise each of them is asked
+        if not self.issuers:  # otherwise the terms of each issuer are checked
             found += sentences(problems_of_terms(self), broken)
         for position, issuer in enumerate(self.issuers):
             where = f"issuer[{position}]" if len(self.issuers) > 1 else ""
@@ -130,7 +130,7 @@ class Settings(Table):
 
 
 class Given:
-    """Keywords and the process environment, each option read once, whatever requests bring.
+    """The options of keywords and environment, read once for all requests.
 
     Nothing is raised here: :meth:`settings` reports every problem there is.
     """
@@ -151,7 +151,7 @@ class Given:
             self._environment.problems.setdefault(name, []).extend(sentences_)
 
     def settings(self, request: Mapping[str, str] | None = None) -> Settings:
-        """Make the settings. ``request``: options that come before those of the environment.
+        """Make the settings. ``request``: options that override those of the environment.
 
         Raises :class:`ConfigurationError` with every problem there is.
         """
@@ -166,10 +166,13 @@ class Given:
         if request is None:
             for sentence in settings._openings():  # noqa: SLF001
                 logger.warning("open to everybody: %s", sentence)
+            if settings.revocation and settings.revocation.forgets_other_processes:
+                why = "a logout reaches this process only; give a store that all of them share"
+                logger.warning("revocation: backchannel_logout: %s", why)
         return settings
 
     def value(self, name: str) -> Any:
-        """Return one option alone, None if it is not set, whatever is wrong with the others.
+        """Return one option, or None if it is not set. Problems of other options are ignored.
 
         Raises :class:`ConfigurationError` if this one is wrong.
         """
@@ -219,7 +222,7 @@ def is_setting(variable: str) -> bool:
 
 
 def _unknown_variable(variable: str, known: list[str], problems: dict[str, list[str]]) -> None:
-    """Report a variable that is no setting: what it was meant to protect would be open."""
+    """Report a misspelled variable, which would otherwise leave the app less protected."""
     if variable.removeprefix(PREFIX).lower() in OPTIONS:
         problems[variable] = [f"{variable}: give it as a keyword; it is a Python object"]
     else:

@@ -1,6 +1,6 @@
-"""Values that could be read and that nothing would ever match: what went wrong with them.
+"""Finds values that are valid in form but can never match, because of a common mistake.
 
-Each function raises ValueError, which names the mistake and says what to write instead.
+Each function raises ValueError with the mistake and the correction.
 """
 
 import re
@@ -10,18 +10,18 @@ from urllib.parse import urlsplit
 from jwt_wsgi.urls import DEFAULT_PORTS
 
 _QUOTES: Final = ('""', "''", "\u201c\u201d", "\u2018\u2019")
-#: What templates, shells and manuals leave for others to fill in.
+#: Placeholders of templates, shells and manuals.
 _PLACEHOLDER: Final = (
     r"\$\{[^}]*\}|\$\([^)]*\)|\{\{[^}]*\}\}|%[A-Z][A-Z_]{3,}%|<[\w .-]+>|\$[A-Z][A-Z0-9_]+"
 )
-#: In a URL or an identifier, these are never themselves.
+#: Placeholders in a URL or an identifier.
 _IN_AN_IDENTIFIER: Final = re.compile(rf"{_PLACEHOLDER}|\{{[^{{}}]*\}}|\bYOUR(?:[-_][A-Z]+)+")
 _SEVERAL: Final = re.compile(r"https?://[^,;\s]*[,;\s]+(?:https?://|$)")
 _METADATA: Final = re.compile(
     r"/\.well-known/(?:openid-configuration|oauth-authorization-server)(?:/|$)"
 )
 _GUID: Final = "[0-9a-f]{8}-[0-9a-f-]{27}"
-#: What no token has as its iss, though it looks like the issuer, and what tokens have.
+#: Values that look like an issuer but are the iss of no token, and the correct form.
 _ENTRA: Final = "https://login.microsoftonline.com/TENANT-ID/v2.0"
 _NEVER_AN_ISS: Final = {
     r"https://(?:login\.microsoftonline\.com|sts\.windows\.net)/(?:common|organizations|consumers)"
@@ -34,9 +34,9 @@ _NEVER_AN_ISS: Final = {
 
 
 def check_quotes(text: str) -> None:
-    """Refuse a text that is still in quotes: ``docker --env-file`` and ini files keep them."""
+    """Refuse a text in quotes: ``docker --env-file`` and ini files do not remove them."""
     if len(text) > 1 and text[0] + text[-1] in _QUOTES:
-        raise ValueError("it is in quotes, which would be a part of it; leave them out")
+        raise ValueError("it is in quotes, which would become part of the value; leave them out")
 
 
 def check_filled_in(text: str) -> None:
@@ -46,7 +46,7 @@ def check_filled_in(text: str) -> None:
 
 
 def check_value(value: object) -> None:
-    """Refuse an expected value that is a placeholder as a whole, or still in quotes."""
+    """Refuse an expected value that is a placeholder, or in quotes."""
     if isinstance(value, str):
         check_quotes(value)
         if re.fullmatch(_PLACEHOLDER, value):
@@ -54,7 +54,7 @@ def check_value(value: object) -> None:
 
 
 def check_issuer_text(issuer: str) -> None:
-    """Refuse what is no ``iss`` of any token."""
+    """Refuse a text that cannot be the ``iss`` of a token."""
     check_quotes(issuer)
     check_filled_in(issuer)
     if _SEVERAL.search(issuer):
@@ -69,7 +69,7 @@ def check_issuer_text(issuer: str) -> None:
 
 
 def check_jwks_uri(uri: str) -> None:
-    """Refuse the URL of metadata in the place of that of keys."""
+    """Refuse the URL of metadata, which is not that of keys."""
     check_filled_in(uri)
     if _METADATA.search(uri):
         raise ValueError(
@@ -79,14 +79,14 @@ def check_jwks_uri(uri: str) -> None:
 
 
 def check_origin(origin: str) -> None:
-    """Refuse an origin that no browser writes like that (Fetch standard section 3.2, RFC 6454)."""
+    """Refuse an origin that is not spelled as browsers do (Fetch standard 3.2, RFC 6454)."""
     check_filled_in(origin)
     if "*" in origin:
-        raise ValueError(f"{origin}: * stands alone; list the origins one by one")
+        raise ValueError(f"{origin}: * cannot be a part of an origin; list the origins one by one")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s*@]+", origin):
         raise ValueError(f"{origin}: an origin is scheme://host or scheme://host:port, or *")
     if (written := _by_a_browser(origin)) != origin:
-        raise ValueError(f"{origin}: browsers write {written}, and nothing else is equal to it")
+        raise ValueError(f"{origin}: browsers send {written}; write it exactly like that")
 
 
 def _by_a_browser(origin: str) -> str:

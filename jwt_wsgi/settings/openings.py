@@ -1,4 +1,4 @@
-"""What settings leave open to everybody: right in itself, and seldom meant to stay like that."""
+"""Finds settings that accept every request or every audience, for a warning at start."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from .options import Table
 
 
 def open_paths(settings: Table) -> Iterator[str]:
-    """Say so if no path needs a token; with a rule that needs one, the rest is meant to be open."""
+    """Yield a sentence if no path needs a token. One rule that needs one shows intent."""
     for rule in settings.request_rules:
         if rule.token == Token.REQUIRED:
             return
@@ -28,7 +28,7 @@ _WHAT = {
 
 
 def open_audience(own: Table) -> Iterator[str]:
-    """Say so if every audience is accepted. ``own``: the settings as they are for one issuer."""
+    """Yield a sentence if every audience is accepted. ``own``: the settings for one issuer."""
     if "*" in own.audience:
         names = [printable(issuer.identifier, 200)[1:-1] for issuer in own.issuers]
         of = ", ".join(names) or "each issuer that the function names"

@@ -1,4 +1,4 @@
-"""PEM as variables hold it: on one line, with line feeds in letters, or without its frame."""
+"""Reads PEM from variables: with line feeds as letters, or without BEGIN and END."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Final
 
 from jwt_wsgi import jose
 
-#: White space, and how line feeds are written in letters.
+#: White space, and line feeds that are written as letters.
 _BREAKS: Final = re.compile(r"(?:\s|\\+[nr])+")
 _FRAME: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]{40,}={0,2}")
@@ -14,9 +14,9 @@ _OTHERS: Final = {
     r"\{": 'it is JSON; give a JWKS as jwks, a single JWK as {"keys": [JWK]}',
     r"https?://": "it is a URL; give that of a JWKS as jwks_uri",
     r"(?:ssh|ecdsa|sk)-\S+ AAAA": "it is an SSH key; make PEM of it: ssh-keygen -e -m pkcs8",
-    r"-----BEGIN (?!.*-----END)": "it is cut: PEM ends with a line -----END …-----",
-    r"\S{0,1000}(?:/|\\|\.(?:pem|crt|cer|der|pub|key)$)": "it may be the path of a file; give what"
-    " stands in the file, or name the file in JWT_WSGI_PUBLIC_KEY_FILE",
+    r"-----BEGIN (?!.*-----END)": "its end is missing: PEM ends with a line -----END …-----",
+    r"\S{0,1000}(?:/|\\|\.(?:pem|crt|cer|der|pub|key)$)": "it may be the path of a file; give the"
+    " content of the file, or name the file in JWT_WSGI_PUBLIC_KEY_FILE",
 }
 
 
@@ -30,8 +30,8 @@ def plain_pem(text: str) -> str:
 def public_key(text: str) -> jose.Key:
     """The key of a text in any of these forms.
 
-    Raises :class:`~jwt_wsgi.jose.UnusableKeyError`, and :class:`ValueError` that says what else
-    the text is.
+    Raises :class:`~jwt_wsgi.jose.UnusableKeyError`, or :class:`ValueError` if the text is
+    recognised as something else.
     """
     if bare := bare_key(text):
         return bare
@@ -45,7 +45,7 @@ def public_key(text: str) -> jose.Key:
 
 
 def bare_key(text: str) -> jose.Key | None:
-    """The public key of base64 without a frame: Keycloak shows one, ``x5c`` holds another."""
+    """The public key in base64 without BEGIN and END, as in Keycloak's console and in ``x5c``."""
     body = _BREAKS.sub("", text)
     return next(_imported(body), None) if _BASE64.fullmatch(body) else None
 

@@ -1,7 +1,4 @@
-"""What single providers do differently, and settings that do not do there what they say.
-
-Answers to clients say none of it.
-"""
+"""Warnings of settings that have another effect at some providers. For operators only."""
 
 import re
 from collections.abc import Collection
@@ -21,7 +18,7 @@ _ENTRA_V2: Final = re.compile(r"https://login\.microsoftonline\.com/[0-9a-f-]{36
 
 
 def hint(issuer: str, *, audience: Collection[str], expected_claims: Collection[str]) -> str | None:
-    """What to warn the operator of at start, as a sentence with its remedy; None if nothing.
+    """A warning for the operator at start, with its remedy. None if there is none.
 
     Amazon Cognito: an access token has ``client_id`` and no ``aud``, an ID token has ``aud``. With
     an audience the access token is refused and the ID token is accepted. There is no warning where
@@ -29,7 +26,7 @@ def hint(issuer: str, *, audience: Collection[str], expected_claims: Collection[
     are refused, and access tokens of clients that ask for a resource (RFC 8707) do have ``aud``.
 
     Keycloak writes ``account`` into the ``aud`` of nearly every token of a realm. Microsoft Entra
-    ID writes the bare application ID into v2 tokens, and ``api://…`` into v1 tokens alone.
+    ID writes the bare application ID into v2 tokens, and ``api://…`` only into v1 tokens.
     """
     if _COGNITO.fullmatch(issuer) and audience and "token_use" not in expected_claims:
         return (
@@ -57,7 +54,7 @@ def hint(issuer: str, *, audience: Collection[str], expected_claims: Collection[
 
 
 def warning(own: Any) -> str | None:
-    """As :func:`hint`, for settings as they are for one issuer."""
+    """As :func:`hint`, for the settings of one issuer."""
     audience, expected = own.accepted_audience, own.claims or ()
     return hint(own.issuers[0].identifier, audience=audience, expected_claims=expected)
 

@@ -1,4 +1,4 @@
-"""How a table of options is declared, and how raw values are read by it."""
+"""Declares options in a table, and reads raw values with it."""
 
 import difflib
 from collections.abc import Callable
@@ -16,17 +16,17 @@ from jwt_wsgi.errors import printable
 
 
 class Option(NamedTuple):
-    """One option: how a raw value is read, and what the documentation says of it.
+    """One option: how a raw value is read, and its text in the documentation.
 
-    ``parse`` returns the checked value, or raises ValueError with what is wanted instead.
+    ``parse`` returns the checked value, or raises ValueError with the expected form.
     """
 
     parse: Callable[[Any], object]
     meaning: str
     default: str
-    #: False: a Python object, so it can be given as a keyword only.
+    #: False: the value is a Python object, so it can be given as a keyword only.
     text: bool = True
-    #: True: its value stands in no message and in no ``repr``.
+    #: True: its value is in no message and in no ``repr``.
     secret: bool = False
 
 
@@ -47,7 +47,7 @@ def option(
 
 
 def written(default: object) -> str:
-    """A value as the documentation has it; a float is a duration in seconds."""
+    """A value as the documentation shows it. A float is a duration in seconds."""
     if isinstance(default, float):
         units = (("h", 3600), ("m", 60), ("s", 1))
         return next(f"{default / size:g}{unit}" for unit, size in units if not default % size)
@@ -60,16 +60,17 @@ def options_of(table: Any) -> dict[str, Option]:
 
 
 class Reading(NamedTuple):
-    """Options that were read: values by name; for the others the problems, each with its place.
+    """The result of reading options: values by name, and problems by name.
 
-    What contradicts an option that could not be read is not reported: it may only follow from that.
+    A contradiction with an option that could not be read is not reported, because the unread value
+    may be its only cause.
     """
 
     values: dict[str, Any]
     problems: dict[str, list[str]]
 
     def over(self, other: "Reading") -> "Reading":
-        """Lay this reading over another one: where both have an option, this one counts."""
+        """Combine two readings. If both have an option, that of this one is used."""
         hidden = self.values.keys() | self.problems.keys()
         seen = [{k: v for k, v in part.items() if k not in hidden} for part in other]
         return Reading(seen[0] | self.values, seen[1] | self.problems)
@@ -81,7 +82,7 @@ class Reading(NamedTuple):
 
 
 class SeveralProblemsError(Portable, ValueError):
-    """A value with several problems: each is a place inside of the value, and a sentence."""
+    """A value with several problems: each is a position inside the value, and a sentence."""
 
     def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
         self.problems = tuple(problems)
@@ -104,9 +105,9 @@ def read(options: Mapping[str, Option], given: Mapping[str, tuple[str, object]])
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Name the one of ``known`` that is nearly ``name``, as the end of a sentence.
+    """Return "; did you mean …?" if a known name is similar to ``name``, else an empty text.
 
-    ``ISSUER`` and ``JWT_WSGI_ISSUER`` are what the option ``issuer`` is called elsewhere.
+    ``ISSUER`` and ``JWT_WSGI_ISSUER`` count as spellings of ``issuer``.
     """
     folded = {one.casefold(): one for one in known}
     written_ = name.casefold()

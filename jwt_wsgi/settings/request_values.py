@@ -1,6 +1,6 @@
-"""How the options that concern a request are read: paths, places of a token, headers, origins.
+"""Reads the options about requests: paths, places of a token, headers, origins.
 
-Each function takes a raw value and returns the checked one; its ValueError says what is wanted.
+Each function takes a raw value and returns the checked one, or raises ValueError.
 """
 
 import re
@@ -29,7 +29,7 @@ def read_path(value: object) -> str:
     if "?" in path:
         raise ValueError(f"{path}: a path has no query")
     if "*" in path.removesuffix("/*"):
-        raise ValueError(f"{path}: * stands only in /* at the end, for a whole subtree")
+        raise ValueError(f"{path}: * is allowed only in /* at the end, for a whole subtree")
     return path
 
 
@@ -44,7 +44,7 @@ def read_origins(value: object) -> tuple[str, ...]:
 def read_realm(value: object) -> str:
     realm = read_text(value)
     if not re.fullmatch(r"[\x20\x21\x23-\x5b\x5d-\x7e]+", realm):
-        raise ValueError('it stands in a header: printable ASCII without " and \\')
+        raise ValueError('give printable ASCII without " and \\, because it is sent in a header')
     return realm
 
 
@@ -57,12 +57,12 @@ def read_places(value: object) -> tuple[str, ...]:
             raise ValueError(f"{spec}: give header, header:NAME or cookie:NAME")
     spelled = {spec if spec != "header" else "header:authorization" for spec in places}
     if len({s if s.startswith("cookie") else environ_key(s) for s in spelled}) < len(places):
-        raise ValueError("one place stands there twice")
+        raise ValueError("a place is listed twice")
     return places
 
 
 def _read_source(value: object) -> str:
-    """The name of a claim, with what may stand before it."""
+    """The name of a claim, with an optional prefix."""
     for prefix in (WITH_ISSUER, UNIQUE):
         if isinstance(value, str) and value.startswith(prefix):
             return prefix + read_claim_name(value.removeprefix(prefix))
@@ -80,7 +80,5 @@ def read_claim_headers(value: object) -> dict[str, tuple[str, ...]]:
         if not isinstance(name, str) or not re.fullmatch(allowed, name):
             raise ValueError("give claim=Header; a header is an HTTP token, no Host, no Content-*")
     if not all(headers.values()) or len({variable(name) for name in every}) < len(every):
-        raise ValueError(
-            "give each claim a header of its own, or several; - and _ are the same in WSGI"
-        )
+        raise ValueError("give each claim its own header, or several; in WSGI - and _ are the same")
     return headers

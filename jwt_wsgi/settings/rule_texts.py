@@ -69,13 +69,11 @@ def read_rules(value: Any) -> tuple[Rule, ...]:
 
 
 def _rule(raw: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    if type(raw) is Rule:  # of a subclass nothing but these members would count
+    if type(raw) is Rule:  # other members of a subclass would have no effect
         given = {name: getattr(raw, name) for name in _RULE}
         absent: dict[str, tuple[object, ...]] = dict.fromkeys(_RULE, (None, (), {}, frozenset()))
-        absent["methods"] = (None,)  # no methods at all is a problem: it is not every method
-        raw = {
-            name: v for name, v in given.items() if v not in absent[name]
-        }  # an empty set of methods is an error
+        absent["methods"] = (None,)  # an empty set of methods is an error, not every method
+        raw = {name: member for name, member in given.items() if member not in absent[name]}
     if not isinstance(raw, Mapping) or "path" not in raw:
         return {"path": "/"}, [("", 'a rule is a Rule, or an object with "path" and more')]
     members: dict[str, Any] = {"path": "/"}
@@ -91,7 +89,7 @@ def _rule(raw: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
 
 
 def rule_as_json(rule: Rule) -> dict[str, Any]:
-    """A rule as the JSON form of ``rules`` has it; a function, which JSON has not, by its name."""
+    """A rule in the JSON form of ``rules``. A function is shown by its name."""
     members = {name: getattr(rule, name) for name in _RULE if getattr(rule, name)}
     if rule.check is not None:
         members["check"] = name_of(rule.check)
@@ -109,7 +107,7 @@ def rule_problems(rules: Sequence[Rule]) -> Iterator[tuple[int, str]]:
         base = rule.path.removesuffix("/*") or "/"
         hider = _hidden_by(rule, rules[:position])
         if rule.token is Token.IGNORED and _has_conditions(rule):
-            yield position, f"{rule.path}: no token is looked at here, so it can have no conditions"
+            yield position, f"{rule.path}: tokens are ignored here, so it can have no conditions"
         if rule.token is not Token.REQUIRED and not is_plain(base):
             why = "//, a dot segment, @@, %XX, a backslash, NUL, a line feed and ; need a token"
             yield position, f"{rule.path}: it can never match; {why}"
@@ -119,7 +117,7 @@ def rule_problems(rules: Sequence[Rule]) -> Iterator[tuple[int, str]]:
 
 
 def _hidden_by(rule: Rule, earlier: Sequence[Rule]) -> int | None:
-    """The earlier rule that takes the last of what this one could match, if all of it is taken."""
+    """The position of the earlier rule after which this one can match nothing, if any."""
     left = None if rule.methods is None else set(rule.methods)
     for position, other in enumerate(earlier):
         if not _covers(other.path, rule.path):
@@ -138,7 +136,7 @@ def _included(methods: Collection[str]) -> tuple[str, ...]:
 
 
 def _covers(pattern: str, path: str) -> bool:
-    """Whether every path that ``path``, exact or a subtree, stands for is the pattern's."""
+    """Whether ``pattern`` matches every path that ``path`` matches. Both may be subtrees."""
     if not pattern.endswith("/*"):
         return pattern == path
     return f"{path.removesuffix('/*')}/".startswith(pattern[:-1])

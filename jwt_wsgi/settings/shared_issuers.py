@@ -1,4 +1,4 @@
-"""Issuers that sign for everybody: what must be pinned before one of them may be trusted.
+"""Issuers that sign for all their customers, and the claims that must be pinned for each.
 
 A signature of such an issuer says that the caller is one of its customers, not that the caller is
 yours. Most of these issuers let the caller choose the audience. Issuer and audience together then
@@ -22,11 +22,11 @@ class SharedIssuer(NamedTuple):
     identifiers: tuple[str, ...]
     #: Completes "it signs for …".
     whom: str
-    #: Where its owner says so.
+    #: The page of its owner that documents this.
     source: str
     #: Claims that no other customer can have with your value. One of them must be expected. The
-    #: best come first: ids, which are never given to anybody else, then names, which may be.
-    #: None at all: the issuer itself assigns the audience, to one registered client or app each.
+    #: best come first: ids, which are never reused, then names, which may be.
+    #: Empty: the issuer itself assigns the audience, to one registered client or app each.
     claims: tuple[str, ...] = ()
     #: The audience it assigns to you.
     audience: str = ""
@@ -36,8 +36,8 @@ class SharedIssuer(NamedTuple):
 
 #: What another customer can have with your value is no claim to pin: names that are unique only
 #: within an account (Zuplo's ``project``, Buildkite's ``pipeline_slug``, GitHub's ``environment``
-#: or ``job_workflow_ref``), a public repository that anybody may open (Cursor's ``repo_url``,
-#: Gitpod's ``sub``), a container image that anybody may run, and a ``sub`` that the caller
+#: or ``job_workflow_ref``), a public repository that any user may open (Cursor's ``repo_url``,
+#: Gitpod's ``sub``), a container image that any user may run, and a ``sub`` that the caller
 #: composes (Buildkite, Bitrise, Devin, Warp) or that changes with each run (Depot, Modal).
 TABLE: Final = (
     SharedIssuer(
@@ -146,14 +146,14 @@ TABLE: Final = (
         claims=("account.bss", "iam_id"),
     ),
     SharedIssuer(
-        # One aud for everybody: oidc.modal.com.
+        # All tokens have the same aud: oidc.modal.com.
         ("https://oidc.modal.com",),
         "every workspace on Modal",
         "https://modal.com/docs/guide/oidc-integration",
         claims=("workspace_id", "environment_id", "app_id", "function_id"),
     ),
     SharedIssuer(
-        # One aud for everybody. An organization has one user for this, which sub names.
+        # All tokens have the same aud. An organization has one user for this, which sub names.
         ("https://login.app.env0.com/",),
         "every organization on env zero",
         "https://docs.envzero.com/guides/integrations/oidc-integrations",
@@ -172,7 +172,7 @@ TABLE: Final = (
         claims=("owner_id", "repository_id", "owner", "sub"),
     ),
     SharedIssuer(
-        # The repository of an app may be anybody's public one.
+        # The repository of an app may be a public one of another owner.
         ("https://token.builds.bitrise.io",),
         "every workspace on Bitrise",
         "https://docs.bitrise.io/en/bitrise-platform/integrations/oidc-authentication/"
@@ -283,7 +283,7 @@ TABLE: Final = (
 
 
 def _plain(issuer: str) -> str:
-    """One form for every spelling that a person may mean the same issuer by."""
+    """One form for all spellings of the same issuer."""
     return issuer.rstrip("/").casefold()
 
 
@@ -302,10 +302,10 @@ def unsafe(
     """Why ``issuer`` on these terms would let other customers in, and the remedy; else None.
 
     ``expected_claims`` are the names whose values are compared: that a claim is there pins nothing.
-    With checks of their own people have taken the decision over.
+    With checks of your own the decision is yours.
 
     A final slash or an upper-case letter makes no difference. No token has such an ``iss``, so it
-    would refuse every token, until somebody corrects it.
+    would refuse every token, and the next correction would make it unsafe.
     """
     row = _BY_IDENTIFIER.get(_plain(issuer))
     if row is None or has_own_checks:

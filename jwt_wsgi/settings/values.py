@@ -1,6 +1,6 @@
-"""How the value of an option is read, whether it came as text or as an object.
+"""Reads the values of options, from text or from objects.
 
-Each function takes a raw value and returns the checked one; its ValueError says what is wanted.
+Each function takes a raw value and returns the checked one, or raises ValueError.
 """
 
 import base64
@@ -38,13 +38,13 @@ KeyValue = TypeVar("KeyValue")
 def read_text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("give a text that is not empty, or leave it out")
-    text = value.strip().removeprefix("\ufeff").strip()  # editors begin files with it
+    text = value.strip().removeprefix("\ufeff").strip()  # written by some editors
     check_quotes(text)
     return text
 
 
 def read_identifier(value: object) -> str:
-    """A URL or another identifier, with nothing in it that is to be filled in."""
+    """A URL or another identifier, without placeholders."""
     text = read_text(value)
     check_filled_in(text)
     return text
@@ -75,7 +75,7 @@ def read_texts(value: Any) -> tuple[str, ...]:
 
 
 _PAIRS: Final = "give name=value pairs, commas between them, or a JSON object"
-#: A pair; its name may be a JSON array, which has commas, too.
+#: A pair. Its name may be a JSON array, which may contain commas.
 _PAIR: Final = re.compile(r"\s*(\[.*?\]|[^=]*?)\s*=\s*(.*?)\s*", re.DOTALL)
 
 
@@ -103,11 +103,11 @@ def read_mapping(value: object, name: Callable[[object], str] = read_name) -> di
         raise ValueError(_PAIRS)
     named = {name(key): inner for key, inner in pairs}
     if len(named) < len(pairs):
-        raise ValueError("a name stands there twice; as a JSON object it may have a list")
+        raise ValueError("a name is given twice; in a JSON object it may have a list of values")
     return named
 
 
-#: Dots of a claim's name: each may be a path's, and a token decides how many readings are tried.
+#: The most dots in a claim's name: each dot adds ways in which the name can be read.
 MAX_DOTS: Final = 16
 
 
@@ -184,7 +184,7 @@ def read_seconds(value: Any) -> float:
 def read_age(value: object) -> float:
     age = read_seconds(value)
     if age < 1:
-        raise ValueError("nothing is ever so young; give 1 s at least, or leave it out")
+        raise ValueError("no token is that new; give at least 1 s, or leave it out")
     return age
 
 
@@ -211,7 +211,7 @@ def read_one_of(*words: str) -> Callable[[object], str]:
 def read_leeway(value: object) -> float:
     leeway = read_seconds(value)
     if leeway > 300:  # noqa: PLR2004
-        raise ValueError("at most 300 s: more would keep expired tokens alive; mend the clocks")
+        raise ValueError("at most 300 s, or expired tokens pass for too long; correct the clocks")
     return leeway
 
 
@@ -231,21 +231,21 @@ def read_audience(value: object) -> tuple[str, ...]:
     for entry in entries:
         check_filled_in(entry)
         base = entry.removesuffix("/*")
-        urlsplit(base)  # its ValueError now, and not at a token
+        urlsplit(base)  # raises ValueError now, and not later for a token
         plain_base = re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s*]+(/[^?#\s*]*)?", base)
         if entry != "*" and "*" in entry and not (entry.endswith("/*") and plain_base):
-            raise ValueError('"*" stands alone, or as the last segment of a URL with its host')
+            raise ValueError('give "*" by itself, or as the last segment of a URL with a host')
     return entries
 
 
-#: Stands in ``token_types`` for the whole profile of access tokens, not for a ``typ``.
+#: In ``token_types`` this is the whole profile of access tokens, not a ``typ``.
 RFC9068: Final = "rfc9068"
 
 
 def read_token_types(value: object) -> tuple[str, ...]:
     types = tuple(media_type(typ) for typ in read_texts(value))
     if RFC9068 in types and len(types) > 1:
-        raise ValueError(f"{RFC9068} stands alone: its typ is at+jwt, and no other one")
+        raise ValueError(f"{RFC9068} cannot be combined: its only typ is at+jwt")
     return types
 
 
@@ -301,7 +301,7 @@ def read_existing_file(value: object) -> str:
     path = Path(text)
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
-            raise ValueError("it is not a regular file, and reading it might never end")
+            raise ValueError("it is not a regular file, so reading it might never end")
         path.read_bytes()
     except OSError as error:  # its own text would show the value, which may be a key
         raise ValueError(
@@ -312,7 +312,7 @@ def read_existing_file(value: object) -> str:
 
 #: What is given for a secret by mistake: PEM, an OpenSSH key, the URL of one.
 _PUBLIC: Final = re.compile(rb"\s*(-----BEGIN |ssh-|ecdsa-sha2-|https?://)")
-#: What the secrets that jwt.io shows have in common; everybody knows them.
+#: A text that is in the public example secrets of jwt.io.
 _EXAMPLE: Final = re.compile(rb"at-least-\d+-bits-long|your-\d+-bit-secret")
 
 
@@ -323,11 +323,11 @@ def read_secret(value: object) -> bytes:
         secret = base64.b64decode(encoded, validate=True) if encoded else text.encode()
     except ValueError as error:
         raise ValueError("what follows base64: is no base64") from error
-    # What is public lets anybody sign (RFC 8725 section 2.1).
+    # With a public text as secret, anyone could sign (RFC 8725 section 2.1).
     if _PUBLIC.match(secret) or _is_json_object(secret) or bare_key(text):
         raise ValueError("a key file, JSON or a URL is no secret; public_key and jwks take keys")
     if _EXAMPLE.search(secret):
-        raise ValueError("it is an example of jwt.io, which everybody knows; use random bytes")
+        raise ValueError("it is a public example of jwt.io; use random bytes")
     size = len(secret)
     if any(secret == (secret[:n] * size)[:size] for n in range(1, min(16, size // 2) + 1)):
         raise ValueError("it repeats one short text, which can be guessed; use random bytes")

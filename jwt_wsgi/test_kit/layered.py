@@ -1,7 +1,6 @@
-"""Another middleware in the place of the configured one; the layers around it stay in their places.
+"""Replaces the middleware in an app, and keeps the layers around it.
 
-For the test kit alone: nothing that it is given is changed, because a test is not the only user of
-an app.
+For the test kit only. The app is copied, not changed, because other tests may use it.
 """
 
 from collections.abc import Iterable
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class LayeredMiddleware(ProtectedApp):
-    """A middleware with ``settings`` in the place of ``guard``, and with all layers around it.
+    """An app in which a middleware with ``settings`` replaces ``guard``.
 
     ``app``: the outermost layer. Raises :class:`TypeError` for a layer that cannot be copied.
     """
@@ -42,12 +41,12 @@ class LayeredMiddleware(ProtectedApp):
 
 
 def outermost(app: Any, guard: JWTMiddleware) -> tuple[Any, JWTMiddleware]:
-    """Return ``app`` and ``guard``, or what they stand for if they are one that replaces others."""
+    """Return ``app`` and ``guard``, or the originals if ``app`` is such a replacement."""
     return guard.replaces if app is guard and isinstance(guard, LayeredMiddleware) else (app, guard)
 
 
 def guard_of(app: object) -> JWTMiddleware | None:
-    """Return the middleware in ``app``, wherever it stands. Raises TypeError if there are more."""
+    """Return the middleware in any layer of ``app``. Raises TypeError if there are several."""
     found = guards(app)
     if len(found) > 1:
         raise TypeError(f"{len(found)} JWTMiddlewares are in it; wrap what each of them guards")
@@ -65,7 +64,7 @@ def replaced(app: Any, guard: JWTMiddleware, by: "WSGIApplication") -> Any:
 def _replaced(layer: Any, guard: JWTMiddleware, by: Any, above: tuple[object, ...]) -> Any:
     if layer is guard:
         return by
-    if any(layer is other for other in above):  # two layers may know each other
+    if any(layer is other for other in above):  # two layers may refer to each other
         return layer
     new: Any = None
     for name, inner in inner_apps(layer):

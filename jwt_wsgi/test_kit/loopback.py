@@ -15,7 +15,7 @@ class Server(ThreadingHTTPServer):
     """Answers GET with ``find(path)``, 404 where that is None; it runs until :meth:`stop`.
 
     ``port`` 0: any that is free. ``broken``: everything is 500. ``delay``: seconds before each
-    answer. ``requests``: the paths that were asked for.
+    answer. ``requests``: the paths of all requests.
     """
 
     daemon_threads = True
@@ -32,16 +32,16 @@ class Server(ThreadingHTTPServer):
         self._thread.start()
 
     def stop(self) -> None:
-        """Serve no more, and wait for the end of the thread."""
+        """Stop the server, and wait until its thread has ended."""
         self.shutdown()
         self.server_close()
         self._thread.join()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that hangs up is part of many a test."""
+        """Print nothing: many tests close connections early."""
 
     def server_bind(self) -> None:
-        """Bind without the reverse look-up of the host's name that http.server makes."""
+        """Bind without the reverse DNS look-up of http.server."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
@@ -64,4 +64,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name there
-        """Say nothing."""
+        """Print nothing."""

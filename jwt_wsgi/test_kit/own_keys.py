@@ -10,7 +10,7 @@ from jwt_wsgi.keys import KeySet
 
 
 class Publisher(Protocol):
-    """A fake issuer, as far as it has keys."""
+    """The part of a fake issuer that provides keys."""
 
     #: The keys that it publishes; a new list with each rotation.
     _keys: Any
@@ -20,7 +20,7 @@ class Publisher(Protocol):
 
 
 class OwnKeys:
-    """The keys that ``issuer`` has now, rotated or not."""
+    """The current keys of ``issuer``, also after a rotation."""
 
     def __init__(self, issuer: Publisher) -> None:
         self._issuer = issuer
@@ -28,7 +28,7 @@ class OwnKeys:
         self._keyset = KeySet([])
 
     def current(self) -> KeySet:
-        """The set of now; the same object until the issuer rotates."""
+        """The current set. It is the same object until the issuer rotates."""
         keys = self._issuer._keys  # noqa: SLF001  # a new list with each rotation
         if keys is not self._made_of:
             self._keyset, self._made_of = KeySet.of(self._issuer.jwks()), keys

@@ -1,4 +1,4 @@
-"""What a fake issuer protects: the middleware, with a test client of the app's own kind."""
+"""The app that a fake issuer protects, with a test client."""
 
 from copy import copy
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ _WHOLE_REQUESTS: Final = (EnvironBuilder, Request, dict)
 
 
 class ProtectedApp(JWTMiddleware):
-    """The middleware of a test, which knows the ``whole`` app as the test gave it.
+    """A middleware for tests. ``whole``: the app as the test passed it.
 
     A Flask object has a test client of its own, with its sessions and extensions.
     """

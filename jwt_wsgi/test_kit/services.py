@@ -199,7 +199,7 @@ SERVICES: Final[Mapping[str, Provider]] = {
         },
         header={},
         kid="E6q83RB15{number}",
-        note=f"{_OPAQUE} One issuer for everybody: an app of another team is another app.",
+        note=f"{_OPAQUE} All customers share one issuer: an app of another team is another app.",
     ),
     "cloudflare-access": Provider(
         "Cloudflare Access",

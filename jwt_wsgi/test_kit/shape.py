@@ -15,16 +15,16 @@ _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Provider(NamedTuple):
-    """One provider. Every token has ``iss``, ``iat`` and ``exp`` without being told."""
+    """One provider. ``iss``, ``iat`` and ``exp`` are added to every token."""
 
     title: str
     #: The pages of its documentation that this was made from.
     sources: tuple[str, ...]
     issuer: str
     jwks_uri: str
-    #: Keyword options of ``JWTMiddleware`` that its documentation amounts to.
+    #: Keyword options of ``JWTMiddleware`` that its documentation calls for.
     settings: Mapping[str, Any]
-    #: What the placeholders stand for.
+    #: The values of the placeholders.
     values: Mapping[str, str]
     #: What differs in the tokens of others, by kind: of another ``tenant``, of another ``app``.
     others: Mapping[str, Mapping[str, str]]
@@ -49,12 +49,12 @@ class Provider(NamedTuple):
     metadata: Mapping[str, Any] = _NOTHING
     #: When the shape was compared with which page, and what of it; empty: not since it was written.
     checked: str = ""
-    #: What is accepted, and what to know about it, in a sentence or two.
+    #: Notes on the accepted tokens, in one or two sentences.
     note: str = ""
 
 
 def fill(value: Any, values: Mapping[str, str], now: int) -> Any:
-    """Put what they stand for in the place of placeholders, in keys of objects, too."""
+    """Replace placeholders by their values, also in keys of objects."""
     if isinstance(value, str):
         return now if value == "{now}" else value.format_map(values)
     if isinstance(value, Mapping):

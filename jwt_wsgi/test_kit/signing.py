@@ -1,4 +1,4 @@
-"""Private keys that sign tokens for tests: the other half of :mod:`jwt_wsgi.jose`."""
+"""Private keys that sign tokens for tests: the counterpart of :mod:`jwt_wsgi.jose`."""
 
 import base64
 import hashlib
@@ -48,7 +48,7 @@ class SigningKey:
         self.private: Any = _generate(algorithm) if private is None else private
 
     def sign(self, data: bytes) -> bytes:
-        """Sign ``data`` as RFC 7518 section 3 and RFC 8037 say."""
+        """Sign ``data`` (RFC 7518 section 3, RFC 8037)."""
         algorithm, key = self.algorithm, self.private
         if algorithm.startswith("HS"):
             return hmac.digest(key, data, f"sha{algorithm[2:]}")

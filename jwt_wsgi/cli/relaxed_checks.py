@@ -1,4 +1,4 @@
-"""The open doors of a configuration: each may be right, and an auditor wants to know of it."""
+"""Settings that relax a check. Each may be intended; an audit should list them."""
 
 from collections.abc import Iterator
 
@@ -13,14 +13,16 @@ from jwt_wsgi.settings.openings import open_paths
 from .rule_words import TOKENS
 
 
-def doors(settings: Settings) -> Iterator[str]:
-    """Everything that lets in more than a good token for this API; each with its option."""
+def relaxed_checks(settings: Settings) -> Iterator[str]:
+    """Yield each setting that accepts more than a valid token for this API."""
     for rule in settings.request_rules:
         if rule.token != Token.REQUIRED:
             yield f"{_where(rule)}: {TOKENS[Token(rule.token)]}"
     metadata = assembly.metadata(settings)
     for path in metadata.paths if metadata else ():
-        yield f"{path}: the metadata of the option resource (RFC 9728), which this package answers"
+        yield f"{path}: the metadata of the option resource (RFC 9728); it needs no token"
+    if logout := assembly.logout_path(settings):
+        yield f"{logout}: takes logout tokens of your issuers (revocation, backchannel_logout)"
     yield from open_paths(settings)
     for own in settings.terms or (settings,):
         yield from open_audience(own)
@@ -28,15 +30,15 @@ def doors(settings: Settings) -> Iterator[str]:
             issuer = own.issuers[0].identifier if own.issuers else "each issuer"
             yield f"leeway: tokens of {issuer} are good for {own.leeway:g} s after they expire"
     if settings.skip_preflight:
-        yield "skip_preflight: every OPTIONS that looks like a CORS preflight needs no token"
+        yield "skip_preflight: an OPTIONS request in the form of a CORS preflight needs no token"
     if settings.allow_http:
-        yield "allow_http: keys may be fetched without TLS; who is on the way can put in others"
+        yield "allow_http: keys may be fetched without TLS, so an attacker can replace them"
     if "*" in settings.cors_origins:
         yield "cors_origins: * lets scripts of every website read refusals"
     if settings.bound_tokens == "accept":
-        yield "bound_tokens: accept takes a token without the proof that it is bound to"
+        yield "bound_tokens: accept takes a bound token without proof of its key"
     if settings.revocation and settings.revocation.fail_open:
-        yield "revocation: fail_open lets revoked tokens in while it cannot be asked"
+        yield "revocation: fail_open accepts revoked tokens while the store or function fails"
     if settings.settings_from_request:
         yield "settings_from_request: the server's environ keys jwt_wsgi.* change all of this"
 
