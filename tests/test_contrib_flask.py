@@ -307,7 +307,7 @@ def test_without_any_setting_nothing_is_served(caplog: pytest.LogCaptureFixture)
     assert client.head("/any").data == b""
     assert not app.extensions["jwt_wsgi"].health()["ready"]
     for load in (app.extensions["jwt_wsgi"].warm_up, lambda: warm_up(app)):
-        with pytest.raises(ConfigurationError):
+        with pytest.raises(ConfigurationError, match="JWT_WSGI_ISSUER"):
             load()
     command = FlaskGroup(create_app=lambda: app)
     assert "/orders" in app.test_cli_runner().invoke(command, args=["routes"]).output
