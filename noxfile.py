@@ -88,9 +88,10 @@ def recipes(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The site, into the folder ``site``; a warning is an error."""
-    session.install("-e", ".[docs]")
+    """The site, into the folder ``site``; a warning is an error, and so is a dead link."""
+    session.install("-e", ".[test,docs]")
     session.run("sphinx-build", "-W", "-q", "docs", "site", *session.posargs)
+    session.run("pytest", "-q", "tests/long/built_site.py")
 
 
 @nox.session

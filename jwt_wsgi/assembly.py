@@ -4,6 +4,7 @@ from collections.abc import Hashable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Final
 
 from . import jose
@@ -23,6 +24,9 @@ from .keys import DocumentError
 from .keys import KeySet
 from .keys import KeySource
 from .metadata import Metadata
+from .metadata import metadata_url
+from .revocation.backchannel import LogoutReceiver
+from .revocation.backchannel import check_no_logout
 from .revocation.revocations import Revoked
 from .revocation.revocations import checker
 from .settings import provider_hints
@@ -31,7 +35,11 @@ from .settings.loading import Settings
 from .settings.revocation import Revocation
 from .tenants import Tenants
 from .trusted_issuer import TrustedIssuer
+from .verifier import Issuers
 from .verifier import Verifier
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 #: RFC 9068 section 2.2: what an access token must have.
 _RFC9068: Final = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
@@ -74,11 +82,22 @@ def verifier(
     return CachingVerifier(bare, settings.token_cache_size) if settings.token_cache_size else bare
 
 
+def of_request(settings: Settings, outer: object) -> Settings:
+    """Return the settings of a request for a middleware of their own, which makes a verifier.
+
+    ``outer``: the verifier of the middleware that has the option. Raises
+    :class:`~jwt_wsgi.errors.ConfigurationError` if it was replaced: nobody would ask it.
+    """
+    if type(outer) is not Verifier:
+        problem = "settings_from_request: each request has its own verifier; do not replace it"
+        raise ConfigurationError([problem])
+    return replace(settings, settings_from_request=False)
+
+
 def _revoked(revocation: Revocation | None, emit: Emit) -> Revoked | None:
     if revocation is None:
         return None
-    store, function, fail_open = revocation
-    return checker(function, store, fail_open=fail_open, emit=emit)
+    return checker(revocation.function, revocation.store, fail_open=revocation.fail_open, emit=emit)
 
 
 def trusted(
@@ -94,12 +113,15 @@ def trusted(
         key_source(own, emit, shared, saves=saves)[1],
         accepted_algorithms(own),
         frozenset(("at+jwt",) if own.is_rfc9068 else own.token_types),
-        claim_checks(
-            leeway=own.leeway,
-            max_age=own.max_token_age,
-            audience=own.accepted_audience,
-            required=(*own.required_claims, *(_RFC9068 if own.is_rfc9068 else ())),
-            expected=own.claims or {},
+        (
+            check_no_logout,
+            *claim_checks(
+                leeway=own.leeway,
+                max_age=own.max_token_age,
+                audience=own.accepted_audience,
+                required=(*own.required_claims, *(_RFC9068 if own.is_rfc9068 else ())),
+                expected=own.claims or {},
+            ),
         ),
         own.checks,
         own.leeway,
@@ -202,4 +224,44 @@ def metadata(settings: Settings) -> Metadata | None:
         issuers=[issuer.identifier for issuer in settings.issuers],
         scopes={scope for rule in rules for scope in (*rule.scopes, *rule.any_scope)},
         methods=[place for place in settings.token_from if place == "header"],
+    )
+
+
+def resource_metadata(settings: Settings) -> str | None:
+    """The URL of the RFC 9728 document, for challenges; None without a resource."""
+    return None if settings.resource is None else metadata_url(settings.resource)
+
+
+def pages(settings: Settings, issuers: Issuers, emit: Emit) -> dict[str, "WSGIApplication"]:
+    """What this package answers itself, before any rule: each ``PATH_INFO`` and its app.
+
+    ``issuers``: those of the verifier, whose keys verify logout tokens as well.
+    """
+    found: dict[str, WSGIApplication] = {}
+    if published := metadata(settings):
+        found |= dict.fromkeys(published.paths, published)
+    if path := logout_path(settings):
+        found[path] = _logout_receiver(settings, issuers, emit)
+    return found
+
+
+def logout_path(settings: Settings) -> str | None:
+    """The ``PATH_INFO`` where issuers send logouts; None if they do not."""
+    revocation = settings.revocation
+    logout = revocation.backchannel_logout if revocation is not None else None
+    return None if logout is None or settings.settings_from_request else logout.path
+
+
+def _logout_receiver(settings: Settings, issuers: Issuers, emit: Emit) -> LogoutReceiver:
+    _, _, _, logout = revocation = settings.revocation or Revocation()
+    assert revocation.store is not None  # noqa: S101  # the option is read so
+    assert logout is not None  # noqa: S101
+    return LogoutReceiver(
+        logout.path,
+        issuers.values(),
+        logout.client_ids,
+        revocation.store,
+        details=settings.error_details,
+        emit=emit,
+        log_fields=settings.log_fields,
     )

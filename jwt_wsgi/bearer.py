@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _B64TOKEN: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
 #: Room for the scheme and spaces; no more of a longer header is looked at.
 _SCHEME_ROOM: Final = 64
+#: White space around a cookie's name and value. Browsers know no other: one whose name begins with
+#: a no-break space and ``__Host-`` may come from a neighbour under the same domain.
+_SPACE: Final = " \t"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
 #: RFC 9110 section 9.3, and RFC 5789.
 _METHODS: Final = _SAFE | {"POST", "PUT", "PATCH", "DELETE", "CONNECT"}
@@ -139,8 +142,8 @@ def _cookie(name: str, max_size: int) -> Place:
         return _checked(found[0], max_size)
 
     def remove(environ: "WSGIEnvironment") -> None:
-        pairs = [pair.strip() for pair in environ.pop(key, "").split(";")]
-        if kept := [pair for pair in pairs if pair and pair.partition("=")[0].strip() != name]:
+        pairs = [pair.strip(_SPACE) for pair in environ.pop(key, "").split(";")]
+        if kept := [pair for pair in pairs if pair and pair.split("=")[0].rstrip(_SPACE) != name]:
             environ[key] = "; ".join(kept)
 
     def write(environ: "WSGIEnvironment", token: str) -> None:
@@ -154,8 +157,9 @@ def _cookie(name: str, max_size: int) -> Place:
 def overrides(environ: "WSGIEnvironment") -> Sequence[str]:
     """Other methods that an app may take the request for, in upper case.
 
-    Headers and the query name them; the body is never read. Empty text stands for a value that
-    is no method of HTTP: what an app makes of it is unknown.
+    Headers and the query name them; the body is never read. Empty text stands for all values that
+    are no method of HTTP: what an app makes of them is unknown. Each is there once, because a query
+    has room for thousands, and each costs a look at the path.
     """
     named = environ.keys() & _METHOD_HEADERS
     values = [environ[name] for name in named] if named else []
@@ -167,7 +171,7 @@ def overrides(environ: "WSGIEnvironment") -> Sequence[str]:
     if not values:
         return ()
     methods = {value.strip().upper() for value in values}
-    return [method if method in _METHODS else "" for method in methods]
+    return sorted({method if method in _METHODS else "" for method in methods})
 
 
 def _cookies(environ: "WSGIEnvironment") -> Iterator[tuple[str, str]]:
@@ -175,7 +179,7 @@ def _cookies(environ: "WSGIEnvironment") -> Iterator[tuple[str, str]]:
     for pair in environ.get("HTTP_COOKIE", "").split(";"):
         name, equals, value = pair.partition("=")
         if equals:
-            yield name.strip(), value.strip()
+            yield name.strip(_SPACE), value.strip(_SPACE)
 
 
 def cookie_counts(environ: "WSGIEnvironment") -> bool:
@@ -189,9 +193,8 @@ def cookie_counts(environ: "WSGIEnvironment") -> bool:
     is_safe = environ["REQUEST_METHOD"] in _SAFE and "HTTP_UPGRADE" not in environ
     if is_safe and not overrides(environ):
         return True
-    site: str | None = environ.get("HTTP_SEC_FETCH_SITE")
-    if site is not None:
-        return site == "same-origin"
+    if (site := environ.get("HTTP_SEC_FETCH_SITE")) is not None:
+        return str(site) == "same-origin"
     own = f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST') or ' '}"
     return str(environ.get("HTTP_ORIGIN", "")).lower() == own.lower()
 

@@ -20,16 +20,11 @@ from typing import TypeAlias
 from .errors import printable
 
 logger: Final = logging.getLogger("jwt_wsgi")
-
-#: After the first line of its kind, an outage repeats itself this often (seconds), so that
-#: a day of it stays under 150 lines, even while tokens name keys that do not exist.
+#: Seconds after which an outage repeats its line: a day of it stays under 150 lines.
 OUTAGE_QUIET: Final = 1200.0
-
-
 #: What ``log_fields`` may name: claims, and the path of a request.
 LOG_FIELDS: Final = ("sub", "jti", "client_id", "act", "path")
-#: Names of a list that a line shows.
-MOST_LISTED: Final = 20
+MOST_LISTED: Final = 20  # names of a list that a line shows
 
 
 def _listed(kids: Sequence[str]) -> str:
@@ -109,8 +104,7 @@ class Accepted(Event):
     @property
     def loudness(self) -> int:
         """INFO with claims: an audit trail has a line for every such request."""
-        has_claims = self.sub or self.jti or self.client_id or self.act
-        return logging.INFO if has_claims else self.level
+        return logging.INFO if self.sub or self.jti or self.client_id or self.act else self.level
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +135,7 @@ class _Verdict(Event):
     repeats_by = ("code",)
 
     def more_words(self) -> dict[str, Any]:
-        detail = f" ({self.detail})" if self.detail else ""
-        return {"detail": detail}
+        return {"detail": f" ({self.detail})" if self.detail else ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +150,15 @@ class Reported(_Verdict):
     """A request that would have been refused reached the application, as its rule says."""
 
     template = "would have refused %(status)d %(code)s%(detail)s%(named)s"
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutArrived(Event):
+    """An issuer logged a user out. ``revoked``: the kinds of entries that are in the store now."""
+
+    template = "a logout of %(issuer)s arrived and is in the store (%(revoked)s)"
+    issuer: str
+    revoked: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,8 +385,7 @@ class RevocationFailed(Event):
         return self.first
 
     def more_words(self) -> dict[str, Any]:
-        outcome = "passes UNCHECKED" if self.passed else "is refused with 503"
-        return {"outcome": outcome}
+        return {"outcome": "passes UNCHECKED" if self.passed else "is refused with 503"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,13 @@ class Injection:
         environ[PAYLOAD] = environ[HEADER] = None
 
     def inject(self, environ: "WSGIEnvironment", claims: Claims) -> None:
-        """Write everything or nothing. Raises :class:`InvalidTokenError`."""
+        """Write everything or nothing. Raises :class:`InvalidTokenError`.
+
+        Raises TypeError where a replaced verifier has returned no claims: without them the app
+        would take the request for one without a token.
+        """
+        if not isinstance(claims, Mapping):
+            raise TypeError(f"the verifier returned no claims: {type(claims).__name__}")
         if self._written:
             written = {key: _value(claims, claim, key) for claim, key in self._written}
             if self._has_user:

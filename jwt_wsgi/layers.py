@@ -79,7 +79,14 @@ def warm_up(app: object, timeout: float = 5.0, *, raises: bool = False) -> bool:
     """
     middlewares = guards(app)
     if not middlewares:
-        raise ConfigurationError([f"warm_up: there is no JWTMiddleware in {type(app).__name__}"])
+        raise ConfigurationError(
+            [
+                (
+                    f"warm_up: there is no JWTMiddleware in {type(app).__name__}; wrap the app, or"
+                    " set JWT_WSGI_ISSUER if jwt_wsgi.contrib.flask.JWT found no setting at all"
+                )
+            ]
+        )
     loaded = [middleware.warm_up(timeout, raises=raises) for middleware in middlewares]
     return all(loaded)
 

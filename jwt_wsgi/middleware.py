@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
@@ -15,9 +14,11 @@ from .applications import app_problem
 from .bearer import overrides
 from .bearer import place
 from .bearer import reader
+from .errors import MAX_DETAIL
 from .errors import AuthError
 from .errors import ConfigurationError
 from .errors import MissingTokenError
+from .errors import escaped
 from .event_log import LogHook
 from .event_log import fan_out
 from .events import Accepted
@@ -94,21 +95,21 @@ class JWTMiddleware:
         self._places = [place(p, self.settings.max_token_size) for p in self.settings.token_from]
         self._read_token = reader(self._places)
         self._injection = Injection(self.settings.claim_headers or {})
-        self._metadata = assembly.metadata(self.settings)
         self._responses = Responses(
             realm=self.settings.realm,
             details=self.settings.error_details,
             responder=self.settings.responder,
             emit=self._emit,
-            resource_metadata=self._metadata.url if self._metadata else None,
+            resource_metadata=assembly.resource_metadata(self.settings),
         )
         self._preflight_reported = False
-        #: ``verifier.verify(token)`` returns the claims or raises an ``AuthError``. Any object with
-        #: this method may stand here; ``warm_up``, ``health`` and ``close`` are for the configured
-        #: issuers all the same.
+        #: ``verifier.verify(token)`` returns the claims, a mapping, or raises an ``AuthError``. Any
+        #: object with this method may stand here, not with ``settings_from_request``; ``warm_up``,
+        #: ``health`` and ``close`` are for the configured issuers all the same.
         self.verifier = assembly.verifier(self.settings, self._emit, self._shared)
         self._issuers = self.verifier.issuers
         self._resolver_sees_request = getattr(self._issuers, "sees_request", False)
+        self._pages = assembly.pages(self.settings, self._issuers, self._emit)
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -116,8 +117,8 @@ class JWTMiddleware:
         """Serve one request (PEP 3333). The app is called outside the ``try``: not our errors."""
         if self._variants is not None:
             return self._variants(environ, start_response)
-        if self._metadata and environ.get("PATH_INFO") in self._metadata.paths:
-            return self._metadata(environ, start_response)
+        if page := self._pages.get(environ.get("PATH_INFO", "")):
+            return page(environ, start_response)
         rule = find_rule(self._rules, environ) if self._rules else REQUIRE_TOKEN
         try:
             self.authenticate(environ, rule)
@@ -150,9 +151,9 @@ class JWTMiddleware:
         rule.authorize(claims, environ)
         self._injection.inject(environ, claims)
         if self.settings.on_event or self.settings.log_fields:
-            alg = (environ[HEADER] or {}).get("alg", "")
+            named = claims.get("iss", ""), (environ[HEADER] or {}).get("alg", "")
             more = accepted_facts(environ, claims, self.settings.log_fields)
-            self._emit(Accepted(str(claims.get("iss", "")), str(alg), **more))
+            self._emit(Accepted(*(escaped(str(name), MAX_DETAIL) for name in named), **more))
 
     def warm_up(self, timeout: float = 5.0, *, raises: bool = False) -> bool:
         """Load the keys before serving; True if they are here within ``timeout`` seconds.
@@ -208,7 +209,7 @@ class _Variant(JWTMiddleware):
     def __init__(self, outer: JWTMiddleware, settings: Settings, shared: SharedKeys) -> None:
         # With a log of its own, each made-up Host would be a new WARNING.
         self._shared, self._log = shared, outer._log  # noqa: SLF001
-        super().__init__(outer.app, replace(settings, settings_from_request=False))
+        super().__init__(outer.app, assembly.of_request(settings, outer.verifier))
 
 
 def find_rule(rules: Rules, environ: "WSGIEnvironment") -> Rule:

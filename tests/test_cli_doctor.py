@@ -373,6 +373,24 @@ def test_an_audience_that_is_not_set_or_everybodys_is_a_warning(
     assert "not set" in told["audience"][0][1]
 
 
+@pytest.mark.parametrize(
+    ("claims", "outcome"),
+    [
+        ({"client_id": "shop", "token_use": "access"}, "ok"),
+        ({"azp": "https://shop.example"}, "ok"),
+        ({"token_use": "access"}, "warn"),
+    ],
+)
+def test_the_claim_of_the_client_stands_for_an_audience(
+    claims: dict[str, str], outcome: str, doctor: Doctor, issuer: FakeIssuer
+) -> None:
+    """Amazon Cognito and Clerk write no aud: to ask for one would be wrong there."""
+    jwks = json.dumps(issuer.jwks())
+    _, told = doctor(ISSUER=issuer.issuer, JWKS=jwks, CLAIMS=json.dumps(claims))
+
+    assert told["audience"][0][0] == outcome
+
+
 def test_paths_that_are_open_to_everybody(doctor: Doctor, issuer: FakeIssuer) -> None:
     """What the log says at start is said here, too."""
     jwks = json.dumps(issuer.jwks())

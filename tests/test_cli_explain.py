@@ -465,6 +465,16 @@ def test_our_own_metadata_needs_no_token(explain: Explain) -> None:
     assert (exit_code, told["step"], other) == (0, "credentials", 1)
 
 
+def test_the_path_of_an_issuers_logouts_needs_no_token(explain: Explain) -> None:
+    """It is answered by this package, before any rule."""
+    logout = {"path": "/logout/backchannel", "client_id": "shop"}
+    revocation = json.dumps({"store": "redis://127.0.0.1:1/0", "backchannel_logout": logout})
+    exit_code, told = explain("", "--path", "/logout/backchannel", REVOCATION=revocation)
+    other, _ = explain("", "--path", "/logout", REVOCATION=revocation)
+
+    assert (exit_code, told["step"], other) == (0, "credentials", 1)
+
+
 def test_a_rule_that_only_reports(
     issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

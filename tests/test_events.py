@@ -46,6 +46,7 @@ SAMPLES: list[Event] = [
     events.RevocationFailed("builtins.TimeoutError", passed=False, first=True),
     events.RevocationFailed("the store failed and rests", passed=True),
     events.RevocationRecovered(12.0),
+    events.LogoutArrived("https://i", "session, sessionless"),
 ]
 
 

@@ -314,7 +314,7 @@ class Histories(RuleBasedStateMachine):
         world.keys._lock()
         self.born = len(world.gets)
         model.fetch, model.stuck = None, []
-        model.soft = model.start + SOFT * (0.8 + 0.2 * model.jitter)
+        model.due = model.start + SOFT * (0.8 + 0.2 * model.jitter)
 
     @rule()
     @precondition(lambda self: self.world.now > 300_000)

@@ -193,6 +193,11 @@ def test_a_request_without_a_host_has_no_origin(app: EchoApp) -> None:
         pytest.param("session=", 401, id="empty"),
         pytest.param("session", 401, id="no value"),
         pytest.param(f"Session={TOKEN}", 401, id="another case"),
+        pytest.param(f"\xa0session={TOKEN}", 401, id="no-break space in front"),
+        pytest.param(f"\x85session={TOKEN}", 401, id="next line in front"),
+        pytest.param(f"session\xa0={TOKEN}", 401, id="no-break space behind"),
+        pytest.param(f"session=\xa0{TOKEN}", 401, id="no-break space in the value"),
+        pytest.param(f"session={TOKEN}; \xa0session=x", 200, id="tossed beside ours"),
         pytest.param(f'session="{TOKEN}"', 401, id="quoted"),
         pytest.param(f"session={TOKEN},{TOKEN}", 401, id="comma"),
         pytest.param("session=\xff\xfe", 401, id="bytes"),
@@ -202,7 +207,11 @@ def test_a_request_without_a_host_has_no_origin(app: EchoApp) -> None:
     ],
 )
 def test_hostile_cookies(app: EchoApp, cookie: str, status: int) -> None:
-    """One b64token under exactly this name; two are a choice that is not ours."""
+    """One b64token under exactly this name; two are a choice that is not ours.
+
+    A browser keeps ``__Host-`` for cookies of this host alone. A neighbour under the same domain
+    may still set one that only looks so once other white space than a browser's is taken off.
+    """
     answer = client(app, "cookie:session").get("/", environ_overrides={"HTTP_COOKIE": cookie})
 
     assert answer.status_code == status
@@ -279,6 +288,16 @@ def test_a_token_that_is_not_forwarded(
     names = ("HTTP_AUTHORIZATION", "HTTP_X_TOKEN", "HTTP_COOKIE")
     assert {name: app.environ[name] for name in names if name in app.environ} == left
     assert TOKEN not in str({k: v for k, v in app.environ.items() if k.startswith("HTTP_")})
+
+
+def test_a_neighbour_s_cookie_is_not_mended_for_the_app(app: EchoApp) -> None:
+    """The app's own ``__Host-`` cookie cannot be made of one that has other white space."""
+    sent = {"HTTP_COOKIE": f"session={TOKEN}; \xa0__Host-sid=x"}
+
+    client(app, "cookie:session", forward_token=False).get("/", environ_overrides=sent)
+
+    assert app.environ is not None
+    assert app.environ["HTTP_COOKIE"] == "\xa0__Host-sid=x"
 
 
 def test_a_bare_token_is_not_forwarded(app: EchoApp) -> None:

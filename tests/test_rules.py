@@ -491,6 +491,13 @@ def test_the_methods_that_a_request_names(environ: dict[str, str], methods: set[
     assert set(overrides(environ)) == methods
 
 
+def test_thousands_of_made_up_methods_are_looked_up_once() -> None:
+    """Each look-up reads the whole path, which may be long, too: one request took seconds."""
+    query = "&".join(f"_method={number}" for number in range(5000))
+
+    assert overrides({"QUERY_STRING": f"{query}&_method=PUT"}) == ["", "PUT"]
+
+
 BY_METHOD = [
     Rule("/a", methods={"GET"}, token=PUBLIC),
     Rule("/a", methods={"PUT"}, token=Token.OPTIONAL, scopes={"o"}),

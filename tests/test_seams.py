@@ -142,6 +142,47 @@ def test_a_replaced_verifier_works_with_on_event(
     guarded.close()
 
 
+def test_an_issuer_that_a_replaced_verifier_returns_is_one_line_in_the_log(
+    app: EchoApp, issuer: FakeIssuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody has compared it with a configured one."""
+    guarded = JWTMiddleware(app, issuer=issuer.issuer, jwks=issuer.jwks(), log_fields=["sub"])
+    forged = {"iss": "a\naccepted a token of b", "sub": "ada"}
+    guarded.verifier = OwnVerifier(forged)  # type: ignore[assignment]
+
+    with caplog.at_level("INFO", "jwt_wsgi"):
+        Client(guarded).get("/", headers=bearer("a.b.c"))
+
+    assert caplog.messages == ["accepted a token of a\\naccepted a token of b sub='ada'"]
+
+
+@pytest.mark.parametrize("claims", [None, False, True, "ada", ["sub"]], ids=repr)
+def test_a_replaced_verifier_that_returns_no_claims_lets_nobody_in(
+    claims: Any, app: EchoApp, issuer: FakeIssuer
+) -> None:
+    """One that says yes or no, or forgets to return: to the app the client would be anonymous."""
+    guarded = JWTMiddleware(app, issuer=issuer.issuer, jwks=issuer.jwks())
+    guarded.verifier = OwnVerifier(claims)  # type: ignore[assignment]
+
+    with pytest.raises(TypeError, match="the verifier returned no claims"):
+        Client(guarded).get("/", headers=bearer("a.b.c"))
+    assert app.environ is None
+
+
+def test_a_replaced_verifier_goes_with_no_settings_of_requests(
+    app: EchoApp, issuer: FakeIssuer
+) -> None:
+    """Each request would be verified by another one, without what the replaced one refuses."""
+    jwks = json.dumps(issuer.jwks())
+    guarded = JWTMiddleware(app, settings_from_request=True, jwks=jwks)
+    guarded.verifier = OwnVerifier({})  # type: ignore[assignment]
+    of_request = {"jwt_wsgi.issuer": issuer.issuer}
+
+    with pytest.raises(ConfigurationError, match="verifier"):
+        Client(guarded).get("/", headers=bearer(issuer.token()), environ_overrides=of_request)
+    assert app.environ is None
+
+
 # --- A check of claims and request ---------------------------------------------------------------
 
 
@@ -266,6 +307,27 @@ def test_a_check_is_a_function_and_no_text() -> None:
 
 
 # --- A function that names issuers, and sees the request -----------------------------------------
+
+
+@pytest.mark.parametrize("what", ["audience", "jwks"])
+def test_what_the_app_changes_in_place_counts_for_the_next_answer(
+    app: EchoApp, issuer: FakeIssuer, what: str
+) -> None:
+    """An audience or a key is taken out of the very object that the function gives each time."""
+    terms: dict[str, Any] = {"jwks": issuer.jwks(), "audience": ["https://old.example"]}
+    changed = {"jwks": FakeIssuer().jwks()["keys"], "audience": ["https://new.example"]}
+
+    def named(iss: str, _environ: Mapping[str, Any]) -> Issuer:
+        return Issuer(iss, **terms)
+
+    visitor = Client(JWTMiddleware(app, issuer=named))
+    headers = bearer(issuer.token(aud="https://old.example"))
+    assert visitor.get("/", headers=headers).status_code == 200
+
+    (terms["jwks"]["keys"] if what == "jwks" else terms["audience"])[:] = changed[what]
+
+    assert visitor.get("/", headers=headers).status_code == 401
+
 
 ADA, EVE = FakeIssuer("https://ada.example"), FakeIssuer("https://eve.example")
 OWNERS = {"ada.test": ADA, "eve.test": EVE}

@@ -290,10 +290,10 @@ def test_what_the_option_may_be() -> None:
     store = MemoryStore()
     url = "redis://127.0.0.1:1"
 
-    assert read_revocation(store) == (store, None, False)
-    assert read_revocation(is_even) == (None, is_even, False)
+    assert read_revocation(store) == (store, None, False, None)
+    assert read_revocation(is_even) == (None, is_even, False, None)
     both = {"store": store, "function": is_even, "fail_open": True}
-    assert read_revocation(both) == (store, is_even, True)
+    assert read_revocation(both) == (store, is_even, True, None)
     for text in (f'{{"store": "{url}", "fail_open": true}}', {"store": url, "fail_open": "yes"}):
         found = read_revocation(text)
         assert isinstance(found.store, RedisStore)

@@ -67,3 +67,19 @@ def test_every_mutant_can_be_run() -> None:
 def test_every_mutant_has_a_name_of_its_own() -> None:
     """``python tests/mutants.py NAME`` runs one of them."""
     assert [name for name, times in Counter(m.name for m in MUTANTS).items() if times > 1] == []
+
+
+def test_whatever_takes_long_is_run_by_ci_full() -> None:
+    """pytest does not find these files by itself."""
+    runs = (ROOT / ".ci/full").read_text() + (ROOT / "noxfile.py").read_text()
+
+    files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests/long").glob("*.py")]
+    assert [file for file in files if file not in runs] == []
+
+
+def test_the_hook_at_each_commit_finds_its_tests() -> None:
+    """pytest that finds no test is an error, and no commit would be possible."""
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    ((file, word),) = re.findall(r"pytest -q (\S+) -k (\w+)", hooks)
+
+    assert any(word in name for name in names_in(file))

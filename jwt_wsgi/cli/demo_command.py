@@ -26,7 +26,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument(
         "--outage",
         action="store_true",
-        help="instead, rotate, attack and kill an issuer under load, beside PyJWT: a table in a"
+        help="instead, rotate, attack and kill an issuer under load, beside PyJWT: a table in"
         " half a minute; exit code 1 if a claim does not hold",
     )
     parser.add_argument(

@@ -146,10 +146,10 @@ def verdict_on(settings: Settings, text: str, *, method: str = "GET", path: str 
 
 
 def _rule(settings: Settings, environ: "WSGIEnvironment") -> Rule:
-    """The rule of the request; our own metadata (RFC 9728) needs no token."""
-    metadata = assembly.metadata(settings)
-    if metadata is not None and environ["PATH_INFO"] in metadata.paths:
-        return Rule(environ["PATH_INFO"], token=Token.IGNORED)
+    """The rule of the request; what this package answers itself needs no token."""
+    metadata, path = assembly.metadata(settings), environ["PATH_INFO"]
+    if (metadata is not None and path in metadata.paths) or path == assembly.logout_path(settings):
+        return Rule(path, token=Token.IGNORED)
     return find_rule(Rules(settings.request_rules), environ)
 
 

@@ -21,6 +21,8 @@ def relaxed_checks(settings: Settings) -> Iterator[str]:
     metadata = assembly.metadata(settings)
     for path in metadata.paths if metadata else ():
         yield f"{path}: the metadata of the option resource (RFC 9728); it needs no token"
+    if logout := assembly.logout_path(settings):
+        yield f"{logout}: takes logout tokens of your issuers (revocation, backchannel_logout)"
     yield from open_paths(settings)
     for own in settings.terms or (settings,):
         yield from open_audience(own)

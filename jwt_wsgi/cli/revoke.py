@@ -22,6 +22,7 @@ from jwt_wsgi.errors import printable
 from jwt_wsgi.revocation.revocations import CLAIMS
 from jwt_wsgi.revocation.revocations import LIFETIME
 from jwt_wsgi.revocation.revocations import MARGIN
+from jwt_wsgi.revocation.revocations import TIMED
 from jwt_wsgi.revocation.revocations import Entry
 from jwt_wsgi.revocation.revocations import Revocations
 from jwt_wsgi.revocation.store import Store
@@ -208,7 +209,10 @@ def _undo(revocations: Revocations, options: argparse.Namespace) -> int:
     """Remove an entry. Exit code 1 if there was none."""
     kind, issuer, name = options.kind, options.iss, options.name
     what = f"{kind} {printable(name, 256)} of {printable(issuer, 256)}"
-    if not revocations.undo(kind, issuer, name):
+    # What an issuer's logout of a session did to tokens that name none is undone by subject.
+    kinds = (kind, "sessionless") if kind == "subject" else (kind,)
+    undone = [revocations.undo(each, issuer, name) for each in kinds]
+    if not any(undone):
         return _failed(f"{what} was not revoked", options)
     if options.json:
         show_json({"kind": kind, "iss": issuer, CLAIMS[kind]: name, "undone": True})
@@ -268,7 +272,7 @@ def _say(entry: Entry, options: argparse.Namespace) -> int:
 def described(entry: Entry) -> str:
     """One line for people, with all parts escaped."""
     what = f"{entry.kind} {printable(entry.name, 256)} of {printable(entry.issuer, 256)}"
-    if entry.kind == "subject":
+    if entry.kind in TIMED:
         what += f", tokens issued before {_when(entry.not_before)}"
     return f"{what}, until {_when(entry.expires)}"
 

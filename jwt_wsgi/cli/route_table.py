@@ -282,6 +282,9 @@ def _own_rows(guard: JWTMiddleware) -> Iterator[Row]:
     for path in metadata.paths if metadata else ():
         rule = Rule(path, token=Token.IGNORED)
         yield Row(path, ("GET",), rule, "metadata of the option resource (RFC 9728)", "jwt_wsgi")
+    if logout := assembly.logout_path(guard.settings):
+        rule = Rule(logout, token=Token.IGNORED)
+        yield Row(logout, ("POST",), rule, "logouts of your issuers (revocation)", "jwt_wsgi")
 
 
 # --- Warnings ------------------------------------------------------------------------------------

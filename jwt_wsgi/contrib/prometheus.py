@@ -79,6 +79,7 @@ def _requests(registry: CollectorRegistry, issuer: Callable[[str], str]) -> Hook
     reported = counter("reported", "Requests that a rule only reports.", "code", "status")
     failures = counter("revocation_failures", "Revocation could not be checked.", "outcome")
     functions = counter("function_failures", "A function of yours raised.", "function")
+    logouts = counter("logouts", "Logouts of issuers that are in the store.", "issuer")
     function = _bounded(MAX_FUNCTIONS)
 
     def hook(event: Event) -> None:
@@ -93,6 +94,8 @@ def _requests(registry: CollectorRegistry, issuer: Callable[[str], str]) -> Hook
                 functions.labels(function(event.function)).inc()
             case events.RevocationFailed():
                 failures.labels("passed" if event.passed else "refused").inc()
+            case events.LogoutArrived():
+                logouts.labels(issuer(event.issuer)).inc()
 
     return hook
 

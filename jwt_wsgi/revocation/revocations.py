@@ -5,9 +5,9 @@
     revocations = Revocations(RedisStore.from_url("redis://redis.internal:6379/0"))
     revocations.revoke_subject("https://issuer.example", "ada")  # all her tokens until now
 
-An entry is for one token (``jti``), for the tokens that a subject got before a time, or for a
-session (``sid``), always of one issuer. Not for opaque tokens, and no substitute for tokens that
-live for minutes: an entry must outlive every token it is for.
+An entry is for one token (``jti``), for the tokens that a subject got before a time (all of them,
+or those without ``sid``), or for a session (``sid``), always of one issuer. Not for opaque tokens,
+and no substitute for tokens that live for minutes: an entry must outlive every token it is for.
 """
 
 import hashlib
@@ -54,7 +54,14 @@ MAX_LEEWAY: Final = 300.0
 #: issuer's clock, which sets ``iat``, may be ahead of the clock of the store.
 MARGIN: Final = 5.0
 #: The claim that names what an entry is for.
-CLAIMS: Final[Mapping[str, str]] = {"token": "jti", "subject": "sub", "session": "sid"}
+CLAIMS: Final[Mapping[str, str]] = {
+    "token": "jti",
+    "subject": "sub",
+    "session": "sid",
+    "sessionless": "sub",  # a logout of one session: it may be that of a token without sid
+}
+#: Kinds of entries that are for tokens issued before a time.
+TIMED: Final = frozenset({"subject", "sessionless"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ class Entry:
     """What is revoked: ``kind`` is a key of :data:`CLAIMS`, ``name`` the value of its claim.
 
     Times are seconds since 1970: ``expires``, when the entry may be forgotten; ``not_before``,
-    for a subject, the ``iat`` from which on its tokens are good.
+    for the kinds in :data:`TIMED`, the ``iat`` from which on the tokens are good.
     """
 
     kind: str
@@ -78,13 +85,13 @@ class Entry:
 
     def revokes(self, claims: Mapping[str, Any]) -> bool:
         """Whether a token with these claims, to which ``key`` belongs, is revoked."""
-        if self.kind != "subject":
+        if self.kind not in TIMED:
             return True
         issued: Any = claims.get("iat")
         return not (isinstance(issued, int | float) and self.not_before <= issued <= MAX_DATE)
 
     def as_json(self) -> dict[str, Any]:
-        """The entry as JSON has it; ``not_before`` for a subject only."""
+        """The entry as JSON has it; ``not_before`` for the kinds in :data:`TIMED` only."""
         found = {"kind": self.kind, "iss": self.issuer, CLAIMS[self.kind]: self.name}
         times = {"expires": self.expires, "not_before": self.not_before}
         return found | {name: when for name, when in times.items() if math.isfinite(when)}
@@ -103,7 +110,7 @@ class Entry:
         if found["v"] != 1:
             raise ValueError("an entry of another version")
         kind = found["kind"]
-        not_before = _date(found["not_before"]) if kind == "subject" else math.inf
+        not_before = _date(found["not_before"]) if kind in TIMED else math.inf
         entry = cls(
             kind, found["iss"], found[CLAIMS[kind]], _date(found["expires"]), not_before=not_before
         )
@@ -171,9 +178,11 @@ class Revocations:
         cannot be read, unless ``fail_open``.
         """
         issuer = claims.get("iss")
-        named = [(kind, claims[claim]) for kind, claim in CLAIMS.items() if claim in claims]
+        named = {kind: claims[c] for kind, c in CLAIMS.items() if claims.get(c) is not None}
+        if "session" in named:
+            named.pop("sessionless", None)
         try:
-            keys = [_key(kind, issuer, name) for kind, name in named]
+            keys = [_key(kind, issuer, name) for kind, name in named.items()]
             unreadable = None
             for key, value in zip(keys, self._ask(keys), strict=True):
                 try:
@@ -214,17 +223,40 @@ class Revocations:
         ``not_before``: seconds since 1970, by the clock of the issuer; None: :data:`MARGIN` from
         now, so that a token issued until then is revoked as well.
         """
-        known = None if not_before is None else _date(not_before)
-        now = self._now("subject", issuer, subject)
-        begins = now + MARGIN if known is None else known
-        return self._write(
-            Entry("subject", issuer, subject, max(now, begins) + lifetime, not_before=begins), now
-        )
+        return self._revoke_before("subject", issuer, subject, not_before, lifetime)
 
     def revoke_session(self, issuer: str, sid: str, *, lifetime: float = LIFETIME) -> Entry:
         """Revoke every token with this ``sid`` (OpenID Connect Back-Channel Logout 1.0)."""
         now = self._now("session", issuer, sid)
         return self._write(Entry("session", issuer, sid, now + lifetime), now)
+
+    def log_out(
+        self, issuer: str, *, subject: str | None, sid: str | None, issued: float, lifetime: float
+    ) -> list[Entry]:
+        """Revoke what a verified message of ``issuer`` logs out; whatever protocol brought it.
+
+        With ``sid``, its tokens and, if the subject is known, those of the subject that name no
+        session: they may be of this one. Else all tokens of the subject. ``issued``: when the
+        message was issued, by the clock of the issuer; tokens issued more than :data:`MARGIN` later
+        are good. So a message that comes again revokes nothing more. Returns the entries.
+        """
+        entries = []
+        if sid is not None:
+            entries.append(self.revoke_session(issuer, sid, lifetime=lifetime))
+        if subject is not None:
+            kind = "subject" if sid is None else "sessionless"
+            before = issued + MARGIN
+            entries.append(self._revoke_before(kind, issuer, subject, before, lifetime))
+        return entries
+
+    def _revoke_before(
+        self, kind: str, issuer: str, subject: str, not_before: float | None, lifetime: float
+    ) -> Entry:
+        known = None if not_before is None else _date(not_before)
+        now = self._now(kind, issuer, subject)
+        begins = now + MARGIN if known is None else known
+        entry = Entry(kind, issuer, subject, max(now, begins) + lifetime, not_before=begins)
+        return self._write(entry, now)
 
     def undo(self, kind: str, issuer: str, name: str) -> bool:
         """Take an entry away; False if there is none. ``kind``: a key of :data:`CLAIMS`.

@@ -30,7 +30,7 @@ class Store(Protocol):
     what is revoked cannot be listed. It may have ``remove_entry(key)``, which deletes the value and
     returns whether there was one; without it nothing can be undone. It may have ``read_time()``,
     which returns the seconds since 1970 by its clock; without it each host that revokes uses its
-    own clock, which may be wrong.
+    own clock, which may be wrong. ``of_one_process = True``: it is the memory of one process.
 
     Values must be returned as the same bytes. Never unpickle them: an attacker who can write to the
     store could run code in every worker.

@@ -54,6 +54,9 @@ def problems(settings: Table) -> Iterator[Contradiction]:
     resource = settings.resource
     if resource and (wrong := resource_problem(resource, allow_http=settings.allow_http)):
         yield Contradiction(f"resource: {shown_url(resource)}: {wrong}", ("resource",))
+    if settings.has_resolver and settings.revocation and settings.revocation.backchannel_logout:
+        why = "it needs issuers that are listed, and a function names yours"
+        yield Contradiction(f"revocation: backchannel_logout: {why}", ("revocation", "issuer"))
     yield from _rule_problems(settings)
     yield from _claim_header_problems(settings, several=several)
 

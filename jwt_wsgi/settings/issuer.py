@@ -173,8 +173,9 @@ class Issuer:
     ) -> None:
         self.identifier = identifier
         self.keys = keys
-        #: The options as they were given: two issuers with equal ones are configured alike.
-        self.options: Mapping[str, object] = options
+        #: The options as they were given: two issuers with equal ones are configured alike. Lists
+        #: and dicts are copies: the app may change its own, which must not change this.
+        self.options: Mapping[str, object] = _copied(options)
         self.reading = _read(options)
 
     @classmethod
@@ -185,7 +186,7 @@ class Issuer:
         if "keys" in options or not isinstance(identifier, str):
             raise ValueError('an object needs "issuer", and options of an issuer beside it')
         issuer = cls(identifier)
-        issuer.options, issuer.reading = options, _read(options)
+        issuer.options, issuer.reading = _copied(options), _read(options)
         return issuer
 
     def __repr__(self) -> str:
@@ -338,6 +339,14 @@ def _issuer(value: object) -> Issuer:
         raise ValueError("an identifier has no white space around it")
     check_issuer_text(issuer.identifier)
     return issuer
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _copied(member) for name, member in value.items()}
+    if isinstance(value, list | set):
+        return type(value)(map(_copied, value))
+    return value
 
 
 def _read(options: Mapping[str, Any]) -> Reading:

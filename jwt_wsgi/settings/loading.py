@@ -166,6 +166,9 @@ class Given:
         if request is None:
             for sentence in settings._openings():  # noqa: SLF001
                 logger.warning("open to everybody: %s", sentence)
+            if settings.revocation and settings.revocation.forgets_other_processes:
+                why = "a logout reaches this process only; give a store that all of them share"
+                logger.warning("revocation: backchannel_logout: %s", why)
         return settings
 
     def value(self, name: str) -> Any:

@@ -169,7 +169,8 @@ class Table(Terms):
     revocation: Revocation | None = option(
         read_revocation,
         "Which tokens are revoked: the URL of a Redis, a `Store`, a function `(claims) -> bool`, or"
-        " a mapping of `store`, `function` and `fail_open`. What cannot be asked is 503; with"
+        " a mapping of `store`, `function`, `fail_open` and `backchannel_logout` (`path` and"
+        " `client_id`: where your issuer posts logouts). What cannot be asked is 503; with"
         " `fail_open` the token passes.",
         secret=True,
     )

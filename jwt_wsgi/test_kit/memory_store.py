@@ -18,6 +18,9 @@ class MemoryStore:
     on, never going back.
     """
 
+    #: What is written here no other process reads.
+    of_one_process = True
+
     def __init__(
         self, max_entries: int = 100_000, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
