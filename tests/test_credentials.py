@@ -163,4 +163,4 @@ def test_doctor_names_the_setting(
     (told,) = [check for check in checks if check["name"] == "keys"]
     assert f"status {status}" in told["says"]
     assert "JWT_WSGI_JWKS_HEADERS" in told["remedy"]
-    assert ("refuses what" in told["remedy"]) is given
+    assert ("refuses the credentials" in told["remedy"]) is given
