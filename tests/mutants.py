@@ -831,6 +831,15 @@ MUTANTS = (
             "test_seams", "test_an_issuer_that_a_replaced_verifier_returns_is_one_line_in_the_log"
         ),
     ),
+    Mutant(
+        "an unverified exp ends a revocation early",
+        "cli/revoke.py",
+        "time.time() + LIFETIME < expires <= MAX_DATE",
+        "0 <= expires <= MAX_DATE",
+        killers(
+            "test_revoke", "test_a_token_without_a_usable_exp_stays_revoked_for_the_usual_time"
+        ),
+    ),
     # cookies, answers and the functions of an application
     Mutant(
         "a query that names DELETE is safe",

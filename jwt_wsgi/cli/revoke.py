@@ -7,6 +7,7 @@ history.
 
 import argparse
 import re
+import time
 from collections.abc import Callable
 from collections.abc import Mapping
 from datetime import UTC
@@ -177,7 +178,7 @@ def _token(revocations: Revocations, options: argparse.Namespace) -> int:
 
 
 def _read_token(options: argparse.Namespace) -> None:
-    """Take what names a token, and when it expires, from the token itself; it is not verified.
+    """Take what names a token, and when it expires at the latest, from itself; it is not verified.
 
     Raises ValueError, without any part of the token.
     """
@@ -194,8 +195,9 @@ def _read_token(options: argparse.Namespace) -> None:
     if options.name is None:
         raise ValueError("it has no jti; revoke its subject (--sub) or its session (--sid)")
     expires: Any = claims.get("exp")
-    is_date = type(expires) in (int, float) and 0 <= expires <= MAX_DATE
-    if is_date and options.expires is None and options.lifetime is None:
+    # Never earlier than without it: a token with another exp would let the real one live on.
+    counts = type(expires) in (int, float) and time.time() + LIFETIME < expires <= MAX_DATE
+    if counts and options.expires is None and options.lifetime is None:
         options.expires = expires
 
 
