@@ -410,6 +410,11 @@ def test_the_files_that_the_page_names_are_there() -> None:
 
     assert len(named) > 15
     assert not [name for name in named if not (PACKAGE / name).is_file()]
+    for name, words in re.findall(r"`((?:\w+/)*\w+\.py)` \(((?:`\w+`(?:, )?)+)\)", rows):
+        text = (PACKAGE / name).read_text()
+        assert not [word for word in re.findall(r"`(\w+)`", words) if word not in text], name
+    tests = re.findall(r"`(test_\w+)`", rows)
+    assert not [name for name in tests if not (Path(__file__).parent / f"{name}.py").is_file()]
 
 
 if __name__ == "__main__":
