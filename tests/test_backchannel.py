@@ -1006,14 +1006,20 @@ def _check_workers(url: Any, issuer: FakeIssuer) -> None:
         answer.read()
         return answer.status, answer.headers.get("X-Worker", "")
 
-    for _ in range(200):  # keep-alive: a connection stays with its worker
-        connection = HTTPConnection(url.hostname, url.port, timeout=10)
-        status, worker = get(connection, theirs)
-        assert status == 200
-        if by_worker.setdefault(worker, connection) is not connection:
-            connection.close()
-        if len(by_worker) == 2:
-            break
+    def meet_workers() -> None:
+        """Many connections at once, so that one worker does not take all of them."""
+        burst = [HTTPConnection(url.hostname, url.port, timeout=10) for _ in range(16)]
+        for connection in burst:
+            connection.connect()
+        for connection in burst:
+            status, worker = get(connection, theirs)
+            assert status == 200
+            if by_worker.setdefault(worker, connection) is not connection:
+                connection.close()
+
+    until = time.monotonic() + 30  # the second worker may start late on a busy machine
+    while len(by_worker) < 2 and time.monotonic() < until:
+        meet_workers()  # keep-alive: a connection stays with its worker
     assert len(by_worker) == 2
 
     with closing(HTTPConnection(url.hostname, url.port, timeout=10)) as provider:
