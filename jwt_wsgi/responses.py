@@ -176,7 +176,7 @@ def status_of(error: AuthError) -> int:
 
 
 #: What is in no answer, or comes from the rule of the request.
-_NOT_SAID: Final = frozenset({"detail", "claimed", "failure", "scope"})
+_NOT_SAID: Final = frozenset({"detail", "claimed", "failure", "scope", "rule"})
 #: Errors whose words are the same for everybody, and what their instances have of their own.
 _STANDARD: Final = {
     MissingTokenError: _NOT_SAID,

@@ -912,6 +912,13 @@ MUTANTS = (
         killers("test_answers", "test_without_details_no_code_tells_which_tenants_exist"),
     ),
     Mutant(
+        "a rule on an error makes a new answer for each request",
+        "responses.py",
+        '"failure", "scope", "rule"})',
+        '"failure", "scope"})',
+        killers("test_answers", "test_the_same_refusal_of_two_requests_is_made_once"),
+    ),
+    Mutant(
         "labels are made of claims",
         "errors.py",
         "        return own if self.code == own or self.code not in _CODES else self.code",

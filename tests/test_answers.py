@@ -114,6 +114,19 @@ def test_answers_are_remembered_within_bounds() -> None:
     assert len(responses._made) <= 1
 
 
+def test_the_same_refusal_of_two_requests_is_made_once(app: EchoApp, issuer: FakeIssuer) -> None:
+    """What a request leaves on the error for the log, its rule among it, makes no new answer."""
+    guarded = issuer.protect(app, rules=[Rule("/*")])
+    client = Client(guarded)
+    made = guarded._responses._made
+    for count, header in enumerate(
+        ({}, {"Authorization": "Bearer"}, bearer(issuer.token(exp=1)), bearer("a.b.c")), 1
+    ):
+        answers = {client.get("/", headers=header).data for _ in range(2)}
+        assert len(answers) == 1
+        assert len(made) == count
+
+
 def test_standard_answers_are_made_once() -> None:
     """A flood of requests without a token costs no JSON."""
     responses = Responses(realm="api")
