@@ -70,7 +70,7 @@ class Injection:
         Raises TypeError where a replaced verifier has returned no claims: without them the app
         would take the request for one without a token.
         """
-        if not isinstance(claims, Mapping):
+        if type(claims) is not Claims and not isinstance(claims, Mapping):
             raise TypeError(f"the verifier returned no claims: {type(claims).__name__}")
         if self._written:
             written = {key: _value(claims, claim, key) for claim, key in self._written}

@@ -804,7 +804,7 @@ MUTANTS = (
     Mutant(
         "a verifier may return nothing",
         "injection.py",
-        "if not isinstance(claims, Mapping):",
+        "if type(claims) is not Claims and not isinstance(claims, Mapping):",
         "if not isinstance(claims, Mapping | None):",
         killers("test_seams", "test_a_replaced_verifier_that_returns_no_claims_lets_nobody_in"),
     ),
