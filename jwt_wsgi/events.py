@@ -1,7 +1,7 @@
 """What happened, as frozen facts: one class for each kind of event.
 
 A hook is any callable that takes one :class:`Event`. Labels are bounded: no event carries a
-token or a claim, and what came from a stranger is escaped and cut by :func:`printable`.
+token or a claim, and text from a client is escaped and cut by :func:`printable`.
 """
 
 import logging
@@ -319,7 +319,7 @@ class KeyDropped(MemberEvent):
 
 @dataclass(frozen=True, slots=True)
 class PrivateKeyPublished(MemberEvent):
-    """A member of a fetched set holds a secret; everybody who read it can mint tokens."""
+    """A fetched set holds a private key. Whoever has read the set can make tokens."""
 
     template = "%(source)s PUBLISHES THE PRIVATE KEY %(kid)s; it is not used, replace it"
     level: ClassVar[int] = logging.ERROR

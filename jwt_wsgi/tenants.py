@@ -1,6 +1,6 @@
 """Issuers that a function names: a bounded memory that strangers cannot exhaust.
 
-Anybody can write the ``iss`` of a real tenant into a token. So there are two memories: a tenant
+Any client can write the ``iss`` of a real tenant into a token. So there are two memories: a tenant
 that was only named by a token never pushes out a tenant whose token was verified. A few
 tenants load their first keys at a time; the others are answered 503 and load later.
 

@@ -53,8 +53,7 @@ def warm_up(issuers: Issuers, required: Required, timeout: float, *, raises: boo
     """Load all keys at once; True if those that are required are here within ``timeout`` seconds.
 
     Held keys are refreshed as by a request, so those past ``jwks_max_age`` are confirmed first.
-    Nobody waits for an issuer once those that are required have their keys, nor for one that has
-    failed. Keys of which none fits the accepted algorithms of their issuer are as good as no keys:
+    It does not wait for an issuer that has failed, nor for any once the required ones have keys. Keys of which none fits the accepted algorithms of their issuer are as good as no keys:
     every token is refused. ``raises``: :class:`KeysUnavailableError` instead of False; it names
     each issuer that is missing.
     """
