@@ -53,8 +53,9 @@ def warm_up(issuers: Issuers, required: Required, timeout: float, *, raises: boo
     """Load all keys at once; True if those that are required are here within ``timeout`` seconds.
 
     Held keys are refreshed as by a request, so those past ``jwks_max_age`` are confirmed first.
-    It does not wait for an issuer that has failed, nor for any once the required ones have keys. Keys of which none fits the accepted algorithms of their issuer are as good as no keys:
-    every token is refused. ``raises``: :class:`KeysUnavailableError` instead of False; it names
+    It does not wait for an issuer that has failed, nor for any once the required ones have keys.
+    Keys of which none fits the accepted algorithms of their issuer count as missing, because every
+    token would be refused. ``raises``: :class:`KeysUnavailableError` instead of False; it names
     each issuer that is missing.
     """
     sources = _having(issuers, "warm_up")

@@ -1,5 +1,6 @@
 """`jwt-wsgi routes`: every view by the framework's own router, with the rule that decides."""
 
+import functools
 import json
 import sys
 import types
@@ -66,24 +67,27 @@ def routes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 
 def views_of(routes: Routes, app: Any) -> dict[str, str]:
-    """What stands for each method and path: how it is marked."""
+    """The mark of each row, by its methods and its path. No two rows have the same ones."""
     code, out = routes(app, "--json")
     assert code == 0
-    return {
-        f"{'|'.join(row['methods']) or 'any'} {row['path']}": row["token"]
-        for row in json.loads(out)["views"]
-    }
+    rows = json.loads(out)["views"]
+    marks = {f"{'|'.join(row['methods']) or 'any'} {row['path']}": row["token"] for row in rows}
+    assert len(marks) == len(rows)
+    return marks
 
 
 def warnings_of(routes: Routes, app: Any) -> str:
-    return "\n".join(json.loads(routes(app, "--json")[1])["warnings"])
+    """The warnings, one a line. None is there twice."""
+    found = json.loads(routes(app, "--json")[1])["warnings"]
+    assert len(set(found)) == len(found)
+    return "\n".join(found)
 
 
 def flask_app() -> Any:
     app = flask.Flask("shop", static_folder=None)
     app.add_url_rule("/healthz", "health", lambda: "ok")
     app.add_url_rule("/orders/<int:number>", "order", lambda number: "", methods=["GET", "POST"])
-    app.add_url_rule("/", "home", lambda: "")
+    app.add_url_rule("/", "home", functools.partial(lambda text: text, "home"))
     return app
 
 
@@ -432,6 +436,7 @@ def test_hosts_and_rules_without_a_view(routes: Routes) -> None:
 
     assert "/: only on the host admin.example; rules do not look at the host" in said
     assert "rule /healthz: no view of the app is there" in said
+    assert "rule /*" not in said  # the last rule is for whatever the others leave
 
 
 def test_regular_expressions_below_others(routes: Routes) -> None:
