@@ -330,16 +330,13 @@ class NoKeyFits(KeysEvent):
     """A set arrived, and none of its keys fits an accepted algorithm: every token is refused."""
 
     template = (
-        "%(source)s: none of its keys (%(count)d) fits the accepted algorithms (%(accepted)s);"
+        "%(source)s: none of its keys (%(count)d) fits the accepted algorithms (%(algorithms)s);"
         " no token is accepted"
     )
     count: int
     algorithms: tuple[str, ...]
     level: ClassVar[int] = logging.ERROR
     quiet: ClassVar[float] = 3600.0
-
-    def more_words(self) -> dict[str, Any]:
-        return {"accepted": ", ".join(self.algorithms)}
 
 
 @dataclass(frozen=True, slots=True)

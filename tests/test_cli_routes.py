@@ -1,6 +1,5 @@
 """`jwt-wsgi routes`: every view by the framework's own router, with the rule that decides."""
 
-import functools
 import json
 import sys
 import types
@@ -87,7 +86,7 @@ def flask_app() -> Any:
     app = flask.Flask("shop", static_folder=None)
     app.add_url_rule("/healthz", "health", lambda: "ok")
     app.add_url_rule("/orders/<int:number>", "order", lambda number: "", methods=["GET", "POST"])
-    app.add_url_rule("/", "home", functools.partial(lambda text: text, "home"))
+    app.add_url_rule("/", "home", lambda: "")
     return app
 
 
@@ -431,11 +430,14 @@ def test_hosts_and_rules_without_a_view(routes: Routes) -> None:
     """Rules do not look at the host; a public path that is not there may be a typing error."""
     app = flask.Flask("shop", static_folder=None)
     app.url_map.host_matching = True
-    app.add_url_rule("/", "home", lambda: "", host="admin.example")
+    for method in ("GET", "POST"):
+        app.add_url_rule("/", method, lambda: "", host="admin.example", methods=[method])
     said = warnings_of(routes, ISSUER.protect(app, public_paths=["/healthz"]))
 
     assert "/: only on the host admin.example; rules do not look at the host" in said
     assert "rule /healthz: no view of the app is there" in said
+    rules = [Rule("/", scopes=["home"]), Rule("/*", scopes=["rest"])]
+    said = warnings_of(routes, ISSUER.protect(app, rules=rules))
     assert "rule /*" not in said  # the last rule is for whatever the others leave
 
 

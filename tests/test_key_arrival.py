@@ -73,7 +73,7 @@ def test_a_set_that_fits_no_algorithm_is_an_error_when_it_arrives() -> None:
     (event,) = [event for event in world.events if isinstance(event, NoKeyFits)]
     assert event.level == logging.ERROR
     assert str(event).endswith(
-        "none of its keys (1) fits the accepted algorithms (ES256, RS256); no token is accepted"
+        "none of its keys (1) fits the accepted algorithms ('ES256', 'RS256'); no token is accepted"
     )
     world.body = json.dumps({"keys": [ES]}).encode()
     world.now += 301
@@ -105,7 +105,7 @@ def test_every_place_says_that_no_key_fits(
         guarded.close()
 
     errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert "none of its keys (1) fits the accepted algorithms (RS256)" in errors[0]
+    assert "none of its keys (1) fits the accepted algorithms ('RS256')" in errors[0]
     assert [line.outcome for line in lines] == ["fail"]
 
 

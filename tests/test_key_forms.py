@@ -128,7 +128,6 @@ def test_base64_of_members_has_one_normal_form(algorithm: str, change: Any) -> N
         ("x", lambda x: "+_" + x[2:], "its x mixes two alphabets of base64"),
         ("x", lambda x: x[:9] + "=" + x[9:], "its x is no base64url"),
         ("x", lambda x: x + "==", "its x is no base64url"),
-        ("x", lambda x: x[:-2] + "===", "its x is no base64url"),
         ("x", lambda x: x[:-1] + "B", "its x is no base64url"),
         ("x", lambda x: "!" + x[1:], "its x is no base64url"),
         ("x", lambda x: "é" + x[1:], "its x is no base64url"),
@@ -139,7 +138,7 @@ def test_base64_of_members_has_one_normal_form(algorithm: str, change: Any) -> N
         ("x", lambda x: "A" * 2049, "its x is longer than 2048 characters"),
         ("y", lambda y: EC["x"], "its x and y are no point of the curve P-256"),
     ],
-    ids=range(13),
+    ids=range(12),
 )
 def test_a_wrong_member_is_named(name: str, value: Any, words: str) -> None:
     """In a sentence, without the name of a Python class."""
@@ -151,6 +150,7 @@ def test_a_wrong_member_is_named(name: str, value: Any, words: str) -> None:
     [
         (RSA | {"n": "+_" + RSA["n"][2:]}, "its n mixes two alphabets of base64"),
         (RSA | {"e": "A"}, "its e is no base64url"),
+        (RSA | {"e": "AQAB===="}, "its e is no base64url"),
         ({"kty": "RSA", "e": "AQAB"}, "its n is missing"),
         ({"kty": "RSA", "kid": "a"}, "its e and n are missing"),
         (OKP | {"x": "AAAA"}, "its x is no key of the curve Ed25519"),
@@ -160,7 +160,7 @@ def test_a_wrong_member_is_named(name: str, value: Any, words: str) -> None:
         ({"kty": "RSA", "x5c": ["!!"]}, "its x5c holds no certificate that can be read"),
         (EC | {"crv": None}, "its crv is missing"),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_a_wrong_member_is_named_for_every_kind_of_key(jwk: Any, words: str) -> None:
     """The reason is the member and what is wrong with it."""

@@ -71,11 +71,9 @@ class LogoutRequestError(AuthError):
     details = "Not a POST of a form with one logout_token"
 
 
-class LogoutReplayedError(AuthError):
+class LogoutReplayedError(LogoutRequestError):
     """The logout token was used before (section 2.6, step 8)."""
 
-    status = 400
-    error = "Invalid logout request"
     code = "logout_replayed"
     details = "The logout token was used before"
 
