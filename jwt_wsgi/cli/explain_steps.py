@@ -204,7 +204,7 @@ def _says(settings: Settings, recorder: Recorder, rule: Rule, request: Request) 
     where = "none is needed"
     if recorder.token is not None:
         where = f"{request.places[0]}, {len(recorder.token)} characters"
-    form = "a compact JWS; its content is unverified until its signature is"
+    form = "a compact JWS; nothing of it is verified yet"
     found = {"rule": f"{needs(rule)} (rule {rule.path})", "credentials": where, "form": form}
     token = _parsed(request.token)
     trusted = _trusted(recorder, token)

@@ -111,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
         show_json({"token": token, "jwks": jwks, "kid": kid})
     else:
         say(token)
-    note("a token for tests: with its key, more can be made", *notes)
+    note("for tests only: whoever has its key can make more such tokens", *notes)
     return EXIT_FINE
 
 

@@ -60,7 +60,9 @@ def check_issuer_text(issuer: str) -> None:
     if _SEVERAL.search(issuer):
         raise ValueError('it is one issuer; several are a list, as text a JSON array ["…", "…"]')
     if _METADATA.search(issuer):
-        raise ValueError("it is the URL of metadata; the issuer is their member issuer")
+        raise ValueError(
+            "it is the URL of a metadata document; take the value of its member 'issuer' instead"
+        )
     if issuer.endswith(("/.well-known/jwks.json", "/.well-known/jwks")):
         raise ValueError("it is the URL of keys; give it as jwks_uri, and the iss as issuer")
     for pattern, why in _NEVER_AN_ISS.items():
