@@ -34,10 +34,10 @@ def _listed(kids: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A fact. Subclasses say what it is, how loud it is, and its line in the log."""
+    """Something that happened. Subclasses have its fields, its log level and its log line."""
 
-    #: The line, with the names of :meth:`words` in it. Every event of a class has the same one, so
-    #: that what groups log records by their template groups them by what happened.
+    #: The line, with the names of :meth:`words` in it. All events of a class have the same one, so
+    #: that a tool which groups log records by template groups them by kind of event.
     template: ClassVar[str]
     level: ClassVar[int] = logging.INFO
     #: Level of a line that comes within ``quiet`` seconds of the last one with the same ``key``.
@@ -60,7 +60,7 @@ class Event:
 
     @property
     def loudness(self) -> int:
-        """The level of this very event."""
+        """The level of this one event; :attr:`level` is that of its class."""
         return self.level
 
     def fields(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class Accepted(Event):
     """A request reached the application with a verified token.
 
     The claims and the path are those that ``log_fields`` names, in quotes and escaped; empty
-    otherwise. Of a claim that the token does not have, ``none``, which stands in no quotes.
+    otherwise. A claim that the token does not have is ``none``, without quotes.
     """
 
     template = "accepted a token of %(issuer)s%(named)s"
@@ -109,7 +109,7 @@ class Accepted(Event):
 
 @dataclass(frozen=True, slots=True)
 class _Verdict(Event):
-    """Not good enough. ``issuer``, ``algorithm``, ``kid``: escaped, unverified.
+    """A request without a valid token. ``issuer``, ``algorithm``, ``kid``: escaped, unverified.
 
     ``method``: that of the request, escaped. ``rule``: the path of the rule that decided, as it is
     configured. ``path``: that of the request, in quotes and escaped, if ``log_fields`` names it.

@@ -353,7 +353,7 @@ def test_a_variable_that_is_no_setting_fails(doctor: Doctor, issuer: FakeIssuer)
     assert "JWT_WSGI_SHINY: no such setting" in str(told["settings"])
 
 
-def test_an_audience_that_is_not_set_or_everybodys_is_a_warning(
+def test_an_audience_that_is_not_set_or_a_star_is_a_warning(
     doctor: Doctor, issuer: FakeIssuer
 ) -> None:
     """Exit code 0."""

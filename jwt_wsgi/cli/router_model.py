@@ -83,7 +83,7 @@ class Route:
         return Route(tuple(left), self.methods, self.view, self.function, self.key)
 
     def samples(self) -> Iterator[str]:
-        """Sample paths of this route, the likeliest first."""
+        """Sample paths of this route, the most likely first."""
         choices = [_fitting(piece) for piece in self.pieces]
         longest = max(map(len, choices), default=1)
         for position in range(longest):  # the same value everywhere
