@@ -826,6 +826,7 @@ def test_nothing_of_a_token_is_in_the_log(
         ({"path": "//logout", "client_id": "shop"}, "path: give one path"),
         ({"path": "/log%6fut", "client_id": "shop"}, "path: give one path"),
         ({"path": "/logout?x", "client_id": "shop"}, "path: give one path"),
+        ({"path": "/logout#x", "client_id": "shop"}, "path: give one path"),
         ({"path": "/log out", "client_id": "shop"}, "path: give one path"),
         ({"path": "/logoüt", "client_id": "shop"}, "path: give one path"),
         ({"path": 7, "client_id": "shop"}, "path: give one path"),
@@ -834,7 +835,7 @@ def test_nothing_of_a_token_is_in_the_log(
             "metadata of the option resource",
         ),
     ],
-    ids=range(20),
+    ids=range(21),
 )
 def test_what_is_wrong_does_not_start(issuer: FakeIssuer, value: Any, why: str) -> None:
     """The error names the member and the remedy."""

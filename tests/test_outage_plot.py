@@ -6,7 +6,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from jwt_wsgi.__main__ import main
 from jwt_wsgi.cli import outage
+from jwt_wsgi.cli import outage_plot
 from jwt_wsgi.cli.outage_plot import BEGIN
 from jwt_wsgi.cli.outage_plot import END
 from jwt_wsgi.cli.outage_plot import Sample
@@ -31,7 +33,8 @@ def test_what_was_served_and_refused_is_drawn() -> None:
     assert "a: 67 % of the users; &lt;b&gt;: 0 % of the users." in svg
 
 
-def test_it_has_a_title_and_colours_for_the_dark() -> None:
+def test_it_has_a_title_and_colours_for_dark_pages() -> None:
+    """It is one file, and refers to no other."""
     svg = drawn({"a": [Sample(0, True)]})
 
     assert "<title>Users served while the issuer is down for 3 seconds." in svg
@@ -50,8 +53,27 @@ def test_an_outage_is_watched() -> None:
     assert theirs[-1].served
 
 
-def test_the_picture_in_the_readme_is_one_of_these() -> None:
-    """Made by the command: `jwt-wsgi demo --outage --plot docs/pictures/outage.svg`."""
+def test_plot_writes_the_picture_after_the_table(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The exit code is that of the table."""
+    done: list[object] = []
+    monkeypatch.setattr(outage, "run", lambda *, as_json: done.append(as_json) or True)
+    monkeypatch.setattr(outage_plot, "write", done.append)
+    file = tmp_path / "outage.svg"
+
+    assert main(["demo", "--outage", "--plot", str(file)]) == 1
+    assert done == [False, file]
+
+
+def test_plot_without_outage_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """Otherwise the other demo would start, and write no picture."""
+    assert main(["demo", "--plot", "outage.svg"]) == 2
+    assert "--plot needs --outage" in capsys.readouterr().err
+
+
+def test_the_picture_of_the_page_is_made_by_the_command() -> None:
+    """`jwt-wsgi demo --outage --plot docs/pictures/outage.svg`."""
     svg = PICTURE.read_text()
     title = re.findall(r"<title>(.*)</title>", svg)[0]
 

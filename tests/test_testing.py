@@ -24,6 +24,7 @@ from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import current_payload
 from jwt_wsgi import jose
 from jwt_wsgi.test_kit import loopback
+from jwt_wsgi.test_kit.own_keys import OwnKeys
 from jwt_wsgi.testing import FakeIssuer
 from jwt_wsgi.testing import authenticated
 
@@ -252,6 +253,18 @@ def test_it(jwt_issuer):
     headers = {"Authorization": f"Bearer {jwt_issuer.token(sub='ada')}"}
     assert Client(jwt_issuer.protect(app)).get("/", headers=headers).text == "ada"
 """
+
+
+def test_the_keys_of_a_fake_issuer_are_one_object_until_it_rotates() -> None:
+    """A remembered token belongs to its key set: with a new one each time, none is found again."""
+    issuer = FakeIssuer()
+    keys = OwnKeys(issuer)
+    first = keys.current()
+    assert keys.current() is first
+
+    issuer.rotate()
+    assert keys.current() is not first
+    assert keys.current() is keys.current()
 
 
 def check_suite(folder: Path) -> None:

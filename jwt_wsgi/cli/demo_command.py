@@ -46,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
     from . import outage_plot  # noqa: PLC0415
 
     try:
+        if options.plot and not options.outage:
+            raise demo.DemoError("--plot needs --outage")
         if options.outage:
             failed = outage.run(as_json=options.json)
             if options.plot:
