@@ -107,7 +107,7 @@ class FakeIssuer:
         return FakeProvider(provider, values)
 
     def token(self, *, header: Mapping[str, Any] | None = None, **claims: object) -> str:
-        """Make a signed token that is good for five minutes, unless the claims say otherwise.
+        """Make a signed token that is valid for five minutes, unless the claims say otherwise.
 
         ``header`` and ``claims`` are added to the usual ones; a member that is None is left out.
         """

@@ -129,6 +129,27 @@ MUTANTS = (
         killers("test_cli_settings", "test_every_option_with_its_source"),
     ),
     Mutant(
+        "a warning is shown beside its relaxed check",
+        "cli/settings.py",
+        " if not warning.endswith(tuple(relaxed))]",
+        "]",
+        killers("test_cli_settings", "test_a_warning_is_shown_once"),
+    ),
+    Mutant(
+        "--plot is ignored without --outage",
+        "cli/demo_command.py",
+        "        if options.plot and not options.outage:",
+        "        if False:",
+        killers("test_outage_plot", "test_plot_without_outage_is_an_error"),
+    ),
+    Mutant(
+        "checks of access tokens are made of logout tokens",
+        "revocation/backchannel.py",
+        "own_checks=(), ",
+        "",
+        killers("test_backchannel", "test_own_checks_are_for_access_tokens"),
+    ),
+    Mutant(
         "a setting in capitals is unknown",
         "settings/reading.py",
         "    written_ = name.casefold()\n",
@@ -523,7 +544,7 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        "everybody asks again",
+        "every request asks again",
         "tenants.py",
         "if now < held.until or self._held(identifier) is not held:",
         "if self._held(identifier) is not held:",
@@ -1087,7 +1108,7 @@ MUTANTS = (
         "self.auth = None",
         killers("test_fetch", "test_nobodys_password_is_sent"),
     ),
-    # issuers that sign for everybody
+    # issuers that sign for all their customers
     Mutant(
         "a shared issuer by one spelling only",
         "settings/shared_issuers.py",
@@ -1113,7 +1134,7 @@ MUTANTS = (
         killers("test_provider_hints", "test_an_audience_that_means_something_else_there"),
     ),
     Mutant(
-        "the hint for Cognito is for everybody",
+        "the hint for Cognito is for every issuer",
         "settings/provider_hints.py",
         "_COGNITO.fullmatch(issuer) and audience and",
         "audience and",
@@ -1802,7 +1823,7 @@ MUTANTS = (
         killers("test_jwks", "test_rule_who_waits_nobody_after_a_slow_failure"),
     ),
     Mutant(
-        "after a failure nobody waits ever again",
+        "after a failure no request waits ever again",
         "key_sources/freshness.py",
         "return not facts.fails or now - earliest(facts) >= WAIT_AGAIN_AFTER",
         "return not facts.fails",
@@ -1928,7 +1949,7 @@ MUTANTS = (
         killers("test_jwks", "test_rule_who_waits_nobody_after_a_slow_failure"),
     ),
     Mutant(
-        "keys that expired are reported though nobody is refused",
+        "keys that expired are reported though no request is refused",
         "key_sources/remote.py",
         "            self._keep(facts)\n        if not known",
         "            self._keep(facts)\n"
@@ -2022,6 +2043,20 @@ MUTANTS = (
         killers("test_upkeep", "test_keys_that_fit_no_accepted_algorithm_are_not_ready"),
     ),
     Mutant(
+        "a source that has failed is tried until the time is over",
+        "upkeep.py",
+        "elif time.monotonic() - began > turn / 2:",
+        "else:",
+        killers("test_upkeep", "test_a_source_that_has_failed_is_not_tried_again"),
+    ),
+    Mutant(
+        "warm_up names issuers that are not required",
+        "upkeep.py",
+        "if not found[name] and _counts(name, required)]",
+        "if not found[name]]",
+        killers("test_upkeep", "test_a_source_that_has_failed_is_not_tried_again"),
+    ),
+    Mutant(
         "one issuer that never answers is waited for",
         "upkeep.py",
         "turn, began = left if len(waiting) == 1 else min(left, _TURN), time.monotonic()",
@@ -2071,7 +2106,7 @@ MUTANTS = (
         killers("test_store", "test_attempts_that_one_fault_breaks_together_are_one_failure"),
     ),
     Mutant(
-        "everybody asks when the pause is over",
+        "every request asks when the pause is over",
         "revocation/store.py",
         "            self._trouble = trouble._replace(until=now + BREAKER_MAX_PAUSE)\n",
         "",

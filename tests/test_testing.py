@@ -277,7 +277,7 @@ def check_suite(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_plugin_is_there_for_those_who_ask(tmp_path: Path) -> None:
+def test_the_plugin_is_loaded_by_one_line(tmp_path: Path) -> None:
     """One line in the conftest.py of a suite."""
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["jwt_wsgi.pytest_plugin"]')
     (tmp_path / "test_suite.py").write_text(SUITE)
@@ -285,7 +285,7 @@ def test_the_plugin_is_there_for_those_who_ask(tmp_path: Path) -> None:
     check_suite(tmp_path)
 
 
-def test_the_plugin_loads_itself_into_nobodys_suite(request: pytest.FixtureRequest) -> None:
+def test_the_plugin_does_not_load_itself(request: pytest.FixtureRequest) -> None:
     """It is no entry point of pytest, and is not here either, though the package is installed."""
     metadata = configparser.ConfigParser()
     metadata.read(Path(__file__).parent.parent / "setup.cfg")

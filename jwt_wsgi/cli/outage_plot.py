@@ -47,7 +47,7 @@ _STYLE: Final = """
 
 
 class Sample(NamedTuple):
-    """One request: ``at``, in seconds since the begin, and whether it was let in."""
+    """One request: ``at``, in seconds since the start, and whether it was served."""
 
     at: float
     served: bool

@@ -28,7 +28,7 @@ def relaxed_checks(settings: Settings) -> Iterator[str]:
         yield from open_audience(own)
         if own.leeway > LEEWAY:
             issuer = own.issuers[0].identifier if own.issuers else "each issuer"
-            yield f"leeway: tokens of {issuer} are good for {own.leeway:g} s after they expire"
+            yield f"leeway: tokens of {issuer} are accepted for {own.leeway:g} s after they expire"
     if settings.skip_preflight:
         yield "skip_preflight: an OPTIONS request in the form of a CORS preflight needs no token"
     if settings.allow_http:

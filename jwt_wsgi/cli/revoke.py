@@ -64,8 +64,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--not-before",
         type=date,
         metavar="TIME",
-        help="tokens issued from then on are good: 2026-01-31T12:00:00Z, seconds since 1970, or now"
-        f" (default): {MARGIN:g} s after the present moment, by the clock of the store",
+        help="tokens issued from then on are valid: 2026-01-31T12:00:00Z, seconds since 1970, or"
+        f" now (default): {MARGIN:g} s after the present moment, by the clock of the store",
     )
     _add_lifetime(subject)
     _add_lifetime(_add_kind(kinds, common, "session", _session, "the tokens of a session, by sid"))
@@ -93,7 +93,9 @@ def _add_kind(
     needed = kind != "token"
     parser.add_argument("--iss", required=needed, help="issuer of the tokens")
     parser.add_argument(f"--{CLAIMS[kind]}", required=needed, dest="name")
-    parser.add_argument("--undo", action="store_true", help="what was revoked so is good again")
+    parser.add_argument(
+        "--undo", action="store_true", help="remove the entry: what it revoked is valid again"
+    )
     parser.set_defaults(run=run, act=act, kind=kind)
     return parser
 

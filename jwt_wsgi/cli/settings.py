@@ -45,7 +45,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "settings",
         help="every effective setting and where it comes from, the rules, the relaxed checks",
         description="List every setting with its value and its source, the rules in their order,"
-        " and everything that lets in more than a good token. Secrets are never shown. Without"
+        " and every setting that accepts more than a valid token. Secrets are never shown. Without"
         " --app, what an app gives by keyword is not seen. Exit code 2: the configuration does not"
         " load.",
         epilog="example: jwt-wsgi settings --app shop.wsgi:application",

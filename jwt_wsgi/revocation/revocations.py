@@ -69,7 +69,7 @@ class Entry:
     """What is revoked: ``kind`` is a key of :data:`CLAIMS`, ``name`` the value of its claim.
 
     Times are seconds since 1970: ``expires``, when the entry may be forgotten; ``not_before``,
-    for the kinds in :data:`TIMED`, the ``iat`` from which on the tokens are good.
+    for the kinds in :data:`TIMED`, the ``iat`` from which on tokens are valid.
     """
 
     kind: str
