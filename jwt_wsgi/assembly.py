@@ -86,7 +86,7 @@ def of_request(settings: Settings, outer: object) -> Settings:
     """Return the settings of a request for a middleware of their own, which makes a verifier.
 
     ``outer``: the verifier of the middleware that has the option. Raises
-    :class:`~jwt_wsgi.errors.ConfigurationError` if it was replaced: nobody would ask it.
+    :class:`~jwt_wsgi.errors.ConfigurationError` if it was replaced, because it is never called.
     """
     if type(outer) is not Verifier:
         problem = "settings_from_request: each request has its own verifier; do not replace it"

@@ -1,7 +1,7 @@
 """What happened, as frozen facts: one class for each kind of event.
 
 A hook is any callable that takes one :class:`Event`. Labels are bounded: no event carries a
-token or a claim, and what came from a stranger is escaped and cut by :func:`printable`.
+token or a claim, and text from a client is escaped and cut by :func:`printable`.
 """
 
 import logging
@@ -34,10 +34,10 @@ def _listed(kids: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A fact. Subclasses say what it is, how loud it is, and its line in the log."""
+    """Something that happened. Subclasses have its fields, its log level and its log line."""
 
-    #: The line, with the names of :meth:`words` in it. Every event of a class has the same one, so
-    #: that what groups log records by their template groups them by what happened.
+    #: The line, with the names of :meth:`words` in it. All events of a class have the same one, so
+    #: that a tool which groups log records by template groups them by kind of event.
     template: ClassVar[str]
     level: ClassVar[int] = logging.INFO
     #: Level of a line that comes within ``quiet`` seconds of the last one with the same ``key``.
@@ -60,7 +60,7 @@ class Event:
 
     @property
     def loudness(self) -> int:
-        """The level of this very event."""
+        """The level of this one event; :attr:`level` is that of its class."""
         return self.level
 
     def fields(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class Accepted(Event):
     """A request reached the application with a verified token.
 
     The claims and the path are those that ``log_fields`` names, in quotes and escaped; empty
-    otherwise. Of a claim that the token does not have, ``none``, which stands in no quotes.
+    otherwise. A claim that the token does not have is ``none``, without quotes.
     """
 
     template = "accepted a token of %(issuer)s%(named)s"
@@ -109,7 +109,7 @@ class Accepted(Event):
 
 @dataclass(frozen=True, slots=True)
 class _Verdict(Event):
-    """Not good enough. ``issuer``, ``algorithm``, ``kid``: escaped, unverified.
+    """A request without a valid token. ``issuer``, ``algorithm``, ``kid``: escaped, unverified.
 
     ``method``: that of the request, escaped. ``rule``: the path of the rule that decided, as it is
     configured. ``path``: that of the request, in quotes and escaped, if ``log_fields`` names it.
@@ -319,7 +319,7 @@ class KeyDropped(MemberEvent):
 
 @dataclass(frozen=True, slots=True)
 class PrivateKeyPublished(MemberEvent):
-    """A member of a fetched set holds a secret; everybody who read it can mint tokens."""
+    """A fetched set holds a private key. Whoever has read the set can make tokens."""
 
     template = "%(source)s PUBLISHES THE PRIVATE KEY %(kid)s; it is not used, replace it"
     level: ClassVar[int] = logging.ERROR
@@ -330,16 +330,13 @@ class NoKeyFits(KeysEvent):
     """A set arrived, and none of its keys fits an accepted algorithm: every token is refused."""
 
     template = (
-        "%(source)s: none of its keys (%(count)d) fits the accepted algorithms (%(accepted)s);"
+        "%(source)s: none of its keys (%(count)d) fits the accepted algorithms (%(algorithms)s);"
         " no token is accepted"
     )
     count: int
     algorithms: tuple[str, ...]
     level: ClassVar[int] = logging.ERROR
     quiet: ClassVar[float] = 3600.0
-
-    def more_words(self) -> dict[str, Any]:
-        return {"accepted": ", ".join(self.algorithms)}
 
 
 @dataclass(frozen=True, slots=True)

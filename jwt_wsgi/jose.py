@@ -249,7 +249,7 @@ def _check_rsa(numbers: rsa.RSAPublicNumbers) -> None:
         raise UnusableKeyError("a weak RSA modulus or exponent")
 
 
-# Points of small order: anybody can make a signature that such a key verifies.
+# Points of small order: a signature that such a key verifies can be made without a private key.
 # By their y coordinate, canonical or not; the sign of x, the topmost bit, is cut off.
 _P25519: Final = 2**255 - 19
 _Y8: Final = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7

@@ -1,7 +1,7 @@
 """The normal form of a public JWK, and what is wrong with its members (RFC 7517, RFC 7518).
 
-What an issuer publishes is in its hands alone, so more spellings are read here than in tokens,
-where whoever sends a request could choose one.
+More spellings are accepted here than in tokens: only the issuer chooses how its keys are written,
+but a client chooses how its token is written.
 """
 
 import re

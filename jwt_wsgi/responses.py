@@ -177,7 +177,7 @@ def status_of(error: AuthError) -> int:
 
 #: What is in no answer, or comes from the rule of the request.
 _NOT_SAID: Final = frozenset({"detail", "claimed", "failure", "scope", "rule"})
-#: Errors whose words are the same for everybody, and what their instances have of their own.
+#: Errors whose answer is the same for every request, and the attributes that instances may have.
 _STANDARD: Final = {
     MissingTokenError: _NOT_SAID,
     MalformedHeaderError: _NOT_SAID | {"challenge_error"},
@@ -187,9 +187,9 @@ _STANDARD: Final = {
 
 
 def _standard(error: AuthError) -> tuple[object, ...] | None:
-    """What tells its answer from other standard ones; None if a word of it is not from our table.
+    """What distinguishes its answer from other standard ones; None if it is not a standard one.
 
-    One of our own classes, whose instance says nothing that the class does not let it say.
+    A standard answer is of a class in :data:`_STANDARD`, and its text is from our own tables only.
     """
     kind = type(error)
     if kind not in _STANDARD or not vars(error).keys() <= _STANDARD[kind]:

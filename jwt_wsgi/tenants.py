@@ -1,6 +1,6 @@
-"""Issuers that a function names: a bounded memory that strangers cannot exhaust.
+"""Issuers that a function names: a bounded memory that made-up tokens cannot exhaust.
 
-Anybody can write the ``iss`` of a real tenant into a token. So there are two memories: a tenant
+Any client can write the ``iss`` of a real tenant into a token. So there are two memories: a tenant
 that was only named by a token never pushes out a tenant whose token was verified. A few
 tenants load their first keys at a time; the others are answered 503 and load later.
 
@@ -212,7 +212,7 @@ class Tenants:
 
         The request is judged by this answer alone. A refusal, an error, or the answer that another
         request gets at the same time changes nothing for it, and a refusal takes nothing out of
-        memory: a stranger could send a token of a tenant where it is not trusted.
+        memory: a client could send a token of a tenant to an API that does not trust it.
         """
         request = _request.get()
         if request is None:
@@ -269,7 +269,7 @@ class Tenants:
         """
         with self._lock():
             held = self._held(name)
-            if held is None:  # a new name, or strangers have pushed it out meanwhile
+            if held is None:  # a new name, or made-up tokens have pushed it out meanwhile
                 late = self._is_refused(name) or (before is not None and before.until == NOT_HELD)
             else:
                 late = held is not before

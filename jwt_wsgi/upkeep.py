@@ -53,34 +53,34 @@ def warm_up(issuers: Issuers, required: Required, timeout: float, *, raises: boo
     """Load all keys at once; True if those that are required are here within ``timeout`` seconds.
 
     Held keys are refreshed as by a request, so those past ``jwks_max_age`` are confirmed first.
-    Nobody waits for an issuer once those that are required have their keys, nor for one that has
-    failed. Keys of which none fits the accepted algorithms of their issuer are as good as no keys:
-    every token is refused. ``raises``: :class:`KeysUnavailableError` instead of False; it names
+    It does not wait for an issuer that has failed, nor for any once the required ones have keys.
+    Keys of which none fits the accepted algorithms of their issuer count as missing, because every
+    token would be refused. ``raises``: :class:`KeysUnavailableError` instead of False; it names
     each issuer that is missing.
     """
+    known = {issuer.identifier: issuer for issuer in issuers.values()}
     sources = _having(issuers, "warm_up")
-    here = {issuer.identifier: True for issuer in issuers.values()}
-    here |= {name: keys.warm_up(0, raises=False) for name, keys in sources.items()}
-    unfit = {issuer.identifier: "" for issuer in issuers.values()}
+    missing = {name for name, keys in sources.items() if not keys.warm_up(0, raises=False)}
 
-    def is_ready() -> bool:
-        unfit.update((known.identifier, _unfit(known)) for known in issuers.values())
-        return _enough({name: here[name] and not unfit[name] for name in here}, required)
+    def ready() -> dict[str, bool]:
+        return {name: name not in missing and not _unfit(known[name]) for name in known}
 
     until = time.monotonic() + timeout
-    waiting = [name for name in sources if not here[name] and _counts(name, required)]
-    while not (ready := is_ready()) and waiting and (left := until - time.monotonic()) > 0:
+    waiting = [name for name in sources if name in missing and _counts(name, required)]
+    while not _enough(found := ready(), required) and waiting:
+        if (left := until - time.monotonic()) <= 0:
+            break
         turn, began = left if len(waiting) == 1 else min(left, _TURN), time.monotonic()
         name = waiting.pop(0)
-        here[name] = sources[name].warm_up(turn, raises=False)
-        if not here[name] and time.monotonic() - began > turn / 2:  # it is loading
+        if sources[name].warm_up(turn, raises=False):
+            missing.remove(name)
+        elif time.monotonic() - began > turn / 2:  # it is loading; others return at once
             waiting.append(name)
-    if raises and not ready:
-        missing = [name for name in here if unfit[name] or not here[name]]
-        missing = [name for name in missing if _counts(name, required)]
-        why = [unfit[name] or _why(sources[name]) for name in missing]
-        raise KeysUnavailableError(detail="; ".join(why))
-    return ready
+    if raises and not _enough(found, required):
+        wrong = [name for name in known if not found[name] and _counts(name, required)]
+        problems = [_unfit(known[name]) or _why(name, sources[name]) for name in wrong]
+        raise KeysUnavailableError(detail="; ".join(problems))
+    return _enough(found, required)
 
 
 def _counts(name: str, required: Required) -> bool:
@@ -94,12 +94,13 @@ def _enough(ready: Mapping[str, bool], required: Required) -> bool:
     return any(ready.values()) if required == "any" else all(ready.values())
 
 
-def _why(keys: Any) -> str:
+def _why(name: str, keys: Any) -> str:
+    """Why a source has no keys. A source of the app need not raise."""
     try:
         keys.warm_up(0, raises=True)
     except KeysUnavailableError as error:
         return error.detail
-    return "a key source has no keys"
+    return f"{shown_url(name)}: its key source has no keys"
 
 
 def _unfit(issuer: TrustedIssuer) -> str:

@@ -1,6 +1,7 @@
-"""The build backend: setuptools, whose source archive is made the same in every build.
+"""The build backend: setuptools, with a source archive that is equal in every build.
 
-Its wheels are already. The archive would hold the time of the build and the user who made it.
+The wheels of setuptools are equal already. Its source archives hold the time of the build and the
+name of the user.
 """
 
 import gzip
@@ -13,7 +14,7 @@ from typing import Any
 from setuptools import build_meta
 from setuptools.build_meta import *  # noqa: F403  # everything else that a backend has (PEP 517)
 
-#: 1980, for files whose time nobody has set.
+#: The time of all members where SOURCE_DATE_EPOCH is not set: 1980, the earliest in a zip file.
 LONG_AGO = 315532800
 
 
@@ -25,7 +26,7 @@ def build_sdist(sdist_directory: str, config_settings: Any = None) -> str:
 
 
 def normalise(archive: Path, mtime: int) -> None:
-    """Write the archive anew: members by name, of one time, of no user."""
+    """Write the archive again: members sorted by name, all with one time, without a user."""
     plain = io.BytesIO()
     with (
         tarfile.open(archive) as old,

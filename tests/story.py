@@ -1,4 +1,4 @@
-"""Ten minutes of a noisy day, told by the log: what docs/how-to/operations.md shows.
+"""Ten minutes of a noisy day, in the log: what docs/how-to/operations.md shows.
 
 ``python tests/story.py`` prints it. The middleware, its keys and the signatures are real; the
 clock and the network are not, so that the same story is told every time.

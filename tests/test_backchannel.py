@@ -1,4 +1,4 @@
-"""Logouts that an issuer sends (OpenID Connect Back-Channel Logout 1.0): what they end, and whom.
+"""Logouts that an issuer sends (OpenID Connect Back-Channel Logout 1.0): which tokens they revoke.
 
 The attack table of logout tokens is ``ATTACKS``; that of requests is ``REQUESTS``.
 """
@@ -63,7 +63,7 @@ Clients = Callable[..., Client]
 
 
 class SharedStore(MemoryStore):
-    """As a Redis: nothing says that it is of one process."""
+    """A store that several processes could share, as a Redis."""
 
     of_one_process = False
 
@@ -135,7 +135,7 @@ def logout_claims(**claims: Any) -> dict[str, Any]:
 
 
 def test_a_logout_of_a_session_ends_its_tokens_in_every_worker(guarded: Guarded) -> None:
-    """Those of the session, and those of the subject that name no session; none beside."""
+    """It revokes tokens of the session, and tokens of the subject without sid; no others."""
     workers = [guarded.client, guarded.worker()]
     ended = [guarded.token(sid="session-1"), guarded.token()]
     stays = [
@@ -157,7 +157,7 @@ def test_a_logout_of_a_session_ends_its_tokens_in_every_worker(guarded: Guarded)
 
 
 def test_a_logout_of_a_subject_ends_all_its_sessions(guarded: Guarded) -> None:
-    """A logout token without sid is for all of them, and not for a login that comes later."""
+    """A logout token without sid is for all sessions so far, and not for a later login."""
     ended = [guarded.token(sid="session-1"), guarded.token(sid="session-2"), guarded.token()]
     stays = [guarded.token(sub="eve", sid="session-1"), guarded.token(iat=time.time() + MARGIN + 5)]
 
@@ -167,14 +167,14 @@ def test_a_logout_of_a_subject_ends_all_its_sessions(guarded: Guarded) -> None:
 
 
 def test_a_logout_that_names_a_session_only_ends_that_one(guarded: Guarded) -> None:
-    """Of a token without sid nobody can know whose session it is."""
+    """A token without sid stays valid: it does not say to which session it belongs."""
     assert guarded.log_out(logout_token(guarded.issuer, sub=None)).status_code == 200
     assert guarded.status(guarded.token(sid="session-1")) == 401
     assert guarded.status(guarded.token()) == 200
 
 
 def test_a_session_of_another_issuer_stays(guarded: Guarded) -> None:
-    """Entries are of one issuer: what one of two says is not believed of the other's users."""
+    """An issuer can log out its own users only, not those of another issuer."""
     other = FakeIssuer("https://other.example", aud="api")
     guarded.options["issuer"] = [
         Issuer(issuer.issuer, jwks=issuer.jwks()) for issuer in (guarded.issuer, other)
@@ -191,7 +191,7 @@ def test_a_session_of_another_issuer_stays(guarded: Guarded) -> None:
 
 
 def test_the_answers_are_those_of_the_specification(guarded: Guarded) -> None:
-    """Section 2.8: 200 or 400, JSON, and no cache keeps them."""
+    """Section 2.8: 200 or 400, a JSON body, and a header that forbids caching."""
     good = guarded.log_out(logout_token(guarded.issuer))
     bad = guarded.log_out("x")
 
@@ -204,6 +204,19 @@ def test_the_answers_are_those_of_the_specification(guarded: Guarded) -> None:
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.headers["Content-Type"] == "application/json"
         assert "WWW-Authenticate" not in answer.headers
+
+
+def test_own_checks_are_for_access_tokens(issuer: FakeIssuer, app: EchoApp) -> None:
+    """A logout token lacks what they look at, for instance a tenant."""
+
+    def check(claims: Mapping[str, Any], _now: float) -> None:
+        if claims["tenant"] != "a":
+            raise KeyError
+
+    guarded = Guarded(issuer, app, checks=check)
+    assert guarded.status(guarded.token(sid="session-1", tenant="a")) == 200
+    assert guarded.log_out(logout_token(issuer)).status_code == 200
+    assert guarded.status(guarded.token(sid="session-1", tenant="a")) == 401
 
 
 def test_without_details_an_answer_says_nothing_of_reasons(
@@ -359,7 +372,7 @@ ATTACKS: dict[str, tuple[Callable[[FakeIssuer], str], str]] = {
     "the event in a list": (claimed(events=[EVENT]), "claim_invalid"),
     "the event without its object": (claimed(events={EVENT: True}), "claim_invalid"),
     # whom, and once
-    "nobody": (lacking("sub", "sid"), "claim_missing"),
+    "neither sub nor sid": (lacking("sub", "sid"), "claim_missing"),
     "an empty subject": (claimed(sub=""), "claim_invalid"),
     "an empty session": (claimed(sid=""), "claim_invalid"),
     "a number as a session": (claimed(sid=1), "claim_invalid"),
@@ -374,7 +387,7 @@ ATTACKS: dict[str, tuple[Callable[[FakeIssuer], str], str]] = {
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_with_a_logout_token_changes_nothing(guarded: Guarded, name: str) -> None:
-    """400 as section 2.8 has it, an event with the reason, and nobody is logged out."""
+    """400 as in section 2.8, an event with the reason, and nothing is revoked."""
     make, code = ATTACKS[name]
     users = [guarded.token(sid="session-1"), guarded.token(), guarded.token(sub="eve")]
 
@@ -391,7 +404,7 @@ def test_an_attack_with_a_logout_token_changes_nothing(guarded: Guarded, name: s
 
 
 def test_a_replayed_logout_token_is_refused_and_changes_nothing(guarded: Guarded) -> None:
-    """Section 2.6, step 8. Not even what was taken back meanwhile is revoked again."""
+    """Section 2.6, step 8. An entry that an operator has removed meanwhile does not come back."""
     token, theirs = logout_token(guarded.issuer), guarded.token(sid="session-1")
     assert guarded.log_out(token).status_code == 200
     held = guarded.held
@@ -409,7 +422,7 @@ def test_a_replayed_logout_token_is_refused_and_changes_nothing(guarded: Guarded
 
 
 def test_a_message_that_comes_again_revokes_nothing_more(issuer: FakeIssuer) -> None:
-    """What counts is when it was issued: a login after that stays, also if no jti is remembered."""
+    """Its own iat counts: a later login stays valid, also if the jti was not remembered."""
     revocations, issued = Revocations(SharedStore()), time.time() - 100
     for _ in range(2):
         revocations.log_out(issuer.issuer, subject="ada", sid=None, issued=issued, lifetime=60)
@@ -420,7 +433,7 @@ def test_a_message_that_comes_again_revokes_nothing_more(issuer: FakeIssuer) -> 
 
 
 def test_a_replay_in_another_worker_is_refused(guarded: Guarded) -> None:
-    """What was used is in the store, not in a process."""
+    """The used jti is in the store, so every worker sees it."""
     token = logout_token(guarded.issuer)
 
     assert guarded.log_out(token).status_code == 200
@@ -428,7 +441,7 @@ def test_a_replay_in_another_worker_is_refused(guarded: Guarded) -> None:
 
 
 def test_a_used_jti_is_remembered_until_its_token_is_too_old(guarded: Guarded) -> None:
-    """However late its exp is; with the tolerance of clocks at both ends."""
+    """However late its exp is; the leeway is added at both ends."""
     guarded.log_out(logout_token(guarded.issuer, exp=time.time() + 10**8))
     now = time.monotonic()
 
@@ -437,7 +450,7 @@ def test_a_used_jti_is_remembered_until_its_token_is_too_old(guarded: Guarded) -
 
 
 def test_the_jti_of_one_issuer_is_not_that_of_another(guarded: Guarded) -> None:
-    """Or one issuer could use up the names of another one's logouts."""
+    """Otherwise one issuer could prevent logouts of another one, by using their jti first."""
     other = FakeIssuer("https://other.example")
     guarded.options["issuer"] = [
         Issuer(issuer.issuer, jwks=issuer.jwks()) for issuer in (guarded.issuer, other)
@@ -452,10 +465,10 @@ def test_the_jti_of_one_issuer_is_not_that_of_another(guarded: Guarded) -> None:
 @pytest.mark.parametrize("audience", ["api", "shop", "*"])
 @pytest.mark.parametrize("typ", ["logout+jwt", "JWT"])
 @pytest.mark.parametrize("listens", [True, False], ids=["with logouts", "without"])
-def test_a_logout_token_opens_no_door(
+def test_a_logout_token_is_no_access_token(
     issuer: FakeIssuer, app: EchoApp, audience: str, typ: str, listens: bool
 ) -> None:
-    """Also where the API is known by the client id, and to an API that takes no logouts."""
+    """Not even if the API's audience is the client id, or if the API takes no logouts."""
     guarded = Guarded(issuer, app, audience=audience)
     if not listens:
         guarded.options["revocation"] = guarded.store
@@ -526,6 +539,7 @@ REQUESTS: dict[str, Sent] = {
     "compressed": Sent({"HTTP_CONTENT_ENCODING": "gzip"}),
     "shorter than it says": Sent({"CONTENT_LENGTH": str(MAX_BODY)}, reads=True),
     "cut off": Sent({"wsgi.input": BrokenBody()}, reads=True),
+    "a part without =": Sent(body=lambda t: f"logout_token={t}&x".encode(), reads=True),
     "no member": Sent(body=lambda t: t.encode(), reads=True),
     "another member": Sent(body=lambda t: f"token={t}".encode(), reads=True),
     "another case": Sent(body=lambda t: f"Logout_Token={t}".encode(), reads=True),
@@ -552,7 +566,7 @@ REQUESTS: dict[str, Sent] = {
 def test_a_request_that_can_be_read_in_two_ways_changes_nothing(
     guarded: Guarded, name: str
 ) -> None:
-    """A good token does not help. What is too long, or of no length, is not read at all."""
+    """Although the token is good. A body that is too long or has no length is not read."""
     sent = REQUESTS[name]
     environ = environ_of(sent, logout_token(guarded.issuer))
 
@@ -586,7 +600,7 @@ def test_a_request_that_can_be_read_in_two_ways_changes_nothing(
     ],
 )
 def test_what_a_form_may_look_like(guarded: Guarded, sent: Sent) -> None:
-    """Members that are not understood are ignored (section 2.5); a body may come in pieces."""
+    """Unknown members are ignored (section 2.5), and a body may arrive in pieces."""
     environ = environ_of(sent, logout_token(guarded.issuer))
 
     _, status, _ = run_wsgi_app(guarded.client.application, environ)
@@ -599,7 +613,7 @@ def test_what_a_form_may_look_like(guarded: Guarded, sent: Sent) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "post"])
 def test_only_post_is_served(guarded: Guarded, method: str) -> None:
-    """And the app never sees another method of this path."""
+    """The app never sees a request to this path, whatever its method is."""
     if method != "post":  # of which the validator of the standard library knows nothing
         guarded.client = Client(validator(guarded.client.application))
     answer = guarded.client.open(PATH, method=method, buffered=True)
@@ -636,7 +650,7 @@ def test_the_answers_follow_the_contract_of_wsgi(guarded: Guarded) -> None:
     ],
 )
 def test_another_spelling_of_the_path_needs_an_access_token(guarded: Guarded, path: str) -> None:
-    """It is compared byte for byte: what differs is a request to the app, with its rules."""
+    """The path is compared byte for byte. Any other path is the app's, under its rules."""
     environ = environ_of(Sent(), logout_token(guarded.issuer)) | {"PATH_INFO": path}
 
     _, status, headers = run_wsgi_app(guarded.client.application, environ)
@@ -647,7 +661,7 @@ def test_another_spelling_of_the_path_needs_an_access_token(guarded: Guarded, pa
 
 
 def test_no_rule_stands_before_the_path(issuer: FakeIssuer, app: EchoApp) -> None:
-    """The provider has no access token; and no rule hands the path to the app."""
+    """The provider has no access token, so no rule is applied; the app does not get the path."""
     rules = json.dumps([{"path": PATH, "token": "ignored"}, {"path": "/*", "scopes": ["admin"]}])
     guarded = Guarded(issuer, app, rules=rules)
 
@@ -702,7 +716,7 @@ class FailingStore(SharedStore):
 def test_a_store_that_fails_is_never_ok(
     issuer: FakeIssuer, app: EchoApp, method: str, after: int, fail_open: bool
 ) -> None:
-    """503, and the same token may come again: it was not used up."""
+    """503. The same token is accepted later, because it was not marked as used."""
     guarded = Guarded(issuer, app)
     guarded.store = store = FailingStore(method, after)
     guarded.options["revocation"] = {
@@ -726,7 +740,7 @@ def test_a_store_that_fails_is_never_ok(
 
 
 def test_a_store_that_keeps_nothing_is_never_ok(issuer: FakeIssuer, app: EchoApp) -> None:
-    """A full memory cache says yes to a write, and forgets it."""
+    """A cache without room may confirm a write and not keep it."""
 
     class Forgetful(SharedStore):
         def _put(self, key: str, value: bytes, timeout: float | None) -> None:
@@ -747,7 +761,7 @@ def test_a_store_that_keeps_nothing_is_never_ok(issuer: FakeIssuer, app: EchoApp
 def test_keys_that_cannot_be_had_now_are_no_bad_request(
     issuer: FakeIssuer, app: EchoApp, error: Exception, status: int
 ) -> None:
-    """The provider may send it again."""
+    """503 or 429 with Retry-After, so that the provider sends it again."""
 
     class Keys:
         def candidates(self, _header: Any) -> Iterator[Any]:
@@ -777,7 +791,7 @@ def test_a_logout_token_is_verified_with_the_keys_that_requests_use(app: EchoApp
 def test_nothing_of_a_token_is_in_the_log(
     guarded: Guarded, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither of a good one nor of a bad one."""
+    """Neither claims of a good token nor claims of a bad one."""
     caplog.set_level(logging.DEBUG)
     names = {"sub": "the-subject", "sid": "the-session", "jti": "the-jti"}
     guarded.log_out(logout_token(guarded.issuer, **names))
@@ -823,7 +837,7 @@ def test_nothing_of_a_token_is_in_the_log(
     ids=range(20),
 )
 def test_what_is_wrong_does_not_start(issuer: FakeIssuer, value: Any, why: str) -> None:
-    """With the member and the remedy."""
+    """The error names the member and the remedy."""
     revocation = {"store": SharedStore(), "backchannel_logout": value}
     with pytest.raises(ConfigurationError, match=r"revocation: .*backchannel_logout: ") as caught:
         issuer.protect(lambda e, s: [], revocation=revocation)
@@ -839,7 +853,7 @@ def test_a_function_keeps_nothing(issuer: FakeIssuer) -> None:
 
 
 def test_the_issuers_are_listed(issuer: FakeIssuer) -> None:
-    """Of issuers that a function names nobody says which client id is whose."""
+    """A function cannot say which client id belongs to which issuer, so it is refused."""
     revocation = {"store": SharedStore(), "backchannel_logout": LOGOUT}
     with pytest.raises(ConfigurationError, match="it needs issuers that are listed"):
         JWTMiddleware(lambda e, s: [], issuer=lambda _: None, revocation=revocation)
@@ -857,7 +871,7 @@ def test_the_text_of_the_option_is_json() -> None:
 
 
 def test_each_client_of_the_api_may_be_logged_out(issuer: FakeIssuer, app: EchoApp) -> None:
-    """An API has tokens of several clients, and the issuer a logout URL for each of them."""
+    """An API may have several clients, and the issuer sends a logout for each of them."""
     guarded = Guarded(issuer, app)
     clients = {"path": PATH, "client_id": ["shop", "phone"]}
     guarded.options["revocation"] = {"store": guarded.store, "backchannel_logout": clients}
@@ -881,7 +895,7 @@ def test_a_store_of_one_process_is_a_warning(
 
 
 def test_settings_of_a_request_may_name_the_issuer(issuer: FakeIssuer, app: EchoApp) -> None:
-    """The path is served by the settings of that request."""
+    """The settings of the request decide who may post a logout."""
     guarded = Guarded(issuer, app, issuer=None, settings_from_request=True)
     environ = environ_of(Sent(), logout_token(issuer)) | {"jwt_wsgi.issuer": issuer.issuer}
 
@@ -932,7 +946,7 @@ def test_the_commands_know_the_path(app_path: str, capsys: pytest.CaptureFixture
 
 
 def test_the_routes_of_an_app_name_the_path(issuer: FakeIssuer) -> None:
-    """A row of our own: the app never sees it."""
+    """It has a row, although the app never gets the path."""
     store = {"store": SharedStore(), "backchannel_logout": LOGOUT}
     guard = JWTMiddleware(lambda e, s: [], issuer=issuer.issuer, revocation=store)
 
@@ -980,7 +994,7 @@ application = JWTMiddleware(app)
 
 @pytest.mark.slow
 def test_a_user_is_out_in_every_worker_within_a_second(tmp_path: Path) -> None:
-    """A logout that one worker takes, and requests on connections of both."""
+    """One worker takes the logout; then both refuse the token."""
     issuer = FakeIssuer("https://issuer.example", aud="api")
     (tmp_path / "guarded_worker.py").write_text(WORKER)
     with redis_server(tmp_path) as redis:

@@ -5,17 +5,13 @@ import re
 import shutil
 import subprocess
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
-from http.server import ThreadingHTTPServer
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler
 from wsgiref.simple_server import WSGIServer
 
 import pytest
+from servers.running import in_a_thread
 
 from jwt_wsgi.testing import FakeIssuer
 
@@ -47,32 +43,14 @@ class _Quiet(WSGIRequestHandler):
         pass
 
 
-class _Page(BaseHTTPRequestHandler):
-    page = ""
+def showing(html: str) -> Any:
+    """An app that answers every request with this page."""
 
-    def do_GET(self) -> None:
-        body = self.page.encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def app(_environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
+        return [html.encode()]
 
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def serving(server: Any) -> Iterator[str]:
-    """Yield the origin of a server, which serves in a thread."""
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return app
 
 
 def seen_by_a_script(credentials: str, cors_origins: str) -> dict[str, Any]:
@@ -80,13 +58,12 @@ def seen_by_a_script(credentials: str, cors_origins: str) -> dict[str, Any]:
 
     ``cors_origins``: the option, with ``{page}`` for the origin of the page.
     """
-    pages = ThreadingHTTPServer(("127.0.0.1", 0), _Page)
-    api = _Threading(("127.0.0.1", 0), _Quiet)
-    with serving(pages) as page, serving(api) as url:
+    pages, api = (_Threading(("127.0.0.1", 0), _Quiet) for _ in range(2))
+    with in_a_thread(pages) as page, in_a_thread(api) as url:
         api.set_app(
             FakeIssuer().protect(lambda *_: [], cors_origins=cors_origins.format(page=page))
         )
-        _Page.page = PAGE.format(url=f"{url}/orders", credentials=credentials)
+        pages.set_app(showing(PAGE.format(url=f"{url}/orders", credentials=credentials)))
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
             command = [
                 str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
@@ -113,5 +90,5 @@ def test_a_script_of_a_named_origin_sees_our_401(credentials: str) -> None:
 
 @pytest.mark.parametrize("cors_origins", ["*", "https://spa.example"])
 def test_a_script_of_another_origin_does_not_see_it_with_credentials(cors_origins: str) -> None:
-    """A browser takes ``*`` for nobody there, and so the script sees a network error."""
+    """With credentials a browser does not accept ``*``: the script sees a network error."""
     assert seen_by_a_script("include", cors_origins) == {"error": "TypeError: Failed to fetch"}

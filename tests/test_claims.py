@@ -248,7 +248,7 @@ def test_a_dotted_name_has_one_reading(name: str, claims: dict[str, Any]) -> Non
     ],
 )
 def test_a_name_with_two_readings_is_refused(name: str, claims: dict[str, Any]) -> None:
-    """A name that somebody could choose must not stand before another, also not as null."""
+    """A claim with dots in its name must not hide another reading, not even if it is null."""
     with pytest.raises(InvalidTokenError, match="can be read in two ways"):
         find(claims, name)
     assert refused(claims, required=[name]) == "claim_invalid"

@@ -4,7 +4,6 @@ import base64
 import json
 import ssl
 import sys
-import threading
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from conftest import EchoApp
 from fault_issuer import fault_server
 from fault_issuer import says
 from servers.redis_server import redis_server
+from servers.running import in_a_thread
 from test_fetch import certificates
 from werkzeug.serving import make_server
 
@@ -72,15 +72,8 @@ def issuer_of(documents: Callable[[str], dict[str, Any]], **headers: str) -> Ite
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with in_a_thread(server) as url:
         yield url
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def serving(jwks: dict[str, Any], issuer: str = "") -> Callable[[str], dict[str, Any]]:
@@ -360,7 +353,7 @@ def test_a_variable_that_is_no_setting_fails(doctor: Doctor, issuer: FakeIssuer)
     assert "JWT_WSGI_SHINY: no such setting" in str(told["settings"])
 
 
-def test_an_audience_that_is_not_set_or_everybodys_is_a_warning(
+def test_an_audience_that_is_not_set_or_a_star_is_a_warning(
     doctor: Doctor, issuer: FakeIssuer
 ) -> None:
     """Exit code 0."""
@@ -446,14 +439,8 @@ def test_a_configuration_that_does_not_load(doctor: Doctor) -> None:
 def running(app: Any) -> Iterator[str]:
     server = make_server("127.0.0.1", 0, app, threaded=False)
     server.log = lambda *_: None  # type: ignore[method-assign]
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/orders?x=1"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with in_a_thread(server) as url:
+        yield f"{url}/orders?x=1"
 
 
 def swallowing(app: Any) -> Any:

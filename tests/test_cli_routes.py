@@ -66,17 +66,20 @@ def routes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 
 def views_of(routes: Routes, app: Any) -> dict[str, str]:
-    """What stands for each method and path: how it is marked."""
+    """The mark of each row, by its methods and its path. No two rows have the same ones."""
     code, out = routes(app, "--json")
     assert code == 0
-    return {
-        f"{'|'.join(row['methods']) or 'any'} {row['path']}": row["token"]
-        for row in json.loads(out)["views"]
-    }
+    rows = json.loads(out)["views"]
+    marks = {f"{'|'.join(row['methods']) or 'any'} {row['path']}": row["token"] for row in rows}
+    assert len(marks) == len(rows)
+    return marks
 
 
 def warnings_of(routes: Routes, app: Any) -> str:
-    return "\n".join(json.loads(routes(app, "--json")[1])["warnings"])
+    """The warnings, one a line. None is there twice."""
+    found = json.loads(routes(app, "--json")[1])["warnings"]
+    assert len(set(found)) == len(found)
+    return "\n".join(found)
 
 
 def flask_app() -> Any:
@@ -427,11 +430,15 @@ def test_hosts_and_rules_without_a_view(routes: Routes) -> None:
     """Rules do not look at the host; a public path that is not there may be a typing error."""
     app = flask.Flask("shop", static_folder=None)
     app.url_map.host_matching = True
-    app.add_url_rule("/", "home", lambda: "", host="admin.example")
+    for method in ("GET", "POST"):
+        app.add_url_rule("/", method, lambda: "", host="admin.example", methods=[method])
     said = warnings_of(routes, ISSUER.protect(app, public_paths=["/healthz"]))
 
     assert "/: only on the host admin.example; rules do not look at the host" in said
     assert "rule /healthz: no view of the app is there" in said
+    rules = [Rule("/", scopes=["home"]), Rule("/*", scopes=["rest"])]
+    said = warnings_of(routes, ISSUER.protect(app, rules=rules))
+    assert "rule /*" not in said  # the last rule is for whatever the others leave
 
 
 def test_regular_expressions_below_others(routes: Routes) -> None:

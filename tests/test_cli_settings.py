@@ -14,6 +14,7 @@ from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import Rule
 from jwt_wsgi.__main__ import main
 from jwt_wsgi.cli.relaxed_checks import relaxed_checks
+from jwt_wsgi.keys import KeySet
 from jwt_wsgi.settings.options import OPTIONS
 from jwt_wsgi.testing import FakeIssuer
 
@@ -110,6 +111,44 @@ def test_no_secret_is_shown(report: Report) -> None:
         assert code == 0
         assert SECRET not in out
         assert "not shown" in out
+
+
+def test_the_query_of_a_url_is_not_shown(report: Report) -> None:
+    """It may hold a secret, so every message leaves it out."""
+    for arguments in ((), ("--json",)):
+        _, out = report(
+            *arguments, ISSUER="https://a.example", JWKS_URI=f"https://a.example/jwks?key={SECRET}"
+        )
+        assert "https://a.example/jwks" in out
+        assert SECRET not in out
+
+
+def test_the_keys_of_an_issuer_are_named_by_their_class(report: Report) -> None:
+    """An issuer without settings of its own has no entry."""
+    keys = KeySet.of(FakeIssuer().jwks())
+    one, two = Issuer("https://a.example", keys=keys), Issuer("https://b.example")
+
+    _, out = report("--json", app=lambda: JWTMiddleware(plain, issuer=[one], audience="c"))
+    (own,) = json.loads(out)["issuers"]
+    assert own["settings"] == {"keys": "jwt_wsgi.keys.KeySet"}
+    _, out = report("--json", app=lambda: JWTMiddleware(plain, issuer=[two], audience="c"))
+    assert json.loads(out)["issuers"] == []
+
+
+def test_a_warning_is_shown_once(report: Report) -> None:
+    """A relaxed check that is also a warning at start is among the relaxed checks only."""
+    _, out = report("--json", ISSUER="https://a.example", AUDIENCE="*")
+    found = json.loads(out)
+    assert [text for text in found["relaxed_checks"] if "audience: *" in text]
+    assert [text for text in found["warnings"] if "audience" in text] == []
+
+
+def test_rules_that_leave_no_path_out(report: Report) -> None:
+    """There is no line for everything else if a rule for all paths is there."""
+    rules = [Rule("/*", scopes=["read"])]
+    _, out = report(app=lambda: JWTMiddleware(plain, issuer="https://a.example", rules=rules))
+    assert "  1  any /*: a token is required, with scope read" in out
+    assert "everything else" not in out
 
 
 def test_rules_and_relaxed_checks(report: Report) -> None:

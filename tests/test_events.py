@@ -115,6 +115,13 @@ def test_every_event_is_a_record_with_its_own_template_and_fields(
     assert not own.keys() & vars(logging.makeLogRecord({})).keys()
 
 
+def test_a_record_has_no_field_without_a_value() -> None:
+    """So the fields of a refusal are the facts that are known."""
+    assert record_fields(Refused("token_missing", 401)) == {
+        "jwt_wsgi_event": "Refused", "jwt_wsgi_code": "token_missing", "jwt_wsgi_status": 401
+    }  # fmt: skip
+
+
 def test_no_two_kinds_of_events_have_one_template() -> None:
     """Or an outage and a leaked key would be one issue there."""
     templates = {type(event).__name__: type(event).template for event in SAMPLES}

@@ -282,7 +282,7 @@ def test_an_encoding_that_compresses_nothing_is_plain(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP", "aws-chunked,gzip"])
-def test_gzip_that_nobody_asked_for_is_inflated(encoding: str) -> None:
+def test_gzip_that_was_not_asked_for_is_inflated(encoding: str) -> None:
     """Some servers compress whatever they are asked for."""
     with fault_server(says(f"200 OK\nContent-Encoding: {encoding}", gzip.compress(b"{}"))) as s:
         assert get(s.url).body == b"{}"

@@ -3,7 +3,6 @@
 import json
 import re
 import socket
-import threading
 import warnings
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 from conftest import EchoApp
 from conftest import bearer
 from servers.running import gunicorn
+from servers.running import in_a_thread
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.http_proxy import ProxyMiddleware
@@ -410,12 +410,8 @@ def served_upstream() -> Iterator[tuple[str, list[dict[str, str]]]]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name there
             """Say nothing."""
 
-    with HTTPServer(("127.0.0.1", 0), Upstream) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", received
-        server.shutdown()
-        thread.join()
+    with HTTPServer(("127.0.0.1", 0), Upstream) as server, in_a_thread(server) as url:
+        yield url, received
 
 
 def remote_user_policy() -> Any:

@@ -1092,7 +1092,7 @@ def test_rule_saved_keys_end_at_their_own_age(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("age", [-1.0, 3601.0])
 def test_rule_saved_keys_of_the_future_or_too_old_are_not_used(tmp_path: Path, age: float) -> None:
-    """Their age is told by the wall clock, which may have been set."""
+    """Their age is measured with the wall clock, which may have been changed."""
     with_disk(tmp_path).ask()
     world = with_disk(tmp_path)
     world.skew = age

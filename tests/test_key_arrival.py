@@ -17,8 +17,11 @@ from jwt_wsgi.events import Event
 from jwt_wsgi.events import KeyDropped
 from jwt_wsgi.events import NoKeyFits
 from jwt_wsgi.events import PrivateKeyPublished
+from jwt_wsgi.key_sources.arrival import MAX_DROPPED_REPORTED
+from jwt_wsgi.key_sources.arrival import arrived
 from jwt_wsgi.key_sources.facts import Policy
 from jwt_wsgi.key_sources.file import FileKeys
+from jwt_wsgi.keys import KeySet
 from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.testing import FakeIssuer
 
@@ -28,14 +31,23 @@ PRIVATE = ES | {"kid": "leaked", "d": "AAAA"}
 WRONG_CURVE = "its x and y are no point of the curve P-256"
 
 
-def test_a_key_that_fails_only_when_it_is_built_is_told_when_the_set_arrives() -> None:
-    """Not as "added", and later as "no key fits"."""
+def test_a_key_that_fails_only_when_it_is_built_is_reported_when_the_set_arrives() -> None:
+    """And not later, when a token names it."""
     world = World()
     world.body = json.dumps({"keys": [JWKS["a"], BROKEN]}).encode()
     world.ask()
 
-    told = [event for event in world.events if isinstance(event, KeyDropped)]
-    assert [(event.kid, event.reason) for event in told] == [("'broken'", WRONG_CURVE)]
+    dropped = [event for event in world.events if isinstance(event, KeyDropped)]
+    assert [(event.kid, event.reason) for event in dropped] == [("'broken'", WRONG_CURVE)]
+
+
+def test_private_keys_are_reported_before_the_limit_of_reports_is_reached() -> None:
+    """They come first, however many other members of the set cannot be used."""
+    many = [BROKEN | {"kid": f"broken-{number}"} for number in range(2 * MAX_DROPPED_REPORTED)]
+    found = list(arrived("s", KeySet.of({"keys": [ES, *many, PRIVATE]}), {"ES256"}))
+
+    assert found[0] == PrivateKeyPublished("s", "'leaked'")
+    assert len(found) == MAX_DROPPED_REPORTED
 
 
 def test_a_key_for_encryption_is_no_event() -> None:
@@ -48,7 +60,7 @@ def test_a_key_for_encryption_is_no_event() -> None:
 
 
 def test_a_set_that_fits_no_algorithm_is_an_error_when_it_arrives() -> None:
-    """At the first load and at a change, not at a confirmation; and not ready meanwhile."""
+    """An event at the first load and at a change, none at a confirmation. It is not ready."""
     world = World(policy=Policy(algorithms=frozenset({"ES256", "RS256"})))
     world.ask()
     assert world.kinds()[:2] == ["KeysLoaded", "NoKeyFits"]
@@ -61,7 +73,7 @@ def test_a_set_that_fits_no_algorithm_is_an_error_when_it_arrives() -> None:
     (event,) = [event for event in world.events if isinstance(event, NoKeyFits)]
     assert event.level == logging.ERROR
     assert str(event).endswith(
-        "none of its keys (1) fits the accepted algorithms (ES256, RS256); no token is accepted"
+        "none of its keys (1) fits the accepted algorithms ('ES256', 'RS256'); no token is accepted"
     )
     world.body = json.dumps({"keys": [ES]}).encode()
     world.now += 301
@@ -75,7 +87,7 @@ def test_a_set_that_fits_no_algorithm_is_an_error_when_it_arrives() -> None:
 def test_every_place_says_that_no_key_fits(
     source: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    """The log, doctor, warm_up and health."""
+    """The log, ``doctor``, ``warm_up`` and ``health`` agree."""
     with FakeIssuer(algorithm="ES256").serve() as issuer:
         (tmp_path / "keys.json").write_text(json.dumps(issuer.jwks()))
         where: dict[str, Any] = {
@@ -93,12 +105,12 @@ def test_every_place_says_that_no_key_fits(
         guarded.close()
 
     errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert "none of its keys (1) fits the accepted algorithms (RS256)" in errors[0]
+    assert "none of its keys (1) fits the accepted algorithms ('RS256')" in errors[0]
     assert [line.outcome for line in lines] == ["fail"]
 
 
 def test_a_set_that_fits_is_ready_wherever_it_is(tmp_path: Path) -> None:
-    """The health of a file and of an inline set."""
+    """``health`` of a file and of an inline set is ready."""
     issuer = FakeIssuer(algorithm="ES256")
     (tmp_path / "keys.json").write_text(json.dumps(issuer.jwks()))
     for jwks in (issuer.jwks(), tmp_path / "keys.json"):
@@ -106,8 +118,8 @@ def test_a_set_that_fits_is_ready_wherever_it_is(tmp_path: Path) -> None:
         assert guarded.health()["ready"]
 
 
-def test_a_file_tells_of_its_keys_at_the_start_and_at_a_change(tmp_path: Path) -> None:
-    """As an issuer's set does."""
+def test_the_keys_of_a_file_are_reported_at_the_start_and_at_a_change(tmp_path: Path) -> None:
+    """The same events as for a set that was fetched."""
     path, events, now = tmp_path / "keys.json", [], 0.0
     path.write_text(json.dumps({"keys": [ES, BROKEN]}))
     found: list[Event] = events
@@ -121,7 +133,7 @@ def test_a_file_tells_of_its_keys_at_the_start_and_at_a_change(tmp_path: Path) -
     assert [type(event) for event in found][2:] == [PrivateKeyPublished]
 
 
-def test_an_inline_set_tells_of_its_keys(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_keys_of_an_inline_set_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     """Once, when the middleware is made."""
     JWTMiddleware(lambda *_: [], issuer="https://a.example", jwks={"keys": [ES, PRIVATE]})
 

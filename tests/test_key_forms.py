@@ -41,7 +41,7 @@ def reason(jwk: Any) -> str:
 
 @pytest.mark.parametrize("name", [*SECRET_MEMBERS, "use", "alg", "key_ops", "x5c", "x5t", "x5u"])
 def test_a_member_that_is_null_says_nothing(name: str) -> None:
-    """Serialisers write every member they know; the key is used, and no alarm is raised."""
+    """Some serialisers write every member. The key is used, and no private key is reported."""
     keyset = of(RSA | {name: None})
 
     assert keyset.candidates({"alg": "RS256", "kid": "rsa"})
@@ -65,7 +65,7 @@ def test_a_list_that_is_empty_says_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", SECRET_MEMBERS)
 def test_an_empty_text_is_not_null(name: str) -> None:
-    """Somebody put it there, and what it held once is not known: the alarm is raised."""
+    """A private member that is an empty text is reported like any private key."""
     (dropped,) = of(RSA | {name: ""}, OKP).unusable()
 
     assert dropped.private
@@ -140,8 +140,8 @@ def test_base64_of_members_has_one_normal_form(algorithm: str, change: Any) -> N
     ],
     ids=range(12),
 )
-def test_what_stays_refused_is_told_by_its_member(name: str, value: Any, words: str) -> None:
-    """In a sentence; no class of Python's is named."""
+def test_a_wrong_member_is_named(name: str, value: Any, words: str) -> None:
+    """In a sentence, without the name of a Python class."""
     assert reason(EC | {name: value(EC[name])}) == words
 
 
@@ -150,6 +150,7 @@ def test_what_stays_refused_is_told_by_its_member(name: str, value: Any, words: 
     [
         (RSA | {"n": "+_" + RSA["n"][2:]}, "its n mixes two alphabets of base64"),
         (RSA | {"e": "A"}, "its e is no base64url"),
+        (RSA | {"e": "AQAB===="}, "its e is no base64url"),
         ({"kty": "RSA", "e": "AQAB"}, "its n is missing"),
         ({"kty": "RSA", "kid": "a"}, "its e and n are missing"),
         (OKP | {"x": "AAAA"}, "its x is no key of the curve Ed25519"),
@@ -159,10 +160,10 @@ def test_what_stays_refused_is_told_by_its_member(name: str, value: Any, words: 
         ({"kty": "RSA", "x5c": ["!!"]}, "its x5c holds no certificate that can be read"),
         (EC | {"crv": None}, "its crv is missing"),
     ],
-    ids=range(10),
+    ids=range(11),
 )
-def test_what_stays_refused_is_told_for_every_kind_of_key(jwk: Any, words: str) -> None:
-    """By the member that is wrong."""
+def test_a_wrong_member_is_named_for_every_kind_of_key(jwk: Any, words: str) -> None:
+    """The reason is the member and what is wrong with it."""
     assert reason(jwk) == words
 
 

@@ -17,6 +17,7 @@ import jwt_wsgi
 from jwt_wsgi import ConfigurationError
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi.layers import guards
+from jwt_wsgi.test_kit.layered import replaced
 from jwt_wsgi.testing import FakeIssuer
 from jwt_wsgi.testing import authenticated
 
@@ -116,11 +117,12 @@ def test_where_there_is_none_the_search_ends(app: Any) -> None:
 
 
 def test_a_loop_ends(guard: JWTMiddleware) -> None:
-    """Two layers may know each other."""
+    """Two layers may refer to each other."""
     one, two = Layer("app", guard), Layer("app", None)
     one.application, two.app = two, one  # type: ignore[attr-defined]
 
     assert guards(two) == [guard]
+    assert replaced(two, guard, ProxyFix).app.app is ProxyFix
 
 
 def test_one_recipe_loads_the_keys_in_every_framework(issuer: FakeIssuer, app: Any) -> None:
@@ -133,6 +135,8 @@ def test_one_recipe_loads_the_keys_in_every_framework(issuer: FakeIssuer, app: A
         with served.outage():
             cold = in_flask(JWTMiddleware(app, issuer=served.issuer))
             assert not jwt_wsgi.warm_up(cold, timeout=0.5)
+            both = DispatcherMiddleware(stack, {"/cold": cold})
+            assert not jwt_wsgi.warm_up(both, timeout=0.5)
 
 
 SERVING = {

@@ -132,7 +132,7 @@ def test_an_issuer_is_looked_at_wherever_it_stands(form: str) -> None:
     ],
 )  # fmt: skip
 def test_what_may_match_starts(option: str, value: Any) -> None:
-    """Odd values are no mistakes."""
+    """A value is refused only if it can never match."""
     Settings.of(**({"issuer": ISSUER} | {option: value}))
 
 

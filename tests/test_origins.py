@@ -2,7 +2,6 @@
 
 import json
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
@@ -13,6 +12,7 @@ import pytest
 from conftest import EchoApp
 from conftest import bearer
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from servers.running import in_a_thread
 from werkzeug.test import Client
 
 from jwt_wsgi import ConfigurationError
@@ -59,14 +59,8 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def recording() -> Iterator[Recording]:
     server = Recording()
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with in_a_thread(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def test_the_probes_for_kubernetes() -> None:
 
 
 def test_the_variables_that_publish_a_resource(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a client is told leads to the issuer."""
+    """The challenge and the metadata lead a client to the issuer."""
     (line,) = [block.code for block in blocks("docs/how-to/mcp.md", "sh")]
     for name, value in re.findall(r"(\w+)=(\S+)", line):
         monkeypatch.setenv(name, value)

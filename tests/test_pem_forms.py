@@ -1,4 +1,4 @@
-"""A public key as people have it at hand, and what other things are told that they are."""
+"""The forms of a public key that are accepted, and the messages for texts that are none."""
 
 import base64
 import json
@@ -57,7 +57,7 @@ def test_a_public_key_in_every_form(text: str, tmp_path: Path) -> None:
         assert found.public_key.public_numbers() == PUBLIC.public_numbers()
 
 
-TOLD = {
+RECOGNISED = {
     "a path": ("/etc/keys/issuer.pem", "JWT_WSGI_PUBLIC_KEY_FILE"),
     "a relative path": ("keys/issuer.pem", "JWT_WSGI_PUBLIC_KEY_FILE"),
     "a JWK": (json.dumps(KEY.jwk()), "jwks"),
@@ -72,9 +72,9 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize(("text", "remedy"), TOLD.values(), ids=TOLD)
-def test_what_is_no_public_key_is_told_what_it_is(text: str, remedy: str) -> None:
-    """And its text stands in no message."""
+@pytest.mark.parametrize(("text", "remedy"), RECOGNISED.values(), ids=RECOGNISED)
+def test_a_text_that_is_no_public_key_is_recognised(text: str, remedy: str) -> None:
+    """The message names its kind, and does not have its text."""
     with pytest.raises(ConfigurationError) as caught:
         Settings.of(issuer=ISSUER, public_key=text)
 
@@ -87,13 +87,13 @@ def test_what_is_no_public_key_is_told_what_it_is(text: str, remedy: str) -> Non
 
 @pytest.mark.parametrize("text", [BARE, CERTIFICATE, f"\ufeff{PEM}", "\\n".join(LINES)])
 def test_a_public_key_in_any_form_is_no_secret(text: str) -> None:
-    """Anybody could sign with it (RFC 8725 section 2.1)."""
+    """Everyone who has the public key could sign with it (RFC 8725 section 2.1)."""
     with pytest.raises(ConfigurationError, match="is no secret"):
         Settings.of(issuer=ISSUER, secret=text)
 
 
 def test_a_byte_order_mark_is_no_part_of_a_secret(tmp_path: Path) -> None:
-    """Editors write it at the begin of a file, where nobody sees it."""
+    """Some editors write one at the beginning of a file, and do not show it."""
     secret = "abcdefghijklmnopqrstuvwxyz0123456789"
     file = tmp_path / "secret"
     file.write_text(f"\ufeff{secret}\r\n", encoding="utf-8")
@@ -114,7 +114,7 @@ def test_a_byte_order_mark_is_no_part_of_a_secret(tmp_path: Path) -> None:
     ],
     ids=["jwks", "jwks_tls", "verify", "cert", "path"],
 )
-def test_a_key_in_the_place_of_a_path_is_told_so(given: Any) -> None:
+def test_a_key_in_the_place_of_a_path_is_recognised(given: Any) -> None:
     """These take files."""
     with pytest.raises(ConfigurationError, match="it is PEM, not a path") as caught:
         Settings.of(issuer=ISSUER, **given)

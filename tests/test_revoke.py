@@ -230,7 +230,7 @@ def test_a_token_without_a_usable_exp_stays_revoked_for_the_usual_time(
 ) -> None:
     """And a flag comes before the exp of the token.
 
-    Nobody has verified the token: one with a changed exp would let the real one live on.
+    The token is not verified, so its exp may be changed, and the real token may live longer.
     """
     for number, (claims, flags) in enumerate(
         [

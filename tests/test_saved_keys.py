@@ -46,7 +46,7 @@ def disk(tmp_path: Path) -> Disk:
 def test_what_one_process_fetched_another_one_reads(
     disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Byte for byte, with its address and its time; and the log says so at each use."""
+    """With the same bytes, URL and time; each use is a WARNING."""
     disk.file().save(JWKS, URI, NOW - 5)
     disk.clock.now += 60
 
@@ -62,7 +62,7 @@ def test_what_one_process_fetched_another_one_reads(
 def test_without_a_file_there_is_nothing_to_say(
     disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """To delete it is to forget it."""
+    """Deleting the file is how an operator withdraws saved keys, so it is no warning."""
     file = disk.file()
     file.save(JWKS, URI, NOW)
     file.path.unlink()
@@ -87,7 +87,7 @@ def test_the_file_is_for_this_user_only_and_leaves_nothing_beside_it(disk: Disk)
     ("age", "used"), [(0, True), (MAX_AGE, True), (MAX_AGE + 1, False), (-1, False)]
 )
 def test_the_age_is_bounded_on_both_sides(disk: Disk, age: float, used: bool) -> None:
-    """Old ones may hold withdrawn keys; one from the future would be young for too long."""
+    """Old keys may be withdrawn; a time in the future would make the file valid for too long."""
     disk.file().save(JWKS, URI, NOW)
     disk.clock.now = NOW + age
 
@@ -104,7 +104,7 @@ def test_the_age_is_bounded_on_both_sides(disk: Disk, age: float, used: bool) ->
 def test_what_is_not_used_is_a_warning(
     disk: Disk, caplog: pytest.LogCaptureFixture, reader: Any, why: str
 ) -> None:
-    """With the reason, and never with what the file holds."""
+    """The warning has the reason, and no content of the file."""
     disk.file().save(JWKS, URI, NOW)
     disk.clock.now += 60
 
@@ -124,7 +124,7 @@ def test_a_snapshot_from_another_address_is_not_used(
 
 
 def test_the_file_of_another_issuer_is_not_used(disk: Disk) -> None:
-    """Though it was written with this secret, and put in the place of this one."""
+    """Although it was written with the same secret and renamed."""
     other = disk.file(issuer="https://other.example")
     other.save(JWKS, URI, NOW)
     other.path.rename(disk.file().path)
@@ -134,7 +134,7 @@ def test_the_file_of_another_issuer_is_not_used(disk: Disk) -> None:
 
 @pytest.mark.parametrize("at", [0, 70, 100, -1], ids=["the HMAC", "the head", "issuer", "a key"])
 def test_a_changed_byte_makes_it_useless(disk: Disk, at: int) -> None:
-    """Whoever can write there puts no key in."""
+    """An attacker who can write to the folder cannot add a key."""
     file = disk.file()
     file.save(JWKS, URI, NOW)
     data = bytearray(file.path.read_bytes())
@@ -144,18 +144,30 @@ def test_a_changed_byte_makes_it_useless(disk: Disk, at: int) -> None:
     assert file.load() is None
 
 
-@pytest.mark.parametrize("data", [b"", b"\n", b"\n\n", b"x" * 2_000_000], ids=len)
-def test_rubbish_is_not_used(disk: Disk, data: bytes) -> None:
-    """Nor read beyond its bound."""
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "not written with this secret"),
+        (b"\n", "not written with this secret"),
+        (b"\n\n", "not written with this secret"),
+        (b"x" * 2_000_000, "it is too large"),
+    ],
+    ids=["empty", "one line", "two lines", "too large"],
+)
+def test_a_file_with_other_content_is_not_used(
+    disk: Disk, caplog: pytest.LogCaptureFixture, data: bytes, why: str
+) -> None:
+    """The size is checked before the HMAC is computed."""
     path = disk.file().path
     path.write_bytes(data)
     path.chmod(0o600)
 
     assert disk.file().load() is None
+    assert why in caplog.text
 
 
 def test_a_link_is_neither_read_nor_followed_when_written(disk: Disk, tmp_path: Path) -> None:
-    """It could lead to a file of another user, or let ours be overwritten."""
+    """It could lead to a file of another user; writing replaces the link, not its target."""
     file = disk.file()
     file.save(JWKS, URI, NOW)
     target = file.path.rename(disk.folder / "target")
@@ -181,7 +193,7 @@ def test_what_others_may_write_or_what_is_no_file_is_not_used(disk: Disk) -> Non
 
 
 def test_a_slow_process_does_not_bring_old_keys_back(disk: Disk) -> None:
-    """Its fetch began before the one that is written; a wrong time in the file bars nobody."""
+    """It does not replace keys of a later fetch; a file from the future is replaced."""
     disk.file().save(b"new", URI, NOW)
     disk.file().save(b"old", URI, NOW - 1)
     found = disk.file().load()
@@ -198,7 +210,7 @@ def test_a_slow_process_does_not_bring_old_keys_back(disk: Disk) -> None:
 def test_a_disk_that_cannot_be_written_is_one_warning(
     disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And no request fails of it."""
+    """``save`` raises nothing, so no request fails."""
     disk.folder /= "none"
     file = disk.file()
     for _ in range(3):
@@ -210,13 +222,13 @@ def test_a_disk_that_cannot_be_written_is_one_warning(
 
 
 def test_a_short_secret_is_refused(disk: Disk) -> None:
-    """Whoever guesses it writes keys."""
+    """An attacker who guesses it could write keys."""
     with pytest.raises(ValueError, match="32 bytes"):
         disk.file(secret=b"s" * 31)
 
 
-def test_what_stands_in_the_file(disk: Disk) -> None:
-    """Three parts: the HMAC, a line of JSON, the JWKS as it came."""
+def test_the_content_of_the_file(disk: Disk) -> None:
+    """Three parts: the HMAC, a line of JSON, and the bytes of the JWKS."""
     file = disk.file()
     file.save(JWKS, URI, NOW)
 
@@ -246,7 +258,7 @@ def test_what_stands_in_the_file(disk: Disk) -> None:
 def test_a_wrong_setting_does_not_start_and_shows_no_secret(
     tmp_path: Path, changed: dict[str, Any], why: str
 ) -> None:
-    """With its name and the remedy."""
+    """The error has its name and the remedy."""
     given = {"path": str(tmp_path), "secret": "hunter2 " + SECRET.decode() + "x9"} | changed
     with pytest.raises(ConfigurationError, match="jwks_snapshot") as caught:
         Settings.of(issuer=ISSUER, audience="a", jwks_snapshot=given)
@@ -266,14 +278,14 @@ def test_a_wrong_setting_does_not_start_and_shows_no_secret(
 def test_it_is_for_configured_issuers_only(
     tmp_path: Path, option: dict[str, Any], why: str
 ) -> None:
-    """What a stranger names is never put on disk."""
+    """Issuers that a request or a function names are never saved."""
     given = {"path": tmp_path, "secret": "0123456789" * 2 + "abcdefghijkl"}
     with pytest.raises(ConfigurationError, match=why):
         Settings.of(audience="a", jwks_snapshot=given, **option)
 
 
 def test_tenants_of_a_function_are_not_saved(tmp_path: Path) -> None:
-    """Only whoever builds the configured issuers asks for it; not even a command does."""
+    """Only the verifier of the configured issuers saves keys; no command does."""
     given = {"path": tmp_path, "secret": "0123456789" * 2 + "abcdefghijkl"}
     settings = Settings.of(issuer=ISSUER, audience="a", jwks_snapshot=given)
     assert "0123456789" not in repr(settings)

@@ -41,7 +41,7 @@ def test_every_type_of_a_seam_is_exported() -> None:
 
 
 class OwnSet:
-    """A source that promises that it yields its set, which raises when it is told to."""
+    """A source that declares ``current()``, and raises in it if ``failing`` is set."""
 
     def __init__(self, issuer: FakeIssuer) -> None:
         self.keyset: Any = KeySet.of(issuer.jwks())
@@ -96,7 +96,7 @@ def test_current_may_say_itself_that_it_has_no_keys_now(app: EchoApp, issuer: Fa
 def test_of_a_source_whose_current_set_is_none_nothing_is_remembered(
     app: EchoApp, issuer: FakeIssuer
 ) -> None:
-    """It returns something else than a KeySet: the token is verified each time."""
+    """``current()`` returns no KeySet, so the token is verified at every request."""
     keys = OwnSet(issuer)
     keys.current = lambda: {"keys": []}  # type: ignore[method-assign]
     visitor = Client(JWTMiddleware(app, issuer=Issuer(issuer.issuer, keys=keys)))
@@ -130,7 +130,7 @@ class OwnVerifier:
 def test_a_replaced_verifier_works_with_on_event(
     claims: dict[str, Any], accepted: Accepted, app: EchoApp, issuer: FakeIssuer
 ) -> None:
-    """It need not have verified a JWT: a decryption, an introspection, a fake."""
+    """It may verify other things than a JWT, for instance by introspection."""
     heard: list[Any] = []
     guarded = JWTMiddleware(app, issuer=issuer.issuer, jwks=issuer.jwks(), on_event=heard.append)
     guarded.verifier = OwnVerifier(claims)  # type: ignore[assignment]
@@ -145,7 +145,7 @@ def test_a_replaced_verifier_works_with_on_event(
 def test_an_issuer_that_a_replaced_verifier_returns_is_one_line_in_the_log(
     app: EchoApp, issuer: FakeIssuer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nobody has compared it with a configured one."""
+    """It may be any text, because it was not compared with a configured issuer."""
     guarded = JWTMiddleware(app, issuer=issuer.issuer, jwks=issuer.jwks(), log_fields=["sub"])
     forged = {"iss": "a\naccepted a token of b", "sub": "ada"}
     guarded.verifier = OwnVerifier(forged)  # type: ignore[assignment]
@@ -157,10 +157,10 @@ def test_an_issuer_that_a_replaced_verifier_returns_is_one_line_in_the_log(
 
 
 @pytest.mark.parametrize("claims", [None, False, True, "ada", ["sub"]], ids=repr)
-def test_a_replaced_verifier_that_returns_no_claims_lets_nobody_in(
+def test_a_replaced_verifier_that_returns_no_claims_is_refused(
     claims: Any, app: EchoApp, issuer: FakeIssuer
 ) -> None:
-    """One that says yes or no, or forgets to return: to the app the client would be anonymous."""
+    """For instance True or None. Otherwise the app would take the client for anonymous."""
     guarded = JWTMiddleware(app, issuer=issuer.issuer, jwks=issuer.jwks())
     guarded.verifier = OwnVerifier(claims)  # type: ignore[assignment]
 
@@ -172,7 +172,7 @@ def test_a_replaced_verifier_that_returns_no_claims_lets_nobody_in(
 def test_a_replaced_verifier_goes_with_no_settings_of_requests(
     app: EchoApp, issuer: FakeIssuer
 ) -> None:
-    """Each request would be verified by another one, without what the replaced one refuses."""
+    """Each request has a verifier of its own, so the replaced one would not be called."""
     jwks = json.dumps(issuer.jwks())
     guarded = JWTMiddleware(app, settings_from_request=True, jwks=jwks)
     guarded.verifier = OwnVerifier({})  # type: ignore[assignment]
@@ -292,7 +292,7 @@ def test_each_check_of_rules_that_may_be_meant_is_asked(client: Make, issuer: Fa
 
 
 def test_a_check_is_no_excuse_for_ignoring_the_token() -> None:
-    """There are no claims where no token is looked at."""
+    """Without a verified token there are no claims to check."""
     with pytest.raises(ConfigurationError, match="no conditions"):
         JWTMiddleware(
             EchoApp(), issuer="https://i.example", rules=[Rule("/a", token="ignored", check=owns)]
@@ -313,7 +313,7 @@ def test_a_check_is_a_function_and_no_text() -> None:
 def test_what_the_app_changes_in_place_counts_for_the_next_answer(
     app: EchoApp, issuer: FakeIssuer, what: str
 ) -> None:
-    """An audience or a key is taken out of the very object that the function gives each time."""
+    """The app removes an audience or a key from an object that the function returns each time."""
     terms: dict[str, Any] = {"jwks": issuer.jwks(), "audience": ["https://old.example"]}
     changed = {"jwks": FakeIssuer().jwks()["keys"], "audience": ["https://new.example"]}
 
@@ -347,7 +347,7 @@ def of_host(iss: str, environ: Mapping[str, Any]) -> Issuer | None:
 def test_a_function_that_sees_the_request_decides_about_each_request(
     size: int, app: EchoApp
 ) -> None:
-    """What it said of one host is no answer for another, for yes and for no."""
+    """Its answer for one host is not used for another host, neither an issuer nor None."""
     visitor = Client(JWTMiddleware(app, issuer=of_host, token_cache_size=size))
     token = bearer(ADA.token())
     for host, status in [("ada.test", 200), ("eve.test", 401), ("x", 401), ("ada.test", 200)] * 2:
@@ -355,7 +355,7 @@ def test_a_function_that_sees_the_request_decides_about_each_request(
 
 
 def test_a_no_for_one_request_takes_the_keys_of_no_other_away(app: EchoApp) -> None:
-    """Or a stranger who asks at a wrong host would make them load again."""
+    """Otherwise a client that uses a wrong host would cause another fetch."""
     own = FakeIssuer()
     with own.serve():
 
@@ -381,7 +381,7 @@ def test_terms_may_differ_from_request_to_request(app: EchoApp) -> None:
 
 
 def test_terms_of_two_requests_at_once_do_not_mix(app: EchoApp) -> None:
-    """While terms are made of one answer, another one is held; each request keeps its own."""
+    """Two threads build the terms of two answers; each request is judged by its own."""
     first, go_on = threading.Event(), threading.Event()
     statuses: dict[str, int] = {}
 
@@ -418,7 +418,7 @@ def test_terms_of_two_requests_at_once_do_not_mix(app: EchoApp) -> None:
 def test_a_function_that_sees_the_request_and_fails_decides_nothing(
     app: EchoApp, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing that it said of an earlier request stands in for the answer."""
+    """The answer for an earlier request does not replace it."""
     up = [True]
 
     def resolve(iss: str, environ: Mapping[str, Any]) -> Issuer | None:
@@ -439,7 +439,7 @@ def test_a_function_that_sees_the_request_and_fails_decides_nothing(
 
 
 def test_without_a_request_such_a_function_is_not_asked(app: EchoApp) -> None:
-    """The request of before is over: it must not decide about this token."""
+    """The environ of an earlier request is not used for this token."""
     guarded = JWTMiddleware(app, issuer=of_host)
     token = ADA.token()
     assert Client(guarded).get("/", base_url="http://ada.test", headers=bearer(token)).text
@@ -508,7 +508,7 @@ def test_a_function_that_cannot_be_asked_does_not_start(function: Any, why: str)
 def test_a_held_tenant_serves_on_and_the_log_names_the_function_that_raised(
     app: EchoApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One ERROR as for every own function; the request is none of its victims."""
+    """One ERROR, as for every function of the app. The request is served."""
     up, heard = [True], list[Any]()
 
     def resolve(_iss: str) -> Issuer | None:
@@ -569,7 +569,7 @@ def test_a_responder_gets_the_error_and_the_final_status(client: Make) -> None:
 def test_a_variable_that_is_no_setting_does_not_start(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be meant to protect something: revoked tokens, for instance, would get in."""
+    """A misspelled setting protects nothing: revoked tokens, for instance, would be accepted."""
     monkeypatch.setenv(f"JWT_WSGI_{name}", "x")
     with pytest.raises(ConfigurationError, match=f"^JWT_WSGI_{name}: no such setting"):
         JWTMiddleware(EchoApp(), issuer="https://i.example")

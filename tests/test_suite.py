@@ -1,4 +1,4 @@
-"""The tests themselves: what holds for every file of them."""
+"""The tests and the files of the project: what holds for all of them."""
 
 import re
 import time
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from conftest import AGE_OF_IMPORTS
 from conftest import ROOT
+from conftest import project_files
 from mutants import MUTANTS
 from mutants import Mutant
 
@@ -17,6 +18,11 @@ from jwt_wsgi import JWTMiddleware
 from jwt_wsgi.testing import FakeIssuer
 
 ISSUER = FakeIssuer()
+#: Hosts of package registries. No file needs one: a package is named, and its installer is
+#: configured elsewhere.
+REGISTRY = re.compile(
+    rb"pypi\.org|pythonhosted\.org|npmjs\.(com|org)|crates\.io|rubygems\.org|proxy\.golang\.org"
+)
 MADE_AT_IMPORT = ISSUER.token()
 IMPORTED_AT = time.time()
 
@@ -83,3 +89,11 @@ def test_the_hook_at_each_commit_finds_its_tests() -> None:
     ((file, word),) = re.findall(r"pytest -q (\S+) -k (\w+)", hooks)
 
     assert any(word in name for name in names_in(file))
+
+
+def test_no_file_names_the_host_of_a_package_registry() -> None:
+    """There are no exceptions: a link to a registry is a link to whoever owns the name there."""
+    files = project_files()
+    assert "jwt_wsgi/settings/shared_issuers.py" in files  # it cites a page for each of its rows
+
+    assert [name for name in files if REGISTRY.search((ROOT / name).read_bytes())] == []

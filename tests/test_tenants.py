@@ -404,7 +404,7 @@ def test_who_is_one_still_keeps_his_keys(world: World) -> None:
     assert world.fetches == {"https://t": 1}
 
 
-def test_an_outage_of_the_function_takes_nobody_away(world: World) -> None:
+def test_an_outage_of_the_function_removes_no_tenant(world: World) -> None:
     """It is reported, without the error's text, and asked again after the cooldown only."""
     heard: list[Any] = []
     world.tenants._emit = heard.append

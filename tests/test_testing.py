@@ -254,17 +254,22 @@ def test_it(jwt_issuer):
 """
 
 
+def check_suite(folder: Path) -> None:
+    """Run the suite in this folder in a process of its own: its one test passes."""
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-c", "/dev/null"]
+    command += ["--rootdir", str(folder), "-p", "no:cacheprovider", str(folder)]
+    env = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert "1 passed" in run.stdout, run.stdout + run.stderr
+
+
 @pytest.mark.slow
 def test_the_plugin_is_there_for_those_who_ask(tmp_path: Path) -> None:
     """One line in the conftest.py of a suite."""
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["jwt_wsgi.pytest_plugin"]')
     (tmp_path / "test_suite.py").write_text(SUITE)
 
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-c", "/dev/null"]
-    command += ["--rootdir", str(tmp_path), "-p", "no:cacheprovider", str(tmp_path)]
-    env = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    run = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
-    assert "1 passed" in run.stdout, run.stdout + run.stderr
+    check_suite(tmp_path)
 
 
 def test_the_plugin_loads_itself_into_nobodys_suite(request: pytest.FixtureRequest) -> None:
@@ -300,11 +305,7 @@ def test_the_fixture_takes_an_audience(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(SHOP)
     (tmp_path / "test_suite.py").write_text(suite)
 
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-c", "/dev/null"]
-    command += ["--rootdir", str(tmp_path), "-p", "no:cacheprovider", str(tmp_path)]
-    env = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    run = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
-    assert "1 passed" in run.stdout, run.stdout + run.stderr
+    check_suite(tmp_path)
 
 
 @pytest.mark.parametrize(

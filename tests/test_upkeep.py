@@ -187,6 +187,35 @@ def test_a_key_source_of_your_own_is_asked_for_what_it_has() -> None:
     assert asked == [("warm_up", False), ("close", True)]
 
 
+@pytest.mark.parametrize(
+    ("required", "names"),
+    [("any", "ab"), ("all", "ab"), (["https://b.example"], "b")],
+    ids=["any", "all", "one"],
+)
+def test_a_source_that_has_failed_is_not_tried_again(required: Any, names: str) -> None:
+    """Once without a wait, once with one. The error names the required issuers only."""
+    asked = []
+
+    class Failing:
+        def candidates(self, _header: object) -> list[Any]:
+            return []
+
+        def warm_up(self, timeout: float, *, raises: bool) -> bool:
+            asked.append((self, timeout > 0, raises))
+            return False
+
+    one, two = Failing(), Failing()
+    issuers = [Issuer("https://a.example", keys=one), Issuer("https://b.example", keys=two)]
+    middleware = JWTMiddleware(lambda *_: [], issuer={"issuers": issuers, "ready": required})
+
+    with pytest.raises(KeysUnavailableError) as caught:
+        middleware.warm_up(timeout=1.0, raises=True)
+    assert [who for who, waits, _ in asked if waits] == [one, two][-len(names) :]
+    assert str(caught.value) == "; ".join(
+        f"'https://{name}.example': its key source has no keys" for name in names
+    )
+
+
 @pytest.mark.parametrize("served", [True, False])
 def test_keys_that_fit_no_accepted_algorithm_are_not_ready(served: bool) -> None:
     """Every token would be refused, so a server that asks first does not start."""

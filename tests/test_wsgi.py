@@ -173,8 +173,9 @@ def test_what_is_no_wsgi_application_does_not_start(app: Any, problem: str) -> N
         Bottle(),
         falcon.App(),
         mock.Mock(),
+        pytest.param(max, id="no signature"),
     ],
 )
 def test_whatever_takes_two_arguments_is_wrapped(app: Any) -> None:
-    """A class, a partial, frameworks' objects and their methods."""
+    """A class, a partial, frameworks' objects and methods, and what hides its signature."""
     JWTMiddleware(app, issuer="https://a.example")

@@ -21,7 +21,7 @@ def otel_hook(meter):
             case events.Accepted():
                 accepted.add(1, {"issuer": event.issuer, "algorithm": event.algorithm})
             case events.Refused():
-                # Only what is bounded: issuer, kid and request_id are a stranger's words.
+                # Only bounded values: a client chooses issuer, kid and request_id.
                 refused.add(1, {"code": event.code, "status": event.status})
                 trace.get_current_span().set_attribute("jwt_wsgi.code", event.code)
             case events.RefreshFailed():

@@ -43,7 +43,7 @@ from .remedies import REFUSAL_REMEDIES
 from .remedies import remedy
 
 _NUMBER: Final = (
-    "It is a number where a text is expected, or the other way round: JSON tells 42 from '42'.",
+    "It is a number where a text is expected, or the other way round: in JSON 42 and '42' differ.",
     'Expect it as the token has it: as JSON, JWT_WSGI_CLAIMS={"org": [42]} or ["42"].',
 )
 

@@ -9,8 +9,8 @@ from bottle import HTTPError  # type: ignore[import-untyped]
 from .router_model import Parameter
 from .router_model import Route
 from .router_model import Router
-from .router_model import name_of
 from .router_model import pieces_of
+from .router_model import view_name
 
 _FILTERS: Final = {"int": r"-?\d+", "float": r"-?[\d.]+", "path": r".+?", "default": "[^/]+"}
 _PARAMETER: Final = r"<(?P<name>\w*)(?::(?P<filter>\w+)(?::(?P<regex>[^>]*))?)?>|:(?P<old>\w+)"
@@ -26,7 +26,7 @@ def router(app: Any) -> Router:
         else:
             methods = None if route.method == "ANY" else frozenset({route.method})
             pieces = tuple(pieces_of(route.rule, _PARAMETER, _parameter))
-            routes.append(Route(pieces, methods, name_of(route.callback), route.callback, route))
+            routes.append(Route(pieces, methods, view_name(route.callback), route.callback, route))
 
     def serves(route: Route, method: str, path: str) -> bool:
         environ = {"PATH_INFO": path, "REQUEST_METHOD": method}

@@ -17,8 +17,8 @@ from django.utils.regex_helper import normalize
 from .router_model import Parameter
 from .router_model import Route
 from .router_model import Router
-from .router_model import name_of
 from .router_model import pieces_of
+from .router_model import view_name
 from .router_model import without_head
 
 _CONVERTER: Final = r"<(?:[^<>:]+:)?(?P<name>\w+)>"
@@ -62,7 +62,7 @@ def _routes(resolver: Any, text: str, before: list[Any]) -> Iterator[Route]:
             if isinstance(entry, URLResolver):
                 yield from _routes(entry, route, here)
                 continue
-            view, name = entry.callback, name_of(_class_of(entry.callback))
+            view, name = entry.callback, view_name(_class_of(entry.callback))
             has_language = any(isinstance(piece, Parameter) and piece.languages for piece in here)
             yield Route(_joined(here), _methods(view), name, view, (route, view, has_language))
 

@@ -14,6 +14,8 @@ from typing import Any
 from typing import Final
 from typing import NamedTuple
 
+from jwt_wsgi import errors
+
 #: Sample values of parameters. The first one that fits is used.
 _VALUES: Final = (
     "sample",
@@ -81,7 +83,7 @@ class Route:
         return Route(tuple(left), self.methods, self.view, self.function, self.key)
 
     def samples(self) -> Iterator[str]:
-        """Sample paths of this route, the likeliest first."""
+        """Sample paths of this route, the most likely first."""
         choices = [_fitting(piece) for piece in self.pieces]
         longest = max(map(len, choices), default=1)
         for position in range(longest):  # the same value everywhere
@@ -110,14 +112,9 @@ def pieces_of(text: str, parameter: str, read: Callable[[re.Match[str]], Paramet
     return [piece for piece in [*found, text[end:]] if piece]
 
 
-def name_of(function: Any) -> str:
+def view_name(function: Any) -> str:
     """A view's name for people: module and name of a function, a class or a method."""
-    while hasattr(function, "func"):  # functools.partial
-        function = function.func
-    if not hasattr(function, "__qualname__"):
-        function = type(function)
-    name = f"{function.__module__}.{function.__qualname__}"
-    return re.sub(r"[\w.]*<locals>\.", "", name)
+    return re.sub(r"[\w.]*<locals>\.", "", errors.name_of(function))
 
 
 def without_head(methods: Iterable[str]) -> frozenset[str]:

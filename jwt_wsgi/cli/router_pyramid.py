@@ -9,8 +9,8 @@ from pyramid.interfaces import IRoutesMapper
 from .router_model import Parameter
 from .router_model import Route
 from .router_model import Router
-from .router_model import name_of
 from .router_model import pieces_of
+from .router_model import view_name
 from .router_model import without_head
 
 _FIELD: Final = r"\{(?P<name>\w+)(?::(?P<regex>(?:[^{}]|\{[^{}]*\})+))?\}|\*(?P<rest>\w+)$"
@@ -58,7 +58,7 @@ def _methods(view: Any, known: Any) -> frozenset[str] | None:
 
 def _name(view: Any) -> str:
     attribute = f".{view['attr']}" if view.get("attr") else ""
-    return name_of(view["callable"]) + attribute
+    return view_name(view["callable"]) + attribute
 
 
 def _is_of_errors(view: Any) -> bool:

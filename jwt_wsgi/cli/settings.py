@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     rows = [(name, *_row(settings, name, by_flag)) for name in OPTIONS]
     heads = ("option", "value", "source")
     relaxed = list(relaxed_checks(settings))
-    said = [warning for warning in said if warning not in relaxed]
+    said = [warning for warning in said if not warning.endswith(tuple(relaxed))]
     if options.json:
         show_json(
             {

@@ -14,7 +14,7 @@ from jwt_wsgi.contrib.openapi import NAME
 
 
 class BearerScheme(OpenApiAuthenticationExtension):
-    """Registers itself when it is defined, as every extension of drf-spectacular."""
+    """drf-spectacular registers each subclass of its extension when the class is defined."""
 
     target_class: Final = "jwt_wsgi.contrib.drf.JWTAuthentication"
     match_subclasses: Final = True

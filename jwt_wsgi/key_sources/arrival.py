@@ -13,7 +13,7 @@ from jwt_wsgi.keys import KeySet
 
 #: The most members of one set that are reported. ``jwt-wsgi keys`` lists all of them.
 MAX_DROPPED_REPORTED: Final = 20
-#: Why a key is not used that says so itself, as one for encryption does: nothing is wrong with it.
+#: Why a key is not used that is published for another purpose: nothing is wrong with it.
 NOT_FOR_SIGNATURES: Final = "its use is not sig"
 
 

@@ -8,7 +8,6 @@ from typing import Final
 
 from jwt_wsgi import events
 from jwt_wsgi.events import Event
-from jwt_wsgi.keys import KeySet
 
 from .arrival import arrived
 from .arrival import fits_any
@@ -67,7 +66,7 @@ def health(facts: Facts, now: float, policy: Policy) -> dict[str, Any]:
     snapshot, failure = usable(facts, now, policy), facts.failure
     return {
         "state": state(facts, now, policy).value,
-        "ready": snapshot is not None and _fits(snapshot.keyset, policy),
+        "ready": snapshot is not None and fits_any(snapshot.keyset, policy.algorithms),
         "from_disk": snapshot is not None and snapshot.lifetime < math.inf,
         "keys": len(snapshot.keyset) if snapshot else 0,
         "kids": list(snapshot.keyset.kids[:20]) if snapshot else [],
@@ -85,11 +84,6 @@ def health(facts: Facts, now: float, policy: Policy) -> dict[str, Any]:
         "stuck": len(facts.lost),
         "inline": facts.inline,
     }
-
-
-def _fits(keyset: KeySet, policy: Policy) -> bool:
-    """Whether any token can be accepted with these keys."""
-    return fits_any(keyset, policy.algorithms)
 
 
 def changes(

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 #: The member of ``events`` that makes a JWT a logout token (section 2.4).
 EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
 #: Accepted ``typ`` values. Section 2.4 recommends the first one; the others are those of providers
-#: that are older than it. ``events`` tells a logout token from other JWTs.
+#: that are older than it. The claim ``events`` distinguishes a logout token from other JWTs.
 TYPES: Final = frozenset({"logout+jwt", "jwt", ""})
 #: Bytes of a request's body at most: a token, and the other members of the form.
 MAX_BODY: Final = MAX_TOKEN_SIZE + 1024
@@ -71,17 +71,15 @@ class LogoutRequestError(AuthError):
     details = "Not a POST of a form with one logout_token"
 
 
-class LogoutReplayedError(AuthError):
+class LogoutReplayedError(LogoutRequestError):
     """The logout token was used before (section 2.6, step 8)."""
 
-    status = 400
-    error = "Invalid logout request"
     code = "logout_replayed"
     details = "The logout token was used before"
 
 
 class LogoutUnavailableError(UnavailableError):
-    """The store failed, and nobody is logged out."""
+    """The store failed, so the user is not logged out."""
 
     error = "Logout unavailable"
     code = "logout_unavailable"

@@ -1,4 +1,4 @@
-"""Warnings of settings that have another effect at some providers. For operators only."""
+"""Warnings about settings that have an unexpected effect with some providers."""
 
 import re
 from collections.abc import Collection

@@ -75,7 +75,7 @@ TABLE: Final = (
     ),
     SharedIssuer(
         # The aud of a user's token is a registered client, but any service account may ask for
-        # any aud, your client included: azp tells the two apart.
+        # any aud, your client included: azp distinguishes the two.
         ("https://accounts.google.com", "accounts.google.com"),
         "every Google user and every service account",
         "https://docs.cloud.google.com/iam/docs/reference/credentials/rest/v1/"
@@ -135,13 +135,13 @@ TABLE: Final = (
         # the caller exchanges the token for one with any other.
         ("https://oidc.vercel.com",),
         "every project on Vercel",
-        "https://www.npmjs.com/package/@vercel/oidc",
+        "https://vercel.com/docs/oidc/reference",
         claims=("owner_id", "project_id", "owner", "sub"),
     ),
     SharedIssuer(
         # Access tokens have no aud at all. account.bss is the id of an account.
         ("https://iam.cloud.ibm.com/identity",),
-        "everybody with an API key of IBM Cloud",
+        "every holder of an API key of IBM Cloud",
         "https://cloud.ibm.com/docs/iam?topic=iam-iamtoken_from_apikey",
         claims=("account.bss", "iam_id"),
     ),

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from http.client import HTTPConnection
 from http.client import HTTPException
 from itertools import cycle
 from pathlib import Path
+from socketserver import BaseServer
 from time import monotonic
 from time import sleep
 
@@ -25,12 +27,25 @@ class ServerDied(Exception):  # noqa: N818
     """It ended, or never answered; the message is what it said."""
 
 
-#: Ports that the kernel gives to nobody by itself. A worker of pytest-xdist has a thousand of its
+#: Ports that the kernel does not choose by itself. A worker of pytest-xdist has a thousand of its
 #: own, and begins somewhere among them, because other test runs may be on this machine.
 _ports = cycle(
     10_000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 20 * 1000 + number % 1000
     for number in range(os.getpid(), os.getpid() + 1000)
 )
+
+
+@contextmanager
+def in_a_thread(server: BaseServer) -> Iterator[str]:
+    """Serve with a server of this process, in a thread; yields its URL."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]!s}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def free_port() -> int:
