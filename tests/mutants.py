@@ -607,6 +607,13 @@ MUTANTS = (
         killers("test_urls", "test_such_an_issuer_cannot_be_configured_without_its_keys"),
     ),
     Mutant(
+        "an IPv6 address has several spellings",
+        "urls.py",
+        "if address.ipv4_mapped or str(address) != ipv6:",
+        "if address.ipv4_mapped:",
+        killers("test_urls", "test_issuers_that_are_not_in_normal_form_are_refused"),
+    ),
+    Mutant(
         "encoded letters and slashes",
         "urls.py",
         '_NEVER_ENCODED.isdisjoint(re.findall("%..", path))',
@@ -875,6 +882,33 @@ MUTANTS = (
         '        return str(site) == "same-origin"\n    own',
         '        if site == "same-origin":\n            return True\n    own',
         killers("test_places", "test_a_cookie_counts_for_its_own_origin"),
+    ),
+    Mutant(
+        "an error that is raised again keeps the traceback of each request",
+        "errors.py",
+        "return copy(error.with_traceback(None))",
+        "return copy(error)",
+        killers(
+            "test_answers",
+            "test_an_error_that_is_raised_again_keeps_nothing_of_its_requests",
+        ),
+    ),
+    Mutant(
+        "requests share an error of the application",
+        "errors.py",
+        "return copy(error.with_traceback(None))",
+        "return error.with_traceback(None)",
+        killers(
+            "test_answers",
+            "test_an_error_that_is_raised_again_keeps_nothing_of_its_requests",
+        ),
+    ),
+    Mutant(
+        "a text that only claims to be a code is a standard answer",
+        "responses.py",
+        "type(code) is str and code in TOKEN_ERRORS",
+        "isinstance(code, str) and code in TOKEN_ERRORS",
+        killers("test_answers", "test_a_text_that_only_claims_to_be_a_code_is_no_standard_answer"),
     ),
     Mutant(
         "an answer is remembered by its code",

@@ -7,6 +7,7 @@ import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from wsgiref.validate import validator
 
@@ -101,6 +102,57 @@ def test_a_changed_error_changes_no_other_answer(
             setattr(changed, name, value)
         assert responses.answer(changed) == Responses(realm="api").answer(changed)
         assert responses.answer(make()) == fresh
+
+
+def test_a_text_that_only_claims_to_be_a_code_is_no_standard_answer() -> None:
+    """A code is compared as plain text: the class of another text may call it equal."""
+
+    class Alike(str):
+        __slots__ = ()
+
+        def __eq__(self, _other: object) -> bool:
+            return True
+
+        def __hash__(self) -> int:
+            return hash("claim_invalid")
+
+    responses, error = Responses(realm="api"), InvalidTokenError("claim_invalid")
+    error.code = Alike("ada")
+    responses.answer(error)
+
+    assert b"ada" not in responses.answer(InvalidTokenError("claim_invalid")).body
+
+
+class Shared:
+    """An error that is made once and raised for many requests."""
+
+    def __init__(self) -> None:
+        self.error = InvalidTokenError("claim_invalid", "not today")
+
+    def __call__(self, *_: object) -> Any:
+        raise self.error
+
+
+@pytest.mark.parametrize("where", ["checks", "rule", "revocation", "issuer", "keys"])
+def test_an_error_that_is_raised_again_keeps_nothing_of_its_requests(
+    where: str, app: EchoApp, issuer: FakeIssuer
+) -> None:
+    """Its traceback would grow with each request, and hold their tokens."""
+    shared = Shared()
+    options: dict[str, Any] = {
+        "checks": {"checks": shared},
+        "rule": {"rules": [Rule("/*", check=shared)]},
+        "revocation": {"revocation": shared},
+        "issuer": {"issuer": shared},
+        "keys": {"issuer": Issuer(issuer.issuer, keys=SimpleNamespace(candidates=shared))},
+    }[where]
+    keys = {} if "issuer" in options else {"issuer": issuer.issuer, "jwks": issuer.jwks()}
+    visitor = Client(JWTMiddleware(app, **keys, **options))
+    for sub in ("ada", "bob"):
+        assert visitor.get("/", headers=bearer(issuer.token(sub=sub))).status_code == 401
+
+    assert shared.error.__traceback__ is None
+    assert vars(shared.error).keys() == vars(InvalidTokenError("claim_invalid")).keys()
 
 
 def test_answers_are_remembered_within_bounds() -> None:
