@@ -1617,9 +1617,23 @@ MUTANTS = (
     Mutant(
         "one path is enough to be told open",
         "settings/openings.py",
-        'if rule.path == "/*" and rule.methods is None:',
+        'if rule.path == "/*":',
         'if rule.path.endswith("/*"):',
         killers("test_settings", "test_what_is_not_open_to_everybody_is_no_warning"),
+    ),
+    Mutant(
+        "who opens every method by its name is not warned",
+        "settings/openings.py",
+        "if not rule.takes(method))",
+        "if rule.methods)",
+        killers("test_settings", "test_what_is_open_to_everybody_is_a_warning_at_start"),
+    ),
+    Mutant(
+        "a secret of one character and another one",
+        "settings/values.py",
+        "    if len(set(secret)) <= min(_FEW, size // 6):",
+        "    if len(set(secret)) < 2:",
+        killers("test_fail_closed", "test_a_secret_that_everybody_can_guess_does_not_start"),
     ),
     Mutant(
         "revocation fails open unasked",
