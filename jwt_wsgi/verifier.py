@@ -169,7 +169,7 @@ class Verifier:
                     return key
                 tried += 1
         except KeyNotKnownYetError as error:
-            raise error.judged(token.claims.get("iat"), issuer.leeway) from error
+            raise for_one_request(error.judged(token.claims.get("iat"), issuer.leeway)) from error
         except AuthError as error:
             raise for_one_request(error) from error
         except Exception as error:  # of the source: it finds no key, or is out of order

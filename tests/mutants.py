@@ -894,6 +894,13 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "an error is the cause of itself",
+        "verifier.py",
+        'raise for_one_request(error.judged(token.claims.get("iat"), issuer.leeway)) from error',
+        'raise error.judged(token.claims.get("iat"), issuer.leeway) from error',
+        killers("test_answers", "test_a_key_source_may_raise_one_error_that_asks_to_try_again"),
+    ),
+    Mutant(
         "requests share an error of the application",
         "errors.py",
         "return copy(error.with_traceback(None))",

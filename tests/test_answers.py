@@ -30,6 +30,7 @@ from jwt_wsgi import MissingTokenError
 from jwt_wsgi import Rule
 from jwt_wsgi import errors
 from jwt_wsgi.errors import TOKEN_ERRORS
+from jwt_wsgi.errors import KeyNotKnownYetError
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import FunctionFailed
 from jwt_wsgi.events import Refused
@@ -127,7 +128,7 @@ class Shared:
     """An error that is made once and raised for many requests."""
 
     def __init__(self) -> None:
-        self.error = InvalidTokenError("claim_invalid", "not today")
+        self.error: AuthError = InvalidTokenError("claim_invalid", "not today")
 
     def __call__(self, *_: object) -> Any:
         raise self.error
@@ -153,6 +154,20 @@ def test_an_error_that_is_raised_again_keeps_nothing_of_its_requests(
 
     assert shared.error.__traceback__ is None
     assert vars(shared.error).keys() == vars(InvalidTokenError("claim_invalid")).keys()
+
+
+def test_a_key_source_may_raise_one_error_that_asks_to_try_again(issuer: FakeIssuer) -> None:
+    """It is answered 429 each time, and no error is the cause of itself."""
+    shared = Shared()
+    shared.error = KeyNotKnownYetError(1)
+    keys: Any = SimpleNamespace(candidates=shared)
+    middleware = JWTMiddleware(EchoApp(), issuer=Issuer(issuer.issuer, keys=keys))
+    for _ in range(2):
+        with pytest.raises(KeyNotKnownYetError) as refused:
+            middleware.verifier.verify(issuer.token())
+        assert refused.value.__cause__ is shared.error
+
+    assert shared.error.__cause__ is shared.error.__traceback__ is None
 
 
 def test_answers_are_remembered_within_bounds() -> None:
