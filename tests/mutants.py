@@ -1755,6 +1755,27 @@ MUTANTS = (
         killers("test_strict_json", "test_long_numbers_are_refused_before_they_are_computed"),
     ),
     Mutant(
+        "an audience is below a base that Java servers leave",
+        "claims.py",
+        're.split("[/;]", path)',
+        'path.split("/")',
+        killers("test_claims"),
+    ),
+    Mutant(
+        "an audience is below a base that two decodings leave",
+        "claims.py",
+        ' and "%" not in path',
+        "",
+        killers("test_claims"),
+    ),
+    Mutant(
+        "an audience is below a base that wide dots leave",
+        "claims.py",
+        'normalize("NFKC", unquote(re.split("[?#]", url)[0]))',
+        'unquote(re.split("[?#]", url)[0])',
+        killers("test_claims"),
+    ),
+    Mutant(
         "iat of any type",
         "claims.py",
         '        numeric_date(claims, "iat")\n',
