@@ -197,7 +197,7 @@ def _standard(error: AuthError) -> tuple[object, ...] | None:
         return None
     code, named = error.code, error.challenge_error
     if kind is InvalidTokenError:
-        known = isinstance(code, str) and code in TOKEN_ERRORS
+        known = type(code) is str and code in TOKEN_ERRORS  # a text of another class may lie
         return (code, named) if known and error.details is TOKEN_ERRORS[code] else None
     return (code, named) if named in _CHALLENGE_ERRORS else None
 
