@@ -15,7 +15,8 @@ from jwt_wsgi.testing import FakeIssuer
 
 
 @cache
-def _certificates() -> tuple[Path, ssl.SSLContext]:
+def certified() -> tuple[Path, ssl.SSLContext]:
+    """The file of a CA, and a context of a server on 127.0.0.1; for the time of the process."""
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder)
     return certificates(folder)
@@ -32,7 +33,7 @@ class HTTPSIssuer(FakeIssuer):
     def serve(self, port: int = 0) -> Iterator["HTTPSIssuer"]:
         with super().serve(port):
             server = self._running
-            _, context = _certificates()
+            _, context = certified()
             # Each connection's own thread does the handshake, at its first read.
             server.socket = context.wrap_socket(
                 server.socket, server_side=True, do_handshake_on_connect=False
@@ -43,4 +44,4 @@ class HTTPSIssuer(FakeIssuer):
     @property
     def environment(self) -> dict[str, str]:
         """The environment of an app that trusts this issuer and its CA."""
-        return {"JWT_WSGI_ISSUER": self.issuer, "JWT_WSGI_JWKS_TLS": str(_certificates()[0])}
+        return {"JWT_WSGI_ISSUER": self.issuer, "JWT_WSGI_JWKS_TLS": str(certified()[0])}
