@@ -315,7 +315,7 @@ def written(recipe: str) -> str:
 @pytest.mark.parametrize(
     ("recipe", "options", "fetches"),
     [("gunicorn", (), 2), ("gunicorn-preload", (), 1), ("gunicorn-preload", GTHREAD, 1)],
-    ids=["post_worker_init", "when_ready", "when_ready, gthread"],
+    ids=["post_worker_init", "pre_fork", "pre_fork, gthread"],
 )
 def test_a_recipe_for_gunicorn(
     recipe: str, options: tuple[str, ...], fetches: int, tmp_path: Path

@@ -2,7 +2,7 @@
 
 Real servers: gunicorn and uWSGI, with an https issuer that answers nothing but 500 while processes
 are started anew. Each scene is played without a remedy, with the keys on disk (``jwks_snapshot``)
-and, under gunicorn, with ``preload_app`` as the pages about operations and keys on disk have it.
+and, under gunicorn, with ``preload_app`` as the page about operations has it.
 It prints how many good requests were refused, and how many that were, without a remedy, when it
 was measured first. The last scene, pre_fork, has no outage. The scenes that need a program which
 is not installed are left out, and say so. A script, not collected by pytest; the exit code is 1 if
@@ -11,7 +11,6 @@ a goal is missed.
 
 import json
 import os
-import re
 import secrets
 import signal
 import sys
@@ -34,10 +33,10 @@ from rotations import counted
 from rotations import guarded
 from servers import running
 from servers.https_issuer import HTTPSIssuer
+from test_servers import written
 
 SECONDS = 12.0  # of load after the restart
 PROGRAMS = Path(sys.executable).parent
-PAGES = FOLDER.parent.parent / "docs/how-to"
 NOTHING, DISK, PRELOAD = "no remedy", "keys on disk", "preload_app"
 MAX_AGE = 4.0  # jwks_max_age in the scene of pre_fork, in seconds
 
@@ -87,6 +86,18 @@ def nothing(scratch: Path) -> None:
     """The server replaces its workers by itself."""
 
 
+#: The master has keys, and nothing refreshes them.
+WITHOUT = """
+import jwt_wsgi
+
+preload_app = True
+
+
+def when_ready(server):
+    jwt_wsgi.warm_up(server.app.wsgi())
+"""
+
+
 class Scene(NamedTuple):
     """``restart``: is called in the outage; ``before``: what was refused without a remedy."""
 
@@ -103,18 +114,9 @@ SCENES = {
 }
 
 
-def recipe(page: str, name: str) -> str:
-    """The code of a page whose first line is ``name``, or that a comment of this name is before."""
-    text = (PAGES / page).read_text()
-    (code,) = re.findall(rf"{name}(?: -->\n```python)?\n(.*?)```", text, re.DOTALL)
-    return code
-
-
 def preloading(scratch: Path) -> tuple[str, str]:
     """The options for gunicorn: the master has the keys, and refreshes them before each fork."""
-    code = recipe("operations.md", "<!-- gunicorn-preload")
-    code += recipe("keys-on-disk.md", "preload_app = True")
-    (scratch / "conf.py").write_text(code)
+    (scratch / "conf.py").write_text(written("gunicorn-preload"))
     return "--config", str(scratch / "conf.py")
 
 
@@ -173,8 +175,7 @@ def pre_fork() -> bool:
             scratch = Path(name)
             options = preloading(scratch)
             if title == "without":
-                conf = recipe("operations.md", "<!-- gunicorn-preload")
-                (scratch / "conf.py").write_text(conf)
+                (scratch / "conf.py").write_text(WITHOUT)
             environment = issuer.environment | {"JWT_WSGI_JWKS_MAX_AGE": f"{MAX_AGE}s"}
             with gunicorn(environment, scratch, *options) as url, issuer.slow(1.0):
                 waits(url, issuer.token(), MAX_AGE + 2)
