@@ -57,12 +57,17 @@ def serve(command: list[str], port: int, issuer: HTTPSIssuer) -> AbstractContext
 
 
 @contextmanager
-def gunicorn(scratch: Path, issuer: HTTPSIssuer) -> Iterator[str]:
+def gunicorn(scratch: Path, issuer: HTTPSIssuer, *options: str) -> Iterator[str]:
     port = free_port()
     conf = written("gunicorn.conf.py", scratch, api=f"127.0.0.1:{port}")
-    command = [sys.executable, "-m", "gunicorn", "-c", str(conf), "api:application"]
+    command = [sys.executable, "-m", "gunicorn", "-c", str(conf), *options, "api:application"]
     with serve(command, port, issuer) as url:
         yield url
+
+
+def preloading(scratch: Path, issuer: HTTPSIssuer) -> AbstractContextManager[str]:
+    """With ``preload_app``, for which ``pre_fork`` is there."""
+    return gunicorn(scratch, issuer, "--preload")
 
 
 @contextmanager
@@ -112,18 +117,19 @@ def needs(*programs: str) -> None:
         pytest.skip(f"not installed: {', '.join(missing)}")
 
 
-@pytest.fixture(scope="module", params=["gunicorn", "uwsgi", "apache"])
+@pytest.fixture(scope="module", params=["gunicorn", "gunicorn --preload", "uwsgi", "apache"])
 def url(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, issuer: HTTPSIssuer
 ) -> Iterator[str]:
     """The API under each server, in turn."""
     server, program = {
         "gunicorn": (gunicorn, "gunicorn"),
+        "gunicorn --preload": (preloading, "gunicorn"),
         "uwsgi": (uwsgi, "uwsgi"),
         "apache": (apache, "mod_wsgi-express"),
     }[request.param]
     needs(program)
-    with server(tmp_path_factory.mktemp(request.param), issuer) as address:
+    with server(tmp_path_factory.mktemp(program), issuer) as address:
         yield address
 
 
