@@ -226,6 +226,26 @@ def stranger() -> bool:
     return {status for status, _ in after} == {"200"}
 
 
+def guessed() -> bool:
+    """A stranger names the next key each second, before it is published and after that."""
+    with HTTPSIssuer(aud="api").serve() as issuer, guarded(issuer.environment) as url:
+        wrong = issuer.token(header={"kid": "key-2"})
+        load = Load(url, issuer.token, bad=lambda n: wrong, rate=1.0)
+        load.run(10)
+        before = len(load.good)
+        issuer.rotate()
+        assert issuer.kid == "key-2"
+        load.run(45)
+    after = load.good[before:]
+    refused = [n for n, (status, _) in enumerate(after) if status != "200"]
+    seconds = (max(refused, default=-1) + 1) / RATE
+    print(
+        f"the next key is guessed: with the new key {counted(after)}, the last refusal"
+        f" {seconds:.1f} s after it was published (goal: 30 s, a fetch and the gap; before: 296 s)"
+    )
+    return seconds <= 30 + MARGIN
+
+
 def cold() -> bool:
     """Started in an outage: how long after its end each process answers 200."""
     with (
@@ -294,6 +314,7 @@ SCENES: dict[str, tuple[Callable[[], bool], str]] = {
     "nginx": (lambda: behind("nginx"), "nginx"),
     "haproxy": (lambda: behind("haproxy"), "haproxy"),
     "stranger": (stranger, "gunicorn"),
+    "guessed": (guessed, "gunicorn"),
     "cold": (cold, "gunicorn"),
     "new_key": (new_key, "gunicorn"),
     "retry_after": (retry_after, "gunicorn"),
