@@ -192,7 +192,8 @@ def _standard(error: AuthError) -> tuple[object, ...] | None:
     A standard answer is of a class in :data:`_STANDARD`, and its text is from our own tables only.
     """
     kind = type(error)
-    if kind not in _STANDARD or not vars(error).keys() <= _STANDARD[kind]:
+    may_have = _STANDARD.get(kind)
+    if may_have is None or not error.__dict__.keys() <= may_have:
         return None
     code, named = error.code, error.challenge_error
     if kind is InvalidTokenError:
