@@ -1056,6 +1056,15 @@ MUTANTS = (
         killers("test_fetch", "test_a_root_that_the_system_does_not_have_is_refused"),
     ),
     Mutant(
+        "the TLS context is of the class that ssl had at the import",  # before gevent replaced it
+        "key_sources/tls.py",
+        "        context = ssl.create_default_context(cafile=place)\n",
+        "        from urllib3.util.ssl_ import create_urllib3_context\n\n"
+        "        context = create_urllib3_context()\n"
+        "        context.load_verify_locations(place)\n",
+        killers("test_servers", "test_the_four_scenes[gunicorn gevent x 2 --preload]"),
+    ),
+    Mutant(
         "SSL_CERT_FILE comes before REQUESTS_CA_BUNDLE",
         "key_sources/tls.py",
         "    if given or any(",
