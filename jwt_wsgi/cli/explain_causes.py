@@ -60,7 +60,7 @@ CAUSES: Final = (
         "issuer_not_trusted",
         "iss no text",
         lambda case: not isinstance(case.claim("iss"), str | None),
-        "The token's iss is no text, so it names no issuer.",
+        "The token's iss is not a string, so it names no issuer.",
         "Have the issuer write its identifier as a string (RFC 7519 section 4.1.1).",
     ),
     Cause(
@@ -199,7 +199,7 @@ CAUSES: Final = (
     Cause(
         "audience_mismatch",
         "no text",
-        detail_starts("aud is no string"),
+        detail_starts("aud is not a string"),
         "The token's aud is a number or something else that names no API.",
         "Have the issuer write aud as a string or a list of strings (RFC 7519 section 4.1.3).",
     ),
@@ -234,7 +234,7 @@ CAUSES: Final = (
     Cause(
         "claim_invalid",
         "no text",
-        lambda case: case.error.detail in ("sub is no string", "jti is no string"),
+        lambda case: case.error.detail in ("sub is not a string", "jti is not a string"),
         "sub and jti are texts (RFC 7519 section 4.1); the token has a number or something else.",
         'Have the issuer write "42" instead of 42.',
     ),
@@ -248,7 +248,7 @@ CAUSES: Final = (
     Cause(
         "claim_invalid",
         "no time",
-        lambda case: case.error.detail.endswith("is no number of seconds"),
+        lambda case: case.error.detail.endswith("is not a number of seconds"),
         "A time in the token is no number, for instance a text.",
         "Have the issuer write seconds since 1970 as a number (RFC 7519 section 2).",
     ),

@@ -57,7 +57,7 @@ REFUSAL_REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
 
 #: For each ``kind`` of a ``FetchError``, and of a document or file.
 FETCH_REMEDIES: Final[Mapping[str, str]] = {
-    "dns": "The host has no address here: look at its name, and at this machine's DNS.",
+    "dns": "Look at the spelling of the host's name, and at this machine's DNS.",
     "connect": "No server accepts the connection: look at the address, firewalls and proxies.",
     "timeout": "It does not answer in time: look at firewalls and proxies; JWT_WSGI_JWKS_TIMEOUT"
     " is the time limit.",

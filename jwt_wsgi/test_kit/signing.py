@@ -117,10 +117,10 @@ def read_private(text: str, algorithm: str) -> object:
             private = serialization.load_pem_private_key(plain_pem(text).encode(), None)
         key = jose.import_jwk(SigningKey(algorithm, "", private).jwk())
     except Exception as error:
-        raise ValueError(f"it is no private key for {algorithm}") from error
+        raise ValueError(f"it is not a private key for {algorithm}") from error
     row = jose.ALGORITHMS[algorithm]
     if key.kty != row.kty or key.crv not in row.crvs:
-        raise ValueError(f"it is no key for {algorithm}, but {key.kty} {key.crv}".rstrip())
+        raise ValueError(f"it is not a key for {algorithm}, but {key.kty} {key.crv}".rstrip())
     return private
 
 
