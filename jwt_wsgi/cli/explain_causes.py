@@ -186,7 +186,8 @@ CAUSES: Final = (
         "audience_mismatch",
         "Entra",
         aud_without(bare_app),
-        "It is the same app: Entra's v1 tokens have aud api://APP-ID, its v2 tokens APP-ID.",
+        "It is the same app: in Entra's v1 tokens aud is api://APP-ID or APP-ID, as the client"
+        " asked; in its v2 tokens it is APP-ID.",
         "Set JWT_WSGI_AUDIENCE to what the token has, or to both with a comma.",
     ),
     Cause(

@@ -135,6 +135,6 @@ def base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def thumbprint(certificate: bytes) -> str:
-    """``x5t`` of a DER certificate (RFC 7515 section 4.1.7)."""
-    return base64url(hashlib.sha1(certificate, usedforsecurity=False).digest())
+def thumbprint(certificate: bytes, algorithm: str) -> str:
+    """``x5t`` (SHA-1) or ``x5t#S256`` of a DER certificate (RFC 7515 sections 4.1.7, 4.1.8)."""
+    return base64url(hashlib.new(algorithm, certificate, usedforsecurity=False).digest())
