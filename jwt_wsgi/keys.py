@@ -203,7 +203,7 @@ class _Member:
         if not _PRIVATE.isdisjoint(jwk):
             return Dropped(name, "it holds a private or secret key", private=True)
         if kty not in ("RSA", "EC", "OKP"):
-            return Dropped(name, "its kty is none that verifies tokens")
+            return Dropped(name, "its kty is not one that verifies tokens")
         if "kid" in jwk and (not isinstance(kid, str) or not 0 < len(kid) <= jose.MAX_KID_SIZE):
             return Dropped(name, "its kid is not a string of 1 to 256 characters")
         if jwk.get("use", "sig") != "sig":
@@ -217,7 +217,7 @@ class _Member:
         if not member.crv and kty != "RSA" and (key := member.key()):  # one that has only x5c
             member.crv = key.crv
         if not isinstance(member.crv, str) or (kty, member.crv) not in jose.KINDS:
-            return Dropped(name, member.why or "its crv is none that verifies tokens")
+            return Dropped(name, member.why or "its crv is not one that verifies tokens")
         return member
 
     def fits(self, algorithm: str) -> bool:

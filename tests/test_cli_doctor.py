@@ -292,6 +292,8 @@ def test_a_jwks_that_is_something_else(doctor: Doctor, kind: str) -> None:
 
     assert (code, told["keys"][0][0]) == (1, "fail")
     assert words in told["keys"][0][1]
+    assert " -> Set JWT_WSGI_" in told["keys"][0][1]
+    assert "JWT_WSGI_JWKS_URI to the URL of the" in told["keys"][0][1]
 
 
 def test_hints_for_a_provider(doctor: Doctor, issuer: FakeIssuer) -> None:

@@ -60,11 +60,11 @@ def test_every_reason_to_skip_a_key(keys: Keys) -> None:
     bad: dict[str, Any] = {
         "it is not a JSON object": "text",
         "it holds a private or secret key": {**good, "d": "c2VjcmV0"},
-        "its kty is none that verifies tokens": {"kty": "oct", "kid": "o"},
+        "its kty is not one that verifies tokens": {"kty": "oct", "kid": "o"},
         "its use is not sig": {**good, "use": "enc"},
         "its key_ops do not hold verify": {**good, "key_ops": ["sign"]},
         "its alg is not a signature algorithm of its kty": {**good, "alg": "RSA-OAEP"},
-        "its crv is none that verifies tokens": {**good, "crv": "X25519"},
+        "its crv is not one that verifies tokens": {**good, "crv": "X25519"},
         "its kid is not a string of 1 to 256 characters": {**good, "kid": 5},
         "its x is not a key of the curve Ed25519": {**good, "x": "AA"},
         "a point of small order": {**good, "x": "A" * 43},
