@@ -1028,6 +1028,20 @@ MUTANTS = (
         killers("test_jwks", "test_rule_saved_keys_are_read_after_a_failed_first_fetch_only"),
     ),
     Mutant(
+        "the log says that there are no keys, though saved ones are used",
+        "key_sources/reports.py",
+        "held = old or new",
+        "held = old",
+        killers("test_jwks", "test_rule_saved_keys_are_one_story_in_the_log"),
+    ),
+    Mutant(
+        "saved keys of which none fits are no event",
+        "key_sources/remote.py",
+        "for event in reports.restored(self._source, saved, self.policy):",
+        "for event in ():",
+        killers("test_jwks", "test_rule_saved_keys_that_arrive_are_judged_like_fetched_ones"),
+    ),
+    Mutant(
         "keys of tenants and requests are saved",
         "assembly.py",
         "saved=_saved_keys(own) if saves else None,",

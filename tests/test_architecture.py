@@ -106,6 +106,7 @@ TOWER = [
     "cli.explain_request",
     "cli.explain_facts",
     "cli.explain_recognition",
+    "cli.explain_causes_of_keys",
     "cli.explain_causes_of_sending",
     "cli.explain_causes",
     "cli.explain_recorder",
