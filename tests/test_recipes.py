@@ -55,6 +55,7 @@ assert (denied["data"] or {}).get("orders") is None
 LIMITS = """
 assert [get({app}, "/orders", ADA).status_code for _ in range(3)] == [200, 200, 429]
 assert get({app}, "/orders", BOB).status_code == 200
+assert get({app}, "/orders", OTHER_ADA).status_code == 200
 assert get({app}, "/orders", {{}}).status_code == 401
 """
 
@@ -108,7 +109,8 @@ celery.conf.result_backend = "cache+memory://"
 assert post(app, "/export", {}).status_code == 401
 answer = post(app, "/export", ADA)
 assert answer.status_code == 202
-assert celery.AsyncResult(answer.json["task"]).get() == "exported the orders of ada"
+done = celery.AsyncResult(answer.json["task"]).get()
+assert done == f"exported the orders of {os.environ['ISSUER']}|ada"
 """,
     ),
     "Flask-SocketIO": Recipe(
@@ -181,7 +183,9 @@ AROUND = """
 import json, os, sys
 from werkzeug.test import Client
 
-ADA, BOB = ({"Authorization": "Bearer " + os.environ[name]} for name in ("ADA", "BOB"))
+ADA, BOB, OTHER_ADA = (
+    {"Authorization": "Bearer " + os.environ[name]} for name in ("ADA", "BOB", "OTHER_ADA")
+)
 
 def get(app, path, headers):
     return Client(app).get(path, headers=headers)
@@ -206,13 +210,20 @@ def test_a_recipe_works(name: str, tmp_path: Path, issuer: FakeIssuer) -> None:
             pytest.skip(f"{module} is not installed; pip install -e '.[recipes]'")
     (tmp_path / "recipe.py").write_text(BLOCKS[name])
     (tmp_path / "check.py").write_text(AROUND + RECIPES[name].check)
+    other = FakeIssuer("https://other.example")
     (tmp_path / "jwks.json").write_text(json.dumps(issuer.jwks()))
+    (tmp_path / "other.json").write_text(json.dumps(other.jwks()))
+    issuers = [
+        {"issuer": issuer.issuer, "jwks": str(tmp_path / "jwks.json")},
+        {"issuer": other.issuer, "jwks": str(tmp_path / "other.json")},
+    ]
     usual = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
     env = usual | {
         "PYTHONPATH": str(ROOT),
-        "JWT_WSGI_ISSUER": issuer.issuer,
+        "JWT_WSGI_ISSUER": json.dumps(issuers),
         "JWT_WSGI_AUDIENCE": "api",
-        "JWT_WSGI_JWKS_FILE": str(tmp_path / "jwks.json"),
+        "ISSUER": issuer.issuer,
+        "OTHER_ADA": other.token(sub="ada", aud="api"),
         "ADA": issuer.token(sub="ada", aud="api", scope="orders:read"),
         "BOB": issuer.token(sub="bob", aud="api"),
     }
