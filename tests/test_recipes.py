@@ -20,15 +20,14 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "docs" / "how-to" / f"{name}.md" for name in ("recipes", "fastapi")]
-#: Heading -> the program under it.
+#: Heading -> the program under it, in one block or in several.
 BLOCKS = {
-    heading: code
+    heading: "\n\n".join(re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE))
     for page in PAGES
-    for heading, code in re.findall(
-        r"^#{1,2} ([^\n]+)\n(?:(?!^#).)*?^```python\n(.*?)^```$",
-        page.read_text(),
-        re.DOTALL | re.MULTILINE,
+    for heading, text in re.findall(
+        r"^#{1,2} ([^\n]+)\n(.*?)(?=^#{1,2} |\Z)", page.read_text(), re.DOTALL | re.MULTILINE
     )
+    if "```python" in text
 }
 
 
@@ -172,6 +171,8 @@ for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": "Basic eDp5
     answer = get(app, "/orders", headers)
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
 assert get(app, "/orders", ADA).json == {"orders of": "ada"}
+api.get("/plain")(lambda: "plain")
+assert (get(app, "/plain", {}).status_code, get(app, "/plain", ADA).json) == (401, "plain")
 assert get(app, "/openapi.json", {}).json["components"]["securitySchemes"]["HTTPBearer"] == {
     "type": "http", "scheme": "bearer"}
 """,
@@ -232,3 +233,12 @@ def test_a_recipe_works(name: str, tmp_path: Path, issuer: FakeIssuer) -> None:
         cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_the_verifier_in_fastapi_takes_fifteen_lines() -> None:
+    """What guards every route is the first block of its page."""
+    text = (ROOT / "docs" / "how-to" / "fastapi.md").read_text()
+    first = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)[0]
+
+    assert "dependencies=[Depends(claims)]" in first
+    assert len(first.splitlines()) <= 15
