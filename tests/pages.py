@@ -88,7 +88,10 @@ GENERATED: list[tuple[str, str, Callable[[], str]]] = [
     ("docs/reference/events.md", "events", parts.event_rows),
     ("docs/reference/metrics.md", "metrics", parts.metric_rows),
     ("docs/reference/refusals.md", "codes", parts.codes),
-    ("docs/reference/refusals.md", "refusals", parts.refusals),
+    *(
+        (f"docs/reference/refusals/{code}.md", "refusal", partial(parts.refusal, code))
+        for code in parts.CODES
+    ),
     ("docs/reference/settings.md", "settings", markdown_table),
     *provider_parts.parts(),
 ]

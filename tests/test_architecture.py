@@ -108,6 +108,7 @@ TOWER = [
     "cli.explain_recognition",
     "cli.explain_causes_of_sending",
     "cli.explain_causes",
+    "cli.explain_code",
     "cli.explain_recorder",
     "cli.explain_steps",
     "cli.explain_decoded",
