@@ -132,6 +132,7 @@ TOWER = [
     "cli.demo_app",
     "cli.demo",
     "cli.outage",
+    "cli.svg",
     "cli.outage_plot",
     "cli.demo_command",
     "__main__",
