@@ -33,6 +33,7 @@ PAGES = {
 }
 #: Pages whose Python blocks are run by a test file of their own, which names the page.
 RUN_ELSEWHERE = {
+    "docs/how-to/migrate-from-authlib.md": "test_migrating.py",
     "docs/how-to/migrate-from-flask-jwt-extended.md": "test_migrating.py",
     "docs/how-to/migrate-from-pyjwt.md": "test_migrating.py",
     "docs/how-to/migrate-from-simplejwt.md": "test_migrating.py",
