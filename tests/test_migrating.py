@@ -248,7 +248,10 @@ exec(page["settings"], said)
 said = {name: value for name, value in said.items() if name.isupper()}
 base = ["django.contrib.auth", "django.contrib.contenttypes", "rest_framework"]
 said["INSTALLED_APPS"] = [*base, *said.get("INSTALLED_APPS", [])]
-settings.configure(DEBUG_PROPAGATE_EXCEPTIONS=True, ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="s" * 50, **said)
+settings.configure(
+    ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="s" * 50,
+    DEBUG_PROPAGATE_EXCEPTIONS=True, **said,
+)
 import django
 from django.urls import path
 from werkzeug.test import Client
