@@ -196,6 +196,18 @@ class InvalidTokenError(AuthError):
         super().__init__(detail)
 
 
+class OriginNotAllowedError(AuthError):
+    """A page that is not listed sent the request, or it was sent to a name that is not listed.
+
+    Its answer has no challenge: credentials would change nothing.
+    """
+
+    status = 403
+    error = "Origin not allowed"
+    code = "origin_not_allowed"
+    details = "Requests from this origin, or for this host, are not served here"
+
+
 class InsufficientScopeError(AuthError):
     """The token is valid but does not permit this request (RFC 6750 section 3.1)."""
 

@@ -21,6 +21,7 @@ from .errors import InvalidTokenError
 from .errors import MalformedHeaderError
 from .errors import MissingTokenError
 from .errors import MultipleTokensError
+from .errors import OriginNotAllowedError
 from .errors import name_of
 from .errors import whole_seconds
 from .events import Emit
@@ -124,7 +125,8 @@ class Responses:
         status, headers, body = own or (standard, [_JSON], self.json_body(error))
         headers += [("Content-Length", str(len(body))), ("Cache-Control", "no-store")]
         is_for_now = error.retry_after is not None or standard >= _SERVER_ERRORS
-        if HTTPStatus.UNAUTHORIZED in (standard, status) or not is_for_now:
+        no_token_helps = is_for_now or isinstance(error, OriginNotAllowedError)
+        if HTTPStatus.UNAUTHORIZED in (standard, status) or not no_token_helps:
             headers.append(("WWW-Authenticate", self.challenge(error)))
         if error.retry_after is not None or HTTPStatus.SERVICE_UNAVAILABLE in (standard, status):
             headers.append(("Retry-After", str(whole_seconds(error.retry_after))))

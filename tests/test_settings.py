@@ -79,8 +79,17 @@ TEXTS: dict[str, tuple[str, Any]] = {
             Rule("/b", max_age=300.0),
         ),
     ),
-    "skip_preflight": ("on", True),
-    "cors_origins": ("https://spa.example *", ("https://spa.example", "*")),
+    "allowed_origins": (
+        (
+            '{"origins": ["https://spa.example"], "hosts": ["api.example", "[::1]:8000"],'
+            ' "paths": ["/mcp", "/mcp/*"]}'
+        ),
+        (("https://spa.example",), ("api.example", "[::1]:8000"), ("/mcp", "/mcp/*")),
+    ),
+    "cors": (
+        '{"origins": ["https://spa.example", "*"], "skip_preflight": true}',
+        (("https://spa.example", "*"), True),
+    ),
     "claim_headers": (
         "sub=X-User, realm_access.roles=X-Roles",
         {"sub": ("X-User",), "realm_access.roles": ("X-Roles",)},
@@ -268,7 +277,7 @@ def test_keywords_take_python_values_too() -> None:
         ("public_paths", "healthz", "starts with /"),
         ("public_paths", "/docs*", "only in /*"),
         ("required_scopes", 'a"b', "scope is ASCII"),
-        ("cors_origins", "https://spa.example/", "scheme://host"),
+        ("cors", "https://spa.example/", "scheme://host"),
         ("log_fields", "sub email", "unknown: email; known are sub, jti, client_id, act, path"),
         ("realm", 'a"b', "printable ASCII"),
         ("resource", "https://api.example/mcp#a", "fragment"),

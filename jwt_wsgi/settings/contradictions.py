@@ -54,6 +54,7 @@ def problems(settings: Table) -> Iterator[Contradiction]:
     resource = settings.resource
     if resource and (wrong := resource_problem(resource, allow_http=settings.allow_http)):
         yield Contradiction(f"resource: {shown_url(resource)}: {wrong}", ("resource",))
+    yield from _origin_problems(settings)
     if settings.has_resolver and settings.revocation and settings.revocation.backchannel_logout:
         why = "it needs issuers that are listed, and a function names yours"
         yield Contradiction(f"revocation: backchannel_logout: {why}", ("revocation", "issuer"))
@@ -119,6 +120,16 @@ def _claim_header_problems(settings: Table, *, several: bool) -> Iterator[Contra
                 shown = printable(issuer.identifier, 80)
                 why = f"has a |, which ends the issuer in {WITH_ISSUER}…; take {UNIQUE}…"
                 yield Contradiction(f"claim_headers: {shown} {why}", ("claim_headers", "issuer"))
+
+
+def _origin_problems(settings: Table) -> Iterator[Contradiction]:
+    allowed = settings.allowed_origins
+    if allowed is None or allowed.paths:
+        return
+    for origin in settings.cors.origins:
+        if origin != "*" and origin not in allowed.origins:
+            why = "allowed_origins refuses its requests; list it there as well"
+            yield Contradiction(f"cors: {origin}: {why}", ("cors", "allowed_origins"))
 
 
 def _snapshot_problems(settings: Table) -> Iterator[Contradiction]:

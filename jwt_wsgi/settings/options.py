@@ -15,6 +15,7 @@ from jwt_wsgi.events import LOG_FIELDS
 from jwt_wsgi.events import Hook
 from jwt_wsgi.key_sources.facts import Policy
 from jwt_wsgi.metadata import audiences
+from jwt_wsgi.origin_check import AllowedOrigins
 from jwt_wsgi.responses import DEFAULT_REALM
 from jwt_wsgi.responses import Responder
 from jwt_wsgi.revocation.revocations import Revoked
@@ -37,6 +38,9 @@ from .issuer import Seconds
 from .issuer import TenantFunction
 from .issuer import Terms
 from .issuer import read_issuers
+from .origins import CORS
+from .origins import read_allowed_origins
+from .origins import read_cors
 from .reading import Option
 from .reading import option
 from .reading import options_of
@@ -59,8 +63,8 @@ class Options(IssuerOptions, total=False):
     public_paths: str | Iterable[str]
     required_scopes: str | Iterable[str]
     rules: str | Iterable[Rule | Mapping[str, Any]]
-    skip_preflight: bool | str
-    cors_origins: str | Iterable[str]
+    allowed_origins: str | Iterable[str] | Mapping[str, Any]
+    cors: str | Iterable[str] | Mapping[str, Any]
     claim_headers: str | ByClaim
     forward_token: bool | str
     realm: str
@@ -122,17 +126,20 @@ class Table(Terms):
         " instead of `public_paths`, `optional` and `required_scopes`.",
         (),
     )
-    skip_preflight: bool = option(
-        values.read_boolean,
-        "Let CORS preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) through"
-        " without a token; the app must answer every `OPTIONS` without doing anything.",
-        False,
+    allowed_origins: AllowedOrigins | None = option(
+        read_allowed_origins,
+        "Origins whose pages may send requests; any other `Origin` is 403 before anything else. Or"
+        " a mapping of `origins`, `hosts` (what `Host` may be, against DNS rebinding) and `paths`"
+        " (default: all).",
     )
-    cors_origins: tuple[str, ...] = option(
-        request_values.read_origins,
+    cors: CORS = option(
+        read_cors,
         "Origins (or `*`) whose scripts may read our own answers; with credentials, those that are"
-        " named.",
-        (),
+        " named. Or a mapping of `origins` and `skip_preflight`: true lets preflights (`OPTIONS`"
+        " with `Origin` and `Access-Control-Request-Method`) through without a token; the app must"
+        " answer every `OPTIONS` without doing anything.",
+        CORS(),
+        shown="-",
     )
     claim_headers: Mapping[str, tuple[str, ...]] | None = option(
         request_values.read_claim_headers,
