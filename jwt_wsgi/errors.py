@@ -39,6 +39,9 @@ TOKEN_ERRORS: Final[Mapping[str, str]] = MappingProxyType(
 _CODES: Final = tuple(TOKEN_ERRORS)
 #: The most characters of an error's ``detail`` in a log line.
 MAX_DETAIL: Final = 500
+#: A scope about the client's session at its issuer (OpenID Connect Core 1.0 section 11). No API
+#: needs it, so that neither metadata nor challenges name it.
+OFFLINE_ACCESS: Final = "offline_access"
 _LONGEST_WAIT: Final = 86400  # seconds
 _LONGEST_AGE: Final = 10**10  # seconds; no login is older
 

@@ -138,7 +138,7 @@ class JWTMiddleware:
 
     def authenticate(self, environ: "WSGIEnvironment", rule: Rule) -> None:
         """Put the verified claims into ``environ``, or raise the :class:`AuthError` to answer."""
-        self._injection.clear(environ)
+        self._injection.clear(environ, rule)
         skips = self.settings.cors.skip_preflight and is_preflight(environ)
         if rule.token is Token.IGNORED or skips:
             return

@@ -56,6 +56,42 @@ MUTANTS = (
         "    due = snapshot.due",
         killers("test_jwks", "test_rule_fork_draws_a_refresh_time_for_the_child"),
     ),
+    # the metadata of a resource, and the scopes of challenges
+    Mutant(
+        "offline_access is published",
+        "metadata.py",
+        " - {OFFLINE_ACCESS})",
+        ")",
+        killers("test_metadata", "test_offline_access_is_never_published"),
+    ),
+    Mutant(
+        "a challenge asks for offline_access",
+        "responses.py",
+        "in dict.fromkeys(scopes) if scope != OFFLINE_ACCESS)",
+        "in dict.fromkeys(scopes))",
+        killers("test_metadata", "test_offline_access_is_never_published"),
+    ),
+    Mutant(
+        "a 403 forgets the scopes of the rule",
+        "responses.py",
+        '            members["scope"] = _scope_list([*error.scope, ',
+        '            members["scope"] = _scope_list([*([] if own else error.scope), ',
+        killers("test_metadata", "test_a_403_names_all_scopes_that_the_request_needs"),
+    ),
+    Mutant(
+        "a 403 of a view forgets the scopes of the rule",
+        "injection.py",
+        "    return tuple(dict.fromkeys([*(rule.scope if rule else ()), *scopes]))",
+        "    return tuple(scopes)",
+        killers("test_contrib_flask", "test_a_403_of_a_view_names_the_scopes_of_the_rule_as_well"),
+    ),
+    Mutant(
+        "what follows from other settings may be given",
+        "settings/resource.py",
+        "    if base in WRITTEN:",
+        "    if False:",
+        killers("test_metadata", "test_wrong_members_are_errors_at_start"),
+    ),
     # allowed_origins
     Mutant(
         "an empty Origin is none",

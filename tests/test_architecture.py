@@ -72,6 +72,7 @@ TOWER = [
     "settings.request_values",
     "settings.rule_texts",
     "settings.origins",
+    "settings.resource",
     "settings.revocation",
     "settings.options",
     "settings.contradictions",

@@ -97,7 +97,10 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "forward_token": ("no", False),
     "realm": ("my api", "my api"),
     "error_details": ("false", False),
-    "resource": ("https://api.example/v1", "https://api.example/v1"),
+    "resource": (
+        '{"resource": "https://api.example/v1", "resource_name": "Orders"}',
+        ("https://api.example/v1", {"resource_name": "Orders"}),
+    ),
     "bound_tokens": ("accept", "accept"),
     "revocation": ('{"store": "redis://:hunter2@127.0.0.1:6379/0", "fail_open": true}', True),
     "jwks_max_age": ("20m", 1200.0),

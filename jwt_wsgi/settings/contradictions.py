@@ -51,7 +51,7 @@ def problems(settings: Table) -> Iterator[Contradiction]:
         needed = (name, "jwks_max_age") if name == "jwks_max_stale" else (name,)
         yield Contradiction(f"{name}: {getattr(settings, name):g} s: {why}", needed)
     yield from _snapshot_problems(settings)
-    resource = settings.resource
+    resource = settings.resource.url if settings.resource else ""
     if resource and (wrong := resource_problem(resource, allow_http=settings.allow_http)):
         yield Contradiction(f"resource: {shown_url(resource)}: {wrong}", ("resource",))
     yield from _origin_problems(settings)

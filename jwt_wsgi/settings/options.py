@@ -44,6 +44,8 @@ from .origins import read_cors
 from .reading import Option
 from .reading import option
 from .reading import options_of
+from .resource import Resource
+from .resource import read_resource
 from .revocation import Revocation
 from .revocation import read_revocation
 from .rule_texts import read_rules
@@ -70,7 +72,7 @@ class Options(IssuerOptions, total=False):
     realm: str
     error_details: bool | str
     responder: Responder
-    resource: str
+    resource: str | Mapping[str, Any]
     bound_tokens: Literal["refuse", "accept"]
     revocation: str | Store | Revoked | Mapping[str, Any]
     jwks_max_age: Seconds
@@ -163,10 +165,12 @@ class Table(Terms):
         "Function `(error, status) -> (status, headers, body)`: the answer but its challenge.",
         text=False,
     )
-    resource: str | None = option(
-        values.read_identifier,
+    resource: Resource | None = option(
+        read_resource,
         "RFC 9728 identifier of this API: publishes its metadata, names them in challenges, and is"
-        " an accepted audience.",
+        " an accepted audience. Or a mapping of `resource` and other members of the metadata, such"
+        " as `resource_name`, `resource_documentation` and `scopes_supported` (besides the scopes"
+        " that rules need).",
     )
     bound_tokens: str = option(
         values.read_one_of("refuse", "accept"),
@@ -255,7 +259,7 @@ class Table(Terms):
     @property
     def accepted_audience(self) -> tuple[str, ...]:
         """``audience``, and ``resource``, which is one (RFC 9728 section 3.3)."""
-        return (*self.audience, *(audiences(self.resource) if self.resource else ()))
+        return (*self.audience, *(audiences(self.resource.url) if self.resource else ()))
 
     @property
     def request_rules(self) -> tuple[Rule, ...]:
