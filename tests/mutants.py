@@ -56,6 +56,110 @@ MUTANTS = (
         "    due = snapshot.due",
         killers("test_jwks", "test_rule_fork_draws_a_refresh_time_for_the_child"),
     ),
+    # the metadata of a resource, and the scopes of challenges
+    Mutant(
+        "offline_access is published",
+        "metadata.py",
+        " - {OFFLINE_ACCESS})",
+        ")",
+        killers("test_metadata", "test_offline_access_is_never_published"),
+    ),
+    Mutant(
+        "a challenge asks for offline_access",
+        "responses.py",
+        "in dict.fromkeys(scopes) if scope != OFFLINE_ACCESS)",
+        "in dict.fromkeys(scopes))",
+        killers("test_metadata", "test_offline_access_is_never_published"),
+    ),
+    Mutant(
+        "a 403 forgets the scopes of the rule",
+        "responses.py",
+        '            members["scope"] = _scope_list([*error.scope, ',
+        '            members["scope"] = _scope_list([*([] if own else error.scope), ',
+        killers("test_metadata", "test_a_403_names_all_scopes_that_the_request_needs"),
+    ),
+    Mutant(
+        "a 403 of a view forgets the scopes of the rule",
+        "injection.py",
+        "    return tuple(dict.fromkeys([*(rule.scope if rule else ()), *scopes]))",
+        "    return tuple(scopes)",
+        killers("test_contrib_flask", "test_a_403_of_a_view_names_the_scopes_of_the_rule_as_well"),
+    ),
+    Mutant(
+        "what follows from other settings may be given",
+        "settings/resource.py",
+        "    if base in WRITTEN:",
+        "    if False:",
+        killers("test_metadata", "test_wrong_members_are_errors_at_start"),
+    ),
+    # allowed_origins
+    Mutant(
+        "an empty Origin is none",
+        "origin_check.py",
+        "    if origin is not None and origin not in allowed.origins:",
+        "    if origin and origin not in allowed.origins:",
+        killers("test_origin_check", "test_any_other_value_is_refused"),
+    ),
+    Mutant(
+        "an Origin without regard to case",
+        "origin_check.py",
+        "    if origin is not None and origin not in allowed.origins:",
+        "    if origin is not None and origin.lower() not in allowed.origins:",
+        killers("test_origin_check", "test_any_other_value_is_refused"),
+    ),
+    Mutant(
+        "a missing Host is served",
+        "origin_check.py",
+        "    if allowed.hosts and _DEFAULT_PORT",
+        "    if allowed.hosts and host and _DEFAULT_PORT",
+        killers("test_origin_check", "test_no_host_at_all_is_refused"),
+    ),
+    Mutant(
+        "X-Forwarded-Host is believed",
+        "origin_check.py",
+        'environ.get("HTTP_HOST"))',
+        'environ.get("HTTP_X_FORWARDED_HOST", environ.get("HTTP_HOST")))',
+        killers("test_origin_check", "test_what_any_client_can_write_is_not_believed"),
+    ),
+    Mutant(
+        "a path is checked as it is spelled only",
+        "origin_check.py",
+        '        is_elsewhere = allowed.paths and named.find("GET", path) is REQUIRE_TOKEN',
+        "        is_elsewhere = allowed.paths and path not in allowed.paths",
+        killers("test_origin_check", "test_every_reading_of_a_named_path_is_guarded"),
+    ),
+    Mutant(
+        "Pyramid's virtual root is forgotten",
+        "origin_check.py",
+        '        if is_elsewhere and "HTTP_X_VHM_ROOT" not in environ:',
+        "        if is_elsewhere:",
+        killers("test_origin_check", "test_a_path_that_pyramid_puts_together_is_guarded"),
+    ),
+    Mutant(
+        "a preflight may come from any page",
+        "middleware.py",
+        "        if foreign := self._origin_check(environ):",
+        "        if not is_preflight(environ) and (foreign := self._origin_check(environ)):",
+        killers(
+            "test_origin_check",
+            "test_a_preflight_of_a_foreign_page_is_refused_whatever_lets_preflights_through",
+        ),
+    ),
+    Mutant(
+        "the origin is checked after our own pages",
+        "middleware.py",
+        "        if foreign := self._origin_check(environ):",
+        '        own = environ.get("PATH_INFO", "") in self._pages\n'
+        "        if not own and (foreign := self._origin_check(environ)):",
+        killers("test_origin_check", "test_the_metadata_of_a_resource_are_refused_as_well"),
+    ),
+    Mutant(
+        "a refused origin is told to log in",
+        "responses.py",
+        "        no_token_helps = is_for_now or isinstance(error, OriginNotAllowedError)",
+        "        no_token_helps = is_for_now",
+        killers("test_errors_table", "test_the_answer_of_an_error"),
+    ),
     # origins
     Mutant(
         "an origin that is named gets no credentials",
@@ -701,8 +805,8 @@ MUTANTS = (
     Mutant(
         "the first method alone decides",
         "middleware.py",
-        "if rules.by_method and (others := overrides(environ)):",
-        "if rules.by_method and (others := ()):",
+        "    others = overrides(environ) if rules.by_method else ()",
+        "    others = ()",
         killers("test_rules", "test_a_request_is_judged_under_both_methods"),
     ),
     Mutant(
@@ -948,8 +1052,8 @@ MUTANTS = (
     Mutant(
         "a 401 with Retry-After has no challenge",
         "responses.py",
-        "        if HTTPStatus.UNAUTHORIZED in (standard, status) or not is_for_now:",
-        "        if not is_for_now:",
+        "        if HTTPStatus.UNAUTHORIZED in (standard, status) or not no_token_helps:",
+        "        if not no_token_helps:",
         killers("test_answers", "test_every_401_has_a_challenge"),
     ),
     Mutant(
