@@ -41,7 +41,7 @@ def check_url(url: str, *, allow_http: bool) -> str | None:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        return "it is no URL"
+        return "it is not a URL"
     if parts.scheme not in ("https", "http") or not host:
         return "give a URL with https:// and a host"
     if parts.username is not None or parts.password is not None:

@@ -56,6 +56,110 @@ MUTANTS = (
         "    due = snapshot.due",
         killers("test_jwks", "test_rule_fork_draws_a_refresh_time_for_the_child"),
     ),
+    # the metadata of a resource, and the scopes of challenges
+    Mutant(
+        "offline_access is published",
+        "metadata.py",
+        " - {OFFLINE_ACCESS})",
+        ")",
+        killers("test_metadata", "test_offline_access_is_never_published"),
+    ),
+    Mutant(
+        "a challenge asks for offline_access",
+        "responses.py",
+        "in dict.fromkeys(scopes) if scope != OFFLINE_ACCESS)",
+        "in dict.fromkeys(scopes))",
+        killers("test_metadata", "test_offline_access_is_never_published"),
+    ),
+    Mutant(
+        "a 403 forgets the scopes of the rule",
+        "responses.py",
+        '            members["scope"] = _scope_list([*error.scope, ',
+        '            members["scope"] = _scope_list([*([] if own else error.scope), ',
+        killers("test_metadata", "test_a_403_names_all_scopes_that_the_request_needs"),
+    ),
+    Mutant(
+        "a 403 of a view forgets the scopes of the rule",
+        "injection.py",
+        "    return tuple(dict.fromkeys([*(rule.scope if rule else ()), *scopes]))",
+        "    return tuple(scopes)",
+        killers("test_contrib_flask", "test_a_403_of_a_view_names_the_scopes_of_the_rule_as_well"),
+    ),
+    Mutant(
+        "what follows from other settings may be given",
+        "settings/resource.py",
+        "    if base in WRITTEN:",
+        "    if False:",
+        killers("test_metadata", "test_wrong_members_are_errors_at_start"),
+    ),
+    # allowed_origins
+    Mutant(
+        "an empty Origin is none",
+        "origin_check.py",
+        "    if origin is not None and origin not in allowed.origins:",
+        "    if origin and origin not in allowed.origins:",
+        killers("test_origin_check", "test_any_other_value_is_refused"),
+    ),
+    Mutant(
+        "an Origin without regard to case",
+        "origin_check.py",
+        "    if origin is not None and origin not in allowed.origins:",
+        "    if origin is not None and origin.lower() not in allowed.origins:",
+        killers("test_origin_check", "test_any_other_value_is_refused"),
+    ),
+    Mutant(
+        "a missing Host is served",
+        "origin_check.py",
+        "    if allowed.hosts and _DEFAULT_PORT",
+        "    if allowed.hosts and host and _DEFAULT_PORT",
+        killers("test_origin_check", "test_no_host_at_all_is_refused"),
+    ),
+    Mutant(
+        "X-Forwarded-Host is believed",
+        "origin_check.py",
+        'environ.get("HTTP_HOST"))',
+        'environ.get("HTTP_X_FORWARDED_HOST", environ.get("HTTP_HOST")))',
+        killers("test_origin_check", "test_what_any_client_can_write_is_not_believed"),
+    ),
+    Mutant(
+        "a path is checked as it is spelled only",
+        "origin_check.py",
+        '        is_elsewhere = allowed.paths and named.find("GET", path) is REQUIRE_TOKEN',
+        "        is_elsewhere = allowed.paths and path not in allowed.paths",
+        killers("test_origin_check", "test_every_reading_of_a_named_path_is_guarded"),
+    ),
+    Mutant(
+        "Pyramid's virtual root is forgotten",
+        "origin_check.py",
+        '        if is_elsewhere and "HTTP_X_VHM_ROOT" not in environ:',
+        "        if is_elsewhere:",
+        killers("test_origin_check", "test_a_path_that_pyramid_puts_together_is_guarded"),
+    ),
+    Mutant(
+        "a preflight may come from any page",
+        "middleware.py",
+        "        if foreign := self._origin_check(environ):",
+        "        if not is_preflight(environ) and (foreign := self._origin_check(environ)):",
+        killers(
+            "test_origin_check",
+            "test_a_preflight_of_a_foreign_page_is_refused_whatever_lets_preflights_through",
+        ),
+    ),
+    Mutant(
+        "the origin is checked after our own pages",
+        "middleware.py",
+        "        if foreign := self._origin_check(environ):",
+        '        own = environ.get("PATH_INFO", "") in self._pages\n'
+        "        if not own and (foreign := self._origin_check(environ)):",
+        killers("test_origin_check", "test_the_metadata_of_a_resource_are_refused_as_well"),
+    ),
+    Mutant(
+        "a refused origin is told to log in",
+        "responses.py",
+        "        no_token_helps = is_for_now or isinstance(error, OriginNotAllowedError)",
+        "        no_token_helps = is_for_now",
+        killers("test_errors_table", "test_the_answer_of_an_error"),
+    ),
     # origins
     Mutant(
         "an origin that is named gets no credentials",
@@ -701,8 +805,8 @@ MUTANTS = (
     Mutant(
         "the first method alone decides",
         "middleware.py",
-        "if rules.by_method and (others := overrides(environ)):",
-        "if rules.by_method and (others := ()):",
+        "    others = overrides(environ) if rules.by_method else ()",
+        "    others = ()",
         killers("test_rules", "test_a_request_is_judged_under_both_methods"),
     ),
     Mutant(
@@ -948,8 +1052,8 @@ MUTANTS = (
     Mutant(
         "a 401 with Retry-After has no challenge",
         "responses.py",
-        "        if HTTPStatus.UNAUTHORIZED in (standard, status) or not is_for_now:",
-        "        if not is_for_now:",
+        "        if HTTPStatus.UNAUTHORIZED in (standard, status) or not no_token_helps:",
+        "        if not no_token_helps:",
         killers("test_answers", "test_every_401_has_a_challenge"),
     ),
     Mutant(
@@ -1028,6 +1132,20 @@ MUTANTS = (
         killers("test_jwks", "test_rule_saved_keys_are_read_after_a_failed_first_fetch_only"),
     ),
     Mutant(
+        "the log says that there are no keys, though saved ones are used",
+        "key_sources/reports.py",
+        "held = old or new",
+        "held = old",
+        killers("test_jwks", "test_rule_saved_keys_are_one_story_in_the_log"),
+    ),
+    Mutant(
+        "saved keys of which none fits are no event",
+        "key_sources/remote.py",
+        "for event in reports.restored(self._source, saved, self.policy):",
+        "for event in ():",
+        killers("test_jwks", "test_rule_saved_keys_that_arrive_are_judged_like_fetched_ones"),
+    ),
+    Mutant(
         "keys of tenants and requests are saved",
         "assembly.py",
         "saved=_saved_keys(own) if saves else None,",
@@ -1054,6 +1172,15 @@ MUTANTS = (
         '        conn.cert_reqs = "CERT_REQUIRED"\n',
         "        super().cert_verify(conn, *_args, **_kwargs)\n",
         killers("test_fetch", "test_a_root_that_the_system_does_not_have_is_refused"),
+    ),
+    Mutant(
+        "the TLS context is of the class that ssl had at the import",  # before gevent replaced it
+        "key_sources/tls.py",
+        "        context = ssl.create_default_context(cafile=place)\n",
+        "        from urllib3.util.ssl_ import create_urllib3_context\n\n"
+        "        context = create_urllib3_context()\n"
+        "        context.load_verify_locations(place)\n",
+        killers("test_servers", "test_the_four_scenes[gunicorn gevent x 2 --preload]"),
     ),
     Mutant(
         "SSL_CERT_FILE comes before REQUESTS_CA_BUNDLE",
@@ -1692,9 +1819,37 @@ MUTANTS = (
         killers("test_injection", "test_one_name_of_two_people_does_not_start"),
     ),
     Mutant(
+        "the id of a user is the sub alone",
+        "injection.py",
+        """return f"{_issuer(claims)}{claims['sub']}\"""",
+        """return f"{claims['sub']}\"""",
+        killers("test_injection", "test_the_id_of_a_user_is_what_the_header_says"),
+    ),
+    Mutant(
+        "throttles of Django count users of two issuers together",
+        "contrib/django.py",
+        "return user_id(self.payload)",
+        'return self.payload.get("sub")',
+        killers("test_contrib_django", "test_users_of_two_issuers_are_two"),
+    ),
+    Mutant(
+        "an ACL of Pyramid names users of every issuer",
+        "contrib/pyramid.py",
+        """f"user:{name}"} if (name := user_id(payload))""",
+        """f"user:{name}"} if (name := payload.get("sub"))""",
+        killers("test_contrib_pyramid", "test_users_of_two_issuers_are_two_principals"),
+    ),
+    Mutant(
+        "a rule permits the sub of any issuer",
+        "settings/contradictions.py",
+        """if "sub" in claims and "iss" not in claims:""",
+        "if False:",
+        killers("test_injection", "test_a_permission_by_sub_names_the_issuer"),
+    ),
+    Mutant(
         "an issuer with the separator in it names users of another",
         "injection.py",
-        """if "|" in claims["iss"]:""",
+        """if "|" in issuer:""",
         "if False:",
         killers("test_injection", "test_an_issuer_with_the_separator_in_it"),
     ),

@@ -143,7 +143,7 @@ def test_what_is_public_is_no_secret(public: str, encoded: bool) -> None:
     """Whoever knows the "secret" signs tokens with HS256 (RFC 8725 section 2.1)."""
     text = f"base64:{base64.b64encode(public.encode()).decode()}" if encoded else public
 
-    with pytest.raises(ConfigurationError, match="is no secret") as refused:
+    with pytest.raises(ConfigurationError, match="is not a secret") as refused:
         Settings.of(issuer="https://issuer.example", secret=text)
 
     assert "Gb9E" not in str(refused.value)

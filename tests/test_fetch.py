@@ -358,10 +358,13 @@ def test_headers_that_a_fetch_depends_on_are_refused_at_start(name: str) -> None
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (raw(b"hello\r\n\r\n"), "the answer is no whole HTTP"),
-        (raw(b""), "the connection was cut off"),
-        (reset(b""), "the connection was cut off (Connection reset by peer)"),
-        (says("200 OK\nContent-Length: 99", b"{}"), "the answer is no whole HTTP"),
+        (raw(b"hello\r\n\r\n"), "the answer is not a complete HTTP response"),
+        (raw(b""), "the connection ended before the answer was complete"),
+        (
+            reset(b""),
+            "the connection ended before the answer was complete (Connection reset by peer)",
+        ),
+        (says("200 OK\nContent-Length: 99", b"{}"), "the answer is not a complete HTTP response"),
     ],
     ids=["no HTTP", "nothing", "reset", "short"],
 )
@@ -384,9 +387,9 @@ def test_openssl_and_the_system_say_why(tmp_path: Path) -> None:
     assert "unable to get local issuer certificate" in unknown.detail
     assert "wrong version number" in plain.detail or "record layer" in plain.detail
     assert get(f"http://127.0.0.1:{port}/").detail == (
-        "no address accepts a connection (Connection refused)"
+        "no connection to the host (Connection refused)"
     )
-    assert get("https://name.invalid/").detail == "the host has no address here"
+    assert get("https://name.invalid/").detail == "the host name cannot be resolved"
 
 
 @pytest.mark.parametrize(
@@ -682,8 +685,8 @@ def test_nothing_is_left_behind() -> None:
         ("https://issuer.example/ x", "percent-encoded"),
         ("https://issuer.example/\n", "percent-encoded"),
         ("https://issuer.example/ä", "percent-encoded"),
-        ("https://[::bad", "no URL"),
-        ("https://issuer.example:99999", "no URL"),
+        ("https://[::bad", "not a URL"),
+        ("https://issuer.example:99999", "not a URL"),
     ],
 )
 def test_the_rule_for_urls(url: str, problem: str | None) -> None:

@@ -327,10 +327,10 @@ def read_secret(value: object) -> bytes:
         encoded = text.startswith("base64:") and text.removeprefix("base64:")
         secret = base64.b64decode(encoded, validate=True) if encoded else text.encode()
     except ValueError as error:
-        raise ValueError("what follows base64: is no base64") from error
+        raise ValueError("what follows base64: is not base64") from error
     # With a public text as secret, anyone could sign (RFC 8725 section 2.1).
     if _PUBLIC.match(secret) or _is_json_object(secret) or bare_key(text):
-        raise ValueError("a key file, JSON or a URL is no secret; public_key and jwks take keys")
+        raise ValueError("a key file, JSON or a URL is not a secret; public_key and jwks take keys")
     if _EXAMPLE.search(secret):
         raise ValueError("it is a public example of jwt.io; use random bytes")
     size = len(secret)
