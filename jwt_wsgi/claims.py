@@ -27,6 +27,7 @@ Check: TypeAlias = Callable[[Mapping[str, Any], float], object]
 LEEWAY: Final = 30.0
 #: The last second of the year 9999. A date beyond it was written in milliseconds, or is not a date.
 MAX_DATE: Final = 253_402_300_799
+_MIN_DATE: Final = -MAX_DATE
 _NUMBERS: Final = (int, float)  # by type: a bool is an int, too
 
 
@@ -71,15 +72,14 @@ def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
     Raises ``claim_invalid`` for anything but a number up to :data:`MAX_DATE`: for a bool, a
     string, a list, milliseconds. A negative number is a date before 1970.
     """
-    if name not in claims:
-        return None
-    value: Any = claims[name]
+    value: Any = claims.get(name)
     if type(value) not in _NUMBERS:
+        if name not in claims:
+            return None
         raise InvalidTokenError("claim_invalid", f"{name} is not a number of seconds")
-    if not -MAX_DATE <= value <= MAX_DATE:
+    if not _MIN_DATE <= value <= MAX_DATE:
         raise InvalidTokenError("claim_invalid", f"{name} is not a date; are these milliseconds?")
-    number: float = value
-    return number
+    return value  # type: ignore[no-any-return]
 
 
 def check_times(leeway: float) -> Check:

@@ -447,6 +447,7 @@ def test_what_kubernetes_injects_is_ignored(caplog: pytest.LogCaptureFixture) ->
     assert not caplog.records
 
 
+USUAL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 OPEN = {
     "audience": ({"audience": "*"}, "audience: * accepts every token of https://issuer.example"),
     "an issuer's": (
@@ -457,6 +458,14 @@ OPEN = {
     "optional": ({"optional": True}, "optional: no path needs a token"),
     "rules": ({"rules": [{"path": "/*", "token": "ignored"}]}, "rules: no path needs a token"),
     "a report": ({"rules": [{"path": "/*", "token": "report"}]}, "rules: no path needs a token"),
+    "every method by name": (
+        {"rules": [{"path": "/*", "methods": USUAL_METHODS, "token": "ignored"}]},
+        "rules: no path needs a token, because no token is looked at on /*",
+    ),
+    "method by method": (
+        {"rules": [{"path": "/*", "methods": [m], "token": "optional"} for m in USUAL_METHODS]},
+        "rules: no path needs a token, because a token may be missing on /*",
+    ),
 }
 
 
@@ -480,8 +489,9 @@ def test_what_is_open_to_everybody_is_a_warning_at_start(
         {"public_paths": ["/docs/*"]},
         {"rules": [{"path": "/admin/*"}, {"path": "/*", "token": "ignored"}]},
         {"rules": [{"path": "/*", "token": "ignored", "methods": ["GET"]}]},
+        {"rules": [{"path": "/*", "token": "ignored", "methods": USUAL_METHODS[:-1]}]},
     ],
-    ids=["nothing", "a prefix", "a subtree", "all but one", "one method"],
+    ids=["nothing", "a prefix", "a subtree", "all but one", "one method", "all methods but one"],
 )
 def test_what_is_not_open_to_everybody_is_no_warning(
     options: dict[str, Any], caplog: pytest.LogCaptureFixture

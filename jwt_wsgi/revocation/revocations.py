@@ -28,6 +28,7 @@ from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import Portable
 from jwt_wsgi.errors import RevocationUnavailableError
 from jwt_wsgi.errors import blames_the_token
+from jwt_wsgi.errors import for_one_request
 from jwt_wsgi.errors import name_of
 from jwt_wsgi.errors import refusal
 from jwt_wsgi.events import Emit
@@ -357,8 +358,8 @@ def guarded(revoked: Revoked, *, fail_open: bool = False, emit: Emit = _ignore) 
     def check(claims: Mapping[str, Any]) -> bool:
         try:
             return bool(revoked(claims))
-        except AuthError:
-            raise
+        except AuthError as error:
+            raise for_one_request(error) from error
         except Exception as error:
             if blames_the_token(error):
                 raise refusal(revoked, error) from error

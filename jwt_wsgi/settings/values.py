@@ -316,6 +316,11 @@ _PUBLIC: Final = re.compile(rb"\s*(-----BEGIN |ssh-|ecdsa-sha2-|https?://)")
 _EXAMPLE: Final = re.compile(rb"at-least-\d+-bits-long|your-\d+-bit-secret")
 
 
+#: Different bytes of a secret that can be guessed. Of secrets of 32 random digits, one in ten
+#: million has so few.
+_FEW: Final = 5
+
+
 def read_secret(value: object) -> bytes:
     text = read_text(value)
     try:
@@ -331,6 +336,8 @@ def read_secret(value: object) -> bytes:
     size = len(secret)
     if any(secret == (secret[:n] * size)[:size] for n in range(1, min(16, size // 2) + 1)):
         raise ValueError("it repeats one short text, which can be guessed; use random bytes")
+    if len(set(secret)) <= min(_FEW, size // 6):  # one that is too short is refused as such
+        raise ValueError("it has five different bytes or fewer and can be guessed; use random ones")
     return secret
 
 
