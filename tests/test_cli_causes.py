@@ -171,6 +171,7 @@ EXAMPLES = [
     Example("issuer_not_trusted", "slash", of(iss="https://issuer.example/")),
     Example("issuer_not_trusted", "case", of(iss="https://Issuer.example")),
     Example("issuer_not_trusted", "scheme", of(iss="http://issuer.example")),
+    Example("issuer_not_trusted", "no scheme", of(iss="issuer.example")),
     Example("issuer_not_trusted", "port", of(iss="https://issuer.example:443")),
     Example(
         "issuer_not_trusted", "port", of(iss="https://issuer.example/a"),
@@ -370,7 +371,7 @@ TRUE = b'{"issuer": "https://issuer.example", "jwks_uri": "https://issuer.exampl
         (TRUE, WEB_PAGE, "web page"),
         (TRUE, b"[]", "another document"),
         (TRUE, b'{"a": "-----BEGIN CERTIFICATE-----"}', "another document"),
-        (TRUE, b"{}", "another document"),
+        (TRUE, b"{}", "no public key"),
         (TRUE, FetchError("http", "status 401", status=401), "credentials"),
         (TRUE, FetchError("http", "status 403", status=403), "credentials"),
         (TRUE, FetchError("http", "status 500", status=500), "http"),
