@@ -12,7 +12,7 @@ from .options import Table
 def open_paths(settings: Table) -> Iterator[str]:
     """Yield a sentence if no path needs a token. One rule that needs one shows intent."""
     for rule in settings.request_rules:
-        if rule.token == Token.REQUIRED:
+        if rule.token == Token.REQUIRED and not rule.headers:
             return
         if rule.path == "/*" and rule.methods is None:
             shorthand = "optional" if settings.optional else "public_paths"
