@@ -156,7 +156,8 @@ def key_source(
         try:
             return "jwks", FileKeys(own.jwks, emit=emit, algorithms=accepted_algorithms(own))
         except (OSError, DocumentError) as error:
-            raise ConfigurationError([f"jwks: {own.jwks}: {error}"]) from error
+            why = getattr(error, "strerror", None) or error
+            raise ConfigurationError([f"jwks: {own.jwks}: {why}"]) from error
     if own.jwks is not None:
         for event in arrived(f"jwks of {issuer.identifier}", own.jwks, accepted_algorithms(own)):
             emit(event)

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from copy import copy
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -303,6 +304,16 @@ def blames_the_token(error: Exception) -> bool:
 _CLAIM_INVALID: Final = partial(InvalidTokenError, "claim_invalid")
 
 
+def for_one_request(error: AuthError) -> AuthError:
+    """Return a copy of an error that the application raised, and empty the error's traceback.
+
+    The application may make one error and raise it for many requests, in several threads. Its
+    traceback would grow with each of them and hold their tokens, and its ``rule`` and ``claimed``
+    would be those of the latest request.
+    """
+    return copy(error.with_traceback(None))
+
+
 def ask(
     function: Callable[..., Any],
     *arguments: object,
@@ -312,14 +323,14 @@ def ask(
 ) -> Any:
     """Call a function of the application. An error that it raises becomes a refusal.
 
-    An :class:`AuthError` passes unchanged; :func:`refusal` translates any other error. ``read``
+    An :class:`AuthError` keeps its answer; :func:`refusal` translates any other error. ``read``
     converts the returned value, whose methods may raise as well.
     """
     try:
         returned = function(*arguments)
         return returned if read is None else read(returned)
-    except AuthError:
-        raise
+    except AuthError as error:
+        raise for_one_request(error) from error
     except Exception as error:
         raise refusal(function, error, blamed=blamed, outage=outage) from error
 

@@ -1,8 +1,8 @@
 """Rules with headers: what requests need in addition, by values that a client wrote.
 
 A rule with ``headers`` never decides about a request by itself. It adds its conditions to those of
-the rule that does, so that no header makes a request need less. A header takes such a rule away only
-if its value can be read in one way and is none of the rule's.
+the rule that does, so that no header makes a request need less. A header takes such a rule away
+only if its value can be read in one way and is none of the rule's.
 """
 
 import re

@@ -198,11 +198,12 @@ def _standard(error: AuthError) -> tuple[object, ...] | None:
     A standard answer is of a class in :data:`_STANDARD`, and its text is from our own tables only.
     """
     kind = type(error)
-    if kind not in _STANDARD or not vars(error).keys() <= _STANDARD[kind]:
+    may_have = _STANDARD.get(kind)
+    if may_have is None or not error.__dict__.keys() <= may_have:
         return None
     code, named = error.code, error.challenge_error
     if kind is InvalidTokenError:
-        known = isinstance(code, str) and code in TOKEN_ERRORS
+        known = type(code) is str and code in TOKEN_ERRORS  # a text of another class may lie
         return (code, named) if known and error.details is TOKEN_ERRORS[code] else None
     return (code, named) if named in _CHALLENGE_ERRORS else None
 

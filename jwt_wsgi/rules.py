@@ -103,13 +103,6 @@ class Rule:
         ``request``: the WSGI environ, for ``check``. Raises :class:`InsufficientScopeError`,
         :class:`InsufficientAuthError`, or what ``check`` leads to.
         """
-        for part in self.parts:
-            part.authorize_alone(claims, request, clock)
-
-    def authorize_alone(
-        self, claims: Mapping[str, Any], request: Any, clock: Callable[[], float]
-    ) -> None:
-        """As :meth:`authorize`, by the conditions of this rule, not of its parts."""
         if self.scopes or self.any_scope:
             granted = claims_.scopes(claims)
             if not granted.issuperset(self.scopes):
@@ -238,6 +231,10 @@ class _AllOf(Rule):
     @property
     def parts(self) -> tuple[Rule, ...]:
         return self.rules
+
+    def authorize(self, *arguments: Any, **named: Any) -> None:
+        for rule in self.rules:
+            rule.authorize(*arguments, **named)
 
 
 def together(rules: Iterable[Rule]) -> Rule:

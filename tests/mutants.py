@@ -754,6 +754,13 @@ MUTANTS = (
         killers("test_urls", "test_such_an_issuer_cannot_be_configured_without_its_keys"),
     ),
     Mutant(
+        "an IPv6 address has several spellings",
+        "urls.py",
+        "if address.ipv4_mapped or str(address) != ipv6:",
+        "if address.ipv4_mapped:",
+        killers("test_urls", "test_issuers_that_are_not_in_normal_form_are_refused"),
+    ),
+    Mutant(
         "encoded letters and slashes",
         "urls.py",
         '_NEVER_ENCODED.isdisjoint(re.findall("%..", path))',
@@ -1024,6 +1031,40 @@ MUTANTS = (
         killers("test_places", "test_a_cookie_counts_for_its_own_origin"),
     ),
     Mutant(
+        "an error that is raised again keeps the traceback of each request",
+        "errors.py",
+        "return copy(error.with_traceback(None))",
+        "return copy(error)",
+        killers(
+            "test_answers",
+            "test_an_error_that_is_raised_again_keeps_nothing_of_its_requests",
+        ),
+    ),
+    Mutant(
+        "an error is the cause of itself",
+        "verifier.py",
+        'raise for_one_request(error.judged(token.claims.get("iat"), issuer.leeway)) from error',
+        'raise error.judged(token.claims.get("iat"), issuer.leeway) from error',
+        killers("test_answers", "test_a_key_source_may_raise_one_error_that_asks_to_try_again"),
+    ),
+    Mutant(
+        "requests share an error of the application",
+        "errors.py",
+        "return copy(error.with_traceback(None))",
+        "return error.with_traceback(None)",
+        killers(
+            "test_answers",
+            "test_an_error_that_is_raised_again_keeps_nothing_of_its_requests",
+        ),
+    ),
+    Mutant(
+        "a text that only claims to be a code is a standard answer",
+        "responses.py",
+        "type(code) is str and code in TOKEN_ERRORS",
+        "isinstance(code, str) and code in TOKEN_ERRORS",
+        killers("test_answers", "test_a_text_that_only_claims_to_be_a_code_is_no_standard_answer"),
+    ),
+    Mutant(
         "an answer is remembered by its code",
         "responses.py",
         "if known and error.details is TOKEN_ERRORS[code] else None",
@@ -1134,6 +1175,20 @@ MUTANTS = (
         killers("test_jwks", "test_rule_saved_keys_are_read_after_a_failed_first_fetch_only"),
     ),
     Mutant(
+        "the log says that there are no keys, though saved ones are used",
+        "key_sources/reports.py",
+        "held = old or new",
+        "held = old",
+        killers("test_jwks", "test_rule_saved_keys_are_one_story_in_the_log"),
+    ),
+    Mutant(
+        "saved keys of which none fits are no event",
+        "key_sources/remote.py",
+        "for event in reports.restored(self._source, saved, self.policy):",
+        "for event in ():",
+        killers("test_jwks", "test_rule_saved_keys_that_arrive_are_judged_like_fetched_ones"),
+    ),
+    Mutant(
         "keys of tenants and requests are saved",
         "assembly.py",
         "saved=_saved_keys(own) if saves else None,",
@@ -1160,6 +1215,15 @@ MUTANTS = (
         '        conn.cert_reqs = "CERT_REQUIRED"\n',
         "        super().cert_verify(conn, *_args, **_kwargs)\n",
         killers("test_fetch", "test_a_root_that_the_system_does_not_have_is_refused"),
+    ),
+    Mutant(
+        "the TLS context is of the class that ssl had at the import",  # before gevent replaced it
+        "key_sources/tls.py",
+        "        context = ssl.create_default_context(cafile=place)\n",
+        "        from urllib3.util.ssl_ import create_urllib3_context\n\n"
+        "        context = create_urllib3_context()\n"
+        "        context.load_verify_locations(place)\n",
+        killers("test_servers", "test_the_four_scenes[gunicorn gevent x 2 --preload]"),
     ),
     Mutant(
         "SSL_CERT_FILE comes before REQUESTS_CA_BUNDLE",
@@ -1730,9 +1794,23 @@ MUTANTS = (
     Mutant(
         "one path is enough to be told open",
         "settings/openings.py",
-        'if rule.path == "/*" and rule.methods is None:',
+        'if rule.path == "/*":',
         'if rule.path.endswith("/*"):',
         killers("test_settings", "test_what_is_not_open_to_everybody_is_no_warning"),
+    ),
+    Mutant(
+        "who opens every method by its name is not warned",
+        "settings/openings.py",
+        "if not rule.takes(method))",
+        "if rule.methods)",
+        killers("test_settings", "test_what_is_open_to_everybody_is_a_warning_at_start"),
+    ),
+    Mutant(
+        "a secret of one character and another one",
+        "settings/values.py",
+        "    if len(set(secret)) <= min(_FEW, size // 6):",
+        "    if len(set(secret)) < 2:",
+        killers("test_fail_closed", "test_a_secret_that_everybody_can_guess_does_not_start"),
     ),
     Mutant(
         "revocation fails open unasked",
@@ -1784,9 +1862,37 @@ MUTANTS = (
         killers("test_injection", "test_one_name_of_two_people_does_not_start"),
     ),
     Mutant(
+        "the id of a user is the sub alone",
+        "injection.py",
+        """return f"{_issuer(claims)}{claims['sub']}\"""",
+        """return f"{claims['sub']}\"""",
+        killers("test_injection", "test_the_id_of_a_user_is_what_the_header_says"),
+    ),
+    Mutant(
+        "throttles of Django count users of two issuers together",
+        "contrib/django.py",
+        "return user_id(self.payload)",
+        'return self.payload.get("sub")',
+        killers("test_contrib_django", "test_users_of_two_issuers_are_two"),
+    ),
+    Mutant(
+        "an ACL of Pyramid names users of every issuer",
+        "contrib/pyramid.py",
+        """f"user:{name}"} if (name := user_id(payload))""",
+        """f"user:{name}"} if (name := payload.get("sub"))""",
+        killers("test_contrib_pyramid", "test_users_of_two_issuers_are_two_principals"),
+    ),
+    Mutant(
+        "a rule permits the sub of any issuer",
+        "settings/contradictions.py",
+        """if "sub" in claims and "iss" not in claims:""",
+        "if False:",
+        killers("test_injection", "test_a_permission_by_sub_names_the_issuer"),
+    ),
+    Mutant(
         "an issuer with the separator in it names users of another",
         "injection.py",
-        """if "|" in claims["iss"]:""",
+        """if "|" in issuer:""",
         "if False:",
         killers("test_injection", "test_an_issuer_with_the_separator_in_it"),
     ),

@@ -633,7 +633,7 @@ def test_a_scheme_of_any_case_and_some_spaces_is_bearer(
 @pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize("iat", ["0", "-1", "0.5", "1", "4102444800"])
 def test_iat_may_be_any_date(iat: str, published: FakeIssuer, app: EchoApp) -> None:
-    """T25: without ``max_token_age`` it is not judged; one that is no date is refused above."""
+    """T25: without ``max_token_age`` it is not judged; one that is not a date is refused above."""
     made = by_claims(f'"exp":{LATER},"iat":{iat}')
 
     assert knock(door(app, published), f"Bearer {made}").status == 200

@@ -153,7 +153,7 @@ def test_an_outage(doctor: Doctor) -> None:
         code, told = doctor(ISSUER=issuer.issuer)
 
     assert code == 1
-    assert "status 500 in discovery" in told["keys"][0][1]
+    assert "openid-configuration': status 500" in told["keys"][0][1]
 
 
 def test_an_issuer_that_is_too_slow(doctor: Doctor) -> None:
@@ -309,6 +309,8 @@ def test_a_jwks_that_is_something_else(doctor: Doctor, kind: str) -> None:
 
     assert (code, told["keys"][0][0]) == (1, "fail")
     assert words in told["keys"][0][1]
+    assert " -> Set JWT_WSGI_" in told["keys"][0][1]
+    assert "JWT_WSGI_JWKS_URI to the URL of the" in told["keys"][0][1]
 
 
 def test_hints_for_a_provider(doctor: Doctor, issuer: FakeIssuer) -> None:
@@ -574,9 +576,9 @@ def test_what_an_answer_means(answer: Answer, outcome: str, words: str) -> None:
     [
         ("http://127.0.0.1:1/", "127.0.0.1:1 refuses the connection"),
         ("http://nowhere.invalid/", "the host 'nowhere.invalid' has no address"),
-        ("ftp://x/", "it is no URL"),
-        ("http://127.0.0.1:x/", "it is no URL"),
-        ("x", "it is no URL"),
+        ("ftp://x/", "it is not a URL"),
+        ("http://127.0.0.1:x/", "it is not a URL"),
+        ("x", "it is not a URL"),
     ],
 )
 def test_an_app_that_cannot_be_asked(doctor: Doctor, url: str, words: str) -> None:

@@ -288,13 +288,13 @@ def test_keywords_take_python_values_too() -> None:
         ("bound_tokens", "maybe", "refuse, accept"),
         ("jwks_uri", "http://issuer.example/keys", "https"),
         ("jwks_uri", "file:///etc/passwd", "https"),
-        ("jwks", "{}", "an empty object, no JWKS"),
+        ("jwks", "{}", "not a JWKS but an empty object"),
         ("jwks", '{"keys": []}', "no usable key"),
         ("jwks", "/does/not/exist", "cannot be read (No such file or directory)"),
         ("public_key", "-----BEGIN PRIVATE KEY-----", "private"),
         ("public_key", "rubbish", "PEM"),
         ("secret", "short", "32 bytes at least"),
-        ("secret", "base64:!", "no base64"),
+        ("secret", "base64:!", "is not base64"),
         ("max_token_size", "1", "whole number"),
         ("max_token_size", "many", "whole number"),
         ("claims", "account", "name=value"),
@@ -459,6 +459,7 @@ def test_what_kubernetes_injects_is_ignored(caplog: pytest.LogCaptureFixture) ->
     assert not caplog.records
 
 
+USUAL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 OPEN = {
     "audience": ({"audience": "*"}, "audience: * accepts every token of https://issuer.example"),
     "an issuer's": (
@@ -469,6 +470,14 @@ OPEN = {
     "optional": ({"optional": True}, "optional: no path needs a token"),
     "rules": ({"rules": [{"path": "/*", "token": "ignored"}]}, "rules: no path needs a token"),
     "a report": ({"rules": [{"path": "/*", "token": "report"}]}, "rules: no path needs a token"),
+    "every method by name": (
+        {"rules": [{"path": "/*", "methods": USUAL_METHODS, "token": "ignored"}]},
+        "rules: no path needs a token, because no token is looked at on /*",
+    ),
+    "method by method": (
+        {"rules": [{"path": "/*", "methods": [m], "token": "optional"} for m in USUAL_METHODS]},
+        "rules: no path needs a token, because a token may be missing on /*",
+    ),
 }
 
 
@@ -492,8 +501,9 @@ def test_what_is_open_to_everybody_is_a_warning_at_start(
         {"public_paths": ["/docs/*"]},
         {"rules": [{"path": "/admin/*"}, {"path": "/*", "token": "ignored"}]},
         {"rules": [{"path": "/*", "token": "ignored", "methods": ["GET"]}]},
+        {"rules": [{"path": "/*", "token": "ignored", "methods": USUAL_METHODS[:-1]}]},
     ],
-    ids=["nothing", "a prefix", "a subtree", "all but one", "one method"],
+    ids=["nothing", "a prefix", "a subtree", "all but one", "one method", "all methods but one"],
 )
 def test_what_is_not_open_to_everybody_is_no_warning(
     options: dict[str, Any], caplog: pytest.LogCaptureFixture

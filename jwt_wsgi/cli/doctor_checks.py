@@ -25,7 +25,7 @@ from .key_report import NO_ALGORITHM
 from .key_report import Report
 from .key_report import of_url
 from .key_report import report_of
-from .remedies import FETCH_REMEDIES
+from .remedies import fetch_remedy
 from .remedies import remedy
 from .terminal import FAIL
 from .terminal import NONE
@@ -221,7 +221,7 @@ def _failed(report: Report, *, has_headers: bool = False) -> tuple[str, str]:
         return f"{report.source}: {report.problem}", _credentials(
             sent=has_headers and not report.withheld
         )
-    return f"{report.source}: {report.problem}", FETCH_REMEDIES.get(report.kind, "")
+    return f"{report.source}: {report.problem}", fetch_remedy(report.kind, report.problem)
 
 
 def _credentials(*, sent: bool) -> str:

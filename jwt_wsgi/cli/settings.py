@@ -31,6 +31,7 @@ from .terminal import WARN
 from .terminal import add_json_flag
 from .terminal import add_settings_flags
 from .terminal import complain
+from .terminal import counted
 from .terminal import given_settings
 from .terminal import painted
 from .terminal import say
@@ -49,8 +50,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="every effective setting and where it comes from, the rules, the relaxed checks",
         description="List every setting with its value and its source, the rules in their order,"
         " and every setting that accepts more than a valid token. Secrets are never shown. Without"
-        " --app, what an app gives by keyword is not seen. Exit code 2: the configuration does not"
-        " load.",
+        " --app, what an app gives by keyword is not seen; of several JWTMiddlewares in an app"
+        " all are shown, the outermost first. Exit code 2: the configuration does not load.",
         epilog="example: jwt-wsgi settings --app shop.wsgi:application",
     )
     add_settings_flags(parser)
@@ -62,30 +63,48 @@ def run(options: argparse.Namespace) -> int:
     """Show the settings."""
     with warnings_of_settings() as said:
         try:
-            settings = given_settings(options)
+            all_settings = given_settings(options)
         except ConfigurationError as error:
             return complain("settings", error.problems, as_json=options.json)
     by_flag = "keyword" if options.app else "command line"
-    rows = [(name, *_row(settings, name, by_flag)) for name in OPTIONS]
-    heads = ("option", "value", "source")
-    relaxed = list(relaxed_checks(settings))
+    relaxed = [sentence for one in all_settings for sentence in relaxed_checks(one)]
     said = [warning for warning in said if not warning.endswith(tuple(relaxed))]
     if options.json:
         show_json(
             {
-                "settings": [dict(zip(heads, row, strict=True)) for row in rows],
-                "issuers": _own_terms(settings),
-                "rules": [rule_as_json(rule) for rule in settings.request_rules],
-                "relaxed_checks": relaxed,
+                "middlewares": [_as_json(one, by_flag) for one in all_settings],
                 "warnings": said,
             }
         )
-    else:
-        _show(settings, rows, relaxed, said)
+        return EXIT_FINE
+    for number, one in enumerate(all_settings, 1):
+        if len(all_settings) > 1:
+            say(f"JWTMiddleware {number} of {len(all_settings)}, from the outside")
+            say("")
+        _show(one, by_flag)
+        if number < len(all_settings):
+            say("")
+    for warning in said:
+        say(f"  {painted('warn', WARN)} {warning}", 7)
     return EXIT_FINE
 
 
+def _as_json(settings: Settings, by_flag: str) -> dict[str, Any]:
+    heads = ("option", "value", "source")
+    rows = _rows(settings, by_flag)
+    return {
+        "settings": [dict(zip(heads, row, strict=True)) for row in rows],
+        "issuers": _own_terms(settings),
+        "rules": [rule_as_json(rule) for rule in settings.request_rules],
+        "relaxed_checks": list(relaxed_checks(settings)),
+    }
+
+
 # --- Values --------------------------------------------------------------------------------------
+
+
+def _rows(settings: Settings, by_flag: str) -> list[tuple[str, str, str]]:
+    return [(name, *_row(settings, name, by_flag)) for name in OPTIONS]
 
 
 def _row(settings: Settings, name: str, by_flag: str) -> tuple[str, str]:
@@ -124,7 +143,7 @@ def _text(value: Any) -> str:
     if isinstance(value, Collection):
         members = list(value)
         if any(isinstance(member, Rule) for member in members):
-            return f"{len(members)} rules, below"
+            return f"{counted(len(members), 'rule')}, below"
         return ", ".join(map(_text, members))
     return name_of(value)
 
@@ -143,9 +162,8 @@ def _own_terms(settings: Settings) -> list[dict[str, Any]]:
 # --- For people ----------------------------------------------------------------------------------
 
 
-def _show(
-    settings: Settings, rows: list[tuple[str, str, str]], relaxed: list[str], said: list[str]
-) -> None:
+def _show(settings: Settings, by_flag: str) -> None:
+    rows = _rows(settings, by_flag)
     for head, is_default in (("Set", False), ("Defaults", True)):
         say(head)
         for name, value, source in rows:
@@ -162,11 +180,10 @@ def _show(
     for line in _rule_lines(settings.request_rules):
         say(line, 5)
     say("")
+    relaxed = list(relaxed_checks(settings))
     say("Relaxed checks" if relaxed else "Relaxed checks: none")
     for sentence in relaxed:
         say(f"  {painted('open', WARN)} {sentence}", 7)
-    for warning in said:
-        say(f"  {painted('warn', WARN)} {warning}", 7)
 
 
 def _rule_lines(rules: Collection[Rule]) -> Iterator[str]:

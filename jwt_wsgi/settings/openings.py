@@ -1,6 +1,7 @@
 """Finds settings that start and are seldom meant, for a warning at start."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from jwt_wsgi.errors import OFFLINE_ACCESS
 from jwt_wsgi.errors import printable
@@ -11,16 +12,21 @@ from .options import Table
 
 def open_paths(settings: Table) -> Iterator[str]:
     """Yield a sentence if no path needs a token. One rule that needs one shows intent."""
+    closed = _METHODS
     for rule in settings.request_rules:
         if rule.token == Token.REQUIRED and not rule.headers:
             return
-        if rule.path == "/*" and rule.methods is None:
+        if rule.path == "/*":
+            closed = tuple(method for method in closed if not rule.takes(method))
+        if not closed:
             shorthand = "optional" if settings.optional else "public_paths"
             option = "rules" if settings.rules else shorthand
             yield f"{option}: no path needs a token, because {_WHAT[Token(rule.token)]} on /*"
             return
 
 
+#: A rule for all of these is for every request that an app serves.
+_METHODS: Final[tuple[str, ...]] = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _WHAT = {
     Token.IGNORED: "no token is looked at",
     Token.OPTIONAL: "a token may be missing",
