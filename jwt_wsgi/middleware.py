@@ -26,6 +26,7 @@ from .events import FunctionFailed
 from .events import Refused
 from .events import Reported
 from .events import logger
+from .header_rules import header_rules
 from .injection import ERROR
 from .injection import HEADER
 from .injection import Injection
@@ -94,6 +95,7 @@ class JWTMiddleware:
         self._emit = fan_out((self._log, *self.settings.on_event))
         self._origin_check = origin_check(self.settings.allowed_origins)
         self._rules = Rules(rules) if (rules := self.settings.request_rules) else None
+        self._with_header_rules = header_rules(self.settings.request_rules, find_rule)
         self._places = [place(p, self.settings.max_token_size) for p in self.settings.token_from]
         self._read_token = reader(self._places)
         self._injection = Injection(self.settings.claim_headers or {})
@@ -123,6 +125,7 @@ class JWTMiddleware:
         if page := self._pages.get(environ.get("PATH_INFO", "")):
             return page(environ, start_response)
         rule = find_rule(self._rules, environ) if self._rules else REQUIRE_TOKEN
+        rule = self._with_header_rules(rule, environ)
         try:
             self.authenticate(environ, rule)
         except AuthError as error:
@@ -229,9 +232,6 @@ def is_preflight(environ: "WSGIEnvironment") -> bool:
 
     An ``OPTIONS`` that names another method may be that method to the app.
     """
-    return (
-        environ["REQUEST_METHOD"] == "OPTIONS"
-        and "HTTP_ORIGIN" in environ
-        and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
-        and not overrides(environ)
-    )
+    signs = ("HTTP_ORIGIN", "HTTP_ACCESS_CONTROL_REQUEST_METHOD")
+    is_options = environ["REQUEST_METHOD"] == "OPTIONS" and all(sign in environ for sign in signs)
+    return is_options and not overrides(environ)

@@ -92,6 +92,49 @@ MUTANTS = (
         "    if False:",
         killers("test_metadata", "test_wrong_members_are_errors_at_start"),
     ),
+    # rules with headers
+    Mutant(
+        "two values of a header are read as one",
+        "header_rules.py",
+        'PLAIN: Final = "[A-Za-z0-9._/:@+~-]{1,256}"',
+        'PLAIN: Final = "[A-Za-z0-9._/:@+~,-]{1,256}"',
+        killers("test_header_rules", "test_an_odd_value_needs_what_every_rule_asks"),
+    ),
+    Mutant(
+        "a missing header takes a rule away",
+        "header_rules.py",
+        "    if not _PLAIN.fullmatch(value):\n        return False",
+        "    if not _PLAIN.fullmatch(value):\n        return not value",
+        killers("test_header_rules", "test_an_odd_value_needs_what_every_rule_asks"),
+    ),
+    Mutant(
+        "only the beginning of a header is plain",
+        "header_rules.py",
+        "    if not _PLAIN.fullmatch(value):",
+        "    if not _PLAIN.match(value):",
+        killers("test_header_rules", "test_an_odd_value_needs_what_every_rule_asks"),
+    ),
+    Mutant(
+        "the case of a header's value counts",
+        "header_rules.py",
+        "    found = value.lower()",
+        "    found = value",
+        killers("test_header_rules", "test_the_case_of_a_value_takes_nothing_away"),
+    ),
+    Mutant(
+        "a rule with headers decides alone",
+        "header_rules.py",
+        "        return together([decided, *more]) if more else decided",
+        "        return together(more) if more else decided",
+        killers("test_header_rules", "test_a_header_adds_to_what_the_rule_of_the_path_asks"),
+    ),
+    Mutant(
+        "a rule with headers is one of the index",
+        "rules.py",
+        "        rules = [rule for rule in rules if not rule.headers]",
+        "        rules = list(rules)",
+        killers("test_header_rules", "test_a_header_adds_to_what_the_rule_of_the_path_asks"),
+    ),
     # allowed_origins
     Mutant(
         "an empty Origin is none",
@@ -812,8 +855,8 @@ MUTANTS = (
     Mutant(
         "a preflight may name another method",
         "middleware.py",
-        "        and not overrides(environ)\n",
-        "",
+        "    return is_options and not overrides(environ)",
+        "    return is_options",
         killers("test_routers", "test_no_router_contradicts_a_rule"),
     ),
     Mutant(
@@ -1553,8 +1596,8 @@ MUTANTS = (
     Mutant(
         "a preflight without an Origin",
         "middleware.py",
-        '        and "HTTP_ORIGIN" in environ\n',
-        "",
+        '    signs = ("HTTP_ORIGIN", "HTTP_ACCESS_CONTROL_REQUEST_METHOD")',
+        '    signs = ("HTTP_ACCESS_CONTROL_REQUEST_METHOD",)',
         killers("test_middleware", "test_what_lacks_one_sign_of_a_preflight_needs_a_token"),
     ),
     Mutant(

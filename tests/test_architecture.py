@@ -64,6 +64,7 @@ TOWER = [
     "cache",
     "bearer",
     "origin_check",
+    "header_rules",
     "injection",
     "responses",
     "metadata",

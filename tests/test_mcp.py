@@ -311,6 +311,24 @@ def test_a_client_asks_for_the_scope_that_is_missing(issuer: str) -> None:
     assert [asked["scope"] for asked in talk.browser.visited] == [["profile"], ["profile greet"]]
 
 
+def test_a_client_asks_for_the_scope_of_a_tool_when_it_calls_it(issuer: str) -> None:
+    """A rule with headers: listing the tools needs one scope, calling this one needs another."""
+    inner = example_app(issuer, "http://127.0.0.1").app
+    call = {"Mcp-Method": "tools/call", "Mcp-Name": "gr*"}
+    rules = [Rule("/mcp", scopes=["profile"]), Rule("/mcp", headers=call, scopes=["greet"])]
+
+    def make(url: str) -> JWTMiddleware:
+        return JWTMiddleware(inner, issuer=issuer, resource=f"{url}/mcp", rules=rules)
+
+    with served(make) as url:
+        talk = Talk(f"{url}/mcp")
+        _, result = talk.call("Hello")
+
+    assert [part.text for part in result.content] == [f"Hello, {USER}!"]
+    assert [asked["scope"] for asked in talk.browser.visited] == [["profile"], ["profile greet"]]
+    assert [status for _, path, status in talk.seen if path == f"{url}/mcp"].count(403) == 1
+
+
 def test_the_example_in_the_test_kit() -> None:
     """As its author would test it, without an authorization server."""
     app = example_app("https://login.example.com", "https://api.example.com/mcp")

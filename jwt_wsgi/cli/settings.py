@@ -189,6 +189,9 @@ def _show(settings: Settings, by_flag: str) -> None:
 def _rule_lines(rules: Collection[Rule]) -> Iterator[str]:
     for number, rule in enumerate(rules, 1):
         methods = "any" if rule.methods is None else ",".join(sorted(rule.methods))
-        yield f"{number:>3}  {methods} {rule.path}: {needs(rule)}"
-    if not any(rule.path == "/*" and rule.methods is None for rule in rules):
+        patterns = (f"{name} {' or '.join(values)}" for name, values in rule.headers.items())
+        added = f" with {' and '.join(patterns)}, in addition" if rule.headers else ""
+        yield f"{number:>3}  {methods} {rule.path}{added}: {needs(rule)}"
+    every = [rule for rule in rules if rule.path == "/*" and rule.methods is None]
+    if all(rule.headers for rule in every):
         yield f"  -  everything else: {needs(REQUIRE_TOKEN)}"

@@ -14,7 +14,7 @@ def open_paths(settings: Table) -> Iterator[str]:
     """Yield a sentence if no path needs a token. One rule that needs one shows intent."""
     closed = _METHODS
     for rule in settings.request_rules:
-        if rule.token == Token.REQUIRED:
+        if rule.token == Token.REQUIRED and not rule.headers:
             return
         if rule.path == "/*":
             closed = tuple(method for method in closed if not rule.takes(method))
