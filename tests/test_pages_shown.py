@@ -161,3 +161,16 @@ def test_the_page_about_gateways_says_how_long_pyjwt_holds_keys() -> None:
     default = inspect.signature(jwt.PyJWKClient).parameters["lifespan"].default
 
     assert f"| PyJWT 2.15, `PyJWKClient` | {default} s |" in PAGES[GATEWAY]
+
+
+def test_every_row_of_when_access_ends_names_its_tests() -> None:
+    """That they exist is tested for every page."""
+    (table,) = re.findall(
+        r"\| what happens \| a request is refused \| test \|\n\|.*?\n(.*?)\n\n",
+        PAGES["docs/how-to/revocation.md"],
+        re.DOTALL,
+    )
+    rows = table.splitlines()
+
+    assert len(rows) == 12
+    assert all(re.search(r"`test_\w+::test_\w+` \|$", row) for row in rows)
