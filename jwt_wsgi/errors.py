@@ -40,6 +40,9 @@ TOKEN_ERRORS: Final[Mapping[str, str]] = MappingProxyType(
 _CODES: Final = tuple(TOKEN_ERRORS)
 #: The most characters of an error's ``detail`` in a log line.
 MAX_DETAIL: Final = 500
+#: A scope about the client's session at its issuer (OpenID Connect Core 1.0 section 11). No API
+#: needs it, so that neither metadata nor challenges name it.
+OFFLINE_ACCESS: Final = "offline_access"
 _LONGEST_WAIT: Final = 86400  # seconds
 _LONGEST_AGE: Final = 10**10  # seconds; no login is older
 
@@ -195,6 +198,18 @@ class InvalidTokenError(AuthError):
         self.code = code
         self.details = TOKEN_ERRORS[code]
         super().__init__(detail)
+
+
+class OriginNotAllowedError(AuthError):
+    """A page that is not listed sent the request, or it was sent to a name that is not listed.
+
+    Its answer has no challenge: credentials would change nothing.
+    """
+
+    status = 403
+    error = "Origin not allowed"
+    code = "origin_not_allowed"
+    details = "Requests from this origin, or for this host, are not served here"
 
 
 class InsufficientScopeError(AuthError):

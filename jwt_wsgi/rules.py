@@ -58,6 +58,9 @@ class Rule:
     True permits the request: a policy engine without a decision returns None, or an object. If it
     raises LookupError, TypeError or ValueError, the request is refused as well; an
     :class:`AuthError` is the answer; anything else is 503.
+
+    A rule with ``headers`` (name = value, or several; ``*`` at the end of one stands for any rest)
+    is no rule of its own. Its conditions are added for requests that may have such headers.
     """
 
     path: str
@@ -69,6 +72,7 @@ class Rule:
     acr_values: Collection[str] = ()
     max_age: float | None = None
     check: Permits | None = None
+    headers: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def takes(self, method: str) -> bool:
         """Whether requests of this method are the rule's."""
@@ -141,6 +145,7 @@ class Rules:
     """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
+        rules = [rule for rule in rules if not rule.headers]  # those are added to what is found
         by_pattern: dict[str, list[int]] = {}
         for order, rule in enumerate(rules):
             by_pattern.setdefault(_pattern(rule), []).append(order)

@@ -257,7 +257,7 @@ def _ask(guarded: Any, provider: FakeProvider, token: str) -> str:
     if answer.status_code == 200:
         return "accepted"
     code = (answer.get_json(silent=True) or {}).get("code", "")
-    return f"{answer.status_code} [`{code}`](../reference/refusals.md#{code})"
+    return f"{answer.status_code} [`{code}`](../reference/refusals/{code}.md)"
 
 
 def mistake(row: str) -> str:

@@ -766,7 +766,9 @@ def test_headers_and_odd_paths_open_nothing(
     environ: dict[str, str], published: FakeIssuer, app: EchoApp
 ) -> None:
     """T40: a header makes a request need more, never less; so does an odd path."""
-    middleware = door(app, published, public_paths=["/public", "/public/*"], skip_preflight=True)
+    middleware = door(
+        app, published, public_paths=["/public", "/public/*"], cors={"skip_preflight": True}
+    )
 
     assert_refused(knock(middleware, **environ), "no token", app)
 
@@ -861,7 +863,7 @@ def test_no_text_of_a_client_s_comes_back(
         "HTTP_ORIGIN": origin + marker, "HTTP_X_REQUEST_ID": marker * 99 + "\r\n\x1b[2J",
         "HTTP_HOST": marker, "PATH_INFO": f"/{marker}", "QUERY_STRING": marker,
     }  # fmt: skip
-    middleware = door(app, published, cors_origins="*")
+    middleware = door(app, published, cors="*")
     for header in (None, f"Basic {marker}", f"Bearer {marker}", f"Bearer {token({'kid': marker})}",
                    f"Bearer {token({'alg': marker, 'typ': marker})}",
                    f"Bearer {token(payload={'iss': marker})}"):  # fmt: skip

@@ -101,6 +101,23 @@ def test_nothing_is_wrong(doctor: Doctor) -> None:
     assert "found by OpenID Connect discovery" in told["keys"][0][1]
 
 
+def test_a_resource_without_a_scope_or_an_origin(doctor: Doctor) -> None:
+    """Clients of MCP ask for the scopes that they find, and pages of any website may ask."""
+    with FakeIssuer().serve() as issuer:
+        _, bare = doctor(ISSUER=issuer.issuer, RESOURCE="https://api.example/mcp")
+        origins = "https://spa.example"
+        named = '{"resource": "https://api.example/mcp", "scopes_supported": ["b", "a"]}'
+        _, whole = doctor(ISSUER=issuer.issuer, RESOURCE=named, ALLOWED_ORIGINS=origins)
+
+    ((outcome, said),) = bare["scopes"]
+    assert outcome == "warn"
+    assert "TypeScript SDK" in said
+    assert "JWT_WSGI_REQUIRED_SCOPES" in said
+    assert [outcome for outcome, _ in bare["origins"]] == ["warn"]
+    assert [said.partition(" ->")[0] for _, said in whole["scopes"]] == ["the metadata name a, b"]
+    assert "origins" not in whole
+
+
 def test_ad_fs_signs_access_tokens_in_another_name(doctor: Doctor) -> None:
     """Its metadata says so; with the configured issuer no access token would be accepted."""
     jwks, signs = FakeIssuer().jwks(), "http://fs.example/adfs/services/trust"

@@ -79,8 +79,17 @@ TEXTS: dict[str, tuple[str, Any]] = {
             Rule("/b", max_age=300.0),
         ),
     ),
-    "skip_preflight": ("on", True),
-    "cors_origins": ("https://spa.example *", ("https://spa.example", "*")),
+    "allowed_origins": (
+        (
+            '{"origins": ["https://spa.example"], "hosts": ["api.example", "[::1]:8000"],'
+            ' "paths": ["/mcp", "/mcp/*"]}'
+        ),
+        (("https://spa.example",), ("api.example", "[::1]:8000"), ("/mcp", "/mcp/*")),
+    ),
+    "cors": (
+        '{"origins": ["https://spa.example", "*"], "skip_preflight": true}',
+        (("https://spa.example", "*"), True),
+    ),
     "claim_headers": (
         "sub=X-User, realm_access.roles=X-Roles",
         {"sub": ("X-User",), "realm_access.roles": ("X-Roles",)},
@@ -88,7 +97,10 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "forward_token": ("no", False),
     "realm": ("my api", "my api"),
     "error_details": ("false", False),
-    "resource": ("https://api.example/v1", "https://api.example/v1"),
+    "resource": (
+        '{"resource": "https://api.example/v1", "resource_name": "Orders"}',
+        ("https://api.example/v1", {"resource_name": "Orders"}),
+    ),
     "bound_tokens": ("accept", "accept"),
     "revocation": ('{"store": "redis://:hunter2@127.0.0.1:6379/0", "fail_open": true}', True),
     "jwks_max_age": ("20m", 1200.0),
@@ -268,7 +280,7 @@ def test_keywords_take_python_values_too() -> None:
         ("public_paths", "healthz", "starts with /"),
         ("public_paths", "/docs*", "only in /*"),
         ("required_scopes", 'a"b', "scope is ASCII"),
-        ("cors_origins", "https://spa.example/", "scheme://host"),
+        ("cors", "https://spa.example/", "scheme://host"),
         ("log_fields", "sub email", "unknown: email; known are sub, jti, client_id, act, path"),
         ("realm", 'a"b', "printable ASCII"),
         ("resource", "https://api.example/mcp#a", "fragment"),

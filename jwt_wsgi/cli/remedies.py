@@ -50,6 +50,8 @@ REFUSAL_REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
         " function of the application that failed, and the type of its error.",
         "key_not_known_yet": "Try again after the seconds of Retry-After: too many tokens named"
         " unknown keys lately, and jwt-wsgi keys shows which ones the issuer publishes.",
+        "origin_not_allowed": "Add the page's origin, or the name that requests are sent to, to"
+        " JWT_WSGI_ALLOWED_ORIGINS if you trust it; the log says which one it was.",
         "insufficient_scope": "Ask the issuer for a token with the scopes, or the role, that this"
         " request needs.",
         "insufficient_user_authentication": "Have the user log in again, as strongly and as"

@@ -1,8 +1,9 @@
-"""Finds settings that accept every request or every audience, for a warning at start."""
+"""Finds settings that start and are seldom meant, for a warning at start."""
 
 from collections.abc import Iterator
 from typing import Final
 
+from jwt_wsgi.errors import OFFLINE_ACCESS
 from jwt_wsgi.errors import printable
 from jwt_wsgi.rules import Token
 
@@ -13,7 +14,7 @@ def open_paths(settings: Table) -> Iterator[str]:
     """Yield a sentence if no path needs a token. One rule that needs one shows intent."""
     closed = _METHODS
     for rule in settings.request_rules:
-        if rule.token == Token.REQUIRED:
+        if rule.token == Token.REQUIRED and not rule.headers:
             return
         if rule.path == "/*":
             closed = tuple(method for method in closed if not rule.takes(method))
@@ -31,6 +32,17 @@ _WHAT = {
     Token.OPTIONAL: "a token may be missing",
     Token.REPORT: "a refusal is only reported",
 }
+
+
+def useless_scopes(settings: Table) -> Iterator[str]:
+    """Yield a sentence if something asks for ``offline_access``, which is about the client."""
+    scopes = [scope for rule in settings.request_rules for scope in (*rule.scopes, *rule.any_scope)]
+    published = settings.resource.scopes if settings.resource else ()
+    options = (("rules" if settings.rules else "required_scopes", scopes), ("resource", published))
+    for option, named in options:
+        if OFFLINE_ACCESS in named:
+            why = "a client asks its issuer for it by itself; no metadata and no challenge name it"
+            yield f"{option}: {OFFLINE_ACCESS} is no scope of an API; {why}"
 
 
 def open_audience(own: Table) -> Iterator[str]:
