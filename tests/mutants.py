@@ -1435,6 +1435,20 @@ MUTANTS = (
         killers("test_middleware", "test_a_refusal_names_the_method_and_the_rule_that_decided"),
     ),
     Mutant(
+        "doctor's remedy for a failed fetch is that of its kind alone",
+        "cli/remedies.py",
+        "found = (row.remedy for row in FETCH_CAUSES if re.search(row.pattern, problem))",
+        "found = iter(())",
+        killers("test_cli_causes", "test_what_is_served_in_the_place_of_keys"),
+    ),
+    Mutant(
+        "a store that fails is named by its class",
+        "revocation/store.py",
+        'return _MEANINGS.get(kind.__name__, f"the store raised {name_of(kind)}")',
+        "return name_of(kind)",
+        killers("test_revocation", "test_a_store_that_fails_is_503_and_not_asked_for_a_while"),
+    ),
+    Mutant(
         "causes of failed fetches are for a test's source alone",
         "cli/explain_recognition.py",
         '_SOURCE.sub("", case.error.detail)',
