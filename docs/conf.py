@@ -57,6 +57,8 @@ def show_page(_app: Sphinx, docname: str, source: list[str]) -> None:
     for name, page in PAGES.items():
         if page == docname:
             source[0] = LINK.sub(partial(moved, name, page), (ROOT / name).read_text())
+    if docname == "reference/refusals":  # its pages are below it in the list of pages
+        source[0] += "\n```{toctree}\n:hidden:\n:glob:\n\nrefusals/*\n```\n"
 
 
 def moved(name: str, page: str, link: re.Match[str]) -> str:

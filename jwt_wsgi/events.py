@@ -25,6 +25,7 @@ OUTAGE_QUIET: Final = 1200.0
 #: What ``log_fields`` may name: claims, and the path of a request.
 LOG_FIELDS: Final = ("sub", "jti", "client_id", "act", "path")
 MOST_LISTED: Final = 20  # names of a list that a line shows
+MORE: Final = "jwt-wsgi explain --code %(code)s"  # where a refusal is explained
 
 
 def _listed(kids: Sequence[str]) -> str:
@@ -142,14 +143,14 @@ class _Verdict(Event):
 class Refused(_Verdict):
     """A request was answered by us."""
 
-    template = "refused %(status)d %(code)s%(detail)s%(named)s"
+    template = "refused %(status)d %(code)s%(detail)s%(named)s; see " + MORE
 
 
 @dataclass(frozen=True, slots=True)
 class Reported(_Verdict):
     """A request that would have been refused reached the application, as its rule says."""
 
-    template = "would have refused %(status)d %(code)s%(detail)s%(named)s"
+    template = "would have refused %(status)d %(code)s%(detail)s%(named)s; see " + MORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +368,8 @@ class ClockSkewed(KeysEvent):
 class RevocationFailed(Event):
     """It could not be found out whether a token is revoked, and its request was refused or passed.
 
-    ``reason``: the type of the error, or that the store rests. ``first``: it worked before.
+    ``reason``: what failed, or that the store rests; never the text of an error. ``first``: it
+    worked before.
     """
 
     template = "revocation could not be checked (%(reason)s); the request %(outcome)s"

@@ -16,6 +16,7 @@ from .bearer import environ_key
 from .claims import Claims
 from .claims import find
 from .errors import InvalidTokenError
+from .rules import Rule
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 PAYLOAD: Final = "jwt_wsgi.payload"
 HEADER: Final = "jwt_wsgi.header"
 ERROR: Final = "jwt_wsgi.error"
+RULE: Final = "jwt_wsgi.rule"
 #: The CGI variable (RFC 3875 section 4.1.11), which is no header of a request.
 REMOTE_USER: Final = "REMOTE_USER"
 #: Before the name of a claim: the issuer and ``|`` come first, so that no two issuers' users have
@@ -72,11 +74,12 @@ class Injection:
         self._has_user = REMOTE_USER in keys
         self._cleared = (ERROR, *keys, *(["AUTH_TYPE"] if self._has_user else []))
 
-    def clear(self, environ: "WSGIEnvironment") -> None:
-        """Remove what stands where only we may write."""
+    def clear(self, environ: "WSGIEnvironment", rule: Rule | None = None) -> None:
+        """Remove what stands where only we may write. ``rule``: that of the request."""
         for key in self._cleared:
             environ.pop(key, None)
         environ[PAYLOAD] = environ[HEADER] = None
+        environ[RULE] = rule
 
     def inject(self, environ: "WSGIEnvironment", claims: Claims) -> None:
         """Write everything or nothing. Raises :class:`InvalidTokenError`.
@@ -92,6 +95,12 @@ class Injection:
                 written["AUTH_TYPE"] = "Bearer"
             environ.update((key, value) for key, value in written.items() if value is not None)
         environ[PAYLOAD], environ[HEADER] = claims, getattr(claims, "header", None)
+
+
+def needed_scopes(environ: Mapping[str, Any], scopes: Iterable[str]) -> tuple[str, ...]:
+    """The scopes that a request needs in all: those of its rule, then those of a view."""
+    rule: Rule | None = environ.get(RULE)
+    return tuple(dict.fromkeys([*(rule.scope if rule else ()), *scopes]))
 
 
 def _value(claims: Claims, source: str, key: str) -> str | None:

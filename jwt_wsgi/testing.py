@@ -332,7 +332,8 @@ class FakeProvider(FakeIssuer):
         more = {"issuer": self.issuer, "nbf": 1493763266, "key_ops": ["verify"], "ext": True}
         if "x5c" in self.provider.jwk:
             der = key.certificate()
-            more |= {"x5t": thumbprint(der), "x5c": [base64.b64encode(der).decode()]}
+            more |= {"x5t": thumbprint(der, "sha1"), "x5t#S256": thumbprint(der, "sha256")}
+            more |= {"x5c": [base64.b64encode(der).decode()]}
         return made | {name: more[name] for name in self.provider.jwk if name in more}
 
     def _token(

@@ -16,10 +16,12 @@ from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import errors
 from jwt_wsgi import events
 from jwt_wsgi.__main__ import _parser
-from jwt_wsgi.cli.explain_causes import CAUSES
+from jwt_wsgi.cli.explain_code import CODES
+from jwt_wsgi.cli.explain_code import causes
 from jwt_wsgi.cli.remedies import FETCH_REMEDIES
-from jwt_wsgi.cli.remedies import REFUSAL_REMEDIES
+from jwt_wsgi.contrib.flask import NotConfiguredError
 from jwt_wsgi.contrib.prometheus import metrics
+from jwt_wsgi.responses import Responses
 
 ROOT = Path(__file__).parent.parent
 
@@ -55,44 +57,68 @@ def metric_rows() -> str:
 
 
 def codes() -> str:
-    rows = ["| `code` | `details` |", "|---|---|"]
-    rows += [f"| [`{code}`](#{code}) | {said} |" for code, said in errors.TOKEN_ERRORS.items()]
+    """Every code, with a link to its page."""
+    rows = ["| `code` | status | meaning |", "|---|---|---|"]
+    rows += [
+        f"| [`{code}`](refusals/{code}.md) | {meaning.status} | {meaning.says} |"
+        for code, meaning in CODES.items()
+    ]
     return "\n".join(rows) + "\n"
 
 
-def refusals() -> str:
-    """A section for each code: the answer, the causes that ``explain`` recognises, the remedy."""
-    kinds = {kind.code: kind for kind in _subclasses(errors.AuthError)}
-    parts = []
-    for code, remedy in REFUSAL_REMEDIES.items():
-        kind = kinds.get(code, errors.InvalidTokenError)
-        said = errors.TOKEN_ERRORS.get(code) or kind.details or kind.error
-        parts.append(f"### `{code}`\n\nStatus {kind.status}. {said}.\n\n{_plain(remedy)}\n")
-        rows = [row for row in CAUSES if row.code == code and row.sentence]
-        if rows:
-            parts.append("| what `explain` recognises | what to do |\n|---|---|")
-            parts += [
-                f"| {_plain(row.sentence)} | {_plain(row.remedy or remedy)} |" for row in rows
-            ]
-            parts.append("")
-        if code == "keys_unavailable":
-            parts.append("| kind of failure in the log | what to do |\n|---|---|")
-            parts += [f"| `{kind}` | {_plain(text)} |" for kind, text in FETCH_REMEDIES.items()]
-            parts.append("")
-    return "\n".join(parts)
+def refusal(code: str) -> str:
+    """The page of one code: the answer, the line of the log, the causes and the remedies."""
+    parts = [f"**{CODES[code].says}.** {_plain(CODES[code].remedy)}", ""]
+    if rows := causes(code):
+        parts += ["| what `explain` recognises | what to do |", "|---|---|"]
+        parts += [f"| {_plain(says)} | {_plain(remedy)} |" for says, remedy in rows]
+        parts.append("")
+    if code == "keys_unavailable":
+        parts += ["| kind of failure in the log | what to do |", "|---|---|"]
+        parts += [f"| `{kind}` | {_plain(text)} |" for kind, text in FETCH_REMEDIES.items()]
+        parts.append("")
+    return "\n".join(parts + _answer(code))
 
 
-def _subclasses(kind: type[errors.AuthError]) -> Iterator[type[errors.AuthError]]:
-    for below in kind.__subclasses__():
-        if below.__module__ == errors.__name__:
-            yield below
-            yield from _subclasses(below)
+#: Headers of an answer that its page shows.
+_SHOWN = ("WWW-Authenticate", "Retry-After")
+_ERRORS = (
+    errors.AuthError(),
+    errors.MissingTokenError(),
+    errors.MalformedHeaderError(bearer=True),
+    errors.MultipleTokensError(),
+    errors.InsufficientScopeError(scope=["read"]),
+    errors.InsufficientAuthError(acr_values=["mfa"], max_age=300.0),
+    errors.UnavailableError(),
+    errors.KeysUnavailableError(),
+    errors.RevocationUnavailableError(),
+    errors.KeyNotKnownYetError(1),
+    NotConfiguredError(),
+    *map(errors.InvalidTokenError, errors.TOKEN_ERRORS),
+)
+
+
+def _answer(code: str) -> list[str]:
+    """What the client gets, and the line of the log, if the middleware refuses with this code."""
+    if code == errors.InvalidTokenError.code:
+        responses, error = Responses(realm="api", details=False), _ERRORS[-1]
+    else:
+        responses, error = Responses(realm="api"), {e.code: e for e in _ERRORS}.get(code)
+    if error is None:
+        return []
+    answer = responses.answer(error)
+    shown = [f"{name}: {value}" for name, value in answer.headers if name in _SHOWN]
+    sent = [f"HTTP/1.1 {answer.status}", *shown, "", answer.body.decode()]
+    parts = ["## The answer", "", "```text", *sent, "```", ""]
+    if code == error.label and code != NotConfiguredError.code:
+        line = events.Refused(code, error.status, method="'GET'", rule="'/*'")
+        parts += ["## In the log", "", "```text", f"WARNING {line}", "```", ""]
+    return parts
 
 
 def _plain(text: str) -> str:
     """A sentence of a command as Markdown shows it, in a table as well."""
-    said = text.replace("{place}", "the header Authorization: Bearer TOKEN")
-    return re.sub(r"([\\*|<_\[\]])", r"\\\1", said)
+    return re.sub(r"([\\*|<_\[\]])", r"\\\1", text)
 
 
 # --- Events ------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ PAGES = {
 }
 #: Pages whose Python blocks are run by a test file of their own, which names the page.
 RUN_ELSEWHERE = {
+    "docs/how-to/migrate-from-authlib.md": "test_migrating.py",
     "docs/how-to/migrate-from-flask-jwt-extended.md": "test_migrating.py",
     "docs/how-to/migrate-from-pyjwt.md": "test_migrating.py",
     "docs/how-to/migrate-from-simplejwt.md": "test_migrating.py",
@@ -88,7 +89,10 @@ GENERATED: list[tuple[str, str, Callable[[], str]]] = [
     ("docs/reference/events.md", "events", parts.event_rows),
     ("docs/reference/metrics.md", "metrics", parts.metric_rows),
     ("docs/reference/refusals.md", "codes", parts.codes),
-    ("docs/reference/refusals.md", "refusals", parts.refusals),
+    *(
+        (f"docs/reference/refusals/{code}.md", "refusal", partial(parts.refusal, code))
+        for code in parts.CODES
+    ),
     ("docs/reference/settings.md", "settings", markdown_table),
     *provider_parts.parts(),
 ]

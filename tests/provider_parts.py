@@ -257,7 +257,7 @@ def _ask(guarded: Any, provider: FakeProvider, token: str) -> str:
     if answer.status_code == 200:
         return "accepted"
     code = (answer.get_json(silent=True) or {}).get("code", "")
-    return f"{answer.status_code} [`{code}`](../reference/refusals.md#{code})"
+    return f"{answer.status_code} [`{code}`](../reference/refusals/{code}.md)"
 
 
 def mistake(row: str) -> str:
@@ -285,8 +285,10 @@ def _verdict(said: str) -> Iterator[str]:
 
 
 def sources(row: str) -> str:
-    """The pages that the row was made from."""
-    return "".join(f"* <{url}>\n" for url in PROVIDERS[row].sources)
+    """The pages that the row was made from, and what was compared with them."""
+    pages = "".join(f"* <{url}>\n" for url in PROVIDERS[row].sources)
+    day, _, compared = PROVIDERS[row].checked.partition(": ")
+    return f"{pages}\nCompared on {day}: {compared}.\n"
 
 
 # --- Running explain ---------------------------------------------------------------------------

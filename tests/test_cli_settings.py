@@ -193,7 +193,7 @@ def test_rules_and_relaxed_checks(report: Report) -> None:
             rules=rules,
             audience="*",
             allow_http=True,
-            skip_preflight=True,
+            cors={"skip_preflight": True},
         )
     )
 
@@ -214,15 +214,15 @@ def test_rules_and_relaxed_checks(report: Report) -> None:
         ({"rules": [Rule("/x", token="report")]}, "/x: a token is looked at, and everything"),
         ({"audience": "*"}, "audience: *"),
         ({"allow_http": True}, "allow_http: "),
-        ({"skip_preflight": True}, "skip_preflight: "),
-        ({"cors_origins": "*"}, "cors_origins: *"),
+        ({"cors": {"skip_preflight": True}}, "cors: skip_preflight: "),
+        ({"cors": "*"}, "cors: *"),
         ({"bound_tokens": "accept"}, "bound_tokens: "),
         ({"settings_from_request": True}, "settings_from_request: "),
         ({"revocation": {"function": lambda _: False, "fail_open": True}}, "revocation: "),
         ({"resource": "https://api.example/mcp"}, "/.well-known/oauth-protected-resource/mcp"),
         ({"leeway": 300}, "leeway: "),
     ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_every_relaxed_check(options: Any, said: str) -> None:
     """Each setting that lets in more, and none without it."""

@@ -198,6 +198,14 @@ def test_a_403_says_what_is_missing_and_what_is_needed(client: Client, issuer: F
     assert shop.headers["WWW-Authenticate"].startswith('Bearer realm="shop", error="ins')
 
 
+def test_a_403_names_the_scopes_of_the_rule_as_well(issuer: FakeIssuer) -> None:
+    """Else the client would come back without the one that the rule needs."""
+    guarded = Client(issuer.protect(django_application(), required_scopes="base"))
+    answer = guarded.get("/rest/both", headers=bearer(issuer.token(scope="base")))
+
+    assert answer.headers["WWW-Authenticate"].endswith(', scope="base read write"')
+
+
 def test_who_came_in_by_something_else_has_no_scope(client: Client, issuer: FakeIssuer) -> None:
     """A session's user does not borrow the scopes of a token beside it."""
     answer = client.get("/rest/session", headers=bearer(issuer.token(scope="read")))

@@ -83,6 +83,14 @@ def test_identity_is_the_payload(pyramid: Client, issuer: FakeIssuer) -> None:
     assert pyramid.get("/open").json == {"userid": None, "identity": None}
 
 
+def test_a_403_names_the_scopes_of_the_rule_as_well(issuer: FakeIssuer) -> None:
+    """Else the client would come back without the one that the rule needs."""
+    guarded = Client(issuer.protect(config().make_wsgi_app(), required_scopes="base"))
+    answer = guarded.get("/both", headers=bearer(issuer.token(scope="base")))
+
+    assert answer.headers["WWW-Authenticate"].endswith(', scope="base read write"')
+
+
 @pytest.mark.parametrize(
     ("path", "scope", "status"),
     [

@@ -43,11 +43,14 @@ SAMPLES: list[Event] = [
     events.FetchLost("https://i", inline=False),
     events.ClockSkewed("https://i", 90.0),
     events.ClockSkewed("https://i", -90.0),
-    events.RevocationFailed("builtins.TimeoutError", passed=False, first=True),
+    events.RevocationFailed("the store did not answer in time", passed=False, first=True),
     events.RevocationFailed("the store failed and rests", passed=True),
     events.RevocationRecovered(12.0),
     events.LogoutArrived("https://i", "session, sessionless"),
 ]
+
+
+SEE = "; see jwt-wsgi explain --code {}"
 
 
 @pytest.mark.parametrize("event", SAMPLES, ids=range(len(SAMPLES)))
@@ -64,12 +67,13 @@ def test_every_event_is_one_line_and_cannot_be_changed(event: Event) -> None:
     [
         (
             Refused("token_expired", 401, "'https://i'", "'ES256'", "'k'", "'r-1'", "5 s ago"),
-            "refused 401 token_expired (5 s ago) iss='https://i' alg='ES256' kid='k' request='r-1'",
+            "refused 401 token_expired (5 s ago) iss='https://i' alg='ES256' kid='k' request='r-1'"
+            + SEE.format("token_expired"),
         ),
-        (Refused("missing", 401), "refused 401 missing"),
+        (Refused("missing", 401), "refused 401 missing" + SEE.format("missing")),
         (
             Refused("missing", 401, issuer="'i'", method="'GET'", rule="'/a/*'"),
-            "refused 401 missing method='GET' rule='/a/*' iss='i'",
+            "refused 401 missing method='GET' rule='/a/*' iss='i'" + SEE.format("missing"),
         ),
         (events.KeysLoaded("https://i", ("a",), 5), "keys of https://i loaded in 5 ms: 'a'"),
         (

@@ -111,7 +111,7 @@ def test_what_came_from_outside_is_removed_on_every_path(app: EchoApp, path: str
         app,
         rules=RULES,
         claim_headers={"sub": ["X-User", "REMOTE_USER"]},
-        skip_preflight=True,
+        cors={"skip_preflight": True},
     )
     asked = {"Origin": "https://spa.example", "Access-Control-Request-Method": "POST"}
     environ = dict(FORGED)

@@ -5,6 +5,7 @@ import logging
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,61 @@ def test_first_beside_the_decorator(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
+#: The claims that RFC 9068 asks for, and the header.
+PROFILE: dict[str, Any] = {
+    "sub": "ada",
+    "scope": "read",
+    "aud": AUDIENCE,
+    "client_id": "spa",
+    "jti": "1",
+    "header": {"typ": "at+jwt"},
+}
+#: What is sent to the pages about Authlib -> status before, after, and with the decorators kept.
+AUTHLIB = {
+    "a good token": ({}, (200, 200, 200)),
+    "expired ten seconds ago": ({"exp": 10}, (401, 200, 200)),
+    "expired a minute ago": ({"exp": 60}, (401, 401, 401)),
+    "bound to a key": ({"cnf": {"jkt": "x"}}, (200, 401, 401)),
+    "for another API": ({"aud": "https://other.example"}, (401, 401, 401)),
+    "without the scope": ({"scope": "write"}, (403, 403, 403)),
+    "without typ": ({"header": {"typ": None}}, (200, 401, 401)),
+    "without a claim of RFC 9068": ({"client_id": None}, (401, 401, 401)),
+}
+
+
+@pytest.mark.parametrize("case", AUTHLIB)
+def test_authlib_on_flask(case: str) -> None:
+    """Each row of the page's table that is about a token."""
+    changed, expected = AUTHLIB[case]
+    if "exp" in changed:
+        changed = {"exp": int(time.time()) - changed["exp"]}
+    with FakeIssuer(algorithm="RS256").serve() as issuer:
+        page = blocks("migrate-from-authlib", issuer)
+        token = issuer.token(**{**PROFILE, **changed})
+        found = [statuses(flask_client(page[when]), token) for when in ("before", "after", "kept")]
+
+    assert found == [[status] for status in expected]
+
+
+def test_authlib_and_the_routes_keys_and_outages_of_the_page() -> None:
+    """The rows of its table that are not about a token."""
+    route = '\n@app.get("/new")\ndef new():\n    return {}\n'
+    with FakeIssuer(algorithm="RS256").serve() as issuer:
+        page = blocks("migrate-from-authlib", issuer)
+        clients = [flask_client(page[when] + route) for when in ("before", "after", "kept")]
+        assert [client.get("/new").status_code for client in clients] == [200, 401, 401]
+        assert [client.get("/orders").status_code for client in clients] == [401, 401, 401]
+        assert [client.get("/news").json for client in clients] == [{"user": None}] * 3
+        first = issuer.token(**PROFILE)
+        assert [statuses(client, first) for client in clients] == [[200]] * 3
+        issuer.rotate()
+        second = issuer.token(**PROFILE)
+        assert [statuses(client, second) for client in clients] == [[401], [200], [200]]
+        with issuer.outage():
+            new = [flask_client(page[when]) for when in ("before", "after", "kept")]
+            assert [statuses(client, first) for client in new] == [[500], [503], [503]]
+
+
 @pytest.fixture
 def issuing(monkeypatch: pytest.MonkeyPatch) -> str:
     """An app that goes on issuing with Flask-JWT-Extended."""
@@ -192,7 +248,10 @@ exec(page["settings"], said)
 said = {name: value for name, value in said.items() if name.isupper()}
 base = ["django.contrib.auth", "django.contrib.contenttypes", "rest_framework"]
 said["INSTALLED_APPS"] = [*base, *said.get("INSTALLED_APPS", [])]
-settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="s" * 50, **said)
+settings.configure(
+    ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="s" * 50,
+    DEBUG_PROPAGATE_EXCEPTIONS=True, **said,
+)
 import django
 from django.urls import path
 from werkzeug.test import Client
@@ -201,9 +260,10 @@ if page["when"] == "before":
 else:
     from jwt_wsgi.contrib.django import get_wsgi_application
 application = get_wsgi_application()
-views = {}
+views = {"__name__": "views"}
 exec(page["views"], views)
-urlpatterns = [path("orders", views["Orders"].as_view())]
+view = views["Orders"].as_view() if "Orders" in views else views["orders"]
+urlpatterns = [path("orders", view)]
 visitor = Client(application)
 for headers in page["requests"]:
     answer = visitor.get("/orders", headers=headers | {"Accept": "application/json"})
@@ -213,18 +273,25 @@ for headers in page["requests"]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_django_rest_framework(when: str) -> None:
+@pytest.mark.parametrize(
+    ("page_name", "answer"),
+    [
+        ("migrate-from-simplejwt", {"user": "ada", "scope": "read"}),
+        ("migrate-from-authlib", {"user": "ada"}),
+    ],
+)
+def test_django(page_name: str, answer: dict[str, str], when: str) -> None:
     """In a process of its own, for Django's settings are made once."""
     with FakeIssuer(algorithm="RS256").serve() as issuer:
-        found = blocks("migrate-from-simplejwt", issuer)
+        found = blocks(page_name, issuer)
         page = {
             "when": when,
-            "settings": found[f"{when} settings"],
+            "settings": found.get(f"{when} settings", ""),
             "views": found[f"{when} views"],
             "requests": [
-                bearer(issuer.token(sub="ada", scope="read", aud=AUDIENCE)),
-                bearer(issuer.token(sub="ada", exp=1, aud=AUDIENCE)),
-                bearer(issuer.token(sub="ada", aud="https://other.example")),
+                bearer(issuer.token(**PROFILE)),
+                bearer(issuer.token(**PROFILE | {"exp": 1})),
+                bearer(issuer.token(**PROFILE | {"aud": "https://other.example"})),
                 {},
             ],
         }
@@ -237,7 +304,7 @@ def test_django_rest_framework(when: str) -> None:
         )
     assert told.returncode == 0, told.stderr
     good, *bad = map(json.loads, told.stdout.splitlines())
-    assert good == [200, {"user": "ada", "scope": "read"}]
+    assert good == [200, answer]
     assert [status for status, _ in bad] == [401, 401, 401]
 
 

@@ -44,7 +44,7 @@ print(json.dumps([ask(good), ask(other), tell(client.get("/orders")), complaints
 @pytest.mark.parametrize("page", ["README.md", "docs/how-to/django.md"])
 def test_the_project_of_a_page_is_guarded(page: str, tmp_path: Path) -> None:
     """The right token gets in, one for another API does not, and no check complains."""
-    wsgi, settings = [
+    wsgi, settings, *_ = [
         block.code for block in blocks(page, "python") if block.run_by == Path(__file__).name
     ]
     with FakeIssuer(aud="https://api.example.com").serve() as issuer:

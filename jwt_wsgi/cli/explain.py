@@ -6,11 +6,14 @@ from typing import Final
 
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.errors import printable
+from jwt_wsgi.events import MORE
 from jwt_wsgi.rules import Token
 from jwt_wsgi.settings.loading import Settings
 
 from .explain_causes import no_issuer
 from .explain_causes import remedy_of
+from .explain_code import CODES
+from .explain_code import explain_code
 from .explain_decoded import decoded
 from .explain_facts import facts
 from .explain_steps import Verdict
@@ -54,6 +57,11 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="read from standard input by default; given here it ends up in the history of the"
         " shell and in the list of processes",
     )
+    parser.add_argument(
+        "--code",
+        metavar="CODE",
+        help="instead of a token: what this code of the log means, its causes and remedies",
+    )
     parser.add_argument("--path", default="/", help="of the request (%(default)s)")
     parser.add_argument("--method", default="GET", help="of the request (%(default)s)")
     parser.add_argument(
@@ -68,6 +76,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def run(options: argparse.Namespace) -> int:
     """Explain; exit code 0 if the request passes, 1 if it is refused."""
+    if options.code is not None:
+        return explain_code(options.code, as_json=options.json)
     if not options.path.startswith("/"):
         return complain("explain", ["--path: it starts with /"], as_json=options.json)
     try:
@@ -129,5 +139,7 @@ def _show_outcome(found: Verdict) -> None:
     if found.case.token is not None and not found.verified:
         say("  (nothing of this is verified: the signature was not reached, or is wrong)", 2)
     say(f"remedy: {remedy_of(found.cause, found.case)}", 8)
+    if error.label in CODES:
+        say(f"more: {MORE % {'code': error.label}}", 6)
     if found.rule.token is Token.REPORT:
         say("note: the rule only reports; the request reaches the app all the same")

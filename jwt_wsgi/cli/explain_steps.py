@@ -19,6 +19,7 @@ from jwt_wsgi import jose
 from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import InvalidTokenError
 from jwt_wsgi.errors import printable
+from jwt_wsgi.header_rules import header_rules
 from jwt_wsgi.middleware import JWTMiddleware
 from jwt_wsgi.middleware import find_rule
 from jwt_wsgi.responses import status_of
@@ -150,7 +151,8 @@ def _rule(settings: Settings, environ: "WSGIEnvironment") -> Rule:
     metadata, path = assembly.metadata(settings), environ["PATH_INFO"]
     if (metadata is not None and path in metadata.paths) or path == assembly.logout_path(settings):
         return Rule(path, token=Token.IGNORED)
-    return find_rule(Rules(settings.request_rules), environ)
+    rules = settings.request_rules
+    return header_rules(rules, find_rule)(find_rule(Rules(rules), environ), environ)
 
 
 def _no_app(_environ: "WSGIEnvironment", _start: "StartResponse") -> Iterable[bytes]:

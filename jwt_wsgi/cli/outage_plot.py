@@ -7,7 +7,6 @@ while. Keys are fresh for one second, so that the plot takes seconds instead of 
 import time
 from collections.abc import Mapping
 from collections.abc import Sequence
-from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -20,6 +19,9 @@ from . import outage
 from .demo import AUDIENCE
 from .demo import DemoError
 from .outage import Contestant
+from .svg import box
+from .svg import picture
+from .svg import text
 
 LENGTH: Final = 6.0  # seconds that one contestant is watched
 BEGIN: Final = 1.5  # seconds; the issuer fails from here
@@ -33,17 +35,6 @@ _BARS: Final = _WIDTH - 2 * _LEFT  # of all bars of a row together
 _HEIGHT: Final = 70  # of a row's bars
 _FIRST_ROW: Final = 96
 _ROW: Final = 132  # from one row to the next
-
-_STYLE: Final = """
-  text { font: 20px system-ui, sans-serif; fill: #1f2328; }
-  .page { fill: #ffffff; } .outage { fill: #f6e9c9; }
-  .served { fill: #1a7f37; } .refused { fill: #d1242f; }
-  @media (prefers-color-scheme: dark) {
-    text { fill: #f0f6fc; }
-    .page { fill: #0d1117; } .outage { fill: #3d3215; }
-    .served { fill: #3fb950; } .refused { fill: #f85149; }
-  }
-"""
 
 
 class Sample(NamedTuple):
@@ -86,22 +77,17 @@ def drawn(rows: Mapping[str, Sequence[Sample]]) -> str:
     served = "; ".join(f"{name}: {_percent(found)} of the users" for name, found in rows.items())
     title = f"Users served while the issuer is down for {END - BEGIN:.0f} seconds. {served}."
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">',
-        f"<title>{escape(title)}</title>",
-        f"<style>{_STYLE}</style>",
-        f'<rect class="page" width="{_WIDTH}" height="{height}"/>',
-        _box("outage", _x(BEGIN), 12, _x(END) - _x(BEGIN), height - 24),
-        _text(_x((BEGIN + END) / 2), 40, "the issuer answers 500", "middle"),
+        box("outage", _x(BEGIN), 12, _x(END) - _x(BEGIN), height - 24),
+        text(_x((BEGIN + END) / 2), 40, "the issuer answers 500", "middle"),
     ]
     for number, (name, samples) in enumerate(rows.items()):
         top = _FIRST_ROW + _ROW * number
-        parts.append(_text(_LEFT, top - 14, name))
-        parts.append(_text(_WIDTH - _LEFT, top - 14, f"{_percent(samples)} served", "end"))
+        parts.append(text(_LEFT, top - 14, name))
+        parts.append(text(_WIDTH - _LEFT, top - 14, f"{_percent(samples)} served", "end"))
         parts += _bars(samples, top)
-    parts.append(_text(_LEFT, height - 22, "0 s"))
-    parts.append(_text(_WIDTH - _LEFT, height - 22, f"{LENGTH:.0f} s", "end"))
-    parts.append("</svg>")
-    return "\n".join(parts) + "\n"
+    parts.append(text(_LEFT, height - 22, "0 s"))
+    parts.append(text(_WIDTH - _LEFT, height - 22, f"{LENGTH:.0f} s", "end"))
+    return picture(_WIDTH, height, title, parts)
 
 
 def write(file: Path) -> None:
@@ -128,9 +114,9 @@ def _bars(samples: Sequence[Sample], top: float) -> list[str]:
         served = _HEIGHT * sum(found) / len(found)
         x, width = _x(begin) + 1, _x(end) - _x(begin) - 2
         if served < _HEIGHT:
-            parts.append(_box("refused", x, top, width, _HEIGHT - served))
+            parts.append(box("refused", x, top, width, _HEIGHT - served))
         if served:
-            parts.append(_box("served", x, top + _HEIGHT - served, width, served))
+            parts.append(box("served", x, top + _HEIGHT - served, width, served))
     return parts
 
 
@@ -140,13 +126,3 @@ def _percent(samples: Sequence[Sample]) -> str:
 
 def _x(seconds: float) -> float:
     return _LEFT + _BARS * seconds / LENGTH
-
-
-def _box(kind: str, x: float, y: float, width: float, height: float) -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
-    return f'<rect class="{kind}" {place}/>'
-
-
-def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f"<text {place}>{escape(text)}</text>"

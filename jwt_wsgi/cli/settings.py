@@ -11,13 +11,16 @@ from typing import Final
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.errors import name_of
 from jwt_wsgi.errors import printable
+from jwt_wsgi.origin_check import AllowedOrigins
 from jwt_wsgi.rules import REQUIRE_TOKEN
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.settings.issuer import ISSUER_OPTIONS
 from jwt_wsgi.settings.issuer import Issuer
 from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.settings.options import OPTIONS
+from jwt_wsgi.settings.origins import CORS
 from jwt_wsgi.settings.reading import written
+from jwt_wsgi.settings.resource import Resource
 from jwt_wsgi.settings.rule_texts import rule_as_json
 from jwt_wsgi.urls import shown_url
 
@@ -108,7 +111,7 @@ def _row(settings: Settings, name: str, by_flag: str) -> tuple[str, str]:
     """The value of an option and its source."""
     value = getattr(settings, name)
     source = settings.sources.get(name)
-    if source is None and value in (None, (), {}):
+    if source is None and (value in (None, (), {}) or isinstance(value, CORS)):
         return OPTIONS[name].default.replace("**required**", "-"), _DEFAULT
     source = by_flag if source == "keyword" else source
     return _shown(name, value), source or _DEFAULT
@@ -133,6 +136,10 @@ def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         pairs = (f"{key} {_text(member)}" for key, member in value.items())
         return ", ".join(pairs)
+    if isinstance(value, Resource):
+        return _text({"resource": value.url, **value.members} if value.members else value.url)
+    if isinstance(value, CORS | AllowedOrigins):
+        return _text({name: given for name, given in value._asdict().items() if given})
     if isinstance(value, Collection):
         members = list(value)
         if any(isinstance(member, Rule) for member in members):
@@ -182,6 +189,9 @@ def _show(settings: Settings, by_flag: str) -> None:
 def _rule_lines(rules: Collection[Rule]) -> Iterator[str]:
     for number, rule in enumerate(rules, 1):
         methods = "any" if rule.methods is None else ",".join(sorted(rule.methods))
-        yield f"{number:>3}  {methods} {rule.path}: {needs(rule)}"
-    if not any(rule.path == "/*" and rule.methods is None for rule in rules):
+        patterns = (f"{name} {' or '.join(values)}" for name, values in rule.headers.items())
+        added = f" with {' and '.join(patterns)}, in addition" if rule.headers else ""
+        yield f"{number:>3}  {methods} {rule.path}{added}: {needs(rule)}"
+    every = [rule for rule in rules if rule.path == "/*" and rule.methods is None]
+    if all(rule.headers for rule in every):
         yield f"  -  everything else: {needs(REQUIRE_TOKEN)}"

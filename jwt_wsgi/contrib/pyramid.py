@@ -31,6 +31,7 @@ from jwt_wsgi.claims import scopes
 from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import InsufficientScopeError
 from jwt_wsgi.errors import MissingTokenError
+from jwt_wsgi.injection import needed_scopes
 from jwt_wsgi.injection import user_id
 from jwt_wsgi.responses import Responses
 
@@ -92,7 +93,7 @@ def forbidden(context: HTTPForbidden, request: Request) -> Response:
     error: AuthError = MissingTokenError()
     if request.environ.get("jwt_wsgi.payload") is not None:
         needed = denied.args[0].split() if isinstance(denied, ScopeDenied) else ()
-        error = InsufficientScopeError(scope=needed)
+        error = InsufficientScopeError(scope=needed_scopes(request.environ, needed))
     realm = request.registry.settings.get("jwt_wsgi.realm", "api")
     answer = Responses(realm=realm).answer(error)
     return Response(answer.body, answer.status, list(answer.headers))

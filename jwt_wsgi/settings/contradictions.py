@@ -51,9 +51,10 @@ def problems(settings: Table) -> Iterator[Contradiction]:
         needed = (name, "jwks_max_age") if name == "jwks_max_stale" else (name,)
         yield Contradiction(f"{name}: {getattr(settings, name):g} s: {why}", needed)
     yield from _snapshot_problems(settings)
-    resource = settings.resource
+    resource = settings.resource.url if settings.resource else ""
     if resource and (wrong := resource_problem(resource, allow_http=settings.allow_http)):
         yield Contradiction(f"resource: {shown_url(resource)}: {wrong}", ("resource",))
+    yield from _origin_problems(settings)
     if settings.has_resolver and settings.revocation and settings.revocation.backchannel_logout:
         why = "it needs issuers that are listed, and a function names yours"
         yield Contradiction(f"revocation: backchannel_logout: {why}", ("revocation", "issuer"))
@@ -134,6 +135,16 @@ def _subject_problems(settings: Table) -> Iterator[Contradiction]:
                 " beside it",
                 (name, "issuer", "settings_from_request"),
             )
+
+
+def _origin_problems(settings: Table) -> Iterator[Contradiction]:
+    allowed = settings.allowed_origins
+    if allowed is None or allowed.paths:
+        return
+    for origin in settings.cors.origins:
+        if origin != "*" and origin not in allowed.origins:
+            why = "allowed_origins refuses its requests; list it there as well"
+            yield Contradiction(f"cors: {origin}: {why}", ("cors", "allowed_origins"))
 
 
 def _snapshot_problems(settings: Table) -> Iterator[Contradiction]:

@@ -4,6 +4,7 @@
     python tests/benchmarks/run.py --quick          # the same with few rounds, some minutes
     python tests/benchmarks/run.py P1 P5 --quick    # some goals only
     python tests/benchmarks/run.py --save           # ... and keep it: results.json, RESULTS.md
+    python tests/benchmarks/run.py --plot FILE.svg  # draw what is kept; nothing is measured
 
 More is in README.md beside this file.
 """
@@ -43,10 +44,16 @@ def main() -> int:
     parser.add_argument("goals", nargs="*", metavar="GOAL", help=f"of {' '.join(GOALS)}")
     parser.add_argument("--quick", action="store_true", help="few rounds")
     parser.add_argument("--save", action="store_true", help="into results.json and RESULTS.md")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw what is kept")
     parser.add_argument("--env", type=Path, default=environment.DEFAULT, metavar="DIR")
     parser.add_argument("--smoke", action="store_true", help="with what is installed; no figures")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.plot:
+        import bars
+
+        bars.write(options.plot)
+        return 0
     goals = {goal.upper() for goal in options.goals} or set(GOALS)
     if unknown := goals - set(GOALS):
         parser.error(f"no such goal: {' '.join(sorted(unknown))}")

@@ -1,0 +1,97 @@
+"""The diagrams of the documents. ``python tests/pictures.py`` draws them anew.
+
+The time line of an outage is drawn by ``jwt-wsgi demo --outage --plot FILE.svg``, and the bars of
+the page about performance by ``python tests/benchmarks/run.py --plot FILE.svg``.
+"""
+
+import textwrap
+from pathlib import Path
+
+from jwt_wsgi.cli.explain_code import CODES
+from jwt_wsgi.cli.explain_steps import STEPS
+from jwt_wsgi.cli.svg import arrow_down
+from jwt_wsgi.cli.svg import arrow_right
+from jwt_wsgi.cli.svg import box
+from jwt_wsgi.cli.svg import picture
+from jwt_wsgi.cli.svg import text
+
+FOLDER = Path(__file__).parent.parent / "docs" / "pictures"
+
+#: Step of ``jwt-wsgi explain`` -> the codes of the refusals that leave there.
+EXITS = {
+    "rule": (),
+    "credentials": ("token_missing", "header_malformed", "tokens_multiple"),
+    "form": ("token_malformed",),
+    "issuer": ("issuer_not_trusted",),
+    "header": ("algorithm_not_allowed", "token_type_not_allowed"),
+    "claims": (
+        *("token_expired", "token_not_yet_valid", "token_too_old"),
+        *("audience_mismatch", "claim_missing", "claim_invalid"),
+    ),
+    "key": ("key_not_found", "key_not_known_yet", "keys_unavailable"),
+    "signature": ("signature_invalid",),
+    "binding": ("token_bound",),
+    "checks": ("claim_invalid", "temporarily_unavailable"),
+    "revocation": ("token_revoked", "revocation_unavailable"),
+    "access": ("insufficient_scope", "insufficient_user_authentication"),
+}
+LINE = 22  # from one line of text to the next
+
+
+def way() -> str:
+    """The way of a request: the steps in their order, and where it leaves with which code."""
+    middle, y, parts = 125.0, 46.0, [text(125, 28, "request", "middle", "strong")]
+    for name, question in STEPS.items():
+        words = textwrap.wrap(question, 26)
+        exits = [f"{CODES[code].status} {code}" for code in EXITS[name]] or ["no token: to the app"]
+        height = max(len(words), len(exits)) * LINE + 14
+        parts.append(arrow_down(middle, y - 12, 12))
+        parts.append(box("step", 10, y, 2 * middle - 20, height, 6))
+        top = y + (height - len(words) * LINE) / 2 + 16
+        parts += [text(middle, top + LINE * n, line, "middle") for n, line in enumerate(words)]
+        top = y + (height - len(exits) * LINE) / 2 + 16
+        parts.append(arrow_right(2 * middle - 10, y + height / 2, 28))
+        parts += [text(278, top + LINE * n, line) for n, line in enumerate(exits)]
+        y += height + 14
+    parts += [arrow_down(middle, y - 12, 12), box("guard", 10, y, 2 * middle - 20, 40, 6)]
+    parts.append(text(middle, y + 26, "your app", "middle", "strong"))
+    parts.append(text(278, y + 26, 'environ["jwt_wsgi.payload"]'))
+    title = "The way of a request through the middleware: " + "; ".join(
+        f"{question} {' or '.join(EXITS[name])}".strip() for name, question in STEPS.items()
+    )
+    return picture(600, round(y + 54), f"{title}; then your app.", parts, size=16)
+
+
+#: From outside to inside, below the client: name, what it does, and its kind of box.
+LAYERS = (
+    ("proxy, gateway, load balancer", "TLS; must hand Authorization on", "outside"),
+    ("WSGI server", "gunicorn, uWSGI, mod_wsgi, waitress, granian", "outside"),
+    ("what sees every request", "ProxyFix, Sentry, WhiteNoise, CORS preflights", "outside"),
+    ("jwt_wsgi", "refuses here, or puts the claims into environ", "guard"),
+    ("your framework", "routing, Flask-CORS, Flask-SocketIO", "step"),
+    ("your views", "read the claims", "step"),
+)
+
+
+def stack() -> str:
+    """What stands outside of the middleware, and what inside."""
+    parts, inset, band = [], 12, 62
+    height = band * len(LAYERS) + inset * len(LAYERS) + 8
+    for number, (name, what, kind) in enumerate(LAYERS):
+        x, y = 8 + inset * number, 8 + band * number
+        wide, high = 584 - 2 * inset * number, height - 8 - y - inset * number
+        parts.append(box("rule", x, y, wide, high, 8))  # the frame: a smaller box lies on it
+        parts.append(box(kind, x + 1, y + 1, wide - 2, high - 2, 7))
+        parts.append(text(x + 14, y + 25, name, kind="strong"))
+        parts.append(text(x + 14, y + 48, what))
+    named = "; ".join(f"{name} ({what})" for name, what, _ in LAYERS)
+    return picture(600, height, f"The layers from outside to inside: {named}.", parts, size=17)
+
+
+#: File -> what draws it.
+PICTURES = {"way.svg": way, "stack.svg": stack}
+
+
+if __name__ == "__main__":
+    for name, draw in PICTURES.items():
+        (FOLDER / name).write_text(draw(), encoding="utf-8")
