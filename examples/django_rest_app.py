@@ -41,7 +41,7 @@ class Orders(APIView):
     permission_classes = (HasScope("orders:read"),)
 
     def get(self, request):
-        return Response({"orders of": str(request.user)})
+        return Response({"orders of": request.user.id})
 
 
 def healthz(_request):

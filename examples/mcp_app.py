@@ -1,70 +1,53 @@
-"""An MCP server in one route; its clients find the issuer by themselves (RFC 9728)."""
+"""An MCP server of the official SDK, as a WSGI app; clients find the issuer by themselves."""
 
-from flask import Flask
-from flask import abort
-from flask import request
+import asyncio
+import os
+from threading import Event
+from urllib.parse import urlsplit
+
+from a2wsgi import ASGIMiddleware
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver import MCPServer
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp_types import ToolAnnotations
 
 from jwt_wsgi import JWTMiddleware
 
-app = Flask(__name__)
+server = MCPServer("greeter", version="1")
+
+
+@server.tool(annotations=ToolAnnotations(readOnlyHint=True))
+def greet(word: str, context: Context) -> str:
+    """Greet the user whose token it is."""
+    environ = context.request_context.request.scope["wsgi_environ"]
+    return f"{word}, {environ['jwt_wsgi.payload']['sub']}!"
+
+
+asgi = ASGIMiddleware(
+    server.streamable_http_app(
+        stateless_http=True,  # any process may get the next request
+        json_response=True,  # no thread waits for a stream
+        # The middleware below checks Origin and Host.
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )
+)
+
+
+async def run(started):
+    """Run the server's tasks in the event loop of a2wsgi, which starts no lifespan."""
+    async with server.session_manager.run():
+        started.set()
+        await asyncio.Event().wait()
+
+
+started = Event()
+running = asyncio.run_coroutine_threadsafe(run(started), asgi.loop)
+started.wait(30)
+
 # From the environment: JWT_WSGI_ISSUER, and JWT_WSGI_RESOURCE, which is the URL of /mcp.
-app.wsgi_app = JWTMiddleware(app.wsgi_app, required_scopes=["greet"], public_paths=["/healthz"])
-
-
-def greet(word):
-    return f"{word}, {request.environ['jwt_wsgi.payload']['sub']}!"
-
-
-GREET = {
-    "name": "greet",
-    "description": "Greets the user whose token it is.",
-    "inputSchema": {
-        "type": "object",
-        "properties": {"word": {"type": "string"}},
-        "required": ["word"],
-    },
-}
-
-
-def initialize(_params):
-    return {
-        "protocolVersion": "2025-06-18",
-        "capabilities": {"tools": {}},
-        "serverInfo": {"name": "greeter", "version": "1"},
-    }
-
-
-def call_tool(params):
-    text = {"greet": greet}[params["name"]](**params["arguments"])
-    return {"content": [{"type": "text", "text": text}]}
-
-
-METHODS = {
-    "initialize": initialize,
-    "ping": lambda _params: {},
-    "tools/list": lambda _params: {"tools": [GREET]},
-    "tools/call": call_tool,
-}
-
-
-@app.post("/mcp")
-def mcp():
-    """JSON-RPC over the streamable HTTP transport, which permits plain JSON answers."""
-    message = request.get_json()
-    if not isinstance(message, dict):
-        abort(400)
-    if "id" not in message:
-        return "", 202  # a notification
-    answer = {"jsonrpc": "2.0", "id": message["id"]}
-    method = METHODS.get(message.get("method"))
-    if method is None:
-        return answer | {"error": {"code": -32601, "message": "Method not found"}}
-    try:
-        return answer | {"result": method(message.get("params", {}))}
-    except (KeyError, TypeError):
-        return answer | {"error": {"code": -32602, "message": "Invalid params"}}
-
-
-@app.get("/healthz")
-def healthz():
-    return {"status": "ok"}
+own = urlsplit(os.environ["JWT_WSGI_RESOURCE"])
+app = JWTMiddleware(
+    asgi,
+    required_scopes=["greet"],
+    allowed_origins={"origins": [f"{own.scheme}://{own.netloc}"], "hosts": [own.netloc]},
+)

@@ -13,6 +13,7 @@ from .errors import MissingTokenError as MissingTokenError
 from .errors import MultipleTokensError as MultipleTokensError
 from .errors import UnavailableError as UnavailableError
 from .events import Event as Event
+from .injection import user_id as user_id
 from .jose import Key as Key
 from .keys import KeySet as KeySet
 from .keys import KeySource as KeySource

@@ -156,7 +156,8 @@ def key_source(
         try:
             return "jwks", FileKeys(own.jwks, emit=emit, algorithms=accepted_algorithms(own))
         except (OSError, DocumentError) as error:
-            raise ConfigurationError([f"jwks: {own.jwks}: {error}"]) from error
+            why = getattr(error, "strerror", None) or error
+            raise ConfigurationError([f"jwks: {own.jwks}: {why}"]) from error
     if own.jwks is not None:
         for event in arrived(f"jwks of {issuer.identifier}", own.jwks, accepted_algorithms(own)):
             emit(event)
@@ -214,22 +215,23 @@ def fetcher(own: Settings) -> HTTPFetch:
 def metadata(settings: Settings) -> Metadata | None:
     """The RFC 9728 document, if ``resource`` is set. Issuers that a function names are not in it.
 
-    It lists the scopes of all rules.
+    It lists the scopes of all rules, and those that the option itself names.
     """
     if settings.resource is None:
         return None
     rules = settings.request_rules
     return Metadata(
-        settings.resource,
+        settings.resource.url,
         issuers=[issuer.identifier for issuer in settings.issuers],
         scopes={scope for rule in rules for scope in (*rule.scopes, *rule.any_scope)},
         methods=[place for place in settings.token_from if place == "header"],
+        more=settings.resource.members,
     )
 
 
 def resource_metadata(settings: Settings) -> str | None:
     """The URL of the RFC 9728 document, for challenges; None without a resource."""
-    return None if settings.resource is None else metadata_url(settings.resource)
+    return None if settings.resource is None else metadata_url(settings.resource.url)
 
 
 def pages(settings: Settings, issuers: Issuers, emit: Emit) -> dict[str, "WSGIApplication"]:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from copy import copy
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -39,6 +40,9 @@ TOKEN_ERRORS: Final[Mapping[str, str]] = MappingProxyType(
 _CODES: Final = tuple(TOKEN_ERRORS)
 #: The most characters of an error's ``detail`` in a log line.
 MAX_DETAIL: Final = 500
+#: A scope about the client's session at its issuer (OpenID Connect Core 1.0 section 11). No API
+#: needs it, so that neither metadata nor challenges name it.
+OFFLINE_ACCESS: Final = "offline_access"
 _LONGEST_WAIT: Final = 86400  # seconds
 _LONGEST_AGE: Final = 10**10  # seconds; no login is older
 
@@ -196,6 +200,18 @@ class InvalidTokenError(AuthError):
         super().__init__(detail)
 
 
+class OriginNotAllowedError(AuthError):
+    """A page that is not listed sent the request, or it was sent to a name that is not listed.
+
+    Its answer has no challenge: credentials would change nothing.
+    """
+
+    status = 403
+    error = "Origin not allowed"
+    code = "origin_not_allowed"
+    details = "Requests from this origin, or for this host, are not served here"
+
+
 class InsufficientScopeError(AuthError):
     """The token is valid but does not permit this request (RFC 6750 section 3.1)."""
 
@@ -288,6 +304,16 @@ def blames_the_token(error: Exception) -> bool:
 _CLAIM_INVALID: Final = partial(InvalidTokenError, "claim_invalid")
 
 
+def for_one_request(error: AuthError) -> AuthError:
+    """Return a copy of an error that the application raised, and empty the error's traceback.
+
+    The application may make one error and raise it for many requests, in several threads. Its
+    traceback would grow with each of them and hold their tokens, and its ``rule`` and ``claimed``
+    would be those of the latest request.
+    """
+    return copy(error.with_traceback(None))
+
+
 def ask(
     function: Callable[..., Any],
     *arguments: object,
@@ -297,14 +323,14 @@ def ask(
 ) -> Any:
     """Call a function of the application. An error that it raises becomes a refusal.
 
-    An :class:`AuthError` passes unchanged; :func:`refusal` translates any other error. ``read``
+    An :class:`AuthError` keeps its answer; :func:`refusal` translates any other error. ``read``
     converts the returned value, whose methods may raise as well.
     """
     try:
         returned = function(*arguments)
         return returned if read is None else read(returned)
-    except AuthError:
-        raise
+    except AuthError as error:
+        raise for_one_request(error) from error
     except Exception as error:
         raise refusal(function, error, blamed=blamed, outage=outage) from error
 

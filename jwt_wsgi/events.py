@@ -368,7 +368,8 @@ class ClockSkewed(KeysEvent):
 class RevocationFailed(Event):
     """It could not be found out whether a token is revoked, and its request was refused or passed.
 
-    ``reason``: the type of the error, or that the store rests. ``first``: it worked before.
+    ``reason``: what failed, or that the store rests; never the text of an error. ``first``: it
+    worked before.
     """
 
     template = "revocation could not be checked (%(reason)s); the request %(outcome)s"

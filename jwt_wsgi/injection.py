@@ -9,12 +9,14 @@ import re
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from typing import Any
 from typing import Final
 
 from .bearer import environ_key
 from .claims import Claims
 from .claims import find
 from .errors import InvalidTokenError
+from .rules import Rule
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 PAYLOAD: Final = "jwt_wsgi.payload"
 HEADER: Final = "jwt_wsgi.header"
 ERROR: Final = "jwt_wsgi.error"
+RULE: Final = "jwt_wsgi.rule"
 #: The CGI variable (RFC 3875 section 4.1.11), which is no header of a request.
 REMOTE_USER: Final = "REMOTE_USER"
 #: Before the name of a claim: the issuer and ``|`` come first, so that no two issuers' users have
@@ -36,6 +39,19 @@ _CONTROLS: Final = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
 def variable(name: str) -> str:
     """The environ key of a header; ``REMOTE_USER``, written like that, is the CGI variable."""
     return name if name == REMOTE_USER else environ_key(name)
+
+
+def user_id(claims: Mapping[str, Any] | None) -> str | None:
+    """Return ``iss|sub``: the user of a token, in one text that no other user has.
+
+    A ``sub`` alone is unique for one issuer only (RFC 7519 section 4.1.2), so it is no key of a
+    user. The text does not change when another issuer is added, and ``claim_headers`` writes the
+    same one for ``iss|sub``. None without claims (a public path) or without ``sub``. Raises
+    :class:`InvalidTokenError` for an issuer with a ``|``: the first one ends the issuer.
+    """
+    if not claims or not claims.get("sub"):
+        return None
+    return f"{_issuer(claims)}{claims['sub']}"
 
 
 def tells_issuers_apart(source: str) -> bool:
@@ -58,11 +74,12 @@ class Injection:
         self._has_user = REMOTE_USER in keys
         self._cleared = (ERROR, *keys, *(["AUTH_TYPE"] if self._has_user else []))
 
-    def clear(self, environ: "WSGIEnvironment") -> None:
-        """Remove what stands where only we may write."""
+    def clear(self, environ: "WSGIEnvironment", rule: Rule | None = None) -> None:
+        """Remove what stands where only we may write. ``rule``: that of the request."""
         for key in self._cleared:
             environ.pop(key, None)
         environ[PAYLOAD] = environ[HEADER] = None
+        environ[RULE] = rule
 
     def inject(self, environ: "WSGIEnvironment", claims: Claims) -> None:
         """Write everything or nothing. Raises :class:`InvalidTokenError`.
@@ -80,6 +97,12 @@ class Injection:
         environ[PAYLOAD], environ[HEADER] = claims, getattr(claims, "header", None)
 
 
+def needed_scopes(environ: Mapping[str, Any], scopes: Iterable[str]) -> tuple[str, ...]:
+    """The scopes that a request needs in all: those of its rule, then those of a view."""
+    rule: Rule | None = environ.get(RULE)
+    return tuple(dict.fromkeys([*(rule.scope if rule else ()), *scopes]))
+
+
 def _value(claims: Claims, source: str, key: str) -> str | None:
     """The value of a claim for ``key``; the user's name must be there, and be one name."""
     name = source.removeprefix(WITH_ISSUER if source.startswith(WITH_ISSUER) else UNIQUE)
@@ -90,9 +113,19 @@ def _value(claims: Claims, source: str, key: str) -> str | None:
         raise InvalidTokenError("claim_missing", f"{name} is missing")
     if text is None or not source.startswith(WITH_ISSUER):
         return text
-    if "|" in claims["iss"]:  # the first one ends the issuer, whatever the claim holds
-        raise InvalidTokenError("claim_invalid", "iss has a |, which ends it in claim_headers")
+    _issuer(claims)
     return f"{_text_of(claims, 'iss')}|{text}"
+
+
+def _issuer(claims: Mapping[str, Any]) -> str:
+    """The issuer and the ``|`` that ends it, whatever the claim behind it holds.
+
+    Payloads that a test makes, and those of a replaced verifier, may have no ``iss``.
+    """
+    issuer: str = claims.get("iss", "")
+    if "|" in issuer:
+        raise InvalidTokenError("claim_invalid", "iss has a |, which ends it in the id of a user")
+    return f"{issuer}|"
 
 
 def _text_of(claims: Claims, name: str) -> str | None:

@@ -174,10 +174,10 @@ def _header(encoded: bytes) -> dict[str, Any]:
     if not isinstance(header.get("alg"), str):
         raise MalformedError("alg is missing or no string")
     if not isinstance(header.get("typ", ""), str):
-        raise MalformedError("typ is no string")
+        raise MalformedError("typ is not a string")
     kid = header.get("kid", "-")
     if not isinstance(kid, str) or not 0 < len(kid) <= MAX_KID_SIZE:
-        raise MalformedError(f"kid is no string of 1 to {MAX_KID_SIZE} characters")
+        raise MalformedError(f"kid is not a string of 1 to {MAX_KID_SIZE} characters")
     return header
 
 

@@ -72,26 +72,28 @@ def not_a_key(jwk: Mapping[str, Any]) -> str:
     """What is wrong if each member is right by itself, and together they make no key."""
     kty, crv = jwk.get("kty"), jwk.get("crv")
     if kty == "EC":
-        return f"its x and y are no point of the curve {crv}"
-    return f"its x is no key of the curve {crv}" if kty == "OKP" else "its n and e are no RSA key"
+        return f"its x and y are not a point of the curve {crv}"
+    if kty == "OKP":
+        return f"its x is not a key of the curve {crv}"
+    return "its n and e are not an RSA key"
 
 
 def _wrong(value: object, *, is_number: bool) -> str:
     if not isinstance(value, str):
-        return "is no text"
+        return "is not a string"
     if not value:
         return "is empty"
     if len(value) > MAX_MEMBER_SIZE:
         return f"is longer than {MAX_MEMBER_SIZE} characters"
     if is_number and _STANDARD.search(value) and _URL.search(value):
         return "mixes two alphabets of base64"
-    return "is no base64url" if is_number and not _BASE64URL.fullmatch(value) else ""
+    return "is not base64url" if is_number and not _BASE64URL.fullmatch(value) else ""
 
 
 def _wrong_certificate(x5c: object) -> str:
     """The first one of the list holds the key (RFC 7517 section 4.7)."""
     if not isinstance(x5c, list) or not isinstance(x5c[0], str):
-        return "its x5c is no list of certificates"
+        return "its x5c is not a list of certificates"
     too_long = len(x5c[0]) > MAX_CERTIFICATE_SIZE
     return f"its x5c is longer than {MAX_CERTIFICATE_SIZE} characters" if too_long else ""
 

@@ -55,7 +55,7 @@ class KeySource(Protocol):
 
 
 class DocumentError(ValueError):
-    """The whole document is no usable JWKS; the message says why."""
+    """The whole document is not a usable JWKS; the message says why."""
 
 
 class Dropped(NamedTuple):
@@ -196,28 +196,28 @@ class _Member:
     def of(cls, jwk: object) -> "_Member | Dropped":
         """Check what can be checked without arithmetic (a bad member spoils no other)."""
         if not isinstance(jwk, dict):
-            return Dropped(_name(None), "it is no JSON object")
+            return Dropped(_name(None), "it is not a JSON object")
         jwk = normal(jwk)
         kid, kty, alg = jwk.get("kid"), jwk.get("kty"), jwk.get("alg")
         name = _name(kid)
         if not _PRIVATE.isdisjoint(jwk):
             return Dropped(name, "it holds a private or secret key", private=True)
         if kty not in ("RSA", "EC", "OKP"):
-            return Dropped(name, "its kty is none that verifies tokens")
+            return Dropped(name, "its kty is not one that verifies tokens")
         if "kid" in jwk and (not isinstance(kid, str) or not 0 < len(kid) <= jose.MAX_KID_SIZE):
-            return Dropped(name, "its kid is no string of 1 to 256 characters")
+            return Dropped(name, "its kid is not a string of 1 to 256 characters")
         if jwk.get("use", "sig") != "sig":
             return Dropped(name, "its use is not sig")
         if "key_ops" in jwk and not _may_verify(jwk["key_ops"]):
             return Dropped(name, "its key_ops do not hold verify")
         row = jose.ALGORITHMS.get(alg) if isinstance(alg, str) else None
         if "alg" in jwk and (row is None or row.kty != kty):
-            return Dropped(name, "its alg is no signature algorithm of its kty")
+            return Dropped(name, "its alg is not a signature algorithm of its kty")
         member = cls(kid, kty, "" if kty == "RSA" else jwk.get("crv", ""), alg, jwk)
         if not member.crv and kty != "RSA" and (key := member.key()):  # one that has only x5c
             member.crv = key.crv
         if not isinstance(member.crv, str) or (kty, member.crv) not in jose.KINDS:
-            return Dropped(name, member.why or "its crv is none that verifies tokens")
+            return Dropped(name, member.why or "its crv is not one that verifies tokens")
         return member
 
     def fits(self, algorithm: str) -> bool:

@@ -8,6 +8,8 @@ import json
 import re
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
@@ -15,6 +17,7 @@ from urllib.parse import unquote
 from urllib.parse import unquote_to_bytes
 from urllib.parse import urlsplit
 
+from .errors import OFFLINE_ACCESS
 from .urls import DEFAULT_PORTS
 from .urls import check_url
 
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 MAX_AGE: Final = 3600  # seconds
 METHODS: Final = "GET, HEAD, OPTIONS"
+SCOPES: Final = "scopes_supported"
+#: The members that follow from the settings of the middleware.
+WRITTEN: Final = ("resource", "authorization_servers", "bearer_methods_supported")
 #: Scripts of every origin may read it. The headers are those that MCP clients always send.
 _CORS: Final = (("Access-Control-Allow-Origin", "*"),)
 _PREFLIGHT: Final = (
@@ -108,27 +114,31 @@ def document(
     issuers: Iterable[str],
     scopes: Collection[str] = (),
     methods: Collection[str] = ("header",),
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The metadata (RFC 9728 section 2): issuers verbatim and in their order, scopes sorted.
+
+    ``more``: other members. Its scopes are published beside ``scopes``, ``offline_access`` never.
 
     ``methods``: how a bearer token may be sent (RFC 6750 section 2); we know ``header``.
 
     What would be empty is left out, as section 3.2 asks.
     """
     members = {
+        **more,
         "resource": resource,
         "authorization_servers": list(issuers),
-        "scopes_supported": sorted(scopes),
+        SCOPES: sorted({*scopes, *more.get(SCOPES, ())} - {OFFLINE_ACCESS}),
         "bearer_methods_supported": list(methods),
     }
-    return {name: value for name, value in members.items() if value}
+    return {name: value for name, value in members.items() if value not in ("", [], ())}
 
 
 class Metadata:
     """The document of one resource as a WSGI app, prepared once.
 
     ``url``: where clients find it. ``paths``: each ``PATH_INFO`` to send here, before any rule
-    is asked. ``max_age``: seconds a client may keep it.
+    is asked. ``scopes``: those that it names. ``max_age``: seconds a client may keep it.
     """
 
     def __init__(
@@ -138,12 +148,15 @@ class Metadata:
         issuers: Iterable[str],
         scopes: Collection[str] = (),
         methods: Collection[str] = ("header",),
+        more: Mapping[str, Any] = MappingProxyType({}),
         max_age: int = MAX_AGE,
     ) -> None:
         self.url = metadata_url(resource)
         self.paths = paths(resource)
         keep = ("Cache-Control", f"public, max-age={max_age}")
-        found = _json(document(resource, issuers=issuers, scopes=scopes, methods=methods))
+        named = document(resource, issuers=issuers, scopes=scopes, methods=methods, more=more)
+        self.scopes: list[str] = named.get(SCOPES, [])
+        found = _json(named)
         refused = _json({"error": "Method not allowed"})
         allow = ("Allow", METHODS)
         get = ("200 OK", (*_headers(found), keep), found)

@@ -26,10 +26,12 @@ from .events import FunctionFailed
 from .events import Refused
 from .events import Reported
 from .events import logger
+from .header_rules import header_rules
 from .injection import ERROR
 from .injection import HEADER
 from .injection import Injection
 from .key_sources.shared import SharedKeys
+from .origin_check import origin_check
 from .request_log import accepted_facts
 from .request_log import request_facts
 from .responses import Responses
@@ -91,7 +93,9 @@ class JWTMiddleware:
         self.settings = settings
         self._log: LogHook = getattr(self, "_log", None) or LogHook()
         self._emit = fan_out((self._log, *self.settings.on_event))
+        self._origin_check = origin_check(self.settings.allowed_origins)
         self._rules = Rules(rules) if (rules := self.settings.request_rules) else None
+        self._with_header_rules = header_rules(self.settings.request_rules, find_rule)
         self._places = [place(p, self.settings.max_token_size) for p in self.settings.token_from]
         self._read_token = reader(self._places)
         self._injection = Injection(self.settings.claim_headers or {})
@@ -108,7 +112,6 @@ class JWTMiddleware:
         #: ``health`` and ``close`` are for the configured issuers all the same.
         self.verifier = assembly.verifier(self.settings, self._emit, self._shared)
         self._issuers = self.verifier.issuers
-        self._resolver_sees_request = getattr(self._issuers, "sees_request", False)
         self._pages = assembly.pages(self.settings, self._issuers, self._emit)
 
     def __call__(
@@ -117,9 +120,12 @@ class JWTMiddleware:
         """Serve one request (PEP 3333). The app is called outside the ``try``: not our errors."""
         if self._variants is not None:
             return self._variants(environ, start_response)
+        if foreign := self._origin_check(environ):
+            return self.refuse(foreign, environ, start_response)
         if page := self._pages.get(environ.get("PATH_INFO", "")):
             return page(environ, start_response)
         rule = find_rule(self._rules, environ) if self._rules else REQUIRE_TOKEN
+        rule = self._with_header_rules(rule, environ)
         try:
             self.authenticate(environ, rule)
         except AuthError as error:
@@ -135,8 +141,9 @@ class JWTMiddleware:
 
     def authenticate(self, environ: "WSGIEnvironment", rule: Rule) -> None:
         """Put the verified claims into ``environ``, or raise the :class:`AuthError` to answer."""
-        self._injection.clear(environ)
-        if rule.token is Token.IGNORED or (self.settings.skip_preflight and is_preflight(environ)):
+        self._injection.clear(environ, rule)
+        skips = self.settings.cors.skip_preflight and is_preflight(environ)
+        if rule.token is Token.IGNORED or skips:
             return
         optional = rule.token is Token.OPTIONAL
         token = self._read_token(environ, optional)
@@ -144,10 +151,7 @@ class JWTMiddleware:
             if optional:
                 return
             raise MissingTokenError
-        if self._resolver_sees_request:
-            claims = verified_with(environ, self.verifier.verify, token)
-        else:
-            claims = self.verifier.verify(token)
+        claims = verified_with(environ, self.verifier.verify, token)
         rule.authorize(claims, environ)
         self._injection.inject(environ, claims)
         if self.settings.on_event or self.settings.log_fields:
@@ -184,12 +188,13 @@ class JWTMiddleware:
         self, error: AuthError, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> list[bytes]:
         """Answer a request as a refusal, and log it: a WSGI app once ``error`` is bound."""
-        if not self._preflight_reported and is_preflight(environ):
+        needs_token = isinstance(error, MissingTokenError) and not self._preflight_reported
+        if needs_token and is_preflight(environ):
             self._preflight_reported = True
-            logger.warning("a CORS preflight was refused; skip_preflight=True lets them through")
+            logger.warning("a CORS preflight was refused; the option cors can let them through")
         self._report(Refused, error, environ)
         answer = self._responses.answer(error)
-        return answer.send(environ, start_response, self.settings.cors_origins)
+        return answer.send(environ, start_response, self.settings.cors.origins)
 
     def _report(
         self, kind: type[Refused | Reported], error: AuthError, environ: "WSGIEnvironment"
@@ -218,9 +223,8 @@ def find_rule(rules: Rules, environ: "WSGIEnvironment") -> Rule:
         return rules.every
     path = environ.get("PATH_INFO") or "/"
     rule = rules.find(environ["REQUEST_METHOD"], path)
-    if rules.by_method and (others := overrides(environ)):
-        return together([rule, *(rules.find(method, path) for method in others)])
-    return rule
+    others = overrides(environ) if rules.by_method else ()
+    return together([rule, *(rules.find(name, path) for name in others)]) if others else rule
 
 
 def is_preflight(environ: "WSGIEnvironment") -> bool:
@@ -228,9 +232,6 @@ def is_preflight(environ: "WSGIEnvironment") -> bool:
 
     An ``OPTIONS`` that names another method may be that method to the app.
     """
-    return (
-        environ["REQUEST_METHOD"] == "OPTIONS"
-        and "HTTP_ORIGIN" in environ
-        and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
-        and not overrides(environ)
-    )
+    signs = ("HTTP_ORIGIN", "HTTP_ACCESS_CONTROL_REQUEST_METHOD")
+    is_options = environ["REQUEST_METHOD"] == "OPTIONS" and all(sign in environ for sign in signs)
+    return is_options and not overrides(environ)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from typing import TypeAlias
 from wsgiref.util import is_hop_by_hop
 
+from .errors import OFFLINE_ACCESS
 from .errors import TOKEN_ERRORS
 from .errors import AuthError
 from .errors import InsufficientScopeError
@@ -21,6 +22,7 @@ from .errors import InvalidTokenError
 from .errors import MalformedHeaderError
 from .errors import MissingTokenError
 from .errors import MultipleTokensError
+from .errors import OriginNotAllowedError
 from .errors import name_of
 from .errors import whole_seconds
 from .events import Emit
@@ -124,7 +126,8 @@ class Responses:
         status, headers, body = own or (standard, [_JSON], self.json_body(error))
         headers += [("Content-Length", str(len(body))), ("Cache-Control", "no-store")]
         is_for_now = error.retry_after is not None or standard >= _SERVER_ERRORS
-        if HTTPStatus.UNAUTHORIZED in (standard, status) or not is_for_now:
+        no_token_helps = is_for_now or isinstance(error, OriginNotAllowedError)
+        if HTTPStatus.UNAUTHORIZED in (standard, status) or not no_token_helps:
             headers.append(("WWW-Authenticate", self.challenge(error)))
         if error.retry_after is not None or HTTPStatus.SERVICE_UNAVAILABLE in (standard, status):
             headers.append(("Retry-After", str(whole_seconds(error.retry_after))))
@@ -160,8 +163,11 @@ class Responses:
         if isinstance(error.challenge_members, Mapping):
             members = members | dict(error.challenge_members) | members  # realm and error stay
         names_scope = error.challenge_error == InsufficientScopeError.challenge_error
-        if error.scope and (names_scope or self._resource_metadata is not None):
-            members.setdefault("scope", " ".join(error.scope))
+        own = members.get("scope", "")
+        if names_scope and isinstance(own, str):  # a check may ask for more than the rule
+            members["scope"] = _scope_list([*error.scope, *(own.split(" ") if own else [])])
+        elif self._resource_metadata is not None:
+            members.setdefault("scope", _scope_list(error.scope))
         if self._resource_metadata is not None:  # RFC 9728 section 5.1
             members["resource_metadata"] = self._resource_metadata
         fit = [f'{name}="{value}"' for name, value in members.items() if _fits(name, value)]
@@ -192,11 +198,12 @@ def _standard(error: AuthError) -> tuple[object, ...] | None:
     A standard answer is of a class in :data:`_STANDARD`, and its text is from our own tables only.
     """
     kind = type(error)
-    if kind not in _STANDARD or not vars(error).keys() <= _STANDARD[kind]:
+    may_have = _STANDARD.get(kind)
+    if may_have is None or not error.__dict__.keys() <= may_have:
         return None
     code, named = error.code, error.challenge_error
     if kind is InvalidTokenError:
-        known = isinstance(code, str) and code in TOKEN_ERRORS
+        known = type(code) is str and code in TOKEN_ERRORS  # a text of another class may lie
         return (code, named) if known and error.details is TOKEN_ERRORS[code] else None
     return (code, named) if named in _CHALLENGE_ERRORS else None
 
@@ -210,6 +217,10 @@ def _fits(name: object, value: object) -> bool:
         return False
     grammar = _LIST if name in ("scope", "acr_values") else _TEXT
     return bool(_MEMBER.fullmatch(name) and grammar.fullmatch(value))
+
+
+def _scope_list(scopes: Iterable[str]) -> str:
+    return " ".join(scope for scope in dict.fromkeys(scopes) if scope != OFFLINE_ACCESS)
 
 
 def _is_ours(header: str) -> bool:

@@ -58,6 +58,9 @@ class Rule:
     True permits the request: a policy engine without a decision returns None, or an object. If it
     raises LookupError, TypeError or ValueError, the request is refused as well; an
     :class:`AuthError` is the answer; anything else is 503.
+
+    A rule with ``headers`` (name = value, or several; ``*`` at the end of one stands for any rest)
+    is no rule of its own. Its conditions are added for requests that may have such headers.
     """
 
     path: str
@@ -69,6 +72,7 @@ class Rule:
     acr_values: Collection[str] = ()
     max_age: float | None = None
     check: Permits | None = None
+    headers: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def takes(self, method: str) -> bool:
         """Whether requests of this method are the rule's."""
@@ -99,13 +103,6 @@ class Rule:
         ``request``: the WSGI environ, for ``check``. Raises :class:`InsufficientScopeError`,
         :class:`InsufficientAuthError`, or what ``check`` leads to.
         """
-        for part in self.parts:
-            part.authorize_alone(claims, request, clock)
-
-    def authorize_alone(
-        self, claims: Mapping[str, Any], request: Any, clock: Callable[[], float]
-    ) -> None:
-        """As :meth:`authorize`, by the conditions of this rule, not of its parts."""
         if self.scopes or self.any_scope:
             granted = claims_.scopes(claims)
             if not granted.issuperset(self.scopes):
@@ -148,6 +145,7 @@ class Rules:
     """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
+        rules = [rule for rule in rules if not rule.headers]  # those are added to what is found
         by_pattern: dict[str, list[int]] = {}
         for order, rule in enumerate(rules):
             by_pattern.setdefault(_pattern(rule), []).append(order)
@@ -233,6 +231,10 @@ class _AllOf(Rule):
     @property
     def parts(self) -> tuple[Rule, ...]:
         return self.rules
+
+    def authorize(self, *arguments: Any, **named: Any) -> None:
+        for rule in self.rules:
+            rule.authorize(*arguments, **named)
 
 
 def together(rules: Iterable[Rule]) -> Rule:

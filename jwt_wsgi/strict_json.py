@@ -100,7 +100,7 @@ def _finite(text: str) -> float:
 
 
 def _no_constant(name: str) -> float:
-    raise MalformedError(f"{name} is no JSON")
+    raise MalformedError(f"{name} is not JSON")
 
 
 _RULES: Final[dict[str, Any]] = {

@@ -158,7 +158,7 @@ class FakeIssuer:
         """Wrap ``app`` so that it trusts this issuer and its keys, rotated or not; no network.
 
         The variables ``JWT_WSGI_*`` of the shell are not read. ``protect(app).test_client()`` is
-        Flask's own client, or Werkzeug's for any other app.
+        Flask's or Django's own client, or Werkzeug's for any other app.
 
         If ``app`` contains a :class:`JWTMiddleware`, in any layer (:mod:`.layers`), its settings
         and the layers around it stay, and only the issuer is replaced by this one. ``options``
@@ -332,7 +332,8 @@ class FakeProvider(FakeIssuer):
         more = {"issuer": self.issuer, "nbf": 1493763266, "key_ops": ["verify"], "ext": True}
         if "x5c" in self.provider.jwk:
             der = key.certificate()
-            more |= {"x5t": thumbprint(der), "x5c": [base64.b64encode(der).decode()]}
+            more |= {"x5t": thumbprint(der, "sha1"), "x5t#S256": thumbprint(der, "sha256")}
+            more |= {"x5c": [base64.b64encode(der).decode()]}
         return made | {name: more[name] for name in self.provider.jwk if name in more}
 
     def _token(

@@ -41,7 +41,7 @@ def check_url(url: str, *, allow_http: bool) -> str | None:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        return "it is no URL"
+        return "it is not a URL"
     if parts.scheme not in ("https", "http") or not host:
         return "give a URL with https:// and a host"
     if parts.username is not None or parts.password is not None:
@@ -77,7 +77,9 @@ def _is_read_alike(name: str | None, ipv6: str | None, port: str | None, path: s
     """Whether every program finds the same host, port and path in the parts of a normal URL."""
     try:
         if name is None:
-            ipaddress.IPv6Address(ipv6 or "")
+            address = ipaddress.IPv6Address(ipv6 or "")
+            if address.ipv4_mapped or str(address) != ipv6:  # one spelling (RFC 5952 section 4)
+                return False
         elif re.fullmatch("[0-9]+|0x[0-9a-f]*", name.rpartition(".")[2]):
             ipaddress.IPv4Address(name)  # not 127.1, 0177.0.0.1 or 0x7f000001
         decoded = unquote(path, errors="strict")

@@ -18,6 +18,7 @@ from .errors import AuthError
 from .errors import InvalidTokenError
 from .errors import KeyNotKnownYetError
 from .errors import KeysUnavailableError
+from .errors import for_one_request
 from .errors import refusal
 from .revocation.revocations import Revoked
 from .trusted_issuer import TrustedIssuer
@@ -168,9 +169,9 @@ class Verifier:
                     return key
                 tried += 1
         except KeyNotKnownYetError as error:
-            raise error.judged(token.claims.get("iat"), issuer.leeway) from error
-        except AuthError:
-            raise
+            raise for_one_request(error.judged(token.claims.get("iat"), issuer.leeway)) from error
+        except AuthError as error:
+            raise for_one_request(error) from error
         except Exception as error:  # of the source: it finds no key, or is out of order
             blamed = partial(InvalidTokenError, "key_not_found")
             raise refusal(issuer.keys, error, blamed=blamed, outage=KeysUnavailableError) from error

@@ -285,8 +285,10 @@ def _verdict(said: str) -> Iterator[str]:
 
 
 def sources(row: str) -> str:
-    """The pages that the row was made from."""
-    return "".join(f"* <{url}>\n" for url in PROVIDERS[row].sources)
+    """The pages that the row was made from, and what was compared with them."""
+    pages = "".join(f"* <{url}>\n" for url in PROVIDERS[row].sources)
+    day, _, compared = PROVIDERS[row].checked.partition(": ")
+    return f"{pages}\nCompared on {day}: {compared}.\n"
 
 
 # --- Running explain ---------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from wsgiref.validate import validator
 
@@ -29,6 +30,7 @@ from jwt_wsgi import MissingTokenError
 from jwt_wsgi import Rule
 from jwt_wsgi import errors
 from jwt_wsgi.errors import TOKEN_ERRORS
+from jwt_wsgi.errors import KeyNotKnownYetError
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import FunctionFailed
 from jwt_wsgi.events import Refused
@@ -101,6 +103,71 @@ def test_a_changed_error_changes_no_other_answer(
             setattr(changed, name, value)
         assert responses.answer(changed) == Responses(realm="api").answer(changed)
         assert responses.answer(make()) == fresh
+
+
+def test_a_text_that_only_claims_to_be_a_code_is_no_standard_answer() -> None:
+    """A code is compared as plain text: the class of another text may call it equal."""
+
+    class Alike(str):
+        __slots__ = ()
+
+        def __eq__(self, _other: object) -> bool:
+            return True
+
+        def __hash__(self) -> int:
+            return hash("claim_invalid")
+
+    responses, error = Responses(realm="api"), InvalidTokenError("claim_invalid")
+    error.code = Alike("ada")
+    responses.answer(error)
+
+    assert b"ada" not in responses.answer(InvalidTokenError("claim_invalid")).body
+
+
+class Shared:
+    """An error that is made once and raised for many requests."""
+
+    def __init__(self) -> None:
+        self.error: AuthError = InvalidTokenError("claim_invalid", "not today")
+
+    def __call__(self, *_: object) -> Any:
+        raise self.error
+
+
+@pytest.mark.parametrize("where", ["checks", "rule", "revocation", "issuer", "keys"])
+def test_an_error_that_is_raised_again_keeps_nothing_of_its_requests(
+    where: str, app: EchoApp, issuer: FakeIssuer
+) -> None:
+    """Its traceback would grow with each request, and hold their tokens."""
+    shared = Shared()
+    options: dict[str, Any] = {
+        "checks": {"checks": shared},
+        "rule": {"rules": [Rule("/*", check=shared)]},
+        "revocation": {"revocation": shared},
+        "issuer": {"issuer": shared},
+        "keys": {"issuer": Issuer(issuer.issuer, keys=SimpleNamespace(candidates=shared))},
+    }[where]
+    keys = {} if "issuer" in options else {"issuer": issuer.issuer, "jwks": issuer.jwks()}
+    visitor = Client(JWTMiddleware(app, **keys, **options))
+    for sub in ("ada", "bob"):
+        assert visitor.get("/", headers=bearer(issuer.token(sub=sub))).status_code == 401
+
+    assert shared.error.__traceback__ is None
+    assert vars(shared.error).keys() == vars(InvalidTokenError("claim_invalid")).keys()
+
+
+def test_a_key_source_may_raise_one_error_that_asks_to_try_again(issuer: FakeIssuer) -> None:
+    """It is answered 429 each time, and no error is the cause of itself."""
+    shared = Shared()
+    shared.error = KeyNotKnownYetError(1)
+    keys: Any = SimpleNamespace(candidates=shared)
+    middleware = JWTMiddleware(EchoApp(), issuer=Issuer(issuer.issuer, keys=keys))
+    for _ in range(2):
+        with pytest.raises(KeyNotKnownYetError) as refused:
+            middleware.verifier.verify(issuer.token())
+        assert refused.value.__cause__ is shared.error
+
+    assert shared.error.__cause__ is shared.error.__traceback__ is None
 
 
 def test_answers_are_remembered_within_bounds() -> None:

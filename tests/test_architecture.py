@@ -63,6 +63,8 @@ TOWER = [
     "verifier",
     "cache",
     "bearer",
+    "origin_check",
+    "header_rules",
     "injection",
     "responses",
     "metadata",
@@ -70,6 +72,8 @@ TOWER = [
     "revocation.backchannel",
     "settings.request_values",
     "settings.rule_texts",
+    "settings.origins",
+    "settings.resource",
     "settings.revocation",
     "settings.options",
     "settings.contradictions",
@@ -84,6 +88,7 @@ TOWER = [
     "layers",
     "test_kit.memory_store",
     "test_kit.own_keys",
+    "test_kit.django_client",
     "test_kit.protected",
     "test_kit.signing",
     "test_kit.loopback",
@@ -106,6 +111,7 @@ TOWER = [
     "cli.explain_request",
     "cli.explain_facts",
     "cli.explain_recognition",
+    "cli.explain_causes_of_keys",
     "cli.explain_causes_of_sending",
     "cli.explain_causes",
     "cli.explain_code",
@@ -155,7 +161,7 @@ CONTRIB = {
 EXTRAS = {"bottle", "cachelib", "django", "falcon", "flask", "paste.deploy", "pyramid", "redis"}
 EXTRAS |= {"drf_spectacular", "prometheus_client", "rest_framework"}
 #: The modules of the tower that need an extra: they are loaded only where it is in use.
-ALLOWED_EXTRAS = {"revocation.redis": {"redis"}}
+ALLOWED_EXTRAS = {"revocation.redis": {"redis"}, "test_kit.django_client": {"django"}}
 ALLOWED_EXTRAS |= {f"cli.router_{name}": {name} for name in ("bottle", "django", "falcon")}
 ALLOWED_EXTRAS |= {f"cli.router_{name}": {name} for name in ("flask", "pyramid")}
 #: What judges one request and one token, given keys and terms.

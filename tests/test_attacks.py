@@ -633,7 +633,7 @@ def test_a_scheme_of_any_case_and_some_spaces_is_bearer(
 @pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize("iat", ["0", "-1", "0.5", "1", "4102444800"])
 def test_iat_may_be_any_date(iat: str, published: FakeIssuer, app: EchoApp) -> None:
-    """T25: without ``max_token_age`` it is not judged; one that is no date is refused above."""
+    """T25: without ``max_token_age`` it is not judged; one that is not a date is refused above."""
     made = by_claims(f'"exp":{LATER},"iat":{iat}')
 
     assert knock(door(app, published), f"Bearer {made}").status == 200
@@ -766,7 +766,9 @@ def test_headers_and_odd_paths_open_nothing(
     environ: dict[str, str], published: FakeIssuer, app: EchoApp
 ) -> None:
     """T40: a header makes a request need more, never less; so does an odd path."""
-    middleware = door(app, published, public_paths=["/public", "/public/*"], skip_preflight=True)
+    middleware = door(
+        app, published, public_paths=["/public", "/public/*"], cors={"skip_preflight": True}
+    )
 
     assert_refused(knock(middleware, **environ), "no token", app)
 
@@ -861,7 +863,7 @@ def test_no_text_of_a_client_s_comes_back(
         "HTTP_ORIGIN": origin + marker, "HTTP_X_REQUEST_ID": marker * 99 + "\r\n\x1b[2J",
         "HTTP_HOST": marker, "PATH_INFO": f"/{marker}", "QUERY_STRING": marker,
     }  # fmt: skip
-    middleware = door(app, published, cors_origins="*")
+    middleware = door(app, published, cors="*")
     for header in (None, f"Basic {marker}", f"Bearer {marker}", f"Bearer {token({'kid': marker})}",
                    f"Bearer {token({'alg': marker, 'typ': marker})}",
                    f"Bearer {token(payload={'iss': marker})}"):  # fmt: skip

@@ -56,13 +56,11 @@ def showing(html: str) -> Any:
 def seen_by_a_script(credentials: str, cors_origins: str) -> dict[str, Any]:
     """What a page of one origin sees of a request without a token to a guarded API of another.
 
-    ``cors_origins``: the option, with ``{page}`` for the origin of the page.
+    ``cors_origins``: the option ``cors``, with ``{page}`` for the origin of the page.
     """
     pages, api = (_Threading(("127.0.0.1", 0), _Quiet) for _ in range(2))
     with in_a_thread(pages) as page, in_a_thread(api) as url:
-        api.set_app(
-            FakeIssuer().protect(lambda *_: [], cors_origins=cors_origins.format(page=page))
-        )
+        api.set_app(FakeIssuer().protect(lambda *_: [], cors=cors_origins.format(page=page)))
         pages.set_app(showing(PAGE.format(url=f"{url}/orders", credentials=credentials)))
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
             command = [

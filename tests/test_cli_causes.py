@@ -12,10 +12,14 @@ import pytest
 from jwt_wsgi import Issuer
 from jwt_wsgi.cli.explain_causes import CAUSES
 from jwt_wsgi.cli.explain_steps import verdict_on
+from jwt_wsgi.cli.remedies import FETCH_CAUSES
 from jwt_wsgi.cli.remedies import FETCH_REMEDIES
 from jwt_wsgi.cli.remedies import REFUSAL_REMEDIES
+from jwt_wsgi.cli.remedies import fetch_remedy
 from jwt_wsgi.errors import KeysUnavailableError
+from jwt_wsgi.key_sources.fetch import Fetched
 from jwt_wsgi.key_sources.fetch import FetchError
+from jwt_wsgi.key_sources.fetch import HTTPFetch
 from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.testing import FakeIssuer
 
@@ -111,6 +115,10 @@ EXAMPLES = [
     Example("token_missing", "path", text(""), {"public_paths": ["/api/me"]}, path="//api/me"),
     Example("token_missing", "", text("")),
     Example(
+        "origin_not_allowed", "", text("Authorization: Bearer TOKEN\nOrigin: https://b.example"),
+        {"allowed_origins": "https://a.example"},
+    ),
+    Example(
         "tokens_multiple", "one cookie twice", text("Cookie: t=TOKEN; t=x"),
         {"token_from": "cookie:t"},
     ),
@@ -167,6 +175,12 @@ EXAMPLES = [
     Example("issuer_not_trusted", "slash", of(iss="https://issuer.example/")),
     Example("issuer_not_trusted", "case", of(iss="https://Issuer.example")),
     Example("issuer_not_trusted", "scheme", of(iss="http://issuer.example")),
+    Example("issuer_not_trusted", "no scheme", of(iss="issuer.example")),
+    Example("issuer_not_trusted", "port", of(iss="https://issuer.example:443")),
+    Example(
+        "issuer_not_trusted", "port", of(iss="https://issuer.example/a"),
+        issuer="https://issuer.example:443/a",
+    ),
     Example("issuer_not_trusted", "Entra version", of(iss=V1), issuer=V2),
     Example("issuer_not_trusted", "Entra version", of(iss=V2), issuer=V1),
     Example(
@@ -237,6 +251,10 @@ EXAMPLES = [
         "key_not_found", "Ed448", of(), {"jwks": {"keys": [ED448]}}, algorithm="EdDSA"
     ),
     Example("key_not_found", "algorithm", of(), {"jwks": {"keys": [{**ED, "kid": "key-1"}]}}),
+    Example(
+        "key_not_found", "no kid is published", of(),
+        {"jwks": {"keys": [{name: ED[name] for name in ED if name != "kid"}]}},
+    ),
     Example("key_not_found", "", head(kid="other")),
     Example("signature_invalid", "Microsoft Graph", other_nonce),
     Example("signature_invalid", "DER", signed_as_der),
@@ -275,6 +293,7 @@ ELSEWHERE = {
     ("keys_unavailable", ""),
     ("key_not_known_yet", ""),
     *(("keys_unavailable", kind) for kind in FETCH_REMEDIES),
+    *(("keys_unavailable", row.name) for row in FETCH_CAUSES),
 }
 
 
@@ -340,6 +359,53 @@ def test_why_keys_cannot_be_had(kind: str, where: str) -> None:
 
     assert (told["code"], told["cause"]) == ("keys_unavailable", kind)
     assert told["remedy"] == FETCH_REMEDIES[kind]
+
+
+WEB_PAGE = b"<!doctype html><title>Log in</title>"
+TRUE = b'{"issuer": "https://issuer.example", "jwks_uri": "https://issuer.example/keys"}'
+
+
+@pytest.mark.parametrize(
+    ("metadata", "keys", "name"),
+    [
+        (b'{"issuer": "https://issuer.example/"}', b"", "slash in metadata"),
+        (b'{"issuer": "https://x.example/{tenantid}/v2.0"}', b"", "metadata of many tenants"),
+        (b'{"issuer": "https://front.example"}', b"", "metadata of another"),
+        (WEB_PAGE, WEB_PAGE, "web page"),
+        (TRUE, WEB_PAGE, "web page"),
+        (TRUE, b"[]", "another document"),
+        (TRUE, b'{"a": "-----BEGIN CERTIFICATE-----"}', "another document"),
+        (TRUE, b"{}", "no public key"),
+        (TRUE, FetchError("http", "status 401", status=401), "credentials"),
+        (TRUE, FetchError("http", "status 403", status=403), "credentials"),
+        (TRUE, FetchError("http", "status 500", status=500), "http"),
+        (TRUE, b'{"keys": []}', "document"),
+        (b'{"issuer": "https://issuer.example"}', b"", "discovery"),
+    ],
+)
+def test_what_is_served_in_the_place_of_keys(
+    monkeypatch: pytest.MonkeyPatch, metadata: bytes, keys: bytes | FetchError, name: str
+) -> None:
+    """Each is recognised by the words that a real fetch has for it, in explain and in doctor."""
+
+    def fetch(_self: HTTPFetch, url: str, **_options: Any) -> Fetched:
+        found = metadata if "/openid-configuration" in url or metadata is WEB_PAGE else keys
+        if isinstance(found, FetchError):
+            raise found
+        return Fetched(found, None, None)
+
+    monkeypatch.setattr(HTTPFetch, "__call__", fetch)
+    issuer = FakeIssuer()
+    settings = Settings.of(issuer=issuer.issuer, audience="api")
+    verdict = verdict_on(settings, issuer.token(aud="api"))
+    told = verdict.as_json()
+    assert verdict.error is not None
+
+    rows = {row.name: row.remedy for row in FETCH_CAUSES}
+    assert (told["code"], told["cause"]) == ("keys_unavailable", name)
+    assert told["remedy"] == (rows | FETCH_REMEDIES)[name]
+    problem = verdict.error.detail.removeprefix("keys of https://issuer.example: ")
+    assert fetch_remedy(problem.partition(":")[0], problem) == told["remedy"]
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,23 @@ def test_nothing_is_wrong(doctor: Doctor) -> None:
     assert "found by OpenID Connect discovery" in told["keys"][0][1]
 
 
+def test_a_resource_without_a_scope_or_an_origin(doctor: Doctor) -> None:
+    """Clients of MCP ask for the scopes that they find, and pages of any website may ask."""
+    with FakeIssuer().serve() as issuer:
+        _, bare = doctor(ISSUER=issuer.issuer, RESOURCE="https://api.example/mcp")
+        origins = "https://spa.example"
+        named = '{"resource": "https://api.example/mcp", "scopes_supported": ["b", "a"]}'
+        _, whole = doctor(ISSUER=issuer.issuer, RESOURCE=named, ALLOWED_ORIGINS=origins)
+
+    ((outcome, said),) = bare["scopes"]
+    assert outcome == "warn"
+    assert "TypeScript SDK" in said
+    assert "JWT_WSGI_REQUIRED_SCOPES" in said
+    assert [outcome for outcome, _ in bare["origins"]] == ["warn"]
+    assert [said.partition(" ->")[0] for _, said in whole["scopes"]] == ["the metadata name a, b"]
+    assert "origins" not in whole
+
+
 def test_ad_fs_signs_access_tokens_in_another_name(doctor: Doctor) -> None:
     """Its metadata says so; with the configured issuer no access token would be accepted."""
     jwks, signs = FakeIssuer().jwks(), "http://fs.example/adfs/services/trust"
@@ -136,7 +153,7 @@ def test_an_outage(doctor: Doctor) -> None:
         code, told = doctor(ISSUER=issuer.issuer)
 
     assert code == 1
-    assert "status 500 in discovery" in told["keys"][0][1]
+    assert "openid-configuration': status 500" in told["keys"][0][1]
 
 
 def test_an_issuer_that_is_too_slow(doctor: Doctor) -> None:
@@ -292,6 +309,8 @@ def test_a_jwks_that_is_something_else(doctor: Doctor, kind: str) -> None:
 
     assert (code, told["keys"][0][0]) == (1, "fail")
     assert words in told["keys"][0][1]
+    assert " -> Set JWT_WSGI_" in told["keys"][0][1]
+    assert "JWT_WSGI_JWKS_URI to the URL of the" in told["keys"][0][1]
 
 
 def test_hints_for_a_provider(doctor: Doctor, issuer: FakeIssuer) -> None:
@@ -400,7 +419,7 @@ def test_a_store_that_does_not_answer(doctor: Doctor, issuer: FakeIssuer) -> Non
     code, told = doctor(ISSUER=issuer.issuer, JWKS=jwks, REVOCATION="redis://127.0.0.1:1")
 
     assert (code, told["store"][0][0]) == (1, "fail")
-    assert "ConnectionError" in told["store"][0][1]
+    assert "there is no connection to the store" in told["store"][0][1]
 
 
 def test_a_store_that_answers(doctor: Doctor, issuer: FakeIssuer, tmp_path: Path) -> None:
@@ -557,9 +576,9 @@ def test_what_an_answer_means(answer: Answer, outcome: str, words: str) -> None:
     [
         ("http://127.0.0.1:1/", "127.0.0.1:1 refuses the connection"),
         ("http://nowhere.invalid/", "the host 'nowhere.invalid' has no address"),
-        ("ftp://x/", "it is no URL"),
-        ("http://127.0.0.1:x/", "it is no URL"),
-        ("x", "it is no URL"),
+        ("ftp://x/", "it is not a URL"),
+        ("http://127.0.0.1:x/", "it is not a URL"),
+        ("x", "it is not a URL"),
     ],
 )
 def test_an_app_that_cannot_be_asked(doctor: Doctor, url: str, words: str) -> None:

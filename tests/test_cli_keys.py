@@ -58,15 +58,15 @@ def test_every_reason_to_skip_a_key(keys: Keys) -> None:
     """A document of good and bad members: the good are used, each bad one says why."""
     good, (rsa,) = FakeIssuer().jwks()["keys"][0], FakeIssuer(algorithm="RS256").jwks()["keys"]
     bad: dict[str, Any] = {
-        "it is no JSON object": "text",
+        "it is not a JSON object": "text",
         "it holds a private or secret key": {**good, "d": "c2VjcmV0"},
-        "its kty is none that verifies tokens": {"kty": "oct", "kid": "o"},
+        "its kty is not one that verifies tokens": {"kty": "oct", "kid": "o"},
         "its use is not sig": {**good, "use": "enc"},
         "its key_ops do not hold verify": {**good, "key_ops": ["sign"]},
-        "its alg is no signature algorithm of its kty": {**good, "alg": "RSA-OAEP"},
-        "its crv is none that verifies tokens": {**good, "crv": "X25519"},
-        "its kid is no string of 1 to 256 characters": {**good, "kid": 5},
-        "its x is no key of the curve Ed25519": {**good, "x": "AA"},
+        "its alg is not a signature algorithm of its kty": {**good, "alg": "RSA-OAEP"},
+        "its crv is not one that verifies tokens": {**good, "crv": "X25519"},
+        "its kid is not a string of 1 to 256 characters": {**good, "kid": 5},
+        "its x is not a key of the curve Ed25519": {**good, "x": "AA"},
         "a point of small order": {**good, "x": "A" * 43},
         "it fits none of the accepted algorithms": rsa,
     }

@@ -314,6 +314,16 @@ def test_an_app_without_a_guard_or_without_a_router(
 # --- The committed file --------------------------------------------------------------------------
 
 
+def test_one_row_is_one(routes: Routes) -> None:
+    """The line at the end is a sentence, whatever the number."""
+    app = flask.Flask("shop", static_folder=None)
+    app.add_url_rule("/", "home", lambda: "")
+
+    assert "shop:app: 1 row of Flask; none need no token\n" in routes(ISSUER.protect(app))[1]
+    public = ISSUER.protect(app, public_paths=["/"])
+    assert "shop:app: 1 row of Flask; 1 needs no token: 1 PUBLIC\n" in routes(public)[1]
+
+
 def test_a_view_that_becomes_public_is_seen(routes: Routes, tmp_path: Path) -> None:
     """`--write` makes the file; `--check` is silent while it is true, and 1 when it is not."""
     file = tmp_path / "routes.txt"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
@@ -42,6 +43,12 @@ def report(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     return run
 
 
+def only(out: str) -> Any:
+    """What the JSON says of the one middleware."""
+    (found,) = json.loads(out)["middlewares"]
+    return found
+
+
 def plain(environ: Any, start_response: Any) -> list[bytes]:
     start_response("200 OK", [])
     return [b""]
@@ -54,7 +61,7 @@ def test_every_option_with_its_source(report: Report, tmp_path: Path) -> None:
     code, out = report(
         "--issuer", "https://a.example", "--json", LEEWAY="5", AUDIENCE_FILE=str(file)
     )
-    rows = {row["option"]: row for row in json.loads(out)["settings"]}
+    rows = {row["option"]: row for row in only(out)["settings"]}
 
     assert code == 0
     assert set(rows) == set(OPTIONS)
@@ -75,11 +82,32 @@ def test_the_settings_of_an_app(report: Report) -> None:
         return JWTMiddleware(plain, issuer="https://a.example", claims={"azp": "shop"})
 
     _, out = report("--json", app=app, LEEWAY="5")
-    rows = {row["option"]: row for row in json.loads(out)["settings"]}
+    rows = {row["option"]: row for row in only(out)["settings"]}
 
     assert rows["issuer"]["source"] == "keyword"
     assert rows["claims"]["value"] == "azp shop"
     assert rows["leeway"]["source"] == "JWT_WSGI_LEEWAY"
+
+
+def test_the_settings_of_every_middleware(report: Report) -> None:
+    """An app may be guarded twice, or one mount otherwise than another: an auditor sees all."""
+
+    def app() -> Any:
+        inner = JWTMiddleware(plain, issuer="https://in.example", allow_http=True)
+        outer = JWTMiddleware(plain, issuer="https://out.example", audience="*")
+        return DispatcherMiddleware(outer, {"/admin": inner})
+
+    code, out = report(app=app)
+    assert code == 0
+    outside, inside = out.split("JWTMiddleware 2 of 2, from the outside")
+    assert outside.startswith("JWTMiddleware 1 of 2, from the outside")
+    assert "https://out.example" in outside
+    assert "open audience: *" in outside
+    assert "https://in.example" in inside
+    assert "open allow_http" in inside
+    assert "open audience" not in inside
+    _, out = report("--json", app=app)
+    assert [len(one["relaxed_checks"]) for one in json.loads(out)["middlewares"]] == [1, 1]
 
 
 def test_an_issuer_with_terms_of_its_own(report: Report) -> None:
@@ -90,7 +118,7 @@ def test_an_issuer_with_terms_of_its_own(report: Report) -> None:
     ]
     _, out = report("--json", app=lambda: JWTMiddleware(plain, issuer=issuers, audience="c"))
 
-    assert json.loads(out)["issuers"] == [
+    assert only(out)["issuers"] == [
         {"issuer": "https://a.example", "settings": {"audience": "a"}},
         {
             "issuer": "https://b.example",
@@ -129,17 +157,17 @@ def test_the_keys_of_an_issuer_are_named_by_their_class(report: Report) -> None:
     one, two = Issuer("https://a.example", keys=keys), Issuer("https://b.example")
 
     _, out = report("--json", app=lambda: JWTMiddleware(plain, issuer=[one], audience="c"))
-    (own,) = json.loads(out)["issuers"]
+    (own,) = only(out)["issuers"]
     assert own["settings"] == {"keys": "jwt_wsgi.keys.KeySet"}
     _, out = report("--json", app=lambda: JWTMiddleware(plain, issuer=[two], audience="c"))
-    assert json.loads(out)["issuers"] == []
+    assert only(out)["issuers"] == []
 
 
 def test_a_warning_is_shown_once(report: Report) -> None:
     """A relaxed check that is also a warning at start is among the relaxed checks only."""
     _, out = report("--json", ISSUER="https://a.example", AUDIENCE="*")
     found = json.loads(out)
-    assert [text for text in found["relaxed_checks"] if "audience: *" in text]
+    assert [text for text in only(out)["relaxed_checks"] if "audience: *" in text]
     assert [text for text in found["warnings"] if "audience" in text] == []
 
 
@@ -165,7 +193,7 @@ def test_rules_and_relaxed_checks(report: Report) -> None:
             rules=rules,
             audience="*",
             allow_http=True,
-            skip_preflight=True,
+            cors={"skip_preflight": True},
         )
     )
 
@@ -186,15 +214,15 @@ def test_rules_and_relaxed_checks(report: Report) -> None:
         ({"rules": [Rule("/x", token="report")]}, "/x: a token is looked at, and everything"),
         ({"audience": "*"}, "audience: *"),
         ({"allow_http": True}, "allow_http: "),
-        ({"skip_preflight": True}, "skip_preflight: "),
-        ({"cors_origins": "*"}, "cors_origins: *"),
+        ({"cors": {"skip_preflight": True}}, "cors: skip_preflight: "),
+        ({"cors": "*"}, "cors: *"),
         ({"bound_tokens": "accept"}, "bound_tokens: "),
         ({"settings_from_request": True}, "settings_from_request: "),
         ({"revocation": {"function": lambda _: False, "fail_open": True}}, "revocation: "),
         ({"resource": "https://api.example/mcp"}, "/.well-known/oauth-protected-resource/mcp"),
         ({"leeway": 300}, "leeway: "),
     ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_every_relaxed_check(options: Any, said: str) -> None:
     """Each setting that lets in more, and none without it."""
@@ -218,4 +246,4 @@ def test_the_test_kit_has_no_source(report: Report) -> None:
     issuer = FakeIssuer()
     settings = issuer.protect(plain).settings
     _, out = report("--json", app=lambda: JWTMiddleware(plain, settings))
-    assert json.loads(out)["settings"][0]["source"] in {"keyword", "default"}
+    assert only(out)["settings"][0]["source"] in {"keyword", "default"}

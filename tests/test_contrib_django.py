@@ -144,11 +144,12 @@ def test_require_oauth_works_on_the_payload(client: Client, issuer: FakeIssuer) 
 
 
 def test_rest_framework_knows_the_user(client: Client, issuer: FakeIssuer) -> None:
-    """`request.user` by its `sub`, and the payload as `request.auth`; nobody otherwise."""
+    """`request.user` by issuer and `sub`, the payload as `request.auth`; else no user."""
     for url in ("/rest/any", "/rest/authenticated"):
         answer = client.get(url, headers=bearer(issuer.token(sub="ada", org=1)))
         assert answer.json is not None
-        assert (answer.json["user"], answer.json["auth"]["org"]) == ("ada", 1)
+        assert answer.json["user"] == f"{issuer.issuer}|ada"
+        assert answer.json["auth"]["org"] == 1
     assert client.get("/rest/any").json == {"user": "None", "auth": None}
     assert client.get("/rest/open", headers=bearer("x")).json == {"user": "None", "auth": None}
 
@@ -197,6 +198,14 @@ def test_a_403_says_what_is_missing_and_what_is_needed(client: Client, issuer: F
     assert shop.headers["WWW-Authenticate"].startswith('Bearer realm="shop", error="ins')
 
 
+def test_a_403_names_the_scopes_of_the_rule_as_well(issuer: FakeIssuer) -> None:
+    """Else the client would come back without the one that the rule needs."""
+    guarded = Client(issuer.protect(django_application(), required_scopes="base"))
+    answer = guarded.get("/rest/both", headers=bearer(issuer.token(scope="base")))
+
+    assert answer.headers["WWW-Authenticate"].endswith(', scope="base read write"')
+
+
 def test_who_came_in_by_something_else_has_no_scope(client: Client, issuer: FakeIssuer) -> None:
     """A session's user does not borrow the scopes of a token beside it."""
     answer = client.get("/rest/session", headers=bearer(issuer.token(scope="read")))
@@ -214,10 +223,12 @@ def test_a_permission_needs_a_scope() -> None:
 
 
 def test_a_token_user_is_what_rest_framework_expects() -> None:
-    """Throttles count by `pk`; nobody is staff because of a token."""
-    user = TokenUser({"sub": "ada"})
+    """Throttles count by `pk`; a token makes no user staff."""
+    user = TokenUser({"iss": "https://a.example", "sub": "ada"})
 
-    assert (user.pk, user.id, user.username, str(user)) == ("ada",) * 4
+    names = (user.pk, user.id, user.username, user.get_username(), str(user))
+    assert names == ("https://a.example|ada",) * 5
+    assert user.get_short_name() == user.get_full_name() == "ada"
     assert (user.is_authenticated, user.is_active) == (True, True)
     assert (user.is_anonymous, user.is_staff, user.is_superuser) == (False, False, False)
 
@@ -244,7 +255,11 @@ def test_an_empty_payload_is_an_anonymous_user() -> None:
 def test_users_of_two_issuers_are_two() -> None:
     """`sub` is unique for one issuer only (RFC 7519 section 4.1.2)."""
     ada = TokenUser({"iss": "https://a.example", "sub": "ada"})
+    other = TokenUser({"iss": "https://b.example", "sub": "ada"})
 
+    for name in ("pk", "id", "username", "__str__", "get_username"):
+        assert getattr(ada, name) != getattr(other, name)
+    assert str(ada) != str(other)
     assert ada == TokenUser({"iss": "https://a.example", "sub": "ada", "jti": "other"})
     assert ada != TokenUser({"iss": "https://b.example", "sub": "ada"})
     assert len({ada, TokenUser({"iss": "https://b.example", "sub": "ada"})}) == 2
@@ -479,8 +494,11 @@ application = get_asgi_application()
     "project/urls.py": """
 from django.contrib.auth.models import Group
 from django.http import HttpResponse
+from django.http import HttpResponseRedirect
+from django.http import StreamingHttpResponse
 from django.template import engines
 from django.urls import path
+from django.views.decorators.csrf import csrf_protect
 from rest_framework import permissions
 from rest_framework.generics import ListCreateAPIView
 from rest_framework.serializers import ModelSerializer
@@ -510,7 +528,15 @@ def me(request):
     return HttpResponse(template.render({}, request))
 
 
+def stream(request):
+    return StreamingHttpResponse(iter([b"one", b"two"]))
+
+
 urlpatterns = [
+    path("moved", lambda request: HttpResponseRedirect("/me")),
+    path("form", csrf_protect(lambda request: HttpResponse("taken"))),
+    path("stream", stream),
+    path("broken", lambda request: 1 / 0),
     path("groups", Groups.as_view()),
     path("orders", Orders.as_view()),
     path("me", me),
@@ -518,15 +544,57 @@ urlpatterns = [
 ]
 """,
     "test_project.py": """
+from django import test
 from django.test import SimpleTestCase
+from project.wsgi import application
 from rest_framework.test import APIClient
+
+from jwt_wsgi.testing import FakeIssuer
+
+ISSUER = FakeIssuer("https://fake.example")
+ADA = {"Authorization": "Bearer " + ISSUER.token(sub="ada")}
+
+
+class ThroughTheGuard(SimpleTestCase):
+    def test_django_s_own_client(self):
+        client = ISSUER.protect(application).test_client(headers={"X-Mine": "1"})
+        self.assertIs(type(client), test.Client)
+        refused = client.get("/me")
+        self.assertEqual(refused.json(), {"error": "No token provided"})
+        self.assertEqual(refused.status_code, 401)
+        self.assertIn("Bearer", refused.headers["WWW-Authenticate"])
+        served = client.get("/me", headers=ADA)
+        self.assertContains(served, "https://fake.example|ada True")
+        self.assertEqual(served.wsgi_request.user.get_short_name(), "ada")
+        self.assertEqual(served.wsgi_request.META["HTTP_X_MINE"], "1")
+        self.assertEqual(served.resolver_match.route, "me")
+        self.assertEqual(client.head("/me", headers=ADA).content, b"")
+
+    def test_redirects_csrf_errors_and_streams(self):
+        client = ISSUER.protect(application).test_client()
+        moved = client.get("/moved", headers=ADA)
+        self.assertRedirects(moved, "/me", fetch_redirect_response=False)
+        self.assertEqual(client.post("/form", headers=ADA).content, b"taken")
+        strict = ISSUER.protect(application).test_client(enforce_csrf_checks=True)
+        self.assertEqual(strict.post("/form", headers=ADA).status_code, 403)
+        stream = client.get("/stream", headers=ADA)
+        self.assertEqual(b"".join(stream.streaming_content), b"onetwo")
+        with self.assertRaises(ZeroDivisionError):
+            client.get("/broken", headers=ADA)
+        self.assertEqual(client.get("/me", headers=ADA).status_code, 200)
+
+    def test_that_of_rest_framework(self):
+        client = ISSUER.protect(application).test_client(client_class=APIClient)
+        self.assertIs(type(client), APIClient)
+        self.assertEqual(client.get("/orders").status_code, 401)
+        self.assertEqual(client.get("/orders", headers=ADA).json(), [])
 
 
 class WithoutAServer(SimpleTestCase):
     def test_the_test_client_is_let_through(self):
         self.assertEqual(self.client.get("/me").content, b" False ")
         answer = self.client.get("/me", **{"jwt_wsgi.payload": {"sub": "ada"}})
-        self.assertEqual(answer.content, b"ada True ")
+        self.assertEqual(answer.content, b"|ada True ")
 
     def test_that_of_rest_framework_is_let_through(self):
         payload = {"iss": "https://a.example", "sub": "ada"}
@@ -578,7 +646,7 @@ def test_a_project_s_tests_run(project: Path, issuer: FakeIssuer) -> None:
     run = run_in(project, issuer, "-m", "django", "test")
 
     assert run.returncode == 0, run.stderr
-    assert "Ran 5 tests" in run.stderr
+    assert "Ran 8 tests" in run.stderr
 
 
 IN_THE_PROJECT = """
@@ -620,7 +688,7 @@ def test_a_project_knows_the_user(project: Path, issuer: FakeIssuer) -> None:
     assert found["model permissions"] == [403, 200]
     assert found["browsable"] == [200]
     assert found["throttle"] == [200, 200, 200, 429, 200]
-    assert found["template"][:2] == [200, "ada True "]
+    assert found["template"][:2] == [200, "https://a.example|ada True "]
     assert "Set-Cookie" not in found["template"][2]
     assert found["public"] == " False "
 

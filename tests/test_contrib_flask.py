@@ -283,6 +283,18 @@ def test_a_view_answers_as_a_rule_does(
     assert caplog.text.count("refused 403 insufficient_scope") == 2
 
 
+def test_a_403_of_a_view_names_the_scopes_of_the_rule_as_well(
+    settings_of: dict[str, Any], issuer: FakeIssuer
+) -> None:
+    """Else the client would come back without the one that the rule needs."""
+    app = shop(**settings_of, JWT_WSGI_REQUIRED_SCOPES="base")
+    JWT(app)
+
+    answer = app.test_client().get("/orders", headers=bearer(issuer.token(scope="base")))
+
+    assert answer.headers["WWW-Authenticate"].endswith('scope="base orders:read orders:write"')
+
+
 def test_a_view_on_a_public_path_still_asks(settings_of: dict[str, Any]) -> None:
     """Nobody has looked at a token there."""
     app = shop(**settings_of)

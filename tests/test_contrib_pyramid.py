@@ -39,9 +39,9 @@ def in_acl(acl: Any) -> Callable[[Any], Any]:
 
 
 ACL = [
-    (Deny, "sub:eve", "edit"),
+    (Deny, "user:https://issuer.example|eve", "edit"),
     (Allow, "scope:write", "edit"),
-    (Allow, "sub:bob", "edit"),
+    (Allow, "user:https://issuer.example|bob", "edit"),
     (Allow, Authenticated, "see"),
     (Allow, Everyone, "glance"),
 ]
@@ -74,13 +74,21 @@ def pyramid(issuer: FakeIssuer) -> Client:
 
 
 def test_identity_is_the_payload(pyramid: Client, issuer: FakeIssuer) -> None:
-    """And the userid its `sub`; both are None where there is no token."""
+    """And the userid `iss|sub`; both are None where there is no token."""
     answer = pyramid.get("/any", headers=bearer(issuer.token(sub="ada", org=1)))
 
     assert answer.json is not None
-    assert answer.json["userid"] == "ada"
+    assert answer.json["userid"] == f"{issuer.issuer}|ada"
     assert answer.json["identity"]["org"] == 1
     assert pyramid.get("/open").json == {"userid": None, "identity": None}
+
+
+def test_a_403_names_the_scopes_of_the_rule_as_well(issuer: FakeIssuer) -> None:
+    """Else the client would come back without the one that the rule needs."""
+    guarded = Client(issuer.protect(config().make_wsgi_app(), required_scopes="base"))
+    answer = guarded.get("/both", headers=bearer(issuer.token(scope="base")))
+
+    assert answer.headers["WWW-Authenticate"].endswith(', scope="base read write"')
 
 
 @pytest.mark.parametrize(
@@ -136,13 +144,21 @@ def test_without_a_token_it_is_401(pyramid: Client) -> None:
 def test_an_acl_decides_where_there_is_one(
     pyramid: Client, issuer: FakeIssuer, path: str, sub: str, scope: str, status: int
 ) -> None:
-    """Of the context or of a parent; with scopes and the sub as principals."""
+    """Of the context or of a parent; with scopes and the user as principals."""
     answer = pyramid.get(path, headers=bearer(issuer.token(sub=sub, scope=scope)))
 
     assert answer.status_code == status
     if status == 403:
         assert answer.json is not None
         assert answer.json["code"] == "insufficient_scope"
+
+
+def test_users_of_two_issuers_are_two_principals() -> None:
+    """An ACL that names a user of one issuer says nothing of another issuer's."""
+    ada, other = ({"iss": f"https://{name}.example", "sub": "ada"} for name in ("a", "b"))
+
+    assert principals(ada) == {Everyone, Authenticated, "user:https://a.example|ada"}
+    assert principals(ada) & principals(other) == {Everyone, Authenticated}
 
 
 def test_everyone_is_a_principal_without_a_token(pyramid: Client) -> None:

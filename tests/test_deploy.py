@@ -17,12 +17,11 @@ import requests
 import yaml
 from conftest import bearer
 from dockerfile_parse import DockerfileParser
+from servers.https_issuer import HTTPSIssuer
 from servers.running import as_user
 from servers.running import free_port
 from servers.running import running
 from servers.uploading import upload
-
-from jwt_wsgi.testing import FakeIssuer
 
 pytestmark = pytest.mark.slow
 
@@ -34,8 +33,8 @@ API, FRONT, FOLDER = "127.0.0.1:8000", "127.0.0.1:8080", "/srv/api"
 
 
 @pytest.fixture(scope="module")
-def issuer() -> Iterator[FakeIssuer]:
-    with FakeIssuer(aud=AUDIENCE).serve() as served:
+def issuer() -> Iterator[HTTPSIssuer]:
+    with HTTPSIssuer(aud=AUDIENCE).serve() as served:
         yield served
 
 
@@ -52,22 +51,27 @@ def written(name: str, scratch: Path, **mine: str) -> Path:
     return scratch / name
 
 
-def serve(command: list[str], port: int, issuer: FakeIssuer) -> AbstractContextManager[str]:
-    env = {"JWT_WSGI_ISSUER": issuer.issuer, "JWT_WSGI_AUDIENCE": AUDIENCE}
+def serve(command: list[str], port: int, issuer: HTTPSIssuer) -> AbstractContextManager[str]:
+    env = {"JWT_WSGI_AUDIENCE": AUDIENCE} | issuer.environment
     return running(command, port, cwd=DEPLOY, env=env)
 
 
 @contextmanager
-def gunicorn(scratch: Path, issuer: FakeIssuer) -> Iterator[str]:
+def gunicorn(scratch: Path, issuer: HTTPSIssuer, *options: str) -> Iterator[str]:
     port = free_port()
     conf = written("gunicorn.conf.py", scratch, api=f"127.0.0.1:{port}")
-    command = [sys.executable, "-m", "gunicorn", "-c", str(conf), "api:application"]
+    command = [sys.executable, "-m", "gunicorn", "-c", str(conf), *options, "api:application"]
     with serve(command, port, issuer) as url:
         yield url
 
 
+def preloading(scratch: Path, issuer: HTTPSIssuer) -> AbstractContextManager[str]:
+    """With ``preload_app``, for which ``pre_fork`` is there."""
+    return gunicorn(scratch, issuer, "--preload")
+
+
 @contextmanager
-def uwsgi(scratch: Path, issuer: FakeIssuer) -> Iterator[str]:
+def uwsgi(scratch: Path, issuer: HTTPSIssuer) -> Iterator[str]:
     port = free_port()
     conf = written("uwsgi.ini", scratch, api=f"127.0.0.1:{port}")
     with serve([str(PROGRAMS / "uwsgi"), "--ini", str(conf)], port, issuer) as url:
@@ -88,7 +92,7 @@ Include {conf}
 
 
 @contextmanager
-def apache(scratch: Path, issuer: FakeIssuer) -> Iterator[str]:
+def apache(scratch: Path, issuer: HTTPSIssuer) -> Iterator[str]:
     port = free_port()
     conf = written("apache_mod_wsgi.conf", scratch, api=f"127.0.0.1:{port}")
     express = [str(PROGRAMS / "mod_wsgi-express"), "module-config"]
@@ -113,22 +117,23 @@ def needs(*programs: str) -> None:
         pytest.skip(f"not installed: {', '.join(missing)}")
 
 
-@pytest.fixture(scope="module", params=["gunicorn", "uwsgi", "apache"])
+@pytest.fixture(scope="module", params=["gunicorn", "gunicorn --preload", "uwsgi", "apache"])
 def url(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, issuer: FakeIssuer
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, issuer: HTTPSIssuer
 ) -> Iterator[str]:
     """The API under each server, in turn."""
     server, program = {
         "gunicorn": (gunicorn, "gunicorn"),
+        "gunicorn --preload": (preloading, "gunicorn"),
         "uwsgi": (uwsgi, "uwsgi"),
         "apache": (apache, "mod_wsgi-express"),
     }[request.param]
     needs(program)
-    with server(tmp_path_factory.mktemp(request.param), issuer) as address:
+    with server(tmp_path_factory.mktemp(program), issuer) as address:
         yield address
 
 
-def test_a_server_guards_the_api(url: str, issuer: FakeIssuer) -> None:
+def test_a_server_guards_the_api(url: str, issuer: HTTPSIssuer) -> None:
     """A stranger gets the challenge, whoever has a token gets in, though it is a long one."""
     stranger = requests.get(f"{url}/orders", timeout=10)
     assert (stranger.status_code, stranger.text) == (401, '{"error": "No token provided"}')
@@ -151,7 +156,7 @@ def test_a_server_answers_those_who_operate_it(url: str) -> None:
 
 @contextmanager
 def behind_nginx(
-    scratch: Path, server: Callable[..., Any], issuer: FakeIssuer
+    scratch: Path, server: Callable[..., Any], issuer: HTTPSIssuer
 ) -> Iterator[tuple[str, str]]:
     """nginx before a server, each with its file; both URLs."""
     port = free_port()
@@ -169,7 +174,7 @@ def behind_nginx(
 
 @pytest.fixture(scope="module")
 def front(
-    tmp_path_factory: pytest.TempPathFactory, issuer: FakeIssuer
+    tmp_path_factory: pytest.TempPathFactory, issuer: HTTPSIssuer
 ) -> Iterator[tuple[str, str]]:
     """nginx before gunicorn."""
     needs("nginx")
@@ -177,7 +182,9 @@ def front(
         yield urls
 
 
-def test_nginx_passes_what_the_middleware_needs(front: tuple[str, str], issuer: FakeIssuer) -> None:
+def test_nginx_passes_what_the_middleware_needs(
+    front: tuple[str, str], issuer: HTTPSIssuer
+) -> None:
     """The token, however long; the refusal, challenge included; and one name for the request."""
     token = issuer.token(sub="ada", groups=["g" * 20] * 500)
     known = requests.get(f"{front[0]}/orders", headers=bearer(token), timeout=10)
@@ -199,7 +206,7 @@ def test_nginx_passes_what_the_middleware_needs(front: tuple[str, str], issuer: 
     ],
 )
 def test_nginx_names_the_request(
-    front: tuple[str, str], issuer: FakeIssuer, name: str, header: str, *, kept: bool
+    front: tuple[str, str], issuer: HTTPSIssuer, name: str, header: str, *, kept: bool
 ) -> None:
     """As the client does, if it does so decently; a header with underscores is none."""
     headers = bearer(issuer.token()) | {header: name}

@@ -43,7 +43,7 @@ SAMPLES: list[Event] = [
     events.FetchLost("https://i", inline=False),
     events.ClockSkewed("https://i", 90.0),
     events.ClockSkewed("https://i", -90.0),
-    events.RevocationFailed("builtins.TimeoutError", passed=False, first=True),
+    events.RevocationFailed("the store did not answer in time", passed=False, first=True),
     events.RevocationFailed("the store failed and rests", passed=True),
     events.RevocationRecovered(12.0),
     events.LogoutArrived("https://i", "session, sessionless"),

@@ -143,7 +143,7 @@ def test_what_is_public_is_no_secret(public: str, encoded: bool) -> None:
     """Whoever knows the "secret" signs tokens with HS256 (RFC 8725 section 2.1)."""
     text = f"base64:{base64.b64encode(public.encode()).decode()}" if encoded else public
 
-    with pytest.raises(ConfigurationError, match="is no secret") as refused:
+    with pytest.raises(ConfigurationError, match="is not a secret") as refused:
         Settings.of(issuer="https://issuer.example", secret=text)
 
     assert "Gb9E" not in str(refused.value)
@@ -480,7 +480,12 @@ def test_a_pipe_is_no_file_of_keys(tmp_path: Path) -> None:
         ("your-256-bit-secret-your-256-bit-secret", "jwt.io"),
         ("my-secret-is-at-least-256-bits-long-too", "jwt.io"),
         (bytes(range(32)).hex(), None),
-        ("xxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx", None),
+        ("0123456789abcdefg" * 2, None),
+        ("x" * 31 + "y", "five different"),
+        ("00000000-0000-0000-0000-000000000000", "one short text|five different"),
+        (base64.b64encode(bytes(32)).decode(), "five different"),
+        ("abcde-" * 5 + "-edcba-abcde", None),
+        ("abcd-" * 5 + "-dcba--abcda", "five different"),
     ],
 )
 def test_a_secret_that_everybody_can_guess_does_not_start(secret: str, why: str | None) -> None:

@@ -35,6 +35,9 @@ from jwt_wsgi.key_sources.fetch import NotModified
 from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.urls import check_url
 
+#: Seconds of fetches that end for another reason, also on a slow machine.
+PATIENCE = 20.0
+#: Seconds of fetches that end because they are over.
 TIMEOUT = 0.6
 
 
@@ -49,9 +52,16 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
-def get(url: str, *, etag: str | None = None, no_cache: bool = False, **options: Any) -> Any:
+def get(
+    url: str,
+    *,
+    etag: str | None = None,
+    no_cache: bool = False,
+    timeout: float = PATIENCE,
+    **options: Any,
+) -> Any:
     try:
-        return HTTPFetch(**options)(url, etag=etag, no_cache=no_cache, timeout=TIMEOUT)
+        return HTTPFetch(**options)(url, etag=etag, no_cache=no_cache, timeout=timeout)
     except FetchError as error:
         return error
 
@@ -149,7 +159,7 @@ FAULTS = {
 def test_a_fault_is_a_failure_within_the_deadline(answer: Any, kind: str) -> None:
     """Whatever the server does, and with a label that is bounded."""
     with fault_server(answer) as server:
-        found = get(server.url)
+        found = get(server.url, timeout=TIMEOUT if kind == "timeout" else PATIENCE)
 
     assert isinstance(found, FetchError), found
     assert found.kind == kind
@@ -348,10 +358,13 @@ def test_headers_that_a_fetch_depends_on_are_refused_at_start(name: str) -> None
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (raw(b"hello\r\n\r\n"), "the answer is no whole HTTP"),
-        (raw(b""), "the connection was cut off"),
-        (reset(b""), "the connection was cut off (Connection reset by peer)"),
-        (says("200 OK\nContent-Length: 99", b"{}"), "the answer is no whole HTTP"),
+        (raw(b"hello\r\n\r\n"), "the answer is not a complete HTTP response"),
+        (raw(b""), "the connection ended before the answer was complete"),
+        (
+            reset(b""),
+            "the connection ended before the answer was complete (Connection reset by peer)",
+        ),
+        (says("200 OK\nContent-Length: 99", b"{}"), "the answer is not a complete HTTP response"),
     ],
     ids=["no HTTP", "nothing", "reset", "short"],
 )
@@ -374,9 +387,9 @@ def test_openssl_and_the_system_say_why(tmp_path: Path) -> None:
     assert "unable to get local issuer certificate" in unknown.detail
     assert "wrong version number" in plain.detail or "record layer" in plain.detail
     assert get(f"http://127.0.0.1:{port}/").detail == (
-        "no address accepts a connection (Connection refused)"
+        "no connection to the host (Connection refused)"
     )
-    assert get("https://name.invalid/").detail == "the host has no address here"
+    assert get("https://name.invalid/").detail == "the host name cannot be resolved"
 
 
 @pytest.mark.parametrize(
@@ -430,7 +443,6 @@ def test_a_proxy_that_refuses_to_connect(status: int, monkeypatch: pytest.Monkey
     """E2, O2: the way to an https issuer ends at the proxy."""
     with fault_server(says(f"{status} X")) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-        monkeypatch.setitem(globals(), "TIMEOUT", 20.0)  # a busy machine is no proxy that is slow
         assert get("https://issuer.example/").kind == "connect"
 
 
@@ -438,7 +450,8 @@ def test_a_proxy_that_drips_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer to CONNECT counts, too."""
     with fault_server(drip(b"HTTP/1.1 200 Connection established\r\n\r\n" * 9)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-        assert get("https://issuer.example/").kind in ("timeout", "connect")
+        found = get("https://issuer.example/", timeout=TIMEOUT)
+        assert found.kind in ("timeout", "connect")
 
 
 def certificates(folder: Path, *, days: int = 1) -> tuple[Path, ssl.SSLContext]:
@@ -620,7 +633,7 @@ def test_a_tls_server_that_drips_is_cut_off(tls: Any) -> None:
     server, ca, _ = tls
     server.answer = drip(OK + b"Content-Length: 100\r\n\r\n" + b" " * 100)
 
-    assert get(server.url, verify=str(ca)).kind == "timeout"
+    assert get(server.url, verify=str(ca), timeout=TIMEOUT).kind == "timeout"
 
 
 def test_a_certificate_that_is_over_is_refused(tmp_path: Path) -> None:
@@ -640,7 +653,8 @@ def test_a_handshake_that_is_cut_off() -> None:
 def test_a_handshake_that_never_ends_is_cut_off() -> None:
     """A server that accepts and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as quiet:
-        assert get(f"https://127.0.0.1:{quiet.getsockname()[1]}/").kind == "timeout"
+        url = f"https://127.0.0.1:{quiet.getsockname()[1]}/"
+        assert get(url, timeout=TIMEOUT).kind == "timeout"
 
 
 def test_nothing_is_left_behind() -> None:
@@ -671,8 +685,8 @@ def test_nothing_is_left_behind() -> None:
         ("https://issuer.example/ x", "percent-encoded"),
         ("https://issuer.example/\n", "percent-encoded"),
         ("https://issuer.example/ä", "percent-encoded"),
-        ("https://[::bad", "no URL"),
-        ("https://issuer.example:99999", "no URL"),
+        ("https://[::bad", "not a URL"),
+        ("https://issuer.example:99999", "not a URL"),
     ],
 )
 def test_the_rule_for_urls(url: str, problem: str | None) -> None:

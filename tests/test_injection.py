@@ -23,9 +23,12 @@ from werkzeug.middleware.http_proxy import ProxyMiddleware
 from werkzeug.test import Client
 
 from jwt_wsgi import ConfigurationError
+from jwt_wsgi import InvalidTokenError
 from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
+from jwt_wsgi import Rule
 from jwt_wsgi import Settings
+from jwt_wsgi import user_id
 from jwt_wsgi.testing import FakeIssuer
 
 with warnings.catch_warnings():
@@ -108,7 +111,7 @@ def test_what_came_from_outside_is_removed_on_every_path(app: EchoApp, path: str
         app,
         rules=RULES,
         claim_headers={"sub": ["X-User", "REMOTE_USER"]},
-        skip_preflight=True,
+        cors={"skip_preflight": True},
     )
     asked = {"Origin": "https://spa.example", "Access-Control-Request-Method": "POST"}
     environ = dict(FORGED)
@@ -266,6 +269,44 @@ def test_an_issuer_with_the_separator_in_it(app: EchoApp) -> None:
     assert user_of(app, "unique|sub", token, issuer=issuers) == "somebody"
 
 
+def test_the_id_of_a_user_is_what_the_header_says(app: EchoApp) -> None:
+    """One form for all: no issuer's user has the id of another issuer's."""
+    claims = [
+        {"iss": issuer.issuer, "sub": name}
+        for issuer in (ISSUER, OTHER)
+        for name in ("ada", "|ada", f"{OTHER.issuer}|ada")
+    ]
+
+    ids = [user_id(one) for one in claims]
+    assert len(set(ids)) == len(ids)
+    assert ids[0] == user_of(app, "iss|sub", ISSUER.token(sub="ada", aud="api"))
+    for nobody in (None, {}, {"iss": "https://a.example"}, {"iss": "https://a.example", "sub": ""}):
+        assert user_id(nobody) is None
+    with pytest.raises(InvalidTokenError, match=r"iss has a \|"):
+        user_id({"iss": "acme|org", "sub": "ada"})
+
+
+@pytest.mark.parametrize("several", SEVERAL)
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"claims": {"sub": "ada"}}, "claims: sub: two issuers"),
+        ({"rules": [Rule("/admin", claims={"sub": "ada"})]}, "rules: '/admin': sub: two issuers"),
+    ],
+    ids=["claims", "rules"],
+)
+def test_a_permission_by_sub_names_the_issuer(
+    several: str, options: dict[str, Any], problem: str
+) -> None:
+    """Another issuer may give the same `sub` to another user."""
+    with pytest.raises(ConfigurationError, match=problem):
+        JWTMiddleware(EchoApp(), **SEVERAL[several], **options)
+
+    both = {"sub": "ada", "iss": OTHER.issuer}
+    JWTMiddleware(EchoApp(), **SEVERAL[several], rules=[Rule("/admin", claims=both)])
+    JWTMiddleware(EchoApp(), issuer="https://one.example", **options)
+
+
 def test_the_page_is_run() -> None:
     """Every block of Python in docs/how-to/claims.md starts."""
     page = (Path(__file__).parent.parent / "docs" / "how-to" / "claims.md").read_text()
@@ -274,7 +315,7 @@ def test_the_page_is_run() -> None:
 
     for block in blocks:
         exec(block, namespace)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     assert namespace["guarded"].settings.claim_headers == {
         "iss|sub": ("REMOTE_USER",),
         "unique|email": ("X-Email",),

@@ -232,7 +232,7 @@ def test_many_dead_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
         found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
 
-        assert get("http://localhost:9/jwks").kind == "timeout"
+        assert get("http://localhost:9/jwks", timeout=TIMEOUT).kind == "timeout"
 
 
 def test_the_first_address_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:

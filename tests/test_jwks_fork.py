@@ -5,7 +5,6 @@ Everything runs in processes of its own, told to end if it does not.
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +32,8 @@ gets, go = [], threading.Event()
 
 def fetch(url, *, etag, no_cache, timeout):
     gets.append(os.getpid())
-    go.wait(20)
+    if not go.wait(20):
+        os.write(1, b"the fetch was waited for")
     return Fetched(document("a"), None, None)
 
 def own_fetch(url, *, etag, no_cache, timeout):
@@ -52,7 +52,7 @@ def ask(kid="a"):
 def child(serve):
     pid = os.fork()
     if not pid:
-        signal.alarm(2)  # a hang is a death, not a wait
+        signal.alarm(15)  # a hang is a death, not a wait
         try:
             serve()
         except BaseException as error:
@@ -63,7 +63,7 @@ def child(serve):
 """
 
 
-def run(script: str, *, hooks: bool = True, timeout: float = 20.0) -> str:
+def run(script: str, *, hooks: bool = True, timeout: float = 60.0) -> str:
     """What the script said; fails if it died or wrote to standard error."""
     code = PRELUDE.format(tests=str(TESTS), hooks=hooks) + script
     done = subprocess.run(
@@ -339,13 +339,11 @@ def asker():
 
 threading.Thread(target=asker, daemon=True).start()
 while not gets: time.sleep(0.001)
-sys.stdout.write(str(time.time()))
-sys.stdout.flush()
 {end}
 """
     )
 
-    assert time.time() - float(said) < 3.0  # the fetch would last for twenty
+    assert said == ""
 
 
 def test_a_fetch_after_the_end_has_begun_is_none() -> None:

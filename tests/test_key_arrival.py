@@ -28,7 +28,7 @@ from jwt_wsgi.testing import FakeIssuer
 ES = FakeIssuer(algorithm="ES256").jwks()["keys"][0] | {"kid": "es"}
 BROKEN = ES | {"kid": "broken", "y": ES["x"]}
 PRIVATE = ES | {"kid": "leaked", "d": "AAAA"}
-WRONG_CURVE = "its x and y are no point of the curve P-256"
+WRONG_CURVE = "its x and y are not a point of the curve P-256"
 
 
 def test_a_key_that_fails_only_when_it_is_built_is_reported_when_the_set_arrives() -> None:

@@ -16,6 +16,7 @@ from test_events import SAMPLES
 from werkzeug.test import Client
 
 from jwt_wsgi import JWTMiddleware
+from jwt_wsgi import Rule
 from jwt_wsgi import events
 from jwt_wsgi.event_log import LogHook
 from jwt_wsgi.event_log import record_fields
@@ -75,6 +76,60 @@ def test_an_audit_trail_has_the_claims_that_are_asked_for(
         "jwt_wsgi_path": "'/orders'",
     }
     assert "ada@x.example" not in caplog.text
+
+
+def test_who_acts_for_whom_is_in_the_event_and_in_the_log(
+    issuer: FakeIssuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """RFC 8693 section 4.1: the user, the client, the actor and the actor before it."""
+    caplog.set_level(logging.INFO)
+    seen: list[Any] = []
+    act = {"sub": "agent-7", "act": {"sub": "agent-3"}}
+    token = issuer.token(sub="ada", client_id="assistant", act=act)
+    assert get(issuer, token, log_fields="sub client_id act", on_event=seen.append) == 200
+    assert get(issuer, issuer.token(sub="ada"), log_fields="client_id act") == 200
+
+    (event,) = seen
+    assert (event.sub, event.client_id) == ("'ada'", "'assistant'")
+    assert event.act == '\'{"sub": "agent-7", "act": {"sub": "agent-3"}}\''
+    assert 'client_id=\'assistant\' act=\'{"sub": "agent-7"' in caplog.text
+    assert "client_id=none act=none" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("act", "status"),
+    [
+        ({"sub": "agent-7"}, 200),
+        ({"sub": "agent-7", "act": {"sub": "agent-3"}}, 200),
+        ({"sub": "agent-3", "act": {"sub": "agent-7"}}, 401),
+        ({"sub": ["agent-3", "agent-7"]}, 200),
+        ({"sub": "AGENT-7"}, 401),
+        ({"act": {"sub": "agent-7"}}, 401),
+        ([{"sub": "agent-7"}], 401),
+        ("agent-7", 401),
+        ('{"sub": "agent-7"}', 401),
+        ({}, 401),
+        (None, 401),
+    ],
+    ids=str,
+)
+def test_the_actor_can_be_asked_for(issuer: FakeIssuer, act: Any, status: int) -> None:
+    """claims={"act.sub": …}: who acts now, not who acted before; in a rule it is a 403."""
+    token = issuer.token(sub="ada", act=act)
+    rules = [Rule("/*", claims={"act.sub": "agent-7"})]
+
+    assert get(issuer, token, claims={"act.sub": "agent-7"}) == status
+    assert get(issuer, token, rules=rules) == (200 if status == 200 else 403)
+
+
+def test_an_actor_that_can_be_read_in_two_ways_is_none(issuer: FakeIssuer) -> None:
+    """A claim that is called ``act.sub`` cannot stand for the member of ``act``."""
+    claims: dict[str, Any] = {"act.sub": "agent-7"}
+    hidden = issuer.token(sub="ada", act={"sub": "agent-3"}, **claims)
+
+    assert get(issuer, hidden, claims=claims) == 401
+    assert get(issuer, hidden, claims={("act", "sub"): "agent-7"}) == 401
+    assert get(issuer, hidden, rules=[Rule("/*", claims=claims)]) in (401, 403)
 
 
 @pytest.mark.parametrize("log_fields", [None, "path"])

@@ -36,12 +36,23 @@ from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import Rule
 from jwt_wsgi.testing import FakeIssuer
 
+pytest.importorskip("a2wsgi")  # the example needs it
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "mcp_app.py"
 REDIRECT = "http://127.0.0.1:1/callback"  # nobody is there: the code is read from the Location
 SECONDS = 20.0
+REVISION = "2026-07-28"
+META = {"protocolVersion": REVISION, "clientCapabilities": {}}
+META["clientInfo"] = {"name": "a test", "version": "1"}
+MCP_HEADERS = {
+    "Accept": "application/json, text/event-stream",
+    "MCP-Protocol-Version": REVISION,
+    "Mcp-Method": "tools/call",
+    "Mcp-Name": "greet",
+}
 
 
 class Quiet(WSGIRequestHandler):
@@ -153,17 +164,19 @@ def issuer() -> Iterator[str]:
         yield url
 
 
+def example_app(issuer: str, resource: str) -> JWTMiddleware:
+    """The app of examples/mcp_app.py, with these settings."""
+    settings = {"JWT_WSGI_ISSUER": issuer, "JWT_WSGI_RESOURCE": resource}
+    with patch.dict(os.environ, settings):
+        app: JWTMiddleware = runpy.run_path(str(EXAMPLE))["app"]
+    return app
+
+
 @contextmanager
 def example_of(issuer: str, resource: str = "/mcp") -> Iterator[str]:
     """The URL of examples/mcp_app.py, which knows its issuer and its own URL, and no more."""
 
-    def make(url: str) -> "WSGIApplication":
-        settings = {"JWT_WSGI_ISSUER": issuer, "JWT_WSGI_RESOURCE": url + resource}
-        with patch.dict(os.environ, settings):
-            app: WSGIApplication = runpy.run_path(str(EXAMPLE))["app"]
-        return app
-
-    with served(make) as url:
+    with served(lambda url: example_app(issuer, url + resource)) as url:
         yield url
 
 
@@ -199,7 +212,7 @@ def test_the_official_client_finds_its_way_from_our_401(example: str, issuer: st
         ("POST", example, 200),  # the first request again, and from here on no 401
         ("POST", example, 200),
     ]
-    assert {status for *_, status in talk.seen[5:]} == {200, 202}
+    assert {status for *_, status in talk.seen[5:]} == {200}
 
 
 def test_the_client_need_not_guess(issuer: str) -> None:
@@ -231,12 +244,11 @@ def test_the_client_asks_for_this_resource_and_no_more_scopes_than_needed(exampl
 
 def test_other_rules_scopes_are_not_asked_for(issuer: str) -> None:
     """The metadata has them all; the challenge those of this path, and the client goes by it."""
-    with patch.dict(os.environ, {"JWT_WSGI_ISSUER": issuer}):
-        flask_app = runpy.run_path(str(EXAMPLE))["app"].wsgi_app.app
+    inner = example_app(issuer, "http://127.0.0.1").app
     rules = [Rule("/mcp", scopes=["greet"]), Rule("/*", scopes=["profile"])]
 
     def make(url: str) -> JWTMiddleware:
-        return JWTMiddleware(flask_app, issuer=issuer, resource=url, rules=rules)
+        return JWTMiddleware(inner, issuer=issuer, resource=url, rules=rules)
 
     with served(make) as url:
         talk = Talk(f"{url}/mcp")
@@ -274,14 +286,13 @@ def test_a_token_for_another_resource_is_refused(example: str, issuer: str) -> N
 
 def test_a_client_asks_for_the_scope_that_is_missing(issuer: str) -> None:
     """Our 403 says what it is; the client adds it to those it has, and asks the user again."""
-    with patch.dict(os.environ, {"JWT_WSGI_ISSUER": issuer}):
-        flask_app = runpy.run_path(str(EXAMPLE))["app"].wsgi_app.app
+    inner = example_app(issuer, "http://127.0.0.1").app
     apps: list[JWTMiddleware] = []
 
     def make(url: str) -> "WSGIApplication":
         for scope in ("profile", "greet"):
             options = {"resource": f"{url}/mcp", "required_scopes": [scope]}
-            apps.append(JWTMiddleware(flask_app, issuer=issuer, **options))
+            apps.append(JWTMiddleware(inner, issuer=issuer, **options))
 
         def first(environ: Any, start_response: Any) -> Any:
             return apps[0](environ, start_response)
@@ -300,22 +311,42 @@ def test_a_client_asks_for_the_scope_that_is_missing(issuer: str) -> None:
     assert [asked["scope"] for asked in talk.browser.visited] == [["profile"], ["profile greet"]]
 
 
+def test_a_client_asks_for_the_scope_of_a_tool_when_it_calls_it(issuer: str) -> None:
+    """A rule with headers: listing the tools needs one scope, calling this one needs another."""
+    inner = example_app(issuer, "http://127.0.0.1").app
+    call = {"Mcp-Method": "tools/call", "Mcp-Name": "gr*"}
+    rules = [Rule("/mcp", scopes=["profile"]), Rule("/mcp", headers=call, scopes=["greet"])]
+
+    def make(url: str) -> JWTMiddleware:
+        return JWTMiddleware(inner, issuer=issuer, resource=f"{url}/mcp", rules=rules)
+
+    with served(make) as url:
+        talk = Talk(f"{url}/mcp")
+        _, result = talk.call("Hello")
+
+    assert [part.text for part in result.content] == [f"Hello, {USER}!"]
+    assert [asked["scope"] for asked in talk.browser.visited] == [["profile"], ["profile greet"]]
+    assert [status for _, path, status in talk.seen if path == f"{url}/mcp"].count(403) == 1
+
+
 def test_the_example_in_the_test_kit() -> None:
     """As its author would test it, without an authorization server."""
-    settings = {
-        "JWT_WSGI_ISSUER": "https://login.example.com",
-        "JWT_WSGI_RESOURCE": "https://api.example.com/mcp",
-    }
-    with patch.dict(os.environ, settings):
-        app: WSGIApplication = runpy.run_path(str(EXAMPLE))["app"]
+    app = example_app("https://login.example.com", "https://api.example.com/mcp")
     issuer = FakeIssuer(aud="https://api.example.com/mcp")
     visitor = Client(issuer.protect(app))
-    call: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
-    call["params"] = {"name": "greet", "arguments": {"word": "Hello"}}
-    greets = bearer(issuer.token(sub="ada", scope="greet"))
 
-    answer = visitor.post("/mcp", json=call, headers=greets)
+    def call(token: str | None = None, **headers: str) -> Any:
+        meta = {f"io.modelcontextprotocol/{name}": value for name, value in META.items()}
+        params = {"name": "greet", "arguments": {"word": "Hello"}, "_meta": meta}
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        sent = MCP_HEADERS | (bearer(token) if token else {}) | headers
+        return visitor.post("/mcp", json=message, headers=sent, base_url="https://api.example.com")
 
-    assert answer.json["result"]["content"][0]["text"] == "Hello, ada!"
-    assert visitor.post("/mcp", json=call, headers=bearer(issuer.token())).status_code == 403
-    assert "resource_metadata" in visitor.post("/mcp", json=call).headers["WWW-Authenticate"]
+    good = issuer.token(sub="ada", scope="greet")
+
+    assert call(good).json["result"]["content"][0]["text"] == "Hello, ada!"
+    assert call(good, Origin="https://api.example.com").status_code == 200
+    assert call(issuer.token()).status_code == 403
+    assert "resource_metadata" in call().headers["WWW-Authenticate"]
+    for name, value in {"Origin": "https://evil.example", "Host": "evil.example"}.items():
+        assert call(good, **{name: value}).json["code"] == "origin_not_allowed"

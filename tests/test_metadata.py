@@ -11,9 +11,12 @@ from conftest import bearer
 from werkzeug.test import Client
 from werkzeug.test import TestResponse
 
+from jwt_wsgi import ConfigurationError
+from jwt_wsgi import InsufficientScopeError
 from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import Rule
+from jwt_wsgi import Settings
 from jwt_wsgi.metadata import WELL_KNOWN
 from jwt_wsgi.metadata import Metadata
 from jwt_wsgi.metadata import audiences
@@ -128,8 +131,8 @@ def test_a_resource_is_an_https_url(resource: str) -> None:
         ("/mcp", "https://"),
         ("urn:example:mcp", "https://"),
         ("https:///mcp", "host"),
-        ("https://[api.example", "no URL"),
-        ("https://api.example:x/", "no URL"),
+        ("https://[api.example", "not a URL"),
+        ("https://api.example:x/", "not a URL"),
         ("http://api.example/mcp", "allow_http"),
         ("https://me@api.example/", "leave it out"),
         ("https://me:secret@api.example/", "leave it out"),
@@ -393,6 +396,108 @@ def test_scopes_are_those_of_all_rules_and_a_challenge_has_those_of_its_own(
     for path, scope in {"/a": 'scope="read write", ', "/b": 'scope="admin", ', "/c": ""}.items():
         challenge = f'Bearer realm="api", {scope}resource_metadata="{URL}"'
         assert mcp.get(path).headers["WWW-Authenticate"] == challenge
+
+
+def test_more_members_are_published(client: Clients) -> None:
+    """RFC 9728 section 2: as they were given, beside what follows from the other settings."""
+    more = {
+        "resource_name": "Orders",
+        "resource_name#de": "Bestellungen",
+        "resource_documentation": "https://docs.example/orders",
+        "resource_policy_uri": "https://docs.example/policy",
+        "resource_tos_uri": "https://docs.example/terms",
+        "dpop_bound_access_tokens_required": True,
+        "dpop_signing_alg_values_supported": ["ES256"],
+        "tls_client_certificate_bound_access_tokens": False,
+        "authorization_details_types_supported": ["payment"],
+    }
+    mcp = client(resource={"resource": RESOURCE, **more}, required_scopes="read")
+    found = dict(mcp.get(WELL_KNOWN).json or {})
+
+    assert {name: found.pop(name) for name in more} == more
+    assert found.keys() == {
+        "resource", "authorization_servers", "scopes_supported", "bearer_methods_supported"
+    }  # fmt: skip
+
+
+def test_more_scopes_are_published_than_those_that_rules_need(client: Clients) -> None:
+    """Those that views ask for; a challenge still has those of its own rule only."""
+    resource = {"resource": RESOURCE, "scopes_supported": ["write", "read"]}
+    mcp = client(resource=resource, required_scopes="read")
+
+    assert mcp.get(WELL_KNOWN).json["scopes_supported"] == ["read", "write"]
+    assert 'scope="read",' in mcp.get("/mcp").headers["WWW-Authenticate"]
+
+
+def test_the_mapping_can_be_text(app: EchoApp) -> None:
+    """JWT_WSGI_RESOURCE as a JSON object."""
+    text = json.dumps({"resource": RESOURCE, "scopes_supported": "a b", "resource_name": "x"})
+    mcp = Client(JWTMiddleware(app, issuer="https://a.example", resource=text))
+
+    assert mcp.get(WELL_KNOWN).json["scopes_supported"] == ["a", "b"]
+
+
+def test_offline_access_is_never_published(
+    client: Clients, issuer: FakeIssuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither in the metadata nor in a challenge; a WARNING at start names the option."""
+    resource = {"resource": RESOURCE, "scopes_supported": ["offline_access", "read"]}
+    mcp = client(resource=resource, required_scopes=["offline_access", "write"])
+    warnings = [r.getMessage() for r in caplog.records if "offline_access" in r.getMessage()]
+
+    assert mcp.get(WELL_KNOWN).json["scopes_supported"] == ["read", "write"]
+    for headers in ({}, bearer(issuer.token(aud=RESOURCE))):
+        challenge = mcp.get("/", headers=headers).headers["WWW-Authenticate"]
+        assert 'scope="write"' in challenge
+    assert [warning.partition(":")[0] for warning in warnings] == ["required_scopes", "resource"]
+    caplog.clear()
+    client(resource=RESOURCE, required_scopes=["write"])
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [
+        ({}, 'the member "resource"'),
+        ({"resource_name": "x"}, 'the member "resource"'),
+        ({"resource": "api.example"}, "https://"),
+        ({"resource": f"{RESOURCE}#a"}, "fragment"),
+        ({"resource": RESOURCE, "resource_nam": "x"}, "did you mean resource_name?"),
+        ({"resource": RESOURCE, "authorization_servers": ["x"]}, "leave it out"),
+        ({"resource": RESOURCE, "bearer_methods_supported": ["query"]}, "leave it out"),
+        ({"resource": RESOURCE, "signed_metadata": "x"}, "the members are"),
+        ({"resource": RESOURCE, "resource_name": ""}, "resource_name: give a text"),
+        ({"resource": RESOURCE, "resource_name": 7}, "resource_name: give a text"),
+        ({"resource": RESOURCE, "resource_name#": "x"}, "the members are"),
+        ({"resource": RESOURCE, "resource_name#d e": "x"}, "the members are"),
+        ({"resource": RESOURCE, "scopes_supported#de": ["x"]}, "the members are"),
+        ({"resource": RESOURCE, "resource_documentation": "javascript:x"}, "https://"),
+        ({"resource": RESOURCE, "resource_tos_uri": "http://docs.example"}, "https"),
+        ({"resource": RESOURCE, "scopes_supported": ["a b"]}, "a scope is"),
+        ({"resource": RESOURCE, "scopes_supported": []}, "at least one"),
+        ({"resource": RESOURCE, "dpop_bound_access_tokens_required": 3}, "true"),
+        ("{", "JSON"),
+    ],
+    ids=str,
+)
+def test_wrong_members_are_errors_at_start(value: Any, remedy: str) -> None:
+    """With the member and the remedy."""
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.of(issuer="https://a.example", resource=value)
+    assert remedy in str(caught.value)
+
+
+def test_a_403_names_all_scopes_that_the_request_needs(client: Clients, issuer: FakeIssuer) -> None:
+    """Those of the rule, and those that its check asks for; without one a client would lose it."""
+
+    def check(claims: Any, _environ: Any) -> bool:
+        raise InsufficientScopeError(scope=["delete", "read"])
+
+    guarded = client(rules=[Rule("/*", scopes=["read", "write"], check=check)])
+    answer = guarded.get("/", headers=bearer(issuer.token(scope="read write")))
+
+    assert answer.status_code == 403
+    assert 'scope="read write delete"' in answer.headers["WWW-Authenticate"]
 
 
 def test_several_issuers_are_named_in_their_order(app: EchoApp) -> None:

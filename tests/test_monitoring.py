@@ -81,7 +81,7 @@ def keep(event, hint):
     told = run(BEFORE, keep, recipe, after)
 
     (event,) = [event for event in told["sent"] if "exception" in event]
-    assert event["user"] == {"id": "ada"}
+    assert event["user"] == {"id": "https://issuer.example|ada"}
     assert event["exception"]["values"][-1]["type"] == "ZeroDivisionError"
     everything = json.dumps(told["sent"])
     assert told["token"][:40] not in everything
@@ -109,7 +109,7 @@ client = Client(issuer.protect(app.wsgi_app))
 client.get("/orders", headers={"Authorization": f"Bearer {issuer.token(sub='ada')}"})
 print(json.dumps(seen))
 """
-    assert run(app, HOOK, use) == [{"id": "ada"}]
+    assert run(app, HOOK, use) == [{"id": "https://issuer.example|ada"}]
 
 
 def test_opentelemetry_outside_has_a_span_of_every_request() -> None:
@@ -124,8 +124,8 @@ def test_opentelemetry_outside_has_a_span_of_every_request() -> None:
 
     assert facts == [
         ("GET", "/orders", 401, "token_missing", None),
-        ("GET", "/orders", 200, None, "ada"),
-        ("GET", "/broken", None, "ZeroDivisionError", "ada"),
+        ("GET", "/orders", 200, None, "https://issuer.example|ada"),
+        ("GET", "/broken", None, "ZeroDivisionError", "https://issuer.example|ada"),
     ]
 
 

@@ -115,7 +115,7 @@ def test_the_probes_for_kubernetes() -> None:
 
 def test_the_variables_that_publish_a_resource(monkeypatch: pytest.MonkeyPatch) -> None:
     """The challenge and the metadata lead a client to the issuer."""
-    (line,) = [block.code for block in blocks("docs/how-to/mcp.md", "sh")]
+    line = blocks("docs/how-to/mcp.md", "sh")[0].code
     for name, value in re.findall(r"(\w+)=(\S+)", line):
         monkeypatch.setenv(name, value)
     client = Client(JWTMiddleware(lambda *_: []))

@@ -88,7 +88,7 @@ def test_a_text_that_is_no_public_key_is_recognised(text: str, remedy: str) -> N
 @pytest.mark.parametrize("text", [BARE, CERTIFICATE, f"\ufeff{PEM}", "\\n".join(LINES)])
 def test_a_public_key_in_any_form_is_no_secret(text: str) -> None:
     """Everyone who has the public key could sign with it (RFC 8725 section 2.1)."""
-    with pytest.raises(ConfigurationError, match="is no secret"):
+    with pytest.raises(ConfigurationError, match="is not a secret"):
         Settings.of(issuer=ISSUER, secret=text)
 
 

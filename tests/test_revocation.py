@@ -405,7 +405,10 @@ def test_a_store_that_fails_is_503_and_not_asked_for_a_while() -> None:
     for _ in range(BREAKER_FAILURES):
         with pytest.raises(RevocationUnavailableError) as caught:
             a.it.is_revoked(TOKEN)
-        assert (caught.value.retry_after, caught.value.detail) == (1, "builtins.ConnectionError")
+        assert (caught.value.retry_after, caught.value.detail) == (
+            1,
+            "there is no connection to the store",
+        )
     assert len(a.store.asked) == BREAKER_FAILURES
 
     for _ in range(100):
@@ -452,9 +455,9 @@ def test_with_fail_open_a_failure_passes_and_is_reported() -> None:
     for _ in range(BREAKER_FAILURES + 1):
         assert not a.it.is_revoked(TOKEN)
     assert len(a.store.asked) == asked + BREAKER_FAILURES
-    failure = RevocationFailed("builtins.TimeoutError", passed=True)
+    failure = RevocationFailed("the store did not answer in time", passed=True)
     assert a.events == [
-        RevocationFailed("builtins.TimeoutError", passed=True, first=True),
+        RevocationFailed("the store did not answer in time", passed=True, first=True),
         *[failure] * (BREAKER_FAILURES - 1),
         RevocationFailed("the store failed a moment ago and is not used", passed=True),
     ]
@@ -491,7 +494,7 @@ def test_a_store_that_hangs_keeps_one_request_waiting() -> None:
         told = {other.result(timeout=10) for other in others}
         assert not slow.done()
         go.set()
-        assert slow.result(timeout=10) == "builtins.TimeoutError"
+        assert slow.result(timeout=10) == "the store did not answer in time"
     assert told == {"the store failed a moment ago and is not used"}
     assert len(a.store.asked) == asked + 1
 
@@ -502,7 +505,7 @@ def test_what_cannot_be_asked_for_is_no_failure_of_the_store() -> None:
     with pytest.raises(RevocationUnavailableError) as caught:
         a.it.is_revoked({"iss": ISSUER, "sid": object()})
 
-    assert caught.value.detail == "builtins.TypeError"
+    assert caught.value.detail == "the token's claims cannot be looked up"
     assert not a.it.is_revoked(TOKEN)
 
 

@@ -234,7 +234,8 @@ APPS: dict[str, Any] = {
     )
 }  # fmt: skip
 GUARDED = {
-    name: ISSUER.protect(app, rules=RULES, skip_preflight=True) for name, app in APPS.items()
+    name: ISSUER.protect(app, rules=RULES, cors={"skip_preflight": True})
+    for name, app in APPS.items()
 }
 WEAK = f"Bearer {ISSUER.token(scope='read', exp=IN_A_DAY)}"
 STRONG = f"Bearer {ISSUER.token(scope='admin vault write', exp=IN_A_DAY)}"

@@ -1,9 +1,9 @@
 """Real servers: the same four scenes under each, and how often the issuer is asked.
 
 ``python tests/test_servers.py`` runs them all and prints the table; pytest runs those that differ
-most. Times are scaled: a cooldown of one second,
-a deadline of one and a half; the issuer takes 0.3 s to answer. Keys are due after twenty, which
-no scene lasts but on a very slow machine; its bounds count the time it took.
+most. The issuers are https ones. Times are scaled: a cooldown of one second, a deadline of two and
+a half; the issuer takes 0.3 s to answer. Keys are due after twenty, which no scene lasts but on a
+very slow machine; its bounds count the time it took.
 """
 
 import http.client
@@ -24,15 +24,11 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-import requests
-from conftest import bearer
-from fault_issuer import fault_server
-from fault_issuer import says
+from servers.https_issuer import HTTPSIssuer
 from servers.running import as_user
 from servers.running import free_port
 from servers.running import gunicorn
 from servers.running import running
-from test_fetch import certificates
 
 from jwt_wsgi.testing import FakeIssuer
 
@@ -46,7 +42,7 @@ COOLDOWN, REFRESH_AFTER = 1.0, 20.0
 SCALED = {
     "TEST_COOLDOWN": f"{COOLDOWN}",
     "JWT_WSGI_JWKS_MAX_AGE": f"{2 * REFRESH_AFTER}s",
-    "JWT_WSGI_JWKS_TIMEOUT": "1.5s",
+    "JWT_WSGI_JWKS_TIMEOUT": "2.5s",
 }
 #: Of tests that count fetches whatever time they take: none is due before they are over.
 AGELESS = {
@@ -106,6 +102,12 @@ SERVERS = [
         ("waitress-serve", "--listen=127.0.0.1:{port}", "--threads=8", "cold:application"),
         processes=1,
     ),
+    Server(
+        "cheroot 8 threads",
+        "cold",
+        ("cheroot", "--bind", "127.0.0.1:{port}", "--threads", "8", "cold:application"),
+        processes=1,
+    ),
     _granian(1),
     _granian(2),
     Server(
@@ -140,6 +142,7 @@ def start(
     """Run it with the issuer's keys in its environment."""
     program, *options = server.arguments
     env = {"JWT_WSGI_ISSUER": issuer.issuer, "JWT_WSGI_JWKS_URI": issuer.jwks_uri, **times}
+    env |= issuer.environment if isinstance(issuer, HTTPSIssuer) else {}
     env |= {"PYTHONPATH": os.pathsep.join([str(APPS), os.environ.get("PYTHONPATH", "")])}
     if program == "gunicorn":
         return gunicorn(f"{server.app}:application", cwd=APPS, env=env, options=tuple(options))
@@ -221,7 +224,7 @@ class Row(NamedTuple):
 
 def scenes(server: Server) -> Row:
     """Cold start, strangers, rotation, outage: KEYS 9 C1, K2, K5, O3. Every answer is checked."""
-    with FakeIssuer().serve() as issuer, issuer.slow(0.3):
+    with HTTPSIssuer().serve() as issuer, issuer.slow(0.3):
 
         def fetches() -> int:
             nonlocal seen
@@ -302,53 +305,30 @@ def test_the_test_of_the_test() -> None:
         assert ask(url, known(issuer, 4), 1).statuses == {("known", 200): 4}
 
 
-@pytest.mark.parametrize("worker_class", ["gevent", "gthread"])
-@pytest.mark.parametrize("preload", [False, True], ids=["", "preload_app"])
-def test_the_keys_of_an_https_issuer_arrive(
-    worker_class: str, tmp_path: Path, *, preload: bool
-) -> None:
-    """gunicorn's gevent workers replace the classes of ssl after the app was loaded."""
-    issuer = FakeIssuer("https://issuer.example", aud="api")
-    ca, context = certificates(tmp_path)
-    with fault_server(says("200 OK", json.dumps(issuer.jwks()).encode()), context) as server:
-        env = {
-            "JWT_WSGI_ISSUER": issuer.issuer,
-            "JWT_WSGI_AUDIENCE": "api",
-            "JWT_WSGI_JWKS_URI": server.url,
-            "JWT_WSGI_JWKS_TLS": str(ca),
-        }
-        folder = Path(__file__).parent / "faults"
-        with gunicorn(
-            "guarded:application", cwd=folder, env=env, worker_class=worker_class, preload=preload
-        ) as url:
-            headers = bearer(issuer.token(sub="ada"))
-            found = [requests.get(url, headers=headers, timeout=10) for _ in range(20)]
-
-    assert [answer.status_code for answer in found] == [200] * 20
-
-
-RECIPES = dict(
-    re.findall(r"<!-- ([\w-]+) -->\n```python\n(.*?)```", OPERATIONS.read_text(), re.DOTALL)
-)
+def written(recipe: str) -> str:
+    """The code of a recipe on the page about operations."""
+    marked = rf"<!-- {recipe} -->\n```python\n(.*?)```"
+    (code,) = re.findall(marked, OPERATIONS.read_text(), re.DOTALL)
+    return code
 
 
 @pytest.mark.parametrize(
     ("recipe", "options", "fetches"),
     [("gunicorn", (), 2), ("gunicorn-preload", (), 1), ("gunicorn-preload", GTHREAD, 1)],
-    ids=["post_worker_init", "when_ready", "when_ready, gthread"],
+    ids=["post_worker_init", "pre_fork", "pre_fork, gthread"],
 )
 def test_a_recipe_for_gunicorn(
     recipe: str, options: tuple[str, ...], fetches: int, tmp_path: Path
 ) -> None:
     """The keys are here before the first request; no request fetches any more."""
-    (tmp_path / "gunicorn.conf.py").write_text(RECIPES[recipe])
+    (tmp_path / "gunicorn.conf.py").write_text(written(recipe))
     conf = ("--config", str(tmp_path / "gunicorn.conf.py"), "--workers", "2", *options)
     _answers_warm(Server(recipe, "cold", ("gunicorn", *conf)), fetches)
 
 
 def test_the_recipe_for_uwsgi(tmp_path: Path) -> None:
     """Each process after the fork, which no hook of Python's sees there."""
-    code = f"from cold import application\n{RECIPES['uwsgi']}"
+    code = "from cold import application\n" + written("uwsgi")
     (tmp_path / "postfork.py").write_text(code)
     server = _uwsgi("@postfork", "postfork", "--pythonpath", str(tmp_path))
     if not installed(server):
@@ -357,7 +337,7 @@ def test_the_recipe_for_uwsgi(tmp_path: Path) -> None:
 
 
 def _answers_warm(server: Server, fetches: int) -> None:
-    with FakeIssuer().serve() as issuer, start(server, issuer) as url:
+    with HTTPSIssuer().serve() as issuer, start(server, issuer) as url:
         until = time.monotonic() + 20  # the second worker may be slower than the first to answer
         while len(issuer.requests) < fetches and time.monotonic() < until:
             time.sleep(0.02)
@@ -371,7 +351,7 @@ def test_a_reload_under_load(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     options = ("--workers", "2", *GTHREAD, "--pid", str(pid))
     server = Server("reload", "cold", ("gunicorn", *options))
-    with FakeIssuer().serve() as issuer, start(server, issuer) as url:
+    with HTTPSIssuer().serve() as issuer, start(server, issuer) as url:
         old = ask(url, known(issuer, 40)).processes
         with ThreadPoolExecutor(1) as pool:
             load = pool.submit(ask, url, known(issuer, 1500), 8)
@@ -391,7 +371,7 @@ def test_workers_that_come_and_go() -> None:
     """F11: with --max-requests each worker that is started fetches once, and no more."""
     options = ("--workers", "2", "--max-requests", "50")
     server = Server("recycling", "cold", ("gunicorn", *options))
-    with FakeIssuer().serve() as issuer, start(server, issuer) as url:
+    with HTTPSIssuer().serve() as issuer, start(server, issuer) as url:
         crowd = ask(url, known(issuer, 300), 4)
         assert crowd.statuses == {("known", 200): 300}
         assert 4 <= len(issuer.requests) == len(crowd.processes)

@@ -79,8 +79,17 @@ TEXTS: dict[str, tuple[str, Any]] = {
             Rule("/b", max_age=300.0),
         ),
     ),
-    "skip_preflight": ("on", True),
-    "cors_origins": ("https://spa.example *", ("https://spa.example", "*")),
+    "allowed_origins": (
+        (
+            '{"origins": ["https://spa.example"], "hosts": ["api.example", "[::1]:8000"],'
+            ' "paths": ["/mcp", "/mcp/*"]}'
+        ),
+        (("https://spa.example",), ("api.example", "[::1]:8000"), ("/mcp", "/mcp/*")),
+    ),
+    "cors": (
+        '{"origins": ["https://spa.example", "*"], "skip_preflight": true}',
+        (("https://spa.example", "*"), True),
+    ),
     "claim_headers": (
         "sub=X-User, realm_access.roles=X-Roles",
         {"sub": ("X-User",), "realm_access.roles": ("X-Roles",)},
@@ -88,7 +97,10 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "forward_token": ("no", False),
     "realm": ("my api", "my api"),
     "error_details": ("false", False),
-    "resource": ("https://api.example/v1", "https://api.example/v1"),
+    "resource": (
+        '{"resource": "https://api.example/v1", "resource_name": "Orders"}',
+        ("https://api.example/v1", {"resource_name": "Orders"}),
+    ),
     "bound_tokens": ("accept", "accept"),
     "revocation": ('{"store": "redis://:hunter2@127.0.0.1:6379/0", "fail_open": true}', True),
     "jwks_max_age": ("20m", 1200.0),
@@ -268,7 +280,7 @@ def test_keywords_take_python_values_too() -> None:
         ("public_paths", "healthz", "starts with /"),
         ("public_paths", "/docs*", "only in /*"),
         ("required_scopes", 'a"b', "scope is ASCII"),
-        ("cors_origins", "https://spa.example/", "scheme://host"),
+        ("cors", "https://spa.example/", "scheme://host"),
         ("log_fields", "sub email", "unknown: email; known are sub, jti, client_id, act, path"),
         ("realm", 'a"b', "printable ASCII"),
         ("resource", "https://api.example/mcp#a", "fragment"),
@@ -276,13 +288,13 @@ def test_keywords_take_python_values_too() -> None:
         ("bound_tokens", "maybe", "refuse, accept"),
         ("jwks_uri", "http://issuer.example/keys", "https"),
         ("jwks_uri", "file:///etc/passwd", "https"),
-        ("jwks", "{}", "an empty object, no JWKS"),
+        ("jwks", "{}", "not a JWKS but an empty object"),
         ("jwks", '{"keys": []}', "no usable key"),
         ("jwks", "/does/not/exist", "cannot be read (No such file or directory)"),
         ("public_key", "-----BEGIN PRIVATE KEY-----", "private"),
         ("public_key", "rubbish", "PEM"),
         ("secret", "short", "32 bytes at least"),
-        ("secret", "base64:!", "no base64"),
+        ("secret", "base64:!", "is not base64"),
         ("max_token_size", "1", "whole number"),
         ("max_token_size", "many", "whole number"),
         ("claims", "account", "name=value"),
@@ -447,6 +459,7 @@ def test_what_kubernetes_injects_is_ignored(caplog: pytest.LogCaptureFixture) ->
     assert not caplog.records
 
 
+USUAL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 OPEN = {
     "audience": ({"audience": "*"}, "audience: * accepts every token of https://issuer.example"),
     "an issuer's": (
@@ -457,6 +470,14 @@ OPEN = {
     "optional": ({"optional": True}, "optional: no path needs a token"),
     "rules": ({"rules": [{"path": "/*", "token": "ignored"}]}, "rules: no path needs a token"),
     "a report": ({"rules": [{"path": "/*", "token": "report"}]}, "rules: no path needs a token"),
+    "every method by name": (
+        {"rules": [{"path": "/*", "methods": USUAL_METHODS, "token": "ignored"}]},
+        "rules: no path needs a token, because no token is looked at on /*",
+    ),
+    "method by method": (
+        {"rules": [{"path": "/*", "methods": [m], "token": "optional"} for m in USUAL_METHODS]},
+        "rules: no path needs a token, because a token may be missing on /*",
+    ),
 }
 
 
@@ -480,8 +501,9 @@ def test_what_is_open_to_everybody_is_a_warning_at_start(
         {"public_paths": ["/docs/*"]},
         {"rules": [{"path": "/admin/*"}, {"path": "/*", "token": "ignored"}]},
         {"rules": [{"path": "/*", "token": "ignored", "methods": ["GET"]}]},
+        {"rules": [{"path": "/*", "token": "ignored", "methods": USUAL_METHODS[:-1]}]},
     ],
-    ids=["nothing", "a prefix", "a subtree", "all but one", "one method"],
+    ids=["nothing", "a prefix", "a subtree", "all but one", "one method", "all methods but one"],
 )
 def test_what_is_not_open_to_everybody_is_no_warning(
     options: dict[str, Any], caplog: pytest.LogCaptureFixture

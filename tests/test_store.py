@@ -338,10 +338,10 @@ def test_a_url_is_a_redis_and_nothing_connects(url: str) -> None:
         ("http://:hunter2@redis.example", "begins with redis://"),
         ("hunter2", "begins with redis://"),
         ("", "begins with redis://"),
-        ("redis://:hun/ter2@redis.example", "no URL that redis-py takes"),
-        ("redis://redis.example?sockettimeout=hunter2", "no URL that redis-py takes"),
-        ("redis://redis.example?socket_timeout=hunter2", "no URL that redis-py takes"),
-        ("redis://:hunter2@redis.example?socket_timeout=0", "no URL that redis-py takes"),
+        ("redis://:hun/ter2@redis.example", "not a URL that redis-py takes"),
+        ("redis://redis.example?sockettimeout=hunter2", "not a URL that redis-py takes"),
+        ("redis://redis.example?socket_timeout=hunter2", "not a URL that redis-py takes"),
+        ("redis://:hunter2@redis.example?socket_timeout=0", "not a URL that redis-py takes"),
     ],
 )
 def test_a_wrong_url_is_refused_without_being_told(url: str, why: str) -> None:

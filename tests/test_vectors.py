@@ -171,7 +171,7 @@ class Figure(NamedTuple):
     refused: str | None = None
 
 
-NO_CLAIMS = "its payload is no JSON object, so it is a JWS but no JWT (RFC 7519 section 7.2)"
+NO_CLAIMS = "its payload is not a JSON object, so it is a JWS but no JWT (RFC 7519 section 7.2)"
 NO_HEADER = "its header is not protected, and a compact JWS has no other"
 CRIT = "it has crit, and we understand no extension (RFC 7515 section 4.1.11, RFC 7797 section 7)"
 

@@ -38,7 +38,7 @@ def pre_fork(server, worker):
     The master serves no requests, and nothing else would refresh its keys.
     """
     if server.cfg.preload_app:
-        server.app.wsgi().warm_up()
+        jwt_wsgi.warm_up(server.app.wsgi())
 
 
 def post_worker_init(worker):

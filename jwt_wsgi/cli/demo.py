@@ -337,7 +337,7 @@ def _examples(url: str, issuer: str) -> Iterator[Example]:
         return f'curl -i {url}/orders -H "Authorization: {credentials}"'
 
     yield Example("No token: 401", 401, (f"curl -i {url}/orders",))
-    yield Example("Something that is no bearer token: 401", 401, (ask("Basic ZGVtbzpkZW1v"),))
+    yield Example("Something that is not a bearer token: 401", 401, (ask("Basic ZGVtbzpkZW1v"),))
     yield Example("A token whose signature does not fit: 401", 401, (ask(f"Bearer {tampered}"),))
     about = "A token of the authorization server: 200, and the app has its payload"
     yield Example(about, 200, (fetch, ask("Bearer $TOKEN")))

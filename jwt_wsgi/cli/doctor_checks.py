@@ -25,7 +25,7 @@ from .key_report import NO_ALGORITHM
 from .key_report import Report
 from .key_report import of_url
 from .key_report import report_of
-from .remedies import FETCH_REMEDIES
+from .remedies import fetch_remedy
 from .remedies import remedy
 from .terminal import FAIL
 from .terminal import NONE
@@ -55,6 +55,8 @@ def examine(
         yield Line(WARN, "log", says, remedy_)
     if settings.revocation is not None and settings.revocation.store is not None:
         yield _store(settings.revocation.store)
+    if settings.resource is not None:
+        yield from _resource(settings)
     yield from _certificates(settings)
     for own in settings.terms:
         name = shown_url(own.issuers[0].identifier, 200)
@@ -89,6 +91,30 @@ def _store(store: Store) -> Line:
     except RevocationUnavailableError as error:
         return Line(FAIL, "store", f"it does not answer ({error.detail})", remedy(error.code))
     return Line(OK, "store", "it answers")
+
+
+def _resource(settings: Settings) -> Iterator[Line]:
+    """Warn of what clients that go by the metadata, such as those of MCP, will miss."""
+    metadata = assembly.metadata(settings)
+    scopes = metadata.scopes if metadata else ()
+    if scopes:
+        yield Line(OK, "scopes", f"the metadata name {', '.join(scopes)}")
+    else:
+        yield Line(
+            WARN,
+            "scopes",
+            "the metadata of the resource and the challenges name no scope: clients such as the"
+            " TypeScript SDK of MCP then ask for none, and some authorization servers refuse that",
+            "Name those that requests need in JWT_WSGI_REQUIRED_SCOPES or JWT_WSGI_RULES, or"
+            " scopes_supported in JWT_WSGI_RESOURCE.",
+        )
+    if settings.allowed_origins is None:
+        yield Line(
+            WARN,
+            "origins",
+            "pages of every website may send requests; MCP requires that Origin is checked",
+            "Set JWT_WSGI_ALLOWED_ORIGINS to the origins of your pages, and to the hosts.",
+        )
 
 
 def _certificates(settings: Settings) -> Iterator[Line]:
@@ -195,7 +221,7 @@ def _failed(report: Report, *, has_headers: bool = False) -> tuple[str, str]:
         return f"{report.source}: {report.problem}", _credentials(
             sent=has_headers and not report.withheld
         )
-    return f"{report.source}: {report.problem}", FETCH_REMEDIES.get(report.kind, "")
+    return f"{report.source}: {report.problem}", fetch_remedy(report.kind, report.problem)
 
 
 def _credentials(*, sent: bool) -> str:

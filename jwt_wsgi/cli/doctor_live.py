@@ -76,7 +76,9 @@ def live_checks(url: str, spec: str, max_token_size: int) -> Iterator[Line]:
         why = escaped(getattr(error, "verify_message", "") or error.reason or "it failed", 120)
         yield Line(FAIL, "app", f"TLS: {why}", "Have its certificate replaced.")
     except ValueError:
-        yield Line(FAIL, "app", "it is no URL", "Give the URL of the running app, with https://.")
+        yield Line(
+            FAIL, "app", "it is not a URL", "Give the URL of the running app, with https://."
+        )
     except (OSError, http.client.HTTPException) as error:
         yield Line(FAIL, "app", *_no_answer(error, urlsplit(url)))
     else:

@@ -10,6 +10,7 @@ from jwt_wsgi import jose
 from jwt_wsgi.trusted_issuer import OTHER_KINDS
 from jwt_wsgi.trusted_issuer import media_type
 
+from .explain_causes_of_keys import CAUSES_OF_KEYS
 from .explain_causes_of_sending import CAUSES_OF_SENDING
 from .explain_causes_of_sending import ODD_PATH
 from .explain_facts import Case
@@ -24,21 +25,17 @@ from .explain_recognition import has_no_scope
 from .explain_recognition import header_is
 from .explain_recognition import is_cut_signature
 from .explain_recognition import is_der
-from .explain_recognition import is_failed_fetch
 from .explain_recognition import is_firebase_custom
 from .explain_recognition import is_for_graph
 from .explain_recognition import is_for_keycloak_account
 from .explain_recognition import is_granted_in
-from .explain_recognition import is_key_of_other_algorithm
-from .explain_recognition import is_key_on_ed448
-from .explain_recognition import is_key_skipped
 from .explain_recognition import is_number_for_text
 from .explain_recognition import is_odd_path
 from .explain_recognition import is_of_cognito
 from .explain_recognition import is_of_okta_org
 from .explain_recognition import is_other_entra_version
 from .explain_recognition import iss_without
-from .remedies import FETCH_REMEDIES
+from .explain_recognition import without_default_port
 from .remedies import REFUSAL_REMEDIES
 from .remedies import remedy
 
@@ -60,7 +57,7 @@ CAUSES: Final = (
         "issuer_not_trusted",
         "iss no text",
         lambda case: not isinstance(case.claim("iss"), str | None),
-        "The token's iss is no text, so it names no issuer.",
+        "The token's iss is not a string, so it names no issuer.",
         "Have the issuer write its identifier as a string (RFC 7519 section 4.1.1).",
     ),
     Cause(
@@ -82,7 +79,8 @@ CAUSES: Final = (
         "case",
         iss_without(str.lower),
         "The token's iss differs in upper and lower case only.",
-        "Set JWT_WSGI_ISSUER to the token's iss, byte for byte.",
+        "Set JWT_WSGI_ISSUER to the token's iss, byte for byte; if its host has upper case, set"
+        " JWT_WSGI_JWKS_URI as well.",
     ),
     Cause(
         "issuer_not_trusted",
@@ -90,6 +88,21 @@ CAUSES: Final = (
         iss_without(lambda iss: iss.partition("://")[2]),
         "The token's iss differs in http and https only.",
         "Configure the issuer with its public URL (behind a TLS proxy: its hostname setting).",
+    ),
+    Cause(
+        "issuer_not_trusted",
+        "no scheme",
+        iss_without(lambda iss: iss.removeprefix("https://")),
+        "The token's iss is the configured one without https://, as some tokens of Google have it.",
+        "Set JWT_WSGI_ISSUER to the token's iss as it is, and JWT_WSGI_JWKS_URI to the URL of the"
+        " keys.",
+    ),
+    Cause(
+        "issuer_not_trusted",
+        "port",
+        iss_without(without_default_port),
+        "The token's iss differs in the default port only (443 for https, 80 for http).",
+        "Set JWT_WSGI_ISSUER to the token's iss, with or without the port as it is there.",
     ),
     Cause(
         "issuer_not_trusted",
@@ -186,7 +199,8 @@ CAUSES: Final = (
         "audience_mismatch",
         "Entra",
         aud_without(bare_app),
-        "It is the same app: Entra's v1 tokens have aud api://APP-ID, its v2 tokens APP-ID.",
+        "It is the same app: in Entra's v1 tokens aud is api://APP-ID or APP-ID, as the client"
+        " asked; in its v2 tokens it is APP-ID.",
         "Set JWT_WSGI_AUDIENCE to what the token has, or to both with a comma.",
     ),
     Cause(
@@ -199,7 +213,7 @@ CAUSES: Final = (
     Cause(
         "audience_mismatch",
         "no text",
-        detail_starts("aud is no string"),
+        detail_starts("aud is not a string"),
         "The token's aud is a number or something else that names no API.",
         "Have the issuer write aud as a string or a list of strings (RFC 7519 section 4.1.3).",
     ),
@@ -234,7 +248,7 @@ CAUSES: Final = (
     Cause(
         "claim_invalid",
         "no text",
-        lambda case: case.error.detail in ("sub is no string", "jti is no string"),
+        lambda case: case.error.detail in ("sub is not a string", "jti is not a string"),
         "sub and jti are texts (RFC 7519 section 4.1); the token has a number or something else.",
         'Have the issuer write "42" instead of 42.',
     ),
@@ -248,8 +262,8 @@ CAUSES: Final = (
     Cause(
         "claim_invalid",
         "no time",
-        lambda case: case.error.detail.endswith("is no number of seconds"),
-        "A time in the token is no number, for instance a text.",
+        lambda case: case.error.detail.endswith("is not a number of seconds"),
+        "A time in the token is not a number, for instance a text.",
         "Have the issuer write seconds since 1970 as a number (RFC 7519 section 2).",
     ),
     Cause(
@@ -267,27 +281,6 @@ CAUSES: Final = (
         lambda case: "control characters" in case.error.detail,
         "A claim that becomes a header holds characters that no header can have.",
         "Leave the claim out of JWT_WSGI_CLAIM_HEADERS, or have the issuer write it without them.",
-    ),
-    Cause(
-        "key_not_found",
-        "skipped",
-        is_key_skipped,
-        "The key is published, but it is not used here.",
-        "Have the issuer publish it as a public signature key (jwt-wsgi keys says what is wrong).",
-    ),
-    Cause(
-        "key_not_found",
-        "Ed448",
-        is_key_on_ed448,
-        "The key is on the curve Ed448, which is accepted only where the settings name it.",
-        "Set JWT_WSGI_ALGORITHMS=EdDSA,Ed448.",
-    ),
-    Cause(
-        "key_not_found",
-        "algorithm",
-        is_key_of_other_algorithm,
-        "The key is published, but for other algorithms.",
-        "Have the issuer sign with an algorithm that its key says (alg, kty, crv of the JWK).",
     ),
     Cause(
         "signature_invalid",
@@ -322,10 +315,7 @@ CAUSES: Final = (
         has_cnf("x5t#S256"),
         "It is bound to a certificate of the client (mutual TLS, RFC 8705).",
     ),
-    *(
-        Cause("keys_unavailable", kind, is_failed_fetch(kind), "", text)
-        for kind, text in FETCH_REMEDIES.items()
-    ),
+    *CAUSES_OF_KEYS,
     Cause("insufficient_scope", "path", is_odd_path, *ODD_PATH),
     Cause(
         "insufficient_scope",

@@ -37,7 +37,7 @@ _NOT_EXPANDED: Final = (
 )
 _PADDED: Final = (
     "Its parts end with =, as AWS load balancers (ALB) write them; a JWT has no padding.",
-    "Send the user's access token; the header x-amzn-oidc-data is no bearer token.",
+    "Send the user's access token; the header x-amzn-oidc-data is not a bearer token.",
 )
 
 CAUSES_OF_SENDING: Final = (
@@ -158,8 +158,9 @@ CAUSES_OF_SENDING: Final = (
     Cause(
         "token_malformed",
         "kid",
-        detail_starts("kid is no string"),
-        "The kid of the token's header is no text of 1 to 256 characters, for instance a number.",
+        detail_starts("kid is not a string"),
+        "The kid of the token's header is not a string of 1 to 256 characters, but for instance a"
+        " number.",
         "Have the issuer write kid as a string (RFC 7515 section 4.1.4).",
     ),
     Cause(
@@ -179,8 +180,8 @@ CAUSES_OF_SENDING: Final = (
     Cause(
         "token_malformed",
         "typ",
-        detail_starts("typ is no string"),
-        "The typ of the token's header is no text.",
+        detail_starts("typ is not a string"),
+        "The typ of the token's header is not a string.",
         "Have the issuer write typ as a string, or leave it out (RFC 7515 section 4.1.9).",
     ),
     Cause(
@@ -194,7 +195,7 @@ CAUSES_OF_SENDING: Final = (
         "token_malformed",
         "no JSON",
         detail_is("not JSON in UTF-8", "not one JSON value", "not one JSON object"),
-        "Its header or its payload is no JSON object in UTF-8.",
+        "Its header or its payload is not a JSON object in UTF-8.",
         "Copy the whole token; if it is whole, have the issuer sign a JSON object (RFC 7519"
         " section 7.1).",
     ),

@@ -101,8 +101,17 @@ def is_cut_signature(case: Case) -> bool:
 
 def is_failed_fetch(kind: str) -> Callable[[Case], bool]:
     """Whether the keys could not be fetched for this reason, as the error's detail says."""
-    said = re.compile(rf"(keys of \S+: )?{kind}: ")
-    return lambda case: said.match(case.error.detail) is not None
+    return failed_like(f"^{kind}: ")
+
+
+def failed_like(pattern: str) -> Callable[[Case], bool]:
+    """Whether the failure of the fetch, as ``KIND: DETAIL``, matches the pattern."""
+    said = re.compile(pattern)
+    return lambda case: said.search(_SOURCE.sub("", case.error.detail)) is not None
+
+
+#: What remote keys put before the failure.
+_SOURCE: Final = re.compile(r"^keys of \S+: ")
 
 
 def configured(case: Case) -> list[str]:
@@ -117,6 +126,10 @@ def iss_without(change: Callable[[str], str]) -> Callable[[Case], bool]:
         return isinstance(iss, str) and change(iss) in map(change, configured(case))
 
     return applies
+
+
+def without_default_port(url: str) -> str:
+    return re.sub(r"^(https://[^/]+):443(?=/|$)|^(http://[^/]+):80(?=/|$)", r"\1\2", url)
 
 
 def is_of_okta_org(case: Case) -> bool:
@@ -221,6 +234,13 @@ def is_key_of_other_algorithm(case: Case) -> bool:
     current = getattr(case.issuer.keys, "current", None) if case.issuer else None
     keyset = current() if current else None
     return keyset is not None and case.header("kid") in keyset.kids
+
+
+def are_keys_nameless(case: Case) -> bool:
+    """Whether keys are published, all without a kid, and the token has one."""
+    current = getattr(case.issuer.keys, "current", None) if case.issuer else None
+    keyset = current() if current else None
+    return keyset is not None and not keyset.kids and case.header("kid") is not None
 
 
 def is_key_on_ed448(case: Case) -> bool:

@@ -29,12 +29,12 @@ def relaxed_checks(settings: Settings) -> Iterator[str]:
         if own.leeway > LEEWAY:
             issuer = own.issuers[0].identifier if own.issuers else "each issuer"
             yield f"leeway: tokens of {issuer} are accepted for {own.leeway:g} s after they expire"
-    if settings.skip_preflight:
-        yield "skip_preflight: an OPTIONS request in the form of a CORS preflight needs no token"
+    if settings.cors.skip_preflight:
+        yield "cors: skip_preflight: an OPTIONS request in the form of a preflight needs no token"
     if settings.allow_http:
         yield "allow_http: keys may be fetched without TLS, so an attacker can replace them"
-    if "*" in settings.cors_origins:
-        yield "cors_origins: * lets scripts of every website read refusals"
+    if "*" in settings.cors.origins:
+        yield "cors: * lets scripts of every website read refusals"
     if settings.bound_tokens == "accept":
         yield "bound_tokens: accept takes a bound token without proof of its key"
     if settings.revocation and settings.revocation.fail_open:

@@ -3,9 +3,11 @@
 The causes that can be recognised, with remedies of their own, are in ``explain_causes``.
 """
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
+from typing import NamedTuple
 
 #: For each code of an :class:`~jwt_wsgi.errors.AuthError`.
 REFUSAL_REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
@@ -48,6 +50,8 @@ REFUSAL_REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
         " function of the application that failed, and the type of its error.",
         "key_not_known_yet": "Try again after the seconds of Retry-After: too many tokens named"
         " unknown keys lately, and jwt-wsgi keys shows which ones the issuer publishes.",
+        "origin_not_allowed": "Add the page's origin, or the name that requests are sent to, to"
+        " JWT_WSGI_ALLOWED_ORIGINS if you trust it; the log says which one it was.",
         "insufficient_scope": "Ask the issuer for a token with the scopes, or the role, that this"
         " request needs.",
         "insufficient_user_authentication": "Have the user log in again, as strongly and as"
@@ -57,7 +61,7 @@ REFUSAL_REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
 
 #: For each ``kind`` of a ``FetchError``, and of a document or file.
 FETCH_REMEDIES: Final[Mapping[str, str]] = {
-    "dns": "The host has no address here: look at its name, and at this machine's DNS.",
+    "dns": "Look at the spelling of the host's name, and at this machine's DNS.",
     "connect": "No server accepts the connection: look at the address, firewalls and proxies.",
     "timeout": "It does not answer in time: look at firewalls and proxies; JWT_WSGI_JWKS_TIMEOUT"
     " is the time limit.",
@@ -76,6 +80,74 @@ FETCH_REMEDIES: Final[Mapping[str, str]] = {
     "document": "Have the issuer publish a public signature key (jwt-wsgi keys lists them all).",
     "file": "Make the file readable for the user who runs this.",
 }
+
+
+class FetchCause(NamedTuple):
+    """A cause of a failed fetch that its detail tells. ``pattern``: found in ``KIND: DETAIL``."""
+
+    name: str
+    pattern: str
+    sentence: str
+    remedy: str
+
+
+#: The first row that fits is used, before :data:`FETCH_REMEDIES`.
+FETCH_CAUSES: Final = (
+    FetchCause(
+        "slash in metadata",
+        "^discovery: .* differs in its final slash only",
+        "The issuer's own name, in its metadata, differs in its final slash.",
+        "Set JWT_WSGI_ISSUER to that name, if it is the iss of your tokens.",
+    ),
+    FetchCause(
+        "metadata of many tenants",
+        "^discovery: .* a template for many tenants",
+        "The metadata is for all tenants, and has a placeholder in the place of the issuer.",
+        "Set JWT_WSGI_ISSUER to the iss of your tokens, which has the ID of one tenant.",
+    ),
+    FetchCause(
+        "metadata of another",
+        "^discovery: .* is that of .*; set issuer to",
+        "The metadata at this URL is that of another issuer.",
+        "Set JWT_WSGI_ISSUER to the iss of your tokens; if it is that already, set"
+        " JWT_WSGI_JWKS_URI to the URL of the keys.",
+    ),
+    FetchCause(
+        "web page",
+        "^(discovery|document): .*(it is|but) an HTML page",
+        "A web page is served in the place of metadata or keys: by a login, by an app, or by a"
+        " proxy.",
+        "Set JWT_WSGI_ISSUER to the iss of your tokens, not to the URL of a login page; or set"
+        " JWT_WSGI_JWKS_URI to the URL of the keys.",
+    ),
+    FetchCause(
+        "no public key",
+        "^document: .*but an empty object",
+        "The issuer publishes no key, as one does that signs with a shared secret (HS256).",
+        "Set JWT_WSGI_JWKS_URI to the URL of the JWKS, if it is another one; otherwise have the"
+        " issuer sign with a private key (RSA, EC).",
+    ),
+    FetchCause(
+        "another document",
+        "^document: .*it is not a JWKS but",
+        "Another document is served in the place of the keys.",
+        "Set JWT_WSGI_JWKS_URI to the URL of the JWKS: it is the jwks_uri in the issuer's"
+        " metadata.",
+    ),
+    FetchCause(
+        "credentials",
+        r"^http: .*status 40[13]\b",
+        "The server asks for credentials, or refuses those that were sent.",
+        "Set JWT_WSGI_JWKS_HEADERS to credentials for this server (jwt-wsgi doctor shows the form);"
+        " if the keys are public elsewhere, set JWT_WSGI_JWKS_URI.",
+    ),
+)
+
+
+def fetch_remedy(kind: str, problem: str) -> str:
+    """The remedy for a failed fetch. ``problem``: ``KIND: DETAIL``, as the log has it."""
+    found = (row.remedy for row in FETCH_CAUSES if re.search(row.pattern, problem))
+    return next(found, FETCH_REMEDIES.get(kind, ""))
 
 
 def remedy(code: str) -> str:

@@ -109,7 +109,7 @@ class Guarded:
         for guard, lost in self._guards:
             below = self.prefix[lost:]
             for rule in guard.settings.request_rules:
-                if rule.path.startswith(f"{below}/"):
+                if rule.path.startswith(f"{below}/") and not rule.headers:
                     found += [(rule, rule.path[len(below) :])]
         return found
 
@@ -367,5 +367,5 @@ def _of_guard(guard: JWTMiddleware, used: set[object]) -> Iterator[str]:
     if guard.settings.settings_from_request:
         yield "settings_from_request: requests bring rules of their own, which are not shown here"
     for rule in guard.settings.request_rules:
-        if _name(rule) not in used and rule.path != "/*":
+        if _name(rule) not in used and rule.path != "/*" and not rule.headers:
             yield f"rule {rule.path}: no view of the app is there"

@@ -18,6 +18,7 @@ from .terminal import WARN
 from .terminal import add_app_flag
 from .terminal import add_json_flag
 from .terminal import complain
+from .terminal import counted
 from .terminal import imported_app
 from .terminal import note
 from .terminal import painted
@@ -55,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
             return _check(table, options)
         if options.write:
             Path(options.write).write_text(_text(table), encoding="utf-8")
-            note(f"{options.write}: {len(table.rows)} rows written")
+            note(f"{options.write}: {counted(len(table.rows), 'row')} written")
         elif options.json:
             show_json({"views": [row.as_json() for row in table.rows], "warnings": table.warnings})
         else:
@@ -108,7 +109,9 @@ def _show(table: Table, spec: str) -> None:
     total = sum(int(text.split()[0]) for text in open_)
     say("")
     named = f": {', '.join(open_)}" if open_ else ""
-    say(f"{spec}: {len(table.rows)} rows of {frameworks}; {total or 'none'} need no token{named}")
+    needs = "needs" if total == 1 else "need"
+    rows = counted(len(table.rows), "row")
+    say(f"{spec}: {rows} of {frameworks}; {total or 'none'} {needs} no token{named}")
     for warning in table.warnings:
         say(f"{painted('warn', WARN)} {warning}", 5)
 
@@ -143,5 +146,5 @@ def _check(table: Table, options: argparse.Namespace) -> int:
             say(line, _INDENT + 2)
         note(f"jwt-wsgi routes: {file} differs; if that is right: {again}")
     else:
-        say(f"{file}: as the app is, {len(new)} rows")
+        say(f"{file}: as the app is, {counted(len(new), 'row')}")
     return EXIT_REFUSED if changes else EXIT_FINE

@@ -11,13 +11,16 @@ from typing import Final
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.errors import name_of
 from jwt_wsgi.errors import printable
+from jwt_wsgi.origin_check import AllowedOrigins
 from jwt_wsgi.rules import REQUIRE_TOKEN
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.settings.issuer import ISSUER_OPTIONS
 from jwt_wsgi.settings.issuer import Issuer
 from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.settings.options import OPTIONS
+from jwt_wsgi.settings.origins import CORS
 from jwt_wsgi.settings.reading import written
+from jwt_wsgi.settings.resource import Resource
 from jwt_wsgi.settings.rule_texts import rule_as_json
 from jwt_wsgi.urls import shown_url
 
@@ -28,6 +31,7 @@ from .terminal import WARN
 from .terminal import add_json_flag
 from .terminal import add_settings_flags
 from .terminal import complain
+from .terminal import counted
 from .terminal import given_settings
 from .terminal import painted
 from .terminal import say
@@ -46,8 +50,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="every effective setting and where it comes from, the rules, the relaxed checks",
         description="List every setting with its value and its source, the rules in their order,"
         " and every setting that accepts more than a valid token. Secrets are never shown. Without"
-        " --app, what an app gives by keyword is not seen. Exit code 2: the configuration does not"
-        " load.",
+        " --app, what an app gives by keyword is not seen; of several JWTMiddlewares in an app"
+        " all are shown, the outermost first. Exit code 2: the configuration does not load.",
         epilog="example: jwt-wsgi settings --app shop.wsgi:application",
     )
     add_settings_flags(parser)
@@ -59,37 +63,55 @@ def run(options: argparse.Namespace) -> int:
     """Show the settings."""
     with warnings_of_settings() as said:
         try:
-            settings = given_settings(options)
+            all_settings = given_settings(options)
         except ConfigurationError as error:
             return complain("settings", error.problems, as_json=options.json)
     by_flag = "keyword" if options.app else "command line"
-    rows = [(name, *_row(settings, name, by_flag)) for name in OPTIONS]
-    heads = ("option", "value", "source")
-    relaxed = list(relaxed_checks(settings))
+    relaxed = [sentence for one in all_settings for sentence in relaxed_checks(one)]
     said = [warning for warning in said if not warning.endswith(tuple(relaxed))]
     if options.json:
         show_json(
             {
-                "settings": [dict(zip(heads, row, strict=True)) for row in rows],
-                "issuers": _own_terms(settings),
-                "rules": [rule_as_json(rule) for rule in settings.request_rules],
-                "relaxed_checks": relaxed,
+                "middlewares": [_as_json(one, by_flag) for one in all_settings],
                 "warnings": said,
             }
         )
-    else:
-        _show(settings, rows, relaxed, said)
+        return EXIT_FINE
+    for number, one in enumerate(all_settings, 1):
+        if len(all_settings) > 1:
+            say(f"JWTMiddleware {number} of {len(all_settings)}, from the outside")
+            say("")
+        _show(one, by_flag)
+        if number < len(all_settings):
+            say("")
+    for warning in said:
+        say(f"  {painted('warn', WARN)} {warning}", 7)
     return EXIT_FINE
 
 
+def _as_json(settings: Settings, by_flag: str) -> dict[str, Any]:
+    heads = ("option", "value", "source")
+    rows = _rows(settings, by_flag)
+    return {
+        "settings": [dict(zip(heads, row, strict=True)) for row in rows],
+        "issuers": _own_terms(settings),
+        "rules": [rule_as_json(rule) for rule in settings.request_rules],
+        "relaxed_checks": list(relaxed_checks(settings)),
+    }
+
+
 # --- Values --------------------------------------------------------------------------------------
+
+
+def _rows(settings: Settings, by_flag: str) -> list[tuple[str, str, str]]:
+    return [(name, *_row(settings, name, by_flag)) for name in OPTIONS]
 
 
 def _row(settings: Settings, name: str, by_flag: str) -> tuple[str, str]:
     """The value of an option and its source."""
     value = getattr(settings, name)
     source = settings.sources.get(name)
-    if source is None and value in (None, (), {}):
+    if source is None and (value in (None, (), {}) or isinstance(value, CORS)):
         return OPTIONS[name].default.replace("**required**", "-"), _DEFAULT
     source = by_flag if source == "keyword" else source
     return _shown(name, value), source or _DEFAULT
@@ -114,10 +136,14 @@ def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         pairs = (f"{key} {_text(member)}" for key, member in value.items())
         return ", ".join(pairs)
+    if isinstance(value, Resource):
+        return _text({"resource": value.url, **value.members} if value.members else value.url)
+    if isinstance(value, CORS | AllowedOrigins):
+        return _text({name: given for name, given in value._asdict().items() if given})
     if isinstance(value, Collection):
         members = list(value)
         if any(isinstance(member, Rule) for member in members):
-            return f"{len(members)} rules, below"
+            return f"{counted(len(members), 'rule')}, below"
         return ", ".join(map(_text, members))
     return name_of(value)
 
@@ -136,9 +162,8 @@ def _own_terms(settings: Settings) -> list[dict[str, Any]]:
 # --- For people ----------------------------------------------------------------------------------
 
 
-def _show(
-    settings: Settings, rows: list[tuple[str, str, str]], relaxed: list[str], said: list[str]
-) -> None:
+def _show(settings: Settings, by_flag: str) -> None:
+    rows = _rows(settings, by_flag)
     for head, is_default in (("Set", False), ("Defaults", True)):
         say(head)
         for name, value, source in rows:
@@ -155,16 +180,18 @@ def _show(
     for line in _rule_lines(settings.request_rules):
         say(line, 5)
     say("")
+    relaxed = list(relaxed_checks(settings))
     say("Relaxed checks" if relaxed else "Relaxed checks: none")
     for sentence in relaxed:
         say(f"  {painted('open', WARN)} {sentence}", 7)
-    for warning in said:
-        say(f"  {painted('warn', WARN)} {warning}", 7)
 
 
 def _rule_lines(rules: Collection[Rule]) -> Iterator[str]:
     for number, rule in enumerate(rules, 1):
         methods = "any" if rule.methods is None else ",".join(sorted(rule.methods))
-        yield f"{number:>3}  {methods} {rule.path}: {needs(rule)}"
-    if not any(rule.path == "/*" and rule.methods is None for rule in rules):
+        patterns = (f"{name} {' or '.join(values)}" for name, values in rule.headers.items())
+        added = f" with {' and '.join(patterns)}, in addition" if rule.headers else ""
+        yield f"{number:>3}  {methods} {rule.path}{added}: {needs(rule)}"
+    every = [rule for rule in rules if rule.path == "/*" and rule.methods is None]
+    if all(rule.headers for rule in every):
         yield f"  -  everything else: {needs(REQUIRE_TOKEN)}"

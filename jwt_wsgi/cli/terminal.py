@@ -121,14 +121,19 @@ def load_settings(options: argparse.Namespace) -> Settings:
 
     Raises :class:`ConfigurationError` with every problem there is.
     """
-    settings = given_settings(options)
+    settings, *others = given_settings(options)
+    if others:
+        note(f"--app: the first of {len(others) + 1} JWTMiddlewares, from the outside, is taken")
     if settings.settings_from_request and not settings.issuers:
         raise ConfigurationError(["issuer: each request brings it here; give --issuer"])
     return replace(settings, settings_from_request=False)
 
 
-def given_settings(options: argparse.Namespace) -> Settings:
-    """Read the settings as they are given, with ``settings_from_request``; raises the same."""
+def given_settings(options: argparse.Namespace) -> list[Settings]:
+    """Read the settings as they are given, with ``settings_from_request``; raises the same.
+
+    An app has those of each JWTMiddleware in it, the outermost first.
+    """
     flags = {
         "issuer": options.issuer,
         "audience": options.audience,
@@ -136,7 +141,7 @@ def given_settings(options: argparse.Namespace) -> Settings:
     }
     if options.app and any(flags.values()):
         raise ConfigurationError(["--app: its settings are taken as they are; give no others"])
-    return app_settings(options.app) if options.app else Settings.load(flags)
+    return app_settings(options.app) if options.app else [Settings.load(flags)]
 
 
 def load_option(name: str, flag: str | None, app: str | None) -> Any:
@@ -147,11 +152,13 @@ def load_option(name: str, flag: str | None, app: str | None) -> Any:
     """
     if app and flag:
         raise ConfigurationError(["--app: its settings are taken as they are; give no others"])
-    return getattr(app_settings(app), name) if app else Given({name: flag}, os.environ).value(name)
+    if app:
+        return getattr(app_settings(app)[0], name)
+    return Given({name: flag}, os.environ).value(name)
 
 
-def app_settings(spec: str) -> Settings:
-    """Return the settings of the first JWTMiddleware in an app, which is imported as gunicorn does.
+def app_settings(spec: str) -> list[Settings]:
+    """Return the settings of each JWTMiddleware in an app, which is imported as gunicorn does.
 
     Raises :class:`ConfigurationError`, whatever the app raises.
     """
@@ -160,7 +167,7 @@ def app_settings(spec: str) -> Settings:
         raise ConfigurationError(
             [f"--app: {printable(spec, 200)}: there is no JWTMiddleware in it"]
         )
-    return found[0].settings
+    return [guard.settings for guard in found]
 
 
 def imported_app(spec: str) -> Any:
@@ -225,6 +232,11 @@ def complain(command: str, problems: Iterable[str], *, as_json: bool = False) ->
         show_json({"problems": listed})
     note(*(f"jwt-wsgi {command}: {problem}" for problem in listed))
     return EXIT_USAGE
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def note(*lines: str) -> None:

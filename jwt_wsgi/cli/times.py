@@ -20,9 +20,9 @@ def duration(seconds: float) -> str:
 def moment(name: str, value: Any, now: float) -> str:
     """A NumericDate for people: how long ago or ahead, and when that is."""
     if not isinstance(value, int | float):
-        return f"{name} is no date"
+        return f"{name} is not a date"
     if not abs(value) <= MAX_DATE:
-        return f"{name} is no date; are these milliseconds?"
+        return f"{name} is not a date; are these milliseconds?"
     distance = f"{duration(now - value)} ago" if value <= now else f"in {duration(value - now)}"
     try:
         when = utc(value)

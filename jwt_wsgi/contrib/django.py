@@ -53,6 +53,7 @@ from django.http import JsonResponse
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.events import logger
 from jwt_wsgi.injection import PAYLOAD
+from jwt_wsgi.injection import user_id
 from jwt_wsgi.layers import guards
 from jwt_wsgi.middleware import JWTMiddleware
 from jwt_wsgi.settings.loading import Settings
@@ -87,7 +88,9 @@ class TokenUser:
 
     No database is used and nothing is saved. ``payload`` holds the claims. A token user has no
     permission and no group of Django's and is never staff: what it may do is what its token says.
-    An empty payload makes an anonymous user.
+    Every name that code may take for a key (``pk``, ``id``, ``username``, ``str(user)``) is
+    :func:`~jwt_wsgi.user_id`; to show a user to people there is :meth:`get_short_name`. An empty
+    payload makes an anonymous user.
     """
 
     is_staff: Final = False
@@ -113,19 +116,25 @@ class TokenUser:
 
     @property
     def pk(self) -> str | None:
-        """The ``sub``. DRF's throttles count by it. It is unique for one issuer only."""
-        return self.payload.get("sub")
+        """``iss|sub``, or None without ``sub``. DRF's throttles count by it."""
+        return user_id(self.payload)
 
     id = pk
 
     @property
     def username(self) -> str:
-        """The ``sub``, or an empty text."""
-        return self.payload.get("sub") or ""
+        """``iss|sub``, or an empty text."""
+        return self.pk or ""
 
     def get_username(self) -> str:
         """As :attr:`username`."""
         return self.username
+
+    def get_short_name(self) -> str:
+        """The ``sub`` alone, to show to people: two issuers may give one to two users."""
+        return self.payload.get("sub") or ""
+
+    get_full_name = get_short_name
 
     @property
     def groups(self) -> Any:

@@ -23,6 +23,7 @@ from jwt_wsgi.claims import scopes as scopes_of
 from jwt_wsgi.contrib.django import TokenUser
 from jwt_wsgi.errors import InsufficientScopeError
 from jwt_wsgi.errors import MissingTokenError
+from jwt_wsgi.injection import needed_scopes
 from jwt_wsgi.responses import Responses
 
 
@@ -68,4 +69,6 @@ def HasScope(*scopes: str) -> type[BasePermission]:  # noqa: N802  # it makes a 
 
 def _challenge(request: Any, scopes: tuple[str, ...]) -> str:
     realm = getattr(request.successful_authenticator, "realm", JWTAuthentication.realm)
-    return Responses(realm=realm).challenge(InsufficientScopeError(scope=scopes))
+    return Responses(realm=realm).challenge(
+        InsufficientScopeError(scope=needed_scopes(request.META, scopes))
+    )

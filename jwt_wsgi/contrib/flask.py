@@ -49,6 +49,7 @@ from jwt_wsgi.errors import MissingTokenError
 from jwt_wsgi.errors import UnavailableError
 from jwt_wsgi.events import logger
 from jwt_wsgi.injection import PAYLOAD
+from jwt_wsgi.injection import needed_scopes
 from jwt_wsgi.layers import guards
 from jwt_wsgi.middleware import JWTMiddleware
 from jwt_wsgi.responses import DEFAULT_REALM
@@ -131,7 +132,7 @@ def require(
             try:
                 _authorize(rule)
             except AuthError as error:
-                error.scope = rule.scope
+                error.scope = needed_scopes(request.environ, rule.scope)
                 return _refusal(error)
             served: _R = current_app.ensure_sync(view)(*args, **kwargs)  # it may be asynchronous
             return served

@@ -6,10 +6,11 @@
 
     @view_config(route_name="orders", permission="orders:read")
     def orders(request):
-        return {"sub": request.identity["sub"]}
+        return {"orders of": request.identity["sub"]}
 
 ``permission="a b"`` needs both scopes. Where the context, or a parent of it, has an ``__acl__``,
-that decides instead, with the principals ``scope:NAME`` and ``sub:NAME`` besides Pyramid's own.
+that decides instead, with the principals ``scope:NAME`` and ``user:ISS|SUB`` besides Pyramid's
+own. ``request.authenticated_userid`` is ``ISS|SUB`` as well.
 """
 
 from typing import Any
@@ -30,6 +31,8 @@ from jwt_wsgi.claims import scopes
 from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import InsufficientScopeError
 from jwt_wsgi.errors import MissingTokenError
+from jwt_wsgi.injection import needed_scopes
+from jwt_wsgi.injection import user_id
 from jwt_wsgi.responses import Responses
 
 _ACLS: Final = ACLHelper()
@@ -44,8 +47,8 @@ class JWTSecurityPolicy:
         return payload
 
     def authenticated_userid(self, request: Request) -> str | None:
-        """The ``sub`` of the payload."""
-        return (self.identity(request) or {}).get("sub")
+        """``iss|sub`` of the payload: :func:`~jwt_wsgi.user_id`."""
+        return user_id(self.identity(request))
 
     def permits(self, request: Request, context: object, permission: str) -> Allowed | Denied:
         """Whether an ACL permits it, or, where there is none, the scopes of the token."""
@@ -72,11 +75,11 @@ class ScopeDenied(Denied):
 
 
 def principals(payload: dict[str, Any] | None) -> set[str]:
-    """The principals for ACLs. Prefixes separate a ``sub`` from all other names."""
+    """The principals for ACLs. Prefixes separate a user from all other names."""
     if payload is None:
         return {Everyone}
-    subject = {f"sub:{payload['sub']}"} if "sub" in payload else set()
-    return {Everyone, Authenticated, *subject, *(f"scope:{scope}" for scope in scopes(payload))}
+    user = {f"user:{name}"} if (name := user_id(payload)) else set()
+    return {Everyone, Authenticated, *user, *(f"scope:{scope}" for scope in scopes(payload))}
 
 
 def forbidden(context: HTTPForbidden, request: Request) -> Response:
@@ -90,7 +93,7 @@ def forbidden(context: HTTPForbidden, request: Request) -> Response:
     error: AuthError = MissingTokenError()
     if request.environ.get("jwt_wsgi.payload") is not None:
         needed = denied.args[0].split() if isinstance(denied, ScopeDenied) else ()
-        error = InsufficientScopeError(scope=needed)
+        error = InsufficientScopeError(scope=needed_scopes(request.environ, needed))
     realm = request.registry.settings.get("jwt_wsgi.realm", "api")
     answer = Responses(realm=realm).answer(error)
     return Response(answer.body, answer.status, list(answer.headers))

@@ -32,7 +32,7 @@ def whole(read: Callable[[int], bytes], encoding: str, most: int) -> bytes:
         if came <= most:
             body += chunk if inflate is None else _inflated(inflate, chunk, most - len(body) + 1)
         if max(came, len(body)) > most:
-            raise FetchError("too_big", f"more than {most} bytes")
+            raise FetchError("too_big", f"the document has more than {most} bytes")
     if inflate is not None and (not inflate.eof or inflate.unused_data):
         raise FetchError("encoding", "the answer's gzip is incomplete, or more bytes follow it")
     return bytes(body)
@@ -46,7 +46,9 @@ def _inflater(encoding: str) -> "zlib._Decompress | None":
     if len(compressed) == 1 and compressed[0] in _GZIP:
         return zlib.decompressobj(_WINDOW_OF_GZIP)
     shown = printable(", ".join(compressed))
-    raise FetchError("encoding", f"the answer is compressed ({shown}), but plain was requested")
+    raise FetchError(
+        "encoding", f"the answer is compressed ({shown}), but the request asked for a plain one"
+    )
 
 
 def _inflated(inflate: "zlib._Decompress", chunk: bytes, most: int) -> bytes:

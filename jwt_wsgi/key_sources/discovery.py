@@ -103,12 +103,10 @@ def _get(
         refuses = error.kind == "redirect" or error.status in _NOT_FOR_US
         if error.status in _ELSEWHERE or (refuses and first):
             raise NotHere(error.detail, error if refuses else None) from error
-        detail = f"{error.detail} in discovery at {_shown(url)}; {_REMEDY}"
-        raise FetchError(
-            error.kind, detail, status=error.status, retry_after=error.retry_after
-        ) from error
+        raise error.at(_shown(url)) from error
     if not isinstance(answer, Fetched):
-        raise _unusable(f"status 304 without a condition at {_shown(url)}")
+        why = "status 304 (not modified) to a request without If-None-Match"
+        raise FetchError("http", why, status=304).at(_shown(url))
     return answer
 
 
@@ -128,7 +126,7 @@ def _convention(url: str, document: Fetched, jwks: dict[str, Any]) -> Located:
     if not isinstance(jwks.get("keys"), list):
         kind = document_kind(document.body)
         what = f"is {kind}" if kind else "has no keys"
-        raise _unusable(f"there is no metadata, and {_shown(url)} {what}, so it is no JWKS")
+        raise _unusable(f"there is no metadata, and {_shown(url)} {what}, so it is not a JWKS")
     return Located(url, CONVENTION, document)
 
 
@@ -136,7 +134,7 @@ def _jwks_uri(metadata: dict[str, Any], issuer: str, url: str, *, allow_http: bo
     """Return the metadata's ``jwks_uri`` after all checks (RFC 8414 section 3.3)."""
     jwks_uri = metadata.get("jwks_uri")
     if metadata.get("issuer") != issuer:
-        raise _unusable(_other_issuer(metadata, issuer, url))
+        raise FetchError("discovery", _other_issuer(metadata, issuer, url))
     if not isinstance(jwks_uri, str):
         raise _unusable(f"the metadata at {_shown(url)} has no jwks_uri")
     if problem := check_url(jwks_uri, allow_http=allow_http):
@@ -147,19 +145,21 @@ def _jwks_uri(metadata: dict[str, Any], issuer: str, url: str, *, allow_http: bo
 
 
 def _other_issuer(metadata: dict[str, Any], issuer: str, url: str) -> str:
-    """Describe the issuer that the metadata names, and the known reasons for such a difference."""
+    """Describe the issuer that the metadata names, the known reasons for it, and the remedy."""
     named, signs = metadata.get("issuer"), metadata.get("access_token_issuer")
     if not isinstance(named, str):
         kind = "is an empty object" if not metadata else "names no issuer"
-        return f"the metadata at {_shown(url)} {kind}"
+        return f"the metadata at {_shown(url)} {kind}; {_REMEDY}"
     why = f"the metadata at {_shown(url)} is that of {printable(named, 200)}"
     if "{" in named:
         return f"{why}, a template for many tenants: trust the issuer of one tenant"
     if isinstance(signs, str) and signs == issuer:
-        return f"{why} (AD FS), which signs access tokens in the name of {printable(signs, 200)}"
+        name = printable(signs, 200)
+        return f"{why} (AD FS), which signs access tokens in the name of {name}; {_REMEDY}"
     if named.rstrip("/") == issuer.rstrip("/"):
         return f"{why}, which differs in its final slash only: configure it as it is there"
-    return f"{why}, not of {printable(issuer, 200)}"
+    own = printable(issuer, 200)
+    return f"{why}, not of {own}; set issuer to the iss of your tokens; if it is, set jwks_uri"
 
 
 def _check_https(metadata: dict[str, Any], jwks_uri: str) -> None:

@@ -9,7 +9,7 @@ def why_no_jwks(document: bytes | str, error: Exception) -> str:
     """Why a document is not a usable JWKS: its kind if that is recognised, else the ``error``."""
     body = document.encode("utf-8", "replace") if isinstance(document, str) else document
     if kind := document_kind(body):
-        return f"it is {kind}, no JWKS"
+        return f"it is not a JWKS but {kind}"
     try:
         json_object(body)
     except ValueError as broken:

@@ -113,6 +113,9 @@ class Failure(NamedTuple):
     seconds: float
     pause: float
 
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.detail}"
+
 
 class Facts(NamedTuple):
     """All facts that decisions depend on. They are replaced as a whole."""

@@ -37,17 +37,22 @@ class FetchError(Portable, Exception):
         self.status = status
         self.retry_after = retry_after
 
+    def at(self, url: str) -> "FetchError":
+        """The same error, with the URL that was asked for. ``url``: as the log may show it."""
+        detail = f"GET {url}: {self.detail}"
+        return FetchError(self.kind, detail, status=self.status, retry_after=self.retry_after)
+
 
 #: The first row that fits is used. requests and urllib3 wrap one error in another.
 _KINDS: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
     ((requests.exceptions.SSLError, SSLError), "tls", "the TLS handshake failed"),
-    ((NameResolutionError,), "dns", "the host has no address here"),
-    ((NewConnectionError,), "connect", "no address accepts a connection"),
-    ((ConnectTimeoutError,), "timeout", "no connection in time"),
-    ((requests.Timeout, ReadTimeoutError, TimeoutError), "timeout", "no whole answer in time"),
-    ((requests.exceptions.ProxyError,), "connect", "the proxy does not connect"),
-    ((ConnectionRefusedError,), "connect", "no address accepts a connection"),
-    ((ConnectionError,), "broken", "the connection was cut off"),
+    ((NameResolutionError,), "dns", "the host name cannot be resolved"),
+    ((NewConnectionError,), "connect", "no connection to the host"),
+    ((ConnectTimeoutError,), "timeout", "no connection to the host in time"),
+    ((requests.Timeout, ReadTimeoutError, TimeoutError), "timeout", "no complete answer in time"),
+    ((requests.exceptions.ProxyError,), "connect", "the proxy did not connect to the host"),
+    ((ConnectionRefusedError,), "connect", "no connection to the host"),
+    ((ConnectionError,), "broken", "the connection ended before the answer was complete"),
 )
 
 
@@ -57,7 +62,7 @@ def failure(error: BaseException) -> FetchError:
     for types, kind, words in _KINDS:
         if any(isinstance(cause, types) for cause in causes):
             return FetchError(kind, words + words_of(causes))
-    return FetchError("broken", "the answer is no whole HTTP")
+    return FetchError("broken", "the answer is not a complete HTTP response")
 
 
 def words_of(causes: list[BaseException]) -> str:

@@ -88,7 +88,7 @@ class FileKeys:
             if seen != self._seen:
                 fresh = KeySet.parse(self.path.read_bytes(), max_keys=self._max_keys)
         except (OSError, DocumentError) as error:
-            self._failed(str(error))
+            self._failed(getattr(error, "strerror", None) or str(error))
             return
         self._seen, self._read = seen, self._looked
         fails, self._fails = self._fails, 0

@@ -241,7 +241,7 @@ def time_passed(facts: Facts, now: float, policy: Policy, jitter: float) -> Fact
         lost = facts.lost | {fetch}
         inline = facts.inline or not (facts.reported or fetch.running)  # Rule: no thread.
         facts = facts._replace(lost=lost, inline=inline)
-        error = FetchError("lost", "it did not report back")
+        error = FetchError("lost", "the fetch did not end in time")
         facts = fetch_failed(facts, fetch, error, end, policy, jitter)
     if facts.snapshot is not None and usable(facts, now, policy) is None:  # Rule: expired keys.
         soon = min(facts.not_before, now + COLD_PAUSES[-1])
@@ -270,7 +270,9 @@ def fetch_finished(
     if not in_time:  # Rule: late result. Its failure was counted when it was given up.
         return facts
     if isinstance(result, Loaded):  # Rule: not modified.
-        result = FetchError("http", "status 304 for a set we hold no longer", status=304)
+        result = FetchError(
+            "http", "status 304 (not modified) for keys that are no longer held", status=304
+        )
     return fetch_failed(facts, fetch, result, now, policy, jitter)
 
 

@@ -61,22 +61,22 @@ class Loader:
             return self.load(run, facts, timeout)
         except FetchError as error:
             return error
-        except DocumentError as error:
-            return FetchError("document", str(error))
+        except MemoryError:
+            return FetchError("broken", "this process has too little memory")
         except Exception as error:  # a bug in a fetch function must not end all fetches
-            return FetchError("broken", f"the fetch raised {type(error).__name__}")
+            why = f"an unexpected error ended the fetch ({type(error).__name__}); please report it"
+            return FetchError("broken", why)
 
     def load(self, run: KeyFetch, facts: Callable[[], Facts], timeout: float) -> Loaded:
         """Fetch within ``timeout`` seconds of the fetch's start.
 
-        Raises :class:`FetchError`, and :class:`~jwt_wsgi.keys.DocumentError` for a document that
-        is no usable JWKS.
+        Raises :class:`FetchError`, also for a document that is not a usable JWKS.
         """
 
         def left(share: float = 1.0) -> float:
             seconds = run.start + share * timeout - self._clock()
             if seconds <= 0:
-                raise FetchError("timeout", "the deadline is over")
+                raise FetchError("timeout", "no complete answer in time")
             return seconds
 
         located = self._locate(left, no_cache=run.is_lookup)
@@ -90,7 +90,11 @@ class Loader:
             found = self._get(located.jwks_uri, etag, no_cache=run.is_lookup, timeout=left())
             if not isinstance(found, Fetched):
                 if held is None or etag is None:
-                    raise FetchError("http", "status 304 without a condition", status=304)
+                    raise FetchError(
+                        "http",
+                        "status 304 (not modified) to a request without If-None-Match",
+                        status=304,
+                    )
                 return Loaded(
                     held.keyset, etag, held.uri, found.date, confirms=held.keyset, body=held.body
                 )
@@ -98,7 +102,7 @@ class Loader:
         try:
             keyset = KeySet.parse(answer.body, max_keys=self._max_keys)
         except DocumentError as error:
-            raise DocumentError(f"{error}{self._at(located.jwks_uri)}") from error
+            raise self._named(FetchError("document", str(error)), located.jwks_uri) from error
         _ = keyset.digest  # made here, not later under the lock
         body = answer.body if self._saved is not None else b""
         return Loaded(keyset, answer.etag, located.jwks_uri, answer.date, body=body)
@@ -120,7 +124,15 @@ class Loader:
             logger.warning("jwks_snapshot: %s is not used: %s", self._saved.path, error)
             return None
         _ = keyset.digest
-        start = self._clock() - (self._saved.clock() - found.saved)
+        age = self._saved.clock() - found.saved
+        logger.warning(
+            "the keys of %s are those saved %.0f s ago in %s, because no fetch of this process has"
+            " succeeded yet",
+            self.source,
+            age,
+            self._saved.path,
+        )
+        start = self._clock() - age
         lifetime = self._saved.max_age
         return Snapshot(keyset, start, start, None, found.jwks_uri, found.jwks, lifetime)
 
@@ -132,14 +144,11 @@ class Loader:
         except FetchError as error:
             if error.status in (404, 410) and self._located is not None:
                 self._located = self._located[0], NEVER  # ask again where the keys are
-            detail, status = f"{error.detail}{self._at(url)}", error.status
-            raise FetchError(
-                error.kind, detail, status=status, retry_after=error.retry_after
-            ) from error
+            raise self._named(error, url) from error
 
-    def _at(self, url: str) -> str:
-        """The URL that failed, if the name of the source does not show it."""
-        return "" if self._jwks_uri is not None else f" at {shown_url(url, 256)}"
+    def _named(self, error: FetchError, url: str) -> FetchError:
+        """The error with the URL that failed, if the name of the source does not show it."""
+        return error if self._jwks_uri is not None else error.at(shown_url(url, 256))
 
     def _locate(self, left: Callable[..., float], *, no_cache: bool) -> Located:
         if self._jwks_uri is not None:

@@ -1,7 +1,6 @@
 """Remote keys: an immutable key set. Short fetches, each in its own thread, replace it.
 
-:mod:`.freshness` decides, and this module runs the fetches. It holds no lock during I/O and
-callbacks.
+:mod:`.freshness` decides; this module runs the fetches. It holds no lock during I/O and callbacks.
 """
 
 import os
@@ -208,6 +207,7 @@ class RemoteKeys:
                     facts, now, start, finished, self.policy, named, kids
                 )
             self._keep(facts)
+        facts = self._or_saved(before, facts)
         if not known and held is not None:
             outcome = "lookup" if start is Start.LOOKUP else then.name.lower()
             self._counters.count(f"unknown_kid_{outcome}")
@@ -247,8 +247,7 @@ class RemoteKeys:
         wait = 1.0 if facts.fetch else freshness.next_lookup(facts, self.policy) - now
         keys_as_of = self._wall_clock() - (now - snapshot.start)
         why = "the fetch takes long" if facts.fetch else "too many unknown kids"
-        detail = f"keys of {self._source}: {why}"
-        return KeyNotKnownYetError(wait, detail, keys_as_of=keys_as_of)
+        return KeyNotKnownYetError(wait, f"keys of {self._source}: {why}", keys_as_of=keys_as_of)
 
     def _unavailable(self, facts: Facts, now: float) -> KeysUnavailableError:
         self._counters.count("unavailable")
@@ -260,8 +259,7 @@ class RemoteKeys:
                 self._emit(events.KeysExpired(self._source))
         self._emit(events.KeysUnavailable(self._source))
         retry_after = 1.0 if facts.fetch else freshness.earliest(facts) - now
-        failure = facts.failure
-        why = f"{failure.kind}: {failure.detail}" if failure else "no answer yet"
+        why = facts.failure or "no answer yet"
         return KeysUnavailableError(max(1.0, retry_after), f"keys of {self._source}: {why}")
 
     def _lock(self) -> threading.Lock:
@@ -317,8 +315,7 @@ class RemoteKeys:
                 facts = facts._replace(kid_waits=waits)
             self._keep(facts)
             fetch.ok = facts.snapshot is not None and facts.accepted >= fetch.number
-        if isinstance(result, FetchError):
-            self._restore()
+        facts = self._or_saved(before, facts)
         fetch.finished.set()
         self._counters.count_fetch(fetch, result, now)
         self._go_on(before, facts, now)
@@ -327,13 +324,21 @@ class RemoteKeys:
         if isinstance(result, Loaded) and facts.snapshot and facts.accepted == fetch.number:
             self._loader.save(facts.snapshot)
 
+    def _or_saved(self, before: Facts, facts: Facts) -> Facts:
+        """Return ``facts`` with saved keys if a failure is new, so that its event knows of them."""
+        if facts.failure is before.failure or facts.snapshot is not None:
+            return facts
+        self._restore()
+        return facts._replace(snapshot=self._facts.snapshot)
+
     def _restore(self) -> None:
         """Rule: saved keys."""
-        facts = self._facts
-        if freshness.may_restore(facts):
+        if freshness.may_restore(self._facts):
             saved = self._loader.restore()
             with self._lock():
                 self._keep(freshness.restored(self._facts, saved))
+            for event in reports.restored(self._source, saved, self.policy):
+                self._emit(event)
 
     # -- What operators do --
 

@@ -77,7 +77,7 @@ def health(facts: Facts, now: float, policy: Policy) -> dict[str, Any]:
         "expires_in": snapshot.start + lifetime(snapshot, policy) - now if snapshot else None,
         "last_success_ago": None if facts.success is None else now - facts.success,
         "last_failure_ago": now - failure.at if failure else None,
-        "last_error": f"{failure.kind}: {failure.detail}" if failure else None,
+        "last_error": str(failure) if failure else None,
         "fails": facts.fails,
         "next_attempt_in": max(0.0, earliest(facts) - now) if facts.fails else None,
         "fetching": facts.fetch is not None,
@@ -95,12 +95,13 @@ def changes(
     if failure and failure.kind == "lost" and (after.fails == 1 or after.inline > before.inline):
         yield events.FetchLost(source, after.inline)
     if failure:
-        age = failure.at - old.start if old else None
+        held = old or new  # new: saved keys, which were read because of this failure
+        age = failure.at - held.start if held else None
         milliseconds = int(1000 * failure.seconds)
         yield events.RefreshFailed(
             source, failure.kind, failure.detail, milliseconds, after.fails, age, failure.pause
         )
-        if age is not None:
+        if old and age is not None:
             yield from _staleness(source, before, age, policy)
     if new and after.accepted != before.accepted:
         if before.fails:
@@ -119,6 +120,12 @@ def _staleness(source: str, before: Facts, age: float, policy: Policy) -> Iterat
     reported = mark(last_failure - before.snapshot.start) if before.snapshot else 0
     if mark(age) > reported:
         yield events.KeysStale(source, mark(age), end - age)
+
+
+def restored(source: str, saved: Snapshot | None, policy: Policy) -> Iterator[Event]:
+    """Yield the events of keys that were saved on disk; none without keys."""
+    if saved is not None:
+        yield from arrived(source, saved.keyset, policy.algorithms)
 
 
 def _accepted_set(

@@ -22,7 +22,6 @@ from typing import Any
 from typing import Final
 
 from jwt_wsgi.events import logger
-from jwt_wsgi.urls import shown_url
 
 #: The default of ``max_age``, in seconds.
 MAX_AGE: Final = 3600.0
@@ -91,7 +90,7 @@ class SavedKeysFile:
             self._write(self._packed(SavedKeys(jwks, jwks_uri, began)))
         except OSError as error:
             if not self._failing:
-                why = error.strerror or type(error).__name__
+                why = error.strerror or "the disk reports an error"
                 logger.warning("jwks_snapshot: %s cannot be written: %s", self.path, why)
             self._failing = True
         else:
@@ -101,8 +100,8 @@ class SavedKeysFile:
         """Read the file. Call it after the first fetch has failed. None: there are no usable keys.
 
         ``jwks_uri``: the URL of the keys, if it is known; keys from another URL are not used. The
-        caller must check the JWKS like any other. A WARNING is logged if the keys are used, and if
-        the file exists but cannot be used.
+        caller must check the JWKS like any other. A WARNING is logged if the file exists but cannot
+        be used.
         """
         try:
             found = self._read()
@@ -114,12 +113,6 @@ class SavedKeysFile:
             why = getattr(error, "strerror", None) or str(error)
             logger.warning("jwks_snapshot: %s is not used: %s", self.path, why)
             return None
-        logger.warning(
-            "the keys of %s are those saved %.0f s ago in %s, because the first fetch failed",
-            shown_url(self._issuer),
-            self.clock() - found.saved,
-            self.path,
-        )
         return found
 
     def _read(self) -> SavedKeys:

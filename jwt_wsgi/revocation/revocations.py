@@ -28,6 +28,7 @@ from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import Portable
 from jwt_wsgi.errors import RevocationUnavailableError
 from jwt_wsgi.errors import blames_the_token
+from jwt_wsgi.errors import for_one_request
 from jwt_wsgi.errors import name_of
 from jwt_wsgi.errors import refusal
 from jwt_wsgi.events import Emit
@@ -39,6 +40,7 @@ from jwt_wsgi.strict_json import check_depth
 from .store import Breaker
 from .store import Store
 from .store import StoreError
+from .store import why_it_failed
 
 #: A function that returns whether the token with these verified claims is revoked.
 Revoked: TypeAlias = Callable[[Mapping[str, Any]], bool]
@@ -291,7 +293,7 @@ class Revocations:
             values: list[object] = list(self._store.read_entries(keys))
         except Exception as error:
             first = self._breaker.failed(began)
-            raise _NoAnswerError(name_of(type(error)), first=first) from error
+            raise _NoAnswerError(why_it_failed(error), first=first) from error
         seconds = self._breaker.answered()
         if seconds is not None:
             self._emit(RevocationRecovered(seconds))
@@ -356,8 +358,8 @@ def guarded(revoked: Revoked, *, fail_open: bool = False, emit: Emit = _ignore) 
     def check(claims: Mapping[str, Any]) -> bool:
         try:
             return bool(revoked(claims))
-        except AuthError:
-            raise
+        except AuthError as error:
+            raise for_one_request(error) from error
         except Exception as error:
             if blames_the_token(error):
                 raise refusal(revoked, error) from error
@@ -368,10 +370,10 @@ def guarded(revoked: Revoked, *, fail_open: bool = False, emit: Emit = _ignore) 
 
 def _unavailable(error: Exception, *, passes: bool, emit: Emit, function: object = None) -> bool:
     """Accept the token or raise. The log names the type of an error, never its text."""
-    where = "" if function is None else f"{name_of(function)} raised "
     facts = error
     if not isinstance(facts, _NoAnswerError):
-        facts = _NoAnswerError(f"{where}{name_of(type(error))}")
+        raised = f"{name_of(function)} raised {name_of(type(error))}"
+        facts = _NoAnswerError(raised if function else "the token's claims cannot be looked up")
     emit(RevocationFailed(facts.why, passes, first=facts.first))
     if passes:
         return False

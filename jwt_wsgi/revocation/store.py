@@ -11,6 +11,7 @@ from typing import NamedTuple
 from typing import Protocol
 from typing import TypeGuard
 
+from jwt_wsgi.errors import name_of
 from jwt_wsgi.process_lock import ProcessLock
 
 #: After this many failures in a row, the store is not used for a while.
@@ -124,3 +125,16 @@ class Breaker:
         with self._lock():
             trouble, self._trouble = self._trouble, None
             return self._clock() - trouble.first if trouble else None
+
+
+#: What the errors of Python and of redis-py mean, by the name of their class.
+_MEANINGS: Final = {
+    "ConnectionError": "there is no connection to the store",
+    "TimeoutError": "the store did not answer in time",
+}
+
+
+def why_it_failed(error: Exception) -> str:
+    """Why a store failed, for the log: a sentence, without the text of the error."""
+    kind = type(error)
+    return _MEANINGS.get(kind.__name__, f"the store raised {name_of(kind)}")

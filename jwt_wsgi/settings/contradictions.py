@@ -51,13 +51,16 @@ def problems(settings: Table) -> Iterator[Contradiction]:
         needed = (name, "jwks_max_age") if name == "jwks_max_stale" else (name,)
         yield Contradiction(f"{name}: {getattr(settings, name):g} s: {why}", needed)
     yield from _snapshot_problems(settings)
-    resource = settings.resource
+    resource = settings.resource.url if settings.resource else ""
     if resource and (wrong := resource_problem(resource, allow_http=settings.allow_http)):
         yield Contradiction(f"resource: {shown_url(resource)}: {wrong}", ("resource",))
+    yield from _origin_problems(settings)
     if settings.has_resolver and settings.revocation and settings.revocation.backchannel_logout:
         why = "it needs issuers that are listed, and a function names yours"
         yield Contradiction(f"revocation: backchannel_logout: {why}", ("revocation", "issuer"))
     yield from _rule_problems(settings)
+    several = several or bool(settings.settings_from_request)
+    yield from _subject_problems(settings) if several else ()
     yield from _claim_header_problems(settings, several=several)
 
 
@@ -105,7 +108,7 @@ def _claim_header_problems(settings: Table, *, several: bool) -> Iterator[Contra
             yield Contradiction(
                 f"claim_headers: {header} holds the token", ("claim_headers", "token_from")
             )
-    for source in () if not (several or settings.settings_from_request) else headers:
+    for source in headers if several else ():
         if not tells_issuers_apart(source):
             yield Contradiction(
                 f"claim_headers: {source}: two issuers may give one value to two people; take"
@@ -119,6 +122,29 @@ def _claim_header_problems(settings: Table, *, several: bool) -> Iterator[Contra
                 shown = printable(issuer.identifier, 80)
                 why = f"has a |, which ends the issuer in {WITH_ISSUER}…; take {UNIQUE}…"
                 yield Contradiction(f"claim_headers: {shown} {why}", ("claim_headers", "issuer"))
+
+
+def _subject_problems(settings: Table) -> Iterator[Contradiction]:
+    """Permissions by ``sub`` alone: two issuers may give one to two people (RFC 7519 4.1.2)."""
+    asked = [("claims", "", settings.claims or {})]
+    asked += [("rules", f"{printable(rule.path)}: ", rule.claims) for rule in settings.rules]
+    for name, where, claims in asked:
+        if "sub" in claims and "iss" not in claims:
+            yield Contradiction(
+                f"{name}: {where}sub: two issuers may give one value to two people; name iss"
+                " beside it",
+                (name, "issuer", "settings_from_request"),
+            )
+
+
+def _origin_problems(settings: Table) -> Iterator[Contradiction]:
+    allowed = settings.allowed_origins
+    if allowed is None or allowed.paths:
+        return
+    for origin in settings.cors.origins:
+        if origin != "*" and origin not in allowed.origins:
+            why = "allowed_origins refuses its requests; list it there as well"
+            yield Contradiction(f"cors: {origin}: {why}", ("cors", "allowed_origins"))
 
 
 def _snapshot_problems(settings: Table) -> Iterator[Contradiction]:

@@ -25,6 +25,7 @@ from .issuer import KEY_SLOT
 from .issuer import Issuer
 from .openings import open_audience
 from .openings import open_paths
+from .openings import useless_scopes
 from .options import OPTIONS
 from .options import PREFIX
 from .options import Options
@@ -35,7 +36,7 @@ from .reading import read
 
 REQUEST_PREFIX: Final = "jwt_wsgi."
 #: Keys with the same prefix that an outer middleware sets; they are not options.
-_INJECTED: Final = frozenset({"payload", "header", "error"})
+_INJECTED: Final = frozenset({"payload", "header", "error", "rule"})
 #: Options that may be a path: for these ``JWT_WSGI_<NAME>_FILE`` is a file that is watched.
 _FILES: Final = frozenset({"jwks"})
 #: Variables that Kubernetes sets for a Service called jwt-wsgi, and JWT_WSGI_APP.
@@ -166,6 +167,8 @@ class Given:
         if request is None:
             for sentence in settings._openings():  # noqa: SLF001
                 logger.warning("open to everybody: %s", sentence)
+            for sentence in useless_scopes(settings):
+                logger.warning("%s", sentence)
             if settings.revocation and settings.revocation.forgets_other_processes:
                 why = "a logout reaches this process only; give a store that all of them share"
                 logger.warning("revocation: backchannel_logout: %s", why)

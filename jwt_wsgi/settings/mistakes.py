@@ -3,6 +3,7 @@
 Each function raises ValueError with the mistake and the correction.
 """
 
+import ipaddress
 import re
 from typing import Final
 from urllib.parse import urlsplit
@@ -96,6 +97,6 @@ def _by_a_browser(origin: str) -> str:
     host, port = parts.hostname or "", parts.port
     if not host.isascii():
         host = host.encode("idna").decode("ascii")
-    shown = f"[{host}]" if ":" in host else host
+    shown = f"[{ipaddress.IPv6Address(host)}]" if ":" in host else host
     is_default = port in (None, DEFAULT_PORTS.get(parts.scheme))
     return f"{parts.scheme}://{shown}" + ("" if is_default else f":{port}")

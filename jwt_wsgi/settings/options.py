@@ -15,6 +15,7 @@ from jwt_wsgi.events import LOG_FIELDS
 from jwt_wsgi.events import Hook
 from jwt_wsgi.key_sources.facts import Policy
 from jwt_wsgi.metadata import audiences
+from jwt_wsgi.origin_check import AllowedOrigins
 from jwt_wsgi.responses import DEFAULT_REALM
 from jwt_wsgi.responses import Responder
 from jwt_wsgi.revocation.revocations import Revoked
@@ -37,9 +38,14 @@ from .issuer import Seconds
 from .issuer import TenantFunction
 from .issuer import Terms
 from .issuer import read_issuers
+from .origins import CORS
+from .origins import read_allowed_origins
+from .origins import read_cors
 from .reading import Option
 from .reading import option
 from .reading import options_of
+from .resource import Resource
+from .resource import read_resource
 from .revocation import Revocation
 from .revocation import read_revocation
 from .rule_texts import read_rules
@@ -59,14 +65,14 @@ class Options(IssuerOptions, total=False):
     public_paths: str | Iterable[str]
     required_scopes: str | Iterable[str]
     rules: str | Iterable[Rule | Mapping[str, Any]]
-    skip_preflight: bool | str
-    cors_origins: str | Iterable[str]
+    allowed_origins: str | Iterable[str] | Mapping[str, Any]
+    cors: str | Iterable[str] | Mapping[str, Any]
     claim_headers: str | ByClaim
     forward_token: bool | str
     realm: str
     error_details: bool | str
     responder: Responder
-    resource: str
+    resource: str | Mapping[str, Any]
     bound_tokens: Literal["refuse", "accept"]
     revocation: str | Store | Revoked | Mapping[str, Any]
     jwks_max_age: Seconds
@@ -122,17 +128,20 @@ class Table(Terms):
         " instead of `public_paths`, `optional` and `required_scopes`.",
         (),
     )
-    skip_preflight: bool = option(
-        values.read_boolean,
-        "Let CORS preflights (`OPTIONS` with `Origin` and `Access-Control-Request-Method`) through"
-        " without a token; the app must answer every `OPTIONS` without doing anything.",
-        False,
+    allowed_origins: AllowedOrigins | None = option(
+        read_allowed_origins,
+        "Origins whose pages may send requests; any other `Origin` is 403 before anything else. Or"
+        " a mapping of `origins`, `hosts` (what `Host` may be, against DNS rebinding) and `paths`"
+        " (default: all).",
     )
-    cors_origins: tuple[str, ...] = option(
-        request_values.read_origins,
+    cors: CORS = option(
+        read_cors,
         "Origins (or `*`) whose scripts may read our own answers; with credentials, those that are"
-        " named.",
-        (),
+        " named. Or a mapping of `origins` and `skip_preflight`: true lets preflights (`OPTIONS`"
+        " with `Origin` and `Access-Control-Request-Method`) through without a token; the app must"
+        " answer every `OPTIONS` without doing anything.",
+        CORS(),
+        shown="-",
     )
     claim_headers: Mapping[str, tuple[str, ...]] | None = option(
         request_values.read_claim_headers,
@@ -156,10 +165,12 @@ class Table(Terms):
         "Function `(error, status) -> (status, headers, body)`: the answer but its challenge.",
         text=False,
     )
-    resource: str | None = option(
-        values.read_identifier,
+    resource: Resource | None = option(
+        read_resource,
         "RFC 9728 identifier of this API: publishes its metadata, names them in challenges, and is"
-        " an accepted audience.",
+        " an accepted audience. Or a mapping of `resource` and other members of the metadata, such"
+        " as `resource_name`, `resource_documentation` and `scopes_supported` (besides the scopes"
+        " that rules need).",
     )
     bound_tokens: str = option(
         values.read_one_of("refuse", "accept"),
@@ -248,7 +259,7 @@ class Table(Terms):
     @property
     def accepted_audience(self) -> tuple[str, ...]:
         """``audience``, and ``resource``, which is one (RFC 9728 section 3.3)."""
-        return (*self.audience, *(audiences(self.resource) if self.resource else ()))
+        return (*self.audience, *(audiences(self.resource.url) if self.resource else ()))
 
     @property
     def request_rules(self) -> tuple[Rule, ...]:

@@ -37,7 +37,7 @@ def hint(issuer: str, *, audience: Collection[str], expected_claims: Collection[
         )
     if _KEYCLOAK.fullmatch(issuer) and "account" in audience:
         return (
-            f"issuer: {issuer} is a Keycloak realm, where account is no name of your API: nearly"
+            f"issuer: {issuer} is a Keycloak realm, where account is not a name of your API: nearly"
             " every client of the realm has it; give the clients an audience mapper with this"
             " API's name, and set audience to that"
         )

@@ -1,4 +1,4 @@
-"""Reads the options about requests: paths, places of a token, headers, origins.
+"""Reads the options about requests: paths, places of a token, headers.
 
 Each function takes a raw value and returns the checked one, or raises ValueError.
 """
@@ -10,7 +10,6 @@ from jwt_wsgi.injection import UNIQUE
 from jwt_wsgi.injection import WITH_ISSUER
 from jwt_wsgi.injection import variable
 
-from .mistakes import check_origin
 from .values import FIELD_NAME
 from .values import read_claim_name
 from .values import read_mapping
@@ -31,14 +30,6 @@ def read_path(value: object) -> str:
     if "*" in path.removesuffix("/*"):
         raise ValueError(f"{path}: * is allowed only in /* at the end, for a whole subtree")
     return path
-
-
-def read_origins(value: object) -> tuple[str, ...]:
-    origins = read_texts(value)
-    for origin in origins:
-        if origin != "*":
-            check_origin(origin)
-    return origins
 
 
 def read_realm(value: object) -> str:

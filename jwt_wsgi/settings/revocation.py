@@ -133,5 +133,5 @@ def _redis(url: str) -> Store:
     try:
         return RedisStore.from_url(url)
     except Exception:  # its text may hold the password
-        why = "it is no URL that redis-py takes: redis://[[user]:password@]host[:port][/number]"
+        why = "it is not a URL that redis-py takes: redis://[[user]:password@]host[:port][/number]"
         raise ValueError(why) from None

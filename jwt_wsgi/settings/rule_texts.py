@@ -1,5 +1,6 @@
 """Rules as they are configured: read from objects or JSON, written as JSON, and checked."""
 
+import re
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
@@ -9,8 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 from typing import Final
 
+from jwt_wsgi.bearer import environ_key
 from jwt_wsgi.errors import name_of
 from jwt_wsgi.errors import printable
+from jwt_wsgi.header_rules import PLAIN
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Token
 from jwt_wsgi.rules import is_plain
@@ -18,10 +21,12 @@ from jwt_wsgi.rules import is_plain
 from .reading import SeveralProblemsError
 from .reading import did_you_mean
 from .request_values import read_path
+from .values import FIELD_NAME
 from .values import read_age
 from .values import read_expected
 from .values import read_function
 from .values import read_json
+from .values import read_mapping
 from .values import read_scopes
 from .values import read_texts
 
@@ -36,6 +41,21 @@ def read_token(value: object) -> Token:
     return Token(value)
 
 
+def read_rule_headers(value: object) -> dict[str, tuple[str, ...]]:
+    """Names of headers, each with a value or several, which may end in ``*``."""
+    headers = {name: read_texts(inner) for name, inner in read_mapping(value).items()}
+    for name in headers:
+        if not re.fullmatch(rf"(?!(?i:content-)){FIELD_NAME}", name):
+            raise ValueError(f"{name}: a header's name is an HTTP token, and not Content-*")
+    if len({environ_key(name) for name in headers}) < len(headers):
+        raise ValueError("a header is named twice; in WSGI - and _, and any case, are the same")
+    for pattern in [pattern for patterns in headers.values() for pattern in patterns]:
+        if not re.fullmatch(rf"{PLAIN}\*?", pattern):
+            why = "a value has letters, digits and . _ / : @ + ~ -, and * at its end only"
+            raise ValueError(f"{printable(pattern)}: {why}")
+    return headers
+
+
 #: How each member of a rule is read.
 _RULE: Final[Mapping[str, Callable[[Any], object]]] = {
     "path": read_path,
@@ -47,6 +67,7 @@ _RULE: Final[Mapping[str, Callable[[Any], object]]] = {
     "acr_values": read_scopes,
     "max_age": read_age,
     "check": read_function,
+    "headers": read_rule_headers,
 }
 
 
@@ -106,6 +127,11 @@ def rule_problems(rules: Sequence[Rule]) -> Iterator[tuple[int, str]]:
     for position, rule in enumerate(rules):
         base = rule.path.removesuffix("/*") or "/"
         hider = _hidden_by(rule, rules[:position])
+        if rule.headers:
+            if rule.token is not Token.REQUIRED:
+                why = "a rule with headers can only ask for more; leave token out"
+                yield position, f"{rule.path}: {why}"
+            continue
         if rule.token is Token.IGNORED and _has_conditions(rule):
             yield position, f"{rule.path}: tokens are ignored here, so it can have no conditions"
         if rule.token is not Token.REQUIRED and not is_plain(base):
@@ -120,7 +146,7 @@ def _hidden_by(rule: Rule, earlier: Sequence[Rule]) -> int | None:
     """The position of the earlier rule after which this one can match nothing, if any."""
     left = None if rule.methods is None else set(rule.methods)
     for position, other in enumerate(earlier):
-        if not _covers(other.path, rule.path):
+        if other.headers or not _covers(other.path, rule.path):
             continue
         if other.methods is None:
             return position

@@ -316,21 +316,28 @@ _PUBLIC: Final = re.compile(rb"\s*(-----BEGIN |ssh-|ecdsa-sha2-|https?://)")
 _EXAMPLE: Final = re.compile(rb"at-least-\d+-bits-long|your-\d+-bit-secret")
 
 
+#: Different bytes of a secret that can be guessed. Of secrets of 32 random digits, one in ten
+#: million has so few.
+_FEW: Final = 5
+
+
 def read_secret(value: object) -> bytes:
     text = read_text(value)
     try:
         encoded = text.startswith("base64:") and text.removeprefix("base64:")
         secret = base64.b64decode(encoded, validate=True) if encoded else text.encode()
     except ValueError as error:
-        raise ValueError("what follows base64: is no base64") from error
+        raise ValueError("what follows base64: is not base64") from error
     # With a public text as secret, anyone could sign (RFC 8725 section 2.1).
     if _PUBLIC.match(secret) or _is_json_object(secret) or bare_key(text):
-        raise ValueError("a key file, JSON or a URL is no secret; public_key and jwks take keys")
+        raise ValueError("a key file, JSON or a URL is not a secret; public_key and jwks take keys")
     if _EXAMPLE.search(secret):
         raise ValueError("it is a public example of jwt.io; use random bytes")
     size = len(secret)
     if any(secret == (secret[:n] * size)[:size] for n in range(1, min(16, size // 2) + 1)):
         raise ValueError("it repeats one short text, which can be guessed; use random bytes")
+    if len(set(secret)) <= min(_FEW, size // 6):  # one that is too short is refused as such
+        raise ValueError("it has five different bytes or fewer and can be guessed; use random ones")
     return secret
 
 

@@ -62,7 +62,6 @@ LOGINS: Final[Mapping[str, Provider]] = {
             "cid": "{app}",
             "uid": "00uk1u7AsAk6dZL3z0g3",
             "scp": ["openid", "orders.read"],
-            "auth_time": "{now}",
             "sub": "ada@acme.example",
         },
         id_token={
@@ -71,11 +70,14 @@ LOGINS: Final[Mapping[str, Provider]] = {
             "aud": "{app}",
             "sub": "00uk1u7AsAk6dZL3z0g3",
             "amr": ["pwd"],
+            "auth_time": "{now}",
             "idp": "00o1n8sbwArJ7OQRw406",
             "at_hash": "cpqKfdQA5eH891Ff5oJr_Q",
         },
         header={},
         kid="U5R8cHbGw445Qbq8zVO1PcCpXL8yG6IcovVa3laCo{number}M",
+        checked="2026-11-28: reference/api/oidc (header and payload of both tokens, every member;"
+        " metadata and JWKS)",
         note="The org authorization server (https://{tenant}.okta.com) issues access tokens for"
         " Okta only.",
     ),
@@ -161,6 +163,9 @@ LOGINS: Final[Mapping[str, Provider]] = {
         kid="FJ86GcF3jTbNLOco4NvZkUCIUmfYCqoqtOQeMfbhN{number}E",
         jwk=("use", "alg", "x5t", "x5c"),
         encrypts=True,
+        checked="2026-11-28: server_admin/#audience-support, AccessToken.java, TokenUtil.java (aud,"
+        " azp, realm_access, resource_access, scope, typ); jti, sid and acr are those of decoded"
+        " tokens that users have published (version 26)",
         note="An audience mapper puts the API into aud. The client of the API may log people in"
         " itself: its ID token has the same aud, and typ ID.",
     ),
@@ -227,6 +232,8 @@ LOGINS: Final[Mapping[str, Provider]] = {
         },
         header={},
         kid="31290907521194404{number}",
+        checked="2026-11-28: apis/openidoauth/claims, pkg/oidc/token.go (every member: jti and nbf"
+        " in access tokens, amr, auth_time and azp in ID tokens; the project in aud)",
         note="The project is in the aud of both kinds of token; jti is in access tokens only.",
     ),
     "authentik": Provider(
@@ -263,8 +270,10 @@ LOGINS: Final[Mapping[str, Provider]] = {
             "nonce": "678910",
         },
         kid="c6a1f3b2d4e5061728394a5b6c7d8e9{number}",
-        jwk=("use", "alg", "x5t", "x5c"),
+        jwk=("use", "alg", "x5t", "x5t#S256", "x5c"),
         metadata_uri="{issuer}.well-known/openid-configuration",
+        checked="2026-11-28: id_token.py, models.py, views/jwks.py (every member; azp and uid in"
+        " access tokens only; issuer modes; x5c, x5t and x5t#S256 in JWKs)",
         note="Both kinds of token have the client as aud; uid is in access tokens only. By default"
         " each application has an issuer of its own.",
     ),

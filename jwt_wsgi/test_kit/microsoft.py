@@ -66,6 +66,8 @@ MICROSOFT: Final[Mapping[str, Provider]] = {
             "token_endpoint": "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
             "cloud_instance_name": "microsoftonline.com",
         },
+        checked="2026-11-28: access-token-claims-reference, id-token-claims-reference,"
+        " access-tokens (header, aud, azp, scp, roles, ver, the metadata's place, issuer in JWKs)",
         note=f"{_NO_SCOPE} Apps without a user have roles instead of scp.",
     ),
     "entra-v1": Provider(
@@ -111,6 +113,9 @@ MICROSOFT: Final[Mapping[str, Provider]] = {
         kid="nOo3ZDrODXEK1jKWhXslHR_Kt{number}E",
         jwk=("use", "x5t", "x5c"),
         metadata_uri="{issuer}.well-known/openid-configuration",
+        checked="2026-11-28: access-token-claims-reference, access-tokens (header with x5t, aud,"
+        " appid, acr, ver; they name the metadata at login.microsoftonline.com only, and that it is"
+        " at the issuer as well was seen in public programs)",
         note="An API gets tokens of this version unless its manifest asks for the other one.",
     ),
     "b2c": Provider(
@@ -142,7 +147,7 @@ MICROSOFT: Final[Mapping[str, Provider]] = {
             "nbf": "{now}",
             "sub": "884408e1-2918-4cz0-b12d-3aa027d7563b",
             "aud": "{api}",
-            "acr": "{policy}",
+            "tfp": "{policy}",
             "auth_time": "{now}",
             "nonce": "12345",
             "ver": "1.0",
@@ -151,6 +156,8 @@ MICROSOFT: Final[Mapping[str, Provider]] = {
         jwk=("use", "nbf"),
         metadata_uri="https://{name}.b2clogin.com/{name}.onmicrosoft.com/{policy}/v2.0"
         "/.well-known/openid-configuration",
+        checked="2026-11-28: tokens-overview (iss, aud, azp, tfp, scp, ver, header, places of the"
+        " metadata and the keys)",
         note=f"Its metadata is below the user flow and not below the issuer: set jwks_uri."
         f" {_NO_SCOPE}",
     ),
@@ -158,7 +165,7 @@ MICROSOFT: Final[Mapping[str, Provider]] = {
         "AD FS",
         (
             f"{_LEARN}/windows-server/identity/ad-fs/development/ad-fs-openid-connect-oauth-concepts",
-            f"{_LEARN}/windows-server/identity/ad-fs/development/custom-id-tokens-in-ad-fs",
+            f"{_LEARN}/windows-server/identity/ad-fs/development/ad-fs-logout-openid-connect",
         ),
         "http://{tenant}/adfs/services/trust",
         "https://{tenant}/adfs/discovery/keys",
@@ -190,6 +197,9 @@ MICROSOFT: Final[Mapping[str, Provider]] = {
         jwk=("use", "alg", "x5t", "x5c"),
         metadata_uri="https://{tenant}/adfs/.well-known/openid-configuration",
         metadata={"issuer": "https://{tenant}/adfs", "access_token_issuer": "{issuer}"},
+        checked="2026-11-28: ad-fs-openid-connect-oauth-concepts (aud), ad-fs-logout-openid-connect"
+        " (issuer, access_token_issuer, jwks_uri, RS256); no page of Microsoft lists the other"
+        " claims of an access token (apptype, authmethod)",
         note="Access tokens have the access_token_issuer of its metadata, not the issuer: configure"
         " that one, which is http, with jwks_uri.",
     ),

@@ -46,6 +46,8 @@ SERVICES: Final[Mapping[str, Provider]] = {
             "nonce": "0394852-3190485-2490358",
         },
         kid="c8ab71530972bba20b49f78a09c9852c43ff9{number}18",
+        checked="2026-11-28: sign-in/web/backend-auth, openid-connect/reference (both spellings of"
+        " iss, aud, discovery), TokenPayload of google-auth-library (azp, at_hash, email_verified)",
         note=f"{_OPAQUE} Any service account may ask for a token with your audience: azp tells.",
     ),
     "google-iap": Provider(
@@ -154,6 +156,7 @@ SERVICES: Final[Mapping[str, Provider]] = {
             "nbf": "{now}",
         },
         kid="4i3sFE7sxqNPOT7FdvcGA1ZVGGI_r-tsDXnEuYT4Zq{number}",
+        checked="2026-11-28: ci/secrets/id_token_authentication (RS256, every member)",
         note=f"{_ONE_KIND} It signs for every project: a claim of yours is pinned.",
     ),
     "firebase": Provider(
@@ -199,6 +202,9 @@ SERVICES: Final[Mapping[str, Provider]] = {
         },
         header={},
         kid="E6q83RB15{number}",
+        checked="2026-11-28: signinwithapplejs/authorizationi/id_token, fetch Apple's public key"
+        " (claims, the place of the keys, kid); the header is that of a token in Apple's forum"
+        " (thread 124175)",
         note=f"{_OPAQUE} All customers share one issuer: an app of another team is another app.",
     ),
     "cloudflare-access": Provider(
@@ -281,6 +287,8 @@ SERVICES: Final[Mapping[str, Provider]] = {
         },
         header={},
         kid="d2a1f3b4c5d6e7f8091a2b3c4d5e6f708192a3b{number}",
+        checked="2026-11-28: service-accounts-admin (payload, every member), and the issuer and"
+        " header of a token of EKS that was published decoded (the place of its keys was not seen)",
         note="One kind of token, projected into the pod for an audience.",
     ),
     "zuplo-identity": Provider(
@@ -324,6 +332,7 @@ SERVICES: Final[Mapping[str, Provider]] = {
         },
         access_token={"sub": "user-123", "aud": "{api}"},
         algorithm="EdDSA",
+        checked="2026-11-28: jwt-service-plugin (EdDSA, issuer, places of metadata and keys)",
         note="One kind of token, whose claims the project chooses; the issuer is the project's"
         " own.",
     ),

@@ -47,7 +47,7 @@ class Provider(NamedTuple):
     metadata_uri: str = "{issuer}/.well-known/openid-configuration"
     #: Members of the metadata besides ``issuer`` and ``jwks_uri``.
     metadata: Mapping[str, Any] = _NOTHING
-    #: When the shape was compared with which page, and what of it; empty: not since it was written.
+    #: When the shape was compared with which pages, what of it, and what could not be compared.
     checked: str = ""
     #: Notes on the accepted tokens, in one or two sentences.
     note: str = ""

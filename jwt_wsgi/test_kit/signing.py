@@ -117,10 +117,10 @@ def read_private(text: str, algorithm: str) -> object:
             private = serialization.load_pem_private_key(plain_pem(text).encode(), None)
         key = jose.import_jwk(SigningKey(algorithm, "", private).jwk())
     except Exception as error:
-        raise ValueError(f"it is no private key for {algorithm}") from error
+        raise ValueError(f"it is not a private key for {algorithm}") from error
     row = jose.ALGORITHMS[algorithm]
     if key.kty != row.kty or key.crv not in row.crvs:
-        raise ValueError(f"it is no key for {algorithm}, but {key.kty} {key.crv}".rstrip())
+        raise ValueError(f"it is not a key for {algorithm}, but {key.kty} {key.crv}".rstrip())
     return private
 
 
@@ -135,6 +135,6 @@ def base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def thumbprint(certificate: bytes) -> str:
-    """``x5t`` of a DER certificate (RFC 7515 section 4.1.7)."""
-    return base64url(hashlib.sha1(certificate, usedforsecurity=False).digest())
+def thumbprint(certificate: bytes, algorithm: str) -> str:
+    """``x5t`` (SHA-1) or ``x5t#S256`` of a DER certificate (RFC 7515 sections 4.1.7, 4.1.8)."""
+    return base64url(hashlib.new(algorithm, certificate, usedforsecurity=False).digest())

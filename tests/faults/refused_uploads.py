@@ -17,17 +17,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import test_deploy
+from servers.https_issuer import HTTPSIssuer
 from servers.running import free_port
 from servers.uploading import upload
-
-from jwt_wsgi.testing import FakeIssuer
 
 SIZES = (20_000, 900_000, 10_000_000)
 TIMES = 60
 
 
 @contextmanager
-def granian(_scratch: Path, issuer: FakeIssuer) -> Iterator[str]:
+def granian(_scratch: Path, issuer: HTTPSIssuer) -> Iterator[str]:
     """As its documentation starts it; there is no file for it in examples/deploy."""
     port = free_port()
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port)]
@@ -38,7 +37,7 @@ def granian(_scratch: Path, issuer: FakeIssuer) -> Iterator[str]:
 def main(names: list[str]) -> bool:
     """Measure each server; whether every answer was 401."""
     good = True
-    with FakeIssuer(aud=test_deploy.AUDIENCE).serve() as issuer:
+    with HTTPSIssuer(aud=test_deploy.AUDIENCE).serve() as issuer:
         for name in names:
             with tempfile.TemporaryDirectory() as scratch:
                 server = {

@@ -1,13 +1,13 @@
-"""What rotations, restarts and strangers cost good requests: ``rotations.py [SCENE...]``.
+"""What rotations, recoveries and strangers cost good requests: ``rotations.py [SCENE...]``.
 
-Real servers: gunicorn, and nginx or HAProxy in front of it. Each scene prints what good requests
-got; the scenes that need a program which is not installed are left out, and say so. A script, not
-collected by pytest; the exit code is 1 if a goal is missed.
+Real servers: gunicorn, and nginx or HAProxy in front of it; the issuer is an https one. Each scene
+prints what good requests got, and what they got before the rules of today; the scenes that need a
+program which is not installed are left out, and say so. Restarts in an outage: restarts.py. A
+script, not collected by pytest; the exit code is 1 if a goal is missed.
 """
 
-import os
+import json
 import shutil
-import signal
 import socket
 import sys
 import tempfile
@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from contextlib import contextmanager
@@ -27,13 +28,19 @@ FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))
 
 import test_deploy  # noqa: E402
+from fault_issuer import fault_server  # noqa: E402
+from fault_issuer import says  # noqa: E402
 from servers import running  # noqa: E402
-
-from jwt_wsgi.testing import FakeIssuer  # noqa: E402
+from servers.https_issuer import HTTPSIssuer  # noqa: E402
+from servers.https_issuer import certified  # noqa: E402
 
 RATE = 20.0  # requests of good users a second
 SECONDS = 20.0
 SLOW_HEADERS = 1000
+PROCESSES = 15  # whose recovery is measured
+OUTAGE = 60.0  # seconds, long enough for the longest pause between two fetches
+#: A fetch and the gap to the next request, in seconds: what comes on top of each goal.
+MARGIN = 1.5
 
 NGINX = """
 events {{ worker_connections 1024; }}
@@ -109,20 +116,59 @@ def counted(answers: list[tuple[str, str]]) -> str:
 
 
 @contextmanager
-def guarded(issuer: FakeIssuer, *options: str, **more: str) -> Iterator[str]:
-    """gunicorn with two workers; yields its URL."""
-    env = {"JWT_WSGI_ISSUER": issuer.issuer, "JWT_WSGI_AUDIENCE": "api", **more}
+def guarded(
+    environment: Mapping[str, str], *options: str, workers: int = 2, preload: bool = False
+) -> Iterator[str]:
+    """gunicorn; yields its URL."""
     with running.gunicorn(
-        "guarded:application", cwd=FOLDER, env=env, threads=4, options=options
+        "guarded:application",
+        cwd=FOLDER,
+        env={"JWT_WSGI_AUDIENCE": "api", **environment},
+        workers=workers,
+        threads=4,
+        preload=preload,
+        options=options,
     ) as url:
         yield url
 
 
+def first_200(urls: list[str], token: Callable[[], str], within: float) -> list[float]:
+    """Ask each of them until it answers 200; after how many seconds, the quickest first.
+
+    It gives up after ``within`` seconds, and that is the number then.
+    """
+    began = time.monotonic()
+
+    def seconds(url: str) -> float:
+        while (now := time.monotonic() - began) < within and ask(url, token())[0] != "200":
+            time.sleep(0.2)
+        return now
+
+    with ThreadPoolExecutor(len(urls)) as pool:
+        return sorted(pool.map(seconds, urls))
+
+
+def recovered(what: str, seconds: list[float], goal: float, before: str) -> bool:
+    """Print when the first 200 came in each process; whether all came in time."""
+    print(
+        f"{what}: the first 200 after {seconds[0]:.1f} to {seconds[-1]:.1f} s in {len(seconds)}"
+        f" processes (goal: {goal:.0f} s, a fetch and the gap; before: {before})"
+    )
+    return seconds[-1] <= goal + MARGIN
+
+
+@contextmanager
+def processes(environment: Mapping[str, str]) -> Iterator[list[str]]:
+    """So many gunicorns with one worker each."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(guarded(environment, workers=1)) for _ in range(PROCESSES)]
+
+
 def behind(kind: str) -> bool:
     """20 made-up kids a second, of which most are 429: no balancer takes a server out for it."""
-    with FakeIssuer(aud="api").serve() as issuer, ExitStack() as stack:
+    with HTTPSIssuer(aud="api").serve() as issuer, ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        apis = [urlsplit(stack.enter_context(guarded(issuer))).netloc for _ in range(2)]
+        apis = [urlsplit(stack.enter_context(guarded(issuer.environment))).netloc for _ in range(2)]
         port, conf = running.free_port(), folder / "conf"
         if kind == "nginx":
             paths = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -157,7 +203,7 @@ def behind(kind: str) -> bool:
 
 def stranger() -> bool:
     """A new key 2 s before its first use, and one made-up kid every 5 s all the time."""
-    with FakeIssuer(aud="api").serve() as issuer, guarded(issuer) as url:
+    with HTTPSIssuer(aud="api").serve() as issuer, guarded(issuer.environment) as url:
         load = Load(
             url,
             issuer.token,
@@ -173,56 +219,77 @@ def stranger() -> bool:
         load.token = new
         load.run(30)
         after = load.good[before:]
-    print(f"one stranger at a rotation: with the new key {counted(after)}")
+    print(
+        f"one stranger at a rotation: with the new key {counted(after)}"
+        " (before: 802 of 1,198 were 401, for 18 to 22 s)"
+    )
     return {status for status, _ in after} == {"200"}
 
 
-def restart() -> bool:
-    """HUP during an outage: all workers are new ones, and the issuer does not answer."""
-    good = True
-    for snapshot in (False, True):
-        with (
-            FakeIssuer(aud="api").serve() as issuer,
-            tempfile.TemporaryDirectory() as scratch,
-        ):
-            (Path(scratch) / "keys").mkdir()
-            pid = Path(scratch) / "pid"
-            secret = os.urandom(24).hex()
-            option = f'{{"path": "{scratch}/keys", "secret": "{secret}"}}'
-            more = {"JWT_WSGI_JWKS_SNAPSHOT": option} if snapshot else {}
-            with guarded(issuer, "--pid", str(pid), **more) as url:
-                load = Load(url, issuer.token, bad=str, rate=0.0)
-                load.run(3)
-                with issuer.outage():
-                    os.kill(int(pid.read_text()), signal.SIGHUP)
-                    time.sleep(3)
-                    before = len(load.good)
-                    load.run(10)
-            after = load.good[before:]
-        print(f"HUP in an outage, {'with' if snapshot else 'without'} snapshot: {counted(after)}")
-        good &= not snapshot or {status for status, _ in after} == {"200"}
-    return good
+def guessed() -> bool:
+    """A stranger names the next key each second, before it is published and after that."""
+    with HTTPSIssuer(aud="api").serve() as issuer, guarded(issuer.environment) as url:
+        wrong = issuer.token(header={"kid": "key-2"})
+        load = Load(url, issuer.token, bad=lambda n: wrong, rate=1.0)
+        load.run(10)
+        before = len(load.good)
+        issuer.rotate()
+        assert issuer.kid == "key-2"
+        load.run(45)
+    after = load.good[before:]
+    refused = [n for n, (status, _) in enumerate(after) if status != "200"]
+    seconds = (max(refused, default=-1) + 1) / RATE
+    print(
+        f"the next key is guessed: with the new key {counted(after)}, the last refusal"
+        f" {seconds:.1f} s after it was published (goal: 30 s, a fetch and the gap; before: 296 s)"
+    )
+    return seconds <= 30 + MARGIN
 
 
 def cold() -> bool:
-    """Started in an outage: how long after its end the first request is let in."""
-    with FakeIssuer(aud="api").serve() as issuer, guarded(issuer) as url:
+    """Started in an outage: how long after its end each process answers 200."""
+    with (
+        HTTPSIssuer(aud="api").serve() as issuer,
+        processes(issuer.environment) as urls,
+    ):
         with issuer.outage():
-            for _ in range(100):
-                ask(url, issuer.token())
-                time.sleep(0.2)
-        began = time.monotonic()
-        while ask(url, issuer.token())[0] != "200":
-            time.sleep(0.1)
-        took = time.monotonic() - began
-    print(f"cold recovery: the first 200 after {took:.1f} s (goal: 10 s)")
-    return took < 11
+            first_200(urls, issuer.token, OUTAGE)
+        seconds = first_200(urls, issuer.token, 100)
+    return recovered("cold", seconds, 10, "13 to 30 s")
+
+
+def new_key() -> bool:
+    """A key that is new in an outage: how long after its end each process answers 200."""
+    with (
+        HTTPSIssuer(aud="api").serve() as issuer,
+        processes(issuer.environment) as urls,
+    ):
+        first_200(urls, issuer.token, 30)
+        issuer.rotate()
+        with issuer.outage():
+            first_200(urls, issuer.token, OUTAGE)
+        seconds = first_200(urls, issuer.token, 100)
+    return recovered("new key", seconds, 15, "up to 64 s")
+
+
+def retry_after() -> bool:
+    """The issuer says once that it is away for an hour, to processes without keys."""
+    issuer = HTTPSIssuer("https://issuer.example", aud="api")
+    _, context = certified()
+    down = says("503 Service Unavailable\nRetry-After: 3600")
+    with fault_server(down, context) as server:
+        environment = issuer.environment | {"JWT_WSGI_JWKS_URI": server.url}
+        with processes(environment) as urls:
+            first_200(urls, issuer.token, 2)
+            server.answer = says("200 OK", json.dumps(issuer.jwks()).encode())
+            seconds = first_200(urls, issuer.token, 100)
+    return recovered("Retry-After: 3600", seconds, 60, "up to 290 s")
 
 
 def slow_headers() -> bool:
     """1,000 clients that never end their headers, through nginx of examples/deploy."""
     with (
-        FakeIssuer(aud=test_deploy.AUDIENCE).serve() as issuer,
+        HTTPSIssuer(aud=test_deploy.AUDIENCE).serve() as issuer,
         tempfile.TemporaryDirectory() as scratch,
         test_deploy.behind_nginx(Path(scratch), test_deploy.gunicorn, issuer) as (url, _),
         ExitStack() as stack,
@@ -236,7 +303,10 @@ def slow_headers() -> bool:
         time.sleep(6)
         sock.settimeout(5)
         sock.recv(1)  # 408 or the end, else a time-out that fails this scene
-    print(f"{SLOW_HEADERS} slow headers: {counted(load.good)}; nginx has ended them after 14 s")
+    print(
+        f"{SLOW_HEADERS} slow headers: {counted(load.good)}; nginx has ended them after 14 s"
+        " (before: every request was refused)"
+    )
     return {status for status, _ in load.good} == {"200"}
 
 
@@ -244,8 +314,10 @@ SCENES: dict[str, tuple[Callable[[], bool], str]] = {
     "nginx": (lambda: behind("nginx"), "nginx"),
     "haproxy": (lambda: behind("haproxy"), "haproxy"),
     "stranger": (stranger, "gunicorn"),
-    "restart": (restart, "gunicorn"),
+    "guessed": (guessed, "gunicorn"),
     "cold": (cold, "gunicorn"),
+    "new_key": (new_key, "gunicorn"),
+    "retry_after": (retry_after, "gunicorn"),
     "slow_headers": (slow_headers, "nginx"),
 }
 

@@ -264,7 +264,7 @@ def _settings_seeds() -> Iterable[bytes]:
         "algorithms": "ES256,RS256",
         "leeway": "1.5m",
         "claims": '{"org":["a",1,true],"x.y":"z"}',
-        "cors_origins": "https://a.example:8443",
+        "cors": "https://a.example:8443",
         "jwks_headers": "X-Key=abc",
         "public_paths": "/docs/*,/healthz",
         "required_scopes": '["read","write"]',

@@ -108,7 +108,7 @@ class Grant(AuthorizationCodeGrant):  # type: ignore[misc]
         self.server.codes[code] = Code(
             code,
             oauth_request.client.get_client_id(),
-            asked["redirect_uri"],
+            asked.get("redirect_uri", ""),
             oauth_request.scope,
             asked["resource"],
             asked["code_challenge"],
@@ -209,7 +209,10 @@ def make_app(issuer: str) -> Flask:
 
     @app.get("/authorize")
     def authorize():
-        grant = server.get_consent_grant(end_user=User())
+        try:
+            grant = server.get_consent_grant(end_user=User())
+        except OAuth2Error as error:  # told to the user, never sent to the client's redirect URI
+            return dict(error.get_body()), 400
         return server.create_authorization_response(grant_user=User(), grant=grant)
 
     @app.post("/token")
