@@ -62,8 +62,8 @@ def others(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """All tests, with coverage."""
-    session.install("-e", ".[test]")
+    """All tests, with coverage. In CI none may be skipped, so the servers are installed, too."""
+    session.install("-e", ".[test,servers]" if os.environ.get("CI") else ".[test]")
     session.run("pytest", "-n", "2", "--dist", "loadfile", "--cov", *session.posargs)
 
 

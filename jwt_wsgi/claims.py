@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 from typing import Final
 from typing import TypeAlias
+from unicodedata import normalize
 from urllib.parse import unquote
 
 from .errors import InvalidTokenError
@@ -248,6 +249,9 @@ def _is_below(value: str, bases: Collection[str]) -> bool:
 
 
 def _is_plain(url: str) -> bool:
-    """Whether the URL stays below its base: no dot segments, plain or encoded, no controls."""
-    path = unquote(re.split("[?#]", url)[0]).replace("\\", "/")
-    return path.isprintable() and {".", ".."}.isdisjoint(path.split("/"))
+    """Whether the URL stays below its base: no dot segments, however encoded, no controls.
+
+    Java servers take ``;x`` out of a segment; others decode twice, or read a wide dot as a dot.
+    """
+    path = normalize("NFKC", unquote(re.split("[?#]", url)[0])).replace("\\", "/")
+    return path.isprintable() and "%" not in path and {".", ".."}.isdisjoint(re.split("[/;]", path))

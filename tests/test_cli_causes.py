@@ -115,6 +115,10 @@ EXAMPLES = [
     Example("token_missing", "path", text(""), {"public_paths": ["/api/me"]}, path="//api/me"),
     Example("token_missing", "", text("")),
     Example(
+        "origin_not_allowed", "", text("Authorization: Bearer TOKEN\nOrigin: https://b.example"),
+        {"allowed_origins": "https://a.example"},
+    ),
+    Example(
         "tokens_multiple", "one cookie twice", text("Cookie: t=TOKEN; t=x"),
         {"token_from": "cookie:t"},
     ),
@@ -171,6 +175,7 @@ EXAMPLES = [
     Example("issuer_not_trusted", "slash", of(iss="https://issuer.example/")),
     Example("issuer_not_trusted", "case", of(iss="https://Issuer.example")),
     Example("issuer_not_trusted", "scheme", of(iss="http://issuer.example")),
+    Example("issuer_not_trusted", "no scheme", of(iss="issuer.example")),
     Example("issuer_not_trusted", "port", of(iss="https://issuer.example:443")),
     Example(
         "issuer_not_trusted", "port", of(iss="https://issuer.example/a"),
@@ -370,7 +375,7 @@ TRUE = b'{"issuer": "https://issuer.example", "jwks_uri": "https://issuer.exampl
         (TRUE, WEB_PAGE, "web page"),
         (TRUE, b"[]", "another document"),
         (TRUE, b'{"a": "-----BEGIN CERTIFICATE-----"}', "another document"),
-        (TRUE, b"{}", "another document"),
+        (TRUE, b"{}", "no public key"),
         (TRUE, FetchError("http", "status 401", status=401), "credentials"),
         (TRUE, FetchError("http", "status 403", status=403), "credentials"),
         (TRUE, FetchError("http", "status 500", status=500), "http"),

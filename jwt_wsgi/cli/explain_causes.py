@@ -91,6 +91,14 @@ CAUSES: Final = (
     ),
     Cause(
         "issuer_not_trusted",
+        "no scheme",
+        iss_without(lambda iss: iss.removeprefix("https://")),
+        "The token's iss is the configured one without https://, as some tokens of Google have it.",
+        "Set JWT_WSGI_ISSUER to the token's iss as it is, and JWT_WSGI_JWKS_URI to the URL of the"
+        " keys.",
+    ),
+    Cause(
+        "issuer_not_trusted",
         "port",
         iss_without(without_default_port),
         "The token's iss differs in the default port only (443 for https, 80 for http).",

@@ -121,6 +121,13 @@ FETCH_CAUSES: Final = (
         " JWT_WSGI_JWKS_URI to the URL of the keys.",
     ),
     FetchCause(
+        "no public key",
+        "^document: .*but an empty object",
+        "The issuer publishes no key, as one does that signs with a shared secret (HS256).",
+        "Set JWT_WSGI_JWKS_URI to the URL of the JWKS, if it is another one; otherwise have the"
+        " issuer sign with a private key (RSA, EC).",
+    ),
+    FetchCause(
         "another document",
         "^document: .*it is not a JWKS but",
         "Another document is served in the place of the keys.",
