@@ -28,6 +28,7 @@ from . import current
 from . import jose
 from .claims import Claims
 from .injection import Injection
+from .scope_hierarchy import granting
 from .settings.issuer import KEY_SLOT
 from .settings.issuer import Issuer
 from .settings.loading import Settings
@@ -378,7 +379,8 @@ def authenticated(
         injection.clear(environ)
         if payload is not None:
             claims = Claims.of(deepcopy(dict(payload)), deepcopy(dict(jose_header)))
-            injection.inject(environ, claims)
+            includes = guard.settings.scope_includes if guard else None
+            injection.inject(environ, granting(claims, includes))
         return current.serve(inner, environ, start_response)
 
     return replaced(app, guard, let_everybody_in) if guard else let_everybody_in

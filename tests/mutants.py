@@ -92,6 +92,36 @@ MUTANTS = (
         "    if False:",
         killers("test_metadata", "test_wrong_members_are_errors_at_start"),
     ),
+    # scopes that include others
+    Mutant(
+        "a scope includes its direct ones only",
+        "scope_hierarchy.py",
+        "            waiting += new",
+        "            waiting += ()",
+        killers("test_scope_hierarchy", "test_what_is_included_is_granted"),
+    ),
+    Mutant(
+        "a scope may include itself",
+        "scope_hierarchy.py",
+        "        if top in reached:",
+        "        if False:",
+        killers("test_scope_hierarchy", "test_a_wrong_hierarchy_is_an_error_at_start"),
+    ),
+    Mutant(
+        "a verifier of one's own knows no hierarchy",
+        "scope_hierarchy.py",
+        "    if not includes or not isinstance(claims, Mapping):",
+        "    if not includes or type(claims) is not Claims:",
+        killers("test_scope_hierarchy", "test_a_verifier_of_the_app_may_return_any_mapping"),
+    ),
+    Mutant(
+        "an included scope grants the one above it",
+        "claims.py",
+        '    return frozenset(names).union(*(includes.get(name, ()) for name in names)) - {""}',
+        "    above = [top for top, below in includes.items() if set(names) & set(below)]\n"
+        '    return frozenset(names).union(above) - {""}',
+        killers("test_scope_hierarchy", "test_what_is_included_is_granted"),
+    ),
     # rules with headers
     Mutant(
         "two values of a header are read as one",

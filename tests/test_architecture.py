@@ -29,6 +29,7 @@ TOWER = [
     "key_sources.content_encoding",
     "key_sources.fetch",
     "claims",
+    "scope_hierarchy",
     "jwk_form",
     "key_sources.document_kind",
     "jose",
