@@ -158,7 +158,7 @@ class FakeIssuer:
         """Wrap ``app`` so that it trusts this issuer and its keys, rotated or not; no network.
 
         The variables ``JWT_WSGI_*`` of the shell are not read. ``protect(app).test_client()`` is
-        Flask's own client, or Werkzeug's for any other app.
+        Flask's or Django's own client, or Werkzeug's for any other app.
 
         If ``app`` contains a :class:`JWTMiddleware`, in any layer (:mod:`.layers`), its settings
         and the layers around it stay, and only the issuer is replaced by this one. ``options``

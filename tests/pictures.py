@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent.parent / "docs" / "pictures"
 
 #: Step of ``jwt-wsgi explain`` -> the codes of the refusals that leave there.
 EXITS = {
-    "rule": (),
+    "rule": ("origin_not_allowed",),
     "credentials": ("token_missing", "header_malformed", "tokens_multiple"),
     "form": ("token_malformed",),
     "issuer": ("issuer_not_trusted",),
@@ -43,7 +43,8 @@ def way() -> str:
     middle, y, parts = 125.0, 46.0, [text(125, 28, "request", "middle", "strong")]
     for name, question in STEPS.items():
         words = textwrap.wrap(question, 26)
-        exits = [f"{CODES[code].status} {code}" for code in EXITS[name]] or ["no token: to the app"]
+        exits = [f"{CODES[code].status} {code}" for code in EXITS[name]]
+        exits += ["no token is needed: to the app"] if name == "rule" else []
         height = max(len(words), len(exits)) * LINE + 14
         parts.append(arrow_down(middle, y - 12, 12))
         parts.append(box("step", 10, y, 2 * middle - 20, height, 6))
