@@ -33,11 +33,15 @@ _NUMBERS: Final = (int, float)  # by type: a bool is an int, too
 
 
 class Claims(dict[str, Any]):
-    """The verified claims: a dict that only this request holds. ``header`` is the JOSE header."""
+    """The verified claims: a dict that only this request holds. ``header`` is the JOSE header.
 
-    __slots__ = ("header",)
+    ``includes``: scope -> all that it includes, where the settings say so.
+    """
+
+    __slots__ = ("header", "includes")
 
     header: dict[str, Any]
+    includes: Mapping[str, tuple[str, ...]]
 
     @classmethod
     def of(cls, claims: Mapping[str, Any], header: Mapping[str, Any]) -> "Claims":
@@ -224,14 +228,14 @@ def has_one_of(found: object, values: Collection[object]) -> bool:
 def scopes(claims: Mapping[str, Any]) -> frozenset[str]:
     """What the token may do: ``scope`` (RFC 8693 section 4.2), else ``scp``; string or list.
 
-    A value of any other type grants nothing.
+    A value of any other type grants nothing. What these scopes include is granted as well.
     """
     value = claims.get("scope", claims.get("scp"))
-    if isinstance(value, str):
-        return frozenset(value.split(" ")) - {""}
-    if isinstance(value, list) and all(isinstance(scope, str) for scope in value):
-        return frozenset(value)
-    return frozenset()
+    names = value.split(" ") if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return frozenset()
+    includes: Mapping[str, tuple[str, ...]] = getattr(claims, "includes", {})
+    return frozenset(names).union(*(includes.get(name, ()) for name in names)) - {""}
 
 
 def _equal(one: object, other: object) -> bool:

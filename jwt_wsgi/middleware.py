@@ -151,7 +151,7 @@ class JWTMiddleware:
             if optional:
                 return
             raise MissingTokenError
-        claims = verified_with(environ, self.verifier.verify, token)
+        claims = verified_with(environ, self.verifier.verify, token, self.settings.scope_includes)
         rule.authorize(claims, environ)
         self._injection.inject(environ, claims)
         if self.settings.on_event or self.settings.log_fields:

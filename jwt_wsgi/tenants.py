@@ -39,6 +39,8 @@ from .key_sources.remote import RemoteKeys
 from .process_lock import PerProcess
 from .process_lock import ProcessLock
 from .recent import Recent
+from .scope_hierarchy import Included
+from .scope_hierarchy import granting
 from .settings.issuer import FETCH_OPTIONS
 from .settings.issuer import KEY_SLOT
 from .settings.issuer import MAX_TENANTS
@@ -350,17 +352,24 @@ class _FirstKeys:
 
 
 def verified_with(
-    request: Mapping[str, Any], verify: Callable[[str], Claims], token: str
+    request: Mapping[str, Any],
+    verify: Callable[[str], Claims],
+    token: str,
+    includes: Included | None = None,
 ) -> Claims:
     """Return ``verify(token)``; a function that sees the request is asked with ``request``.
+
+    ``includes``: what scopes include.
 
     Afterwards there is no request again: one that is over must not decide about a token.
     """
     mark = _request.set(request)
     try:
-        return verify(token)
+        claims = verify(token)
     finally:
         _request.reset(mark)
+    verified: Claims = granting(claims, includes)
+    return verified
 
 
 def _wrong_settings(name: str, error: ConfigurationError) -> KeysUnavailableError:

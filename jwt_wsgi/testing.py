@@ -28,6 +28,7 @@ from . import current
 from . import jose
 from .claims import Claims
 from .injection import Injection
+from .scope_hierarchy import granting
 from .settings.issuer import KEY_SLOT
 from .settings.issuer import Issuer
 from .settings.loading import Settings
@@ -158,7 +159,7 @@ class FakeIssuer:
         """Wrap ``app`` so that it trusts this issuer and its keys, rotated or not; no network.
 
         The variables ``JWT_WSGI_*`` of the shell are not read. ``protect(app).test_client()`` is
-        Flask's own client, or Werkzeug's for any other app.
+        Flask's or Django's own client, or Werkzeug's for any other app.
 
         If ``app`` contains a :class:`JWTMiddleware`, in any layer (:mod:`.layers`), its settings
         and the layers around it stay, and only the issuer is replaced by this one. ``options``
@@ -378,7 +379,8 @@ def authenticated(
         injection.clear(environ)
         if payload is not None:
             claims = Claims.of(deepcopy(dict(payload)), deepcopy(dict(jose_header)))
-            injection.inject(environ, claims)
+            includes = guard.settings.scope_includes if guard else None
+            injection.inject(environ, granting(claims, includes))
         return current.serve(inner, environ, start_response)
 
     return replaced(app, guard, let_everybody_in) if guard else let_everybody_in

@@ -92,6 +92,36 @@ MUTANTS = (
         "    if False:",
         killers("test_metadata", "test_wrong_members_are_errors_at_start"),
     ),
+    # scopes that include others
+    Mutant(
+        "a scope includes its direct ones only",
+        "scope_hierarchy.py",
+        "            waiting += new",
+        "            waiting += ()",
+        killers("test_scope_hierarchy", "test_what_is_included_is_granted"),
+    ),
+    Mutant(
+        "a scope may include itself",
+        "scope_hierarchy.py",
+        "        if top in reached:",
+        "        if False:",
+        killers("test_scope_hierarchy", "test_a_wrong_hierarchy_is_an_error_at_start"),
+    ),
+    Mutant(
+        "a verifier of one's own knows no hierarchy",
+        "scope_hierarchy.py",
+        "    if not includes or not isinstance(claims, Mapping):",
+        "    if not includes or type(claims) is not Claims:",
+        killers("test_scope_hierarchy", "test_a_verifier_of_the_app_may_return_any_mapping"),
+    ),
+    Mutant(
+        "an included scope grants the one above it",
+        "claims.py",
+        '    return frozenset(names).union(*(includes.get(name, ()) for name in names)) - {""}',
+        "    above = [top for top, below in includes.items() if set(names) & set(below)]\n"
+        '    return frozenset(names).union(above) - {""}',
+        killers("test_scope_hierarchy", "test_what_is_included_is_granted"),
+    ),
     # rules with headers
     Mutant(
         "two values of a header are read as one",
@@ -545,7 +575,7 @@ MUTANTS = (
     Mutant(
         "swap before validation",
         "key_sources/loading.py",
-        'return FetchError("document", str(error))',
+        'raise self._named(FetchError("document", str(error)), located.jwks_uri) from error',
         'return Loaded(KeySet(()), None, "")',
         killers("test_jwks", "test_a_document_without_keys_replaces_nothing"),
     ),
@@ -582,11 +612,11 @@ MUTANTS = (
     Mutant(
         "hooks called with the lock held",
         "key_sources/remote.py",
-        "            self._keep(facts)\n        if not known",
+        "            self._keep(facts)\n            fetch.ok",
         "            self._keep(facts)\n"
         "            for event in reports.changes(self._source, before, facts, now, self.policy):\n"
         "                self._emit(event)\n"
-        "        if not known",
+        "            fetch.ok",
         killers("test_jwks", "test_rule_failed_refresh_is_503_for_an_unknown_kid_only"),
     ),
     Mutant(
@@ -1339,9 +1369,9 @@ MUTANTS = (
         "size check after read",
         "key_sources/content_encoding.py",
         "        if max(came, len(body)) > most:\n"
-        '            raise FetchError("too_big", f"more than {most} bytes")\n',
+        '            raise FetchError("too_big", f"the document has more than {most} bytes")\n',
         "    if max(came, len(body)) > most:\n"
-        '        raise FetchError("too_big", f"more than {most} bytes")\n',
+        '        raise FetchError("too_big", f"the document has more than {most} bytes")\n',
         killers("test_fetch", "test_a_fault_is_a_failure_within_the_deadline"),
     ),
     Mutant(
@@ -1474,10 +1504,24 @@ MUTANTS = (
         killers("test_middleware", "test_a_refusal_names_the_method_and_the_rule_that_decided"),
     ),
     Mutant(
+        "doctor's remedy for a failed fetch is that of its kind alone",
+        "cli/remedies.py",
+        "found = (row.remedy for row in FETCH_CAUSES if re.search(row.pattern, problem))",
+        "found = iter(())",
+        killers("test_cli_causes", "test_what_is_served_in_the_place_of_keys"),
+    ),
+    Mutant(
+        "a store that fails is named by its class",
+        "revocation/store.py",
+        'return _MEANINGS.get(kind.__name__, f"the store raised {name_of(kind)}")',
+        "return name_of(kind)",
+        killers("test_revocation", "test_a_store_that_fails_is_503_and_not_asked_for_a_while"),
+    ),
+    Mutant(
         "causes of failed fetches are for a test's source alone",
         "cli/explain_recognition.py",
-        '    said = re.compile(rf"(keys of \\S+: )?{kind}: ")',
-        '    said = re.compile(rf"{kind}: ")',
+        '_SOURCE.sub("", case.error.detail)',
+        "case.error.detail",
         killers("test_cli_causes", "test_why_a_real_fetch_fails"),
     ),
     Mutant(
@@ -1694,6 +1738,13 @@ MUTANTS = (
         "app.wsgi_app = self",
         "pass",
         killers("test_testing", "test_flask_s_own_test_client_passes_the_guard"),
+    ),
+    Mutant(
+        "the test client of Django calls the views without the guard",
+        "test_kit/django_client.py",
+        "client.handler = _Handler(guard, handler, client.handler.enforce_csrf_checks)",
+        "pass",
+        killers("test_contrib_django", "test_a_project_s_tests_run"),
     ),
     Mutant(
         "a document names the scheme and no operation needs it",
@@ -2264,11 +2315,11 @@ MUTANTS = (
     Mutant(
         "keys that expired are reported though no request is refused",
         "key_sources/remote.py",
-        "            self._keep(facts)\n        if not known",
+        "            self._keep(facts)\n        facts = self._or_saved(before, facts)\n",
         "            self._keep(facts)\n"
         "        if facts.expired and not before.expired:\n"
         "            self._emit(events.KeysExpired(self._source))\n"
-        "        if not known",
+        "        facts = self._or_saved(before, facts)\n",
         killers("test_jwks", "test_rule_expired_keys_are_reported_when_a_request_is_refused"),
     ),
     Mutant(

@@ -87,6 +87,7 @@ _ERRORS = (
     errors.MissingTokenError(),
     errors.MalformedHeaderError(bearer=True),
     errors.MultipleTokensError(),
+    errors.OriginNotAllowedError("Origin 'https://other.example' is not listed"),
     errors.InsufficientScopeError(scope=["read"]),
     errors.InsufficientAuthError(acr_values=["mfa"], max_age=300.0),
     errors.UnavailableError(),
@@ -111,7 +112,8 @@ def _answer(code: str) -> list[str]:
     sent = [f"HTTP/1.1 {answer.status}", *shown, "", answer.body.decode()]
     parts = ["## The answer", "", "```text", *sent, "```", ""]
     if code == error.label and code != NotConfiguredError.code:
-        line = events.Refused(code, error.status, method="'GET'", rule="'/*'")
+        decided = {"detail": error.detail} if code == "origin_not_allowed" else {"rule": "'/*'"}
+        line = events.Refused(code, error.status, method="'GET'", **decided)
         parts += ["## In the log", "", "```text", f"WARNING {line}", "```", ""]
     return parts
 

@@ -7,6 +7,10 @@ the page about performance by ``python tests/benchmarks/run.py --plot FILE.svg``
 import textwrap
 from pathlib import Path
 
+from test_architecture import FIRST_RING
+from test_architecture import TOWER
+from test_architecture import own_imports_of
+
 from jwt_wsgi.cli.explain_code import CODES
 from jwt_wsgi.cli.explain_steps import STEPS
 from jwt_wsgi.cli.svg import arrow_down
@@ -19,7 +23,7 @@ FOLDER = Path(__file__).parent.parent / "docs" / "pictures"
 
 #: Step of ``jwt-wsgi explain`` -> the codes of the refusals that leave there.
 EXITS = {
-    "rule": (),
+    "rule": ("origin_not_allowed",),
     "credentials": ("token_missing", "header_malformed", "tokens_multiple"),
     "form": ("token_malformed",),
     "issuer": ("issuer_not_trusted",),
@@ -43,7 +47,8 @@ def way() -> str:
     middle, y, parts = 125.0, 46.0, [text(125, 28, "request", "middle", "strong")]
     for name, question in STEPS.items():
         words = textwrap.wrap(question, 26)
-        exits = [f"{CODES[code].status} {code}" for code in EXITS[name]] or ["no token: to the app"]
+        exits = [f"{CODES[code].status} {code}" for code in EXITS[name]]
+        exits += ["no token is needed: to the app"] if name == "rule" else []
         height = max(len(words), len(exits)) * LINE + 14
         parts.append(arrow_down(middle, y - 12, 12))
         parts.append(box("step", 10, y, 2 * middle - 20, height, 6))
@@ -88,10 +93,44 @@ def stack() -> str:
     return picture(600, height, f"The layers from outside to inside: {named}.", parts, size=17)
 
 
+#: Rooms of the package, from the bottom of the import tower to its top.
+ROOMS = ("key_sources", "revocation", "settings", "test_kit", "cli")
+
+
+def imports() -> str:
+    """The import tower: a dot for each import, all of them on one side of the diagonal."""
+    step, left, top, count = 4.8, 12.0, 68.0, len(TOWER)
+    place = {module: number for number, module in enumerate(TOWER)}
+    side, dots = step * count, 0
+    parts = [
+        text(left, 28, "the modules in their order, first ring in green", kind="strong"),
+        text(left, 52, "a row: what a module imports; a column: who imports it"),
+        box("outside", left, top, side, side),
+    ]
+    for module, row in place.items():
+        kind = "served" if module in FIRST_RING else "rule"
+        parts.append(box(kind, left + step * row, top + step * row, step, step))
+        for other in sorted(own_imports_of(module) & place.keys(), key=TOWER.index):
+            x, y = left + step * place[other], top + step * row
+            parts.append(box("spread", x, y, step - 1, step - 1))
+            dots += 1
+    for room in ROOMS:
+        rows = [row for module, row in place.items() if module.startswith(f"{room}.")]
+        middle = step * (rows[0] + len(rows) / 2)
+        parts.append(text(left + middle + 20, top + middle, room))
+    title = (
+        f"The import tower: {count} modules with {dots} imports of each other. Each dot is below"
+        " the diagonal: a module imports only from modules that stand before it."
+    )
+    return picture(600, round(top + side + 12), title, parts, size=16)
+
+
 #: File -> what draws it.
 PICTURES = {"way.svg": way, "stack.svg": stack}
+#: The same for what changes with most changes of the code: drawn anew for each release.
+DRAWN_FOR_RELEASES = {"imports.svg": imports}
 
 
 if __name__ == "__main__":
-    for name, draw in PICTURES.items():
+    for name, draw in (PICTURES | DRAWN_FOR_RELEASES).items():
         (FOLDER / name).write_text(draw(), encoding="utf-8")

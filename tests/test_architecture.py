@@ -29,6 +29,7 @@ TOWER = [
     "key_sources.content_encoding",
     "key_sources.fetch",
     "claims",
+    "scope_hierarchy",
     "jwk_form",
     "key_sources.document_kind",
     "jose",
@@ -88,6 +89,7 @@ TOWER = [
     "layers",
     "test_kit.memory_store",
     "test_kit.own_keys",
+    "test_kit.django_client",
     "test_kit.protected",
     "test_kit.signing",
     "test_kit.loopback",
@@ -160,7 +162,7 @@ CONTRIB = {
 EXTRAS = {"bottle", "cachelib", "django", "falcon", "flask", "paste.deploy", "pyramid", "redis"}
 EXTRAS |= {"drf_spectacular", "prometheus_client", "rest_framework"}
 #: The modules of the tower that need an extra: they are loaded only where it is in use.
-ALLOWED_EXTRAS = {"revocation.redis": {"redis"}}
+ALLOWED_EXTRAS = {"revocation.redis": {"redis"}, "test_kit.django_client": {"django"}}
 ALLOWED_EXTRAS |= {f"cli.router_{name}": {name} for name in ("bottle", "django", "falcon")}
 ALLOWED_EXTRAS |= {f"cli.router_{name}": {name} for name in ("flask", "pyramid")}
 #: What judges one request and one token, given keys and terms.

@@ -115,6 +115,10 @@ EXAMPLES = [
     Example("token_missing", "path", text(""), {"public_paths": ["/api/me"]}, path="//api/me"),
     Example("token_missing", "", text("")),
     Example(
+        "origin_not_allowed", "", text("Authorization: Bearer TOKEN\nOrigin: https://b.example"),
+        {"allowed_origins": "https://a.example"},
+    ),
+    Example(
         "tokens_multiple", "one cookie twice", text("Cookie: t=TOKEN; t=x"),
         {"token_from": "cookie:t"},
     ),

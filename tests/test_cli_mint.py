@@ -102,12 +102,12 @@ def test_the_jwks_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("algorithm", "text", "why"),
     [
-        ("EdDSA", "no key", "no private key for EdDSA"),
+        ("EdDSA", "no key", "not a private key for EdDSA"),
         ("EdDSA", FakeIssuer(algorithm="ES256").private_key, "EdDSA"),
         ("ES256", FakeIssuer(algorithm="ES384").private_key, "but EC P-384"),
         ("Ed25519", FakeIssuer(algorithm="Ed448").private_key, "but OKP Ed448"),
         ("HS256", "short", "32 bytes at least"),
-        ("EdDSA", "{}", "no private key"),
+        ("EdDSA", "{}", "not a private key"),
     ],
     ids=["text", "kind", "curve", "other curve", "short", "JWK"],
 )

@@ -494,8 +494,11 @@ application = get_asgi_application()
     "project/urls.py": """
 from django.contrib.auth.models import Group
 from django.http import HttpResponse
+from django.http import HttpResponseRedirect
+from django.http import StreamingHttpResponse
 from django.template import engines
 from django.urls import path
+from django.views.decorators.csrf import csrf_protect
 from rest_framework import permissions
 from rest_framework.generics import ListCreateAPIView
 from rest_framework.serializers import ModelSerializer
@@ -525,7 +528,15 @@ def me(request):
     return HttpResponse(template.render({}, request))
 
 
+def stream(request):
+    return StreamingHttpResponse(iter([b"one", b"two"]))
+
+
 urlpatterns = [
+    path("moved", lambda request: HttpResponseRedirect("/me")),
+    path("form", csrf_protect(lambda request: HttpResponse("taken"))),
+    path("stream", stream),
+    path("broken", lambda request: 1 / 0),
     path("groups", Groups.as_view()),
     path("orders", Orders.as_view()),
     path("me", me),
@@ -533,8 +544,50 @@ urlpatterns = [
 ]
 """,
     "test_project.py": """
+from django import test
 from django.test import SimpleTestCase
+from project.wsgi import application
 from rest_framework.test import APIClient
+
+from jwt_wsgi.testing import FakeIssuer
+
+ISSUER = FakeIssuer("https://fake.example")
+ADA = {"Authorization": "Bearer " + ISSUER.token(sub="ada")}
+
+
+class ThroughTheGuard(SimpleTestCase):
+    def test_django_s_own_client(self):
+        client = ISSUER.protect(application).test_client(headers={"X-Mine": "1"})
+        self.assertIs(type(client), test.Client)
+        refused = client.get("/me")
+        self.assertEqual(refused.json(), {"error": "No token provided"})
+        self.assertEqual(refused.status_code, 401)
+        self.assertIn("Bearer", refused.headers["WWW-Authenticate"])
+        served = client.get("/me", headers=ADA)
+        self.assertContains(served, "https://fake.example|ada True")
+        self.assertEqual(served.wsgi_request.user.get_short_name(), "ada")
+        self.assertEqual(served.wsgi_request.META["HTTP_X_MINE"], "1")
+        self.assertEqual(served.resolver_match.route, "me")
+        self.assertEqual(client.head("/me", headers=ADA).content, b"")
+
+    def test_redirects_csrf_errors_and_streams(self):
+        client = ISSUER.protect(application).test_client()
+        moved = client.get("/moved", headers=ADA)
+        self.assertRedirects(moved, "/me", fetch_redirect_response=False)
+        self.assertEqual(client.post("/form", headers=ADA).content, b"taken")
+        strict = ISSUER.protect(application).test_client(enforce_csrf_checks=True)
+        self.assertEqual(strict.post("/form", headers=ADA).status_code, 403)
+        stream = client.get("/stream", headers=ADA)
+        self.assertEqual(b"".join(stream.streaming_content), b"onetwo")
+        with self.assertRaises(ZeroDivisionError):
+            client.get("/broken", headers=ADA)
+        self.assertEqual(client.get("/me", headers=ADA).status_code, 200)
+
+    def test_that_of_rest_framework(self):
+        client = ISSUER.protect(application).test_client(client_class=APIClient)
+        self.assertIs(type(client), APIClient)
+        self.assertEqual(client.get("/orders").status_code, 401)
+        self.assertEqual(client.get("/orders", headers=ADA).json(), [])
 
 
 class WithoutAServer(SimpleTestCase):
@@ -593,7 +646,7 @@ def test_a_project_s_tests_run(project: Path, issuer: FakeIssuer) -> None:
     run = run_in(project, issuer, "-m", "django", "test")
 
     assert run.returncode == 0, run.stderr
-    assert "Ran 5 tests" in run.stderr
+    assert "Ran 8 tests" in run.stderr
 
 
 IN_THE_PROJECT = """

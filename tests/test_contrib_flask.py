@@ -133,7 +133,7 @@ def test_what_was_not_verified_is_refused(client: Client, issuer: FakeIssuer) ->
 
 def test_authlib_wants_the_header_itself(issuer: FakeIssuer) -> None:
     """As the docstring says: what takes it away makes every request a 401, never a pass."""
-    client = Client(issuer.protect(flask_app(), forward_token=False))
+    client = Client(issuer.protect(flask_app(), token_from={"forward": False}))
 
     assert get(client, issuer, "/who").json == {"sub": "ada"}
     assert get(client, issuer, "/one", scope="a").status_code == 401

@@ -364,7 +364,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
         "JWT_WSGI_JWKS": json.dumps(ISSUER.jwks()),
         "JWT_WSGI_OPTIONAL": "yes",
         "JWT_WSGI_CLAIM_HEADERS": '{"sub": ["X-User", "REMOTE_USER"]}',
-        "JWT_WSGI_FORWARD_TOKEN": "no",
+        "JWT_WSGI_TOKEN_FROM": '{"forward": false}',
     }
     options = ("--header-map", "dangerous")
     app = f"{request.param}:application"
@@ -412,7 +412,7 @@ def test_what_an_upstream_sees() -> None:
     """The claims, and neither the token nor what a client made up."""
     received: dict[str, str] = {}
     middleware = ISSUER.protect(
-        proxy(received), claim_headers="sub=X-User, roles=X-Roles", forward_token=False
+        proxy(received), claim_headers="sub=X-User, roles=X-Roles", token_from={"forward": False}
     )
     token = ISSUER.token(sub="ada", roles=["a", "b"])
     Client(middleware).get("/", headers=bearer(token) | {"X-User": "root", "X-Other": "kept"})
@@ -426,7 +426,7 @@ def test_a_real_proxy_forwards_it(served_upstream: tuple[str, list[dict[str, str
     """werkzeug's ProxyMiddleware behind us, a real upstream behind that."""
     target, received = served_upstream
     proxied = ProxyMiddleware(NotFound(), {"/x": {"target": target}})
-    middleware = ISSUER.protect(proxied, claim_headers="sub=X-User", forward_token=False)
+    middleware = ISSUER.protect(proxied, claim_headers="sub=X-User", token_from={"forward": False})
 
     answer = Client(middleware).get(
         "/x/y", headers=bearer(ISSUER.token(sub="ada")) | {"X-User": "r"}

@@ -10,6 +10,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pages
 import pytest
@@ -25,8 +26,8 @@ from jwt_wsgi.settings.options import PREFIX
 
 #: Variables beside those of the options.
 OTHER_VARIABLES = {"JWT_WSGI_APP", "JWT_WSGI_TEST_PROFILE"}
-#: What is shown and not checked: output.
-OUTPUT = {"text"}
+#: What is shown and not checked: output, whose long lines go on below, and drawings.
+OUTPUT = {"text", "none"}
 
 
 def every(*languages: str) -> list[Block]:
@@ -148,6 +149,19 @@ def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
         assert found.exists(), target
         if anchor:
             assert anchor in slugs(found.resolve().relative_to(ROOT).as_posix()), target
+
+
+def test_links_to_elsewhere_are_whole_addresses_over_https() -> None:
+    """Nothing is fetched; the hosts of examples are nobody's, so they are no links."""
+    for page, text in PAGES.items():
+        shown = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+        for link in re.findall(r"(?:\]\(|<)(https?:[^)>]*)[)>]", shown):
+            parts = urlsplit(link)
+            host = parts.hostname or ""
+            assert parts.scheme == "https", (page, link)
+            assert re.fullmatch(r"(?:[a-z0-9-]+\.)+[a-z]{2,}", host), (page, link)
+            assert not host.endswith((".example", "example.com")), (page, link)
+            assert not re.search(r"\s", link), (page, link)
 
 
 def test_every_test_that_a_page_names_exists() -> None:

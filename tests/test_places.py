@@ -20,7 +20,7 @@ ISSUER = FakeIssuer(exp=IN_A_DAY)
 TOKEN = ISSUER.token(sub="ada")
 
 
-def client(app: Any, places: str, **options: Any) -> Client:
+def client(app: Any, places: Any, **options: Any) -> Client:
     return Client(ISSUER.protect(app, token_from=places, **options), use_cookies=False)
 
 
@@ -282,7 +282,7 @@ def test_a_token_that_is_not_forwarded(
     app: EchoApp, options: dict[str, Any], headers: dict[str, str], left: dict[str, str]
 ) -> None:
     """Nothing of it is in the environ; what else stands there stays."""
-    client(app, TWO, forward_token=False, **options).get("/", headers=headers)
+    client(app, {"places": TWO, "forward": False}, **options).get("/", headers=headers)
 
     assert app.environ is not None
     names = ("HTTP_AUTHORIZATION", "HTTP_X_TOKEN", "HTTP_COOKIE")
@@ -294,7 +294,7 @@ def test_a_neighbour_s_cookie_is_not_mended_for_the_app(app: EchoApp) -> None:
     """The app's own ``__Host-`` cookie cannot be made of one that has other white space."""
     sent = {"HTTP_COOKIE": f"session={TOKEN}; \xa0__Host-sid=x"}
 
-    client(app, "cookie:session", forward_token=False).get("/", environ_overrides=sent)
+    client(app, {"places": "cookie:session", "forward": False}).get("/", environ_overrides=sent)
 
     assert app.environ is not None
     assert app.environ["HTTP_COOKIE"] == "\xa0__Host-sid=x"
@@ -302,7 +302,7 @@ def test_a_neighbour_s_cookie_is_not_mended_for_the_app(app: EchoApp) -> None:
 
 def test_a_bare_token_is_not_forwarded(app: EchoApp) -> None:
     """A header of its own may hold the token alone, and the app must not find it there."""
-    visitor = client(app, "header:X-Token", forward_token=False)
+    visitor = client(app, {"places": "header:X-Token", "forward": False})
 
     assert visitor.get("/", headers={"X-Token": TOKEN}).status_code == 200
     assert app.environ is not None
@@ -312,7 +312,7 @@ def test_a_bare_token_is_not_forwarded(app: EchoApp) -> None:
 @pytest.mark.parametrize("odd", [f"Bearer\t{TOKEN}", f" Bearer {TOKEN}", f"Bearer,{TOKEN}"])
 def test_what_only_the_app_would_take_for_a_token_goes_too(app: EchoApp, odd: str) -> None:
     """It is no token for us, but `split()` would find one that nobody verified."""
-    visitor = client(app, "header", forward_token=False, public_paths="/*")
+    visitor = client(app, {"places": "header", "forward": False}, public_paths="/*")
     visitor.get("/", environ_overrides={"HTTP_AUTHORIZATION": odd})
 
     assert app.environ is not None
@@ -321,7 +321,7 @@ def test_what_only_the_app_would_take_for_a_token_goes_too(app: EchoApp, odd: st
 
 def test_basic_on_a_public_path_stays(app: EchoApp) -> None:
     """It is the app's."""
-    visitor = client(app, "header", forward_token=False, public_paths="/*")
+    visitor = client(app, {"places": "header", "forward": False}, public_paths="/*")
     visitor.get("/", headers={"Authorization": "Basic eDp5"})
 
     assert app.environ is not None

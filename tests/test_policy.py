@@ -75,7 +75,7 @@ def running(framework: str, who: Issuers, token_cache_size: int = 4096) -> Itera
         "JWT_WSGI_ISSUER": who.as_json(),
         "JWT_WSGI_RULES": json.dumps(RULES),
         "JWT_WSGI_CLAIM_HEADERS": "unique|sub=X-User",
-        "JWT_WSGI_FORWARD_TOKEN": "no",
+        "JWT_WSGI_TOKEN_FROM": '{"forward": false}',
     }
     with gunicorn(f"{framework}:application", cwd=APPS, env=env, workers=1) as url:
         yield url

@@ -69,6 +69,10 @@ TEXTS: dict[str, tuple[str, Any]] = {
     "optional": ("yes", True),
     "public_paths": ("/healthz,/docs/*", ("/healthz", "/docs/*")),
     "required_scopes": ("read write", ("read", "write")),
+    "scope_includes": (
+        '{"admin": ["write"], "write": "read list"}',
+        {"admin": ("list", "read", "write"), "write": ("list", "read")},
+    ),
     "rules": (
         (
             '[{"path": "/a/*", "methods": "GET POST", "scopes": ["read"]},'
@@ -94,7 +98,6 @@ TEXTS: dict[str, tuple[str, Any]] = {
         "sub=X-User, realm_access.roles=X-Roles",
         {"sub": ("X-User",), "realm_access.roles": ("X-Roles",)},
     ),
-    "forward_token": ("no", False),
     "realm": ("my api", "my api"),
     "error_details": ("false", False),
     "resource": (

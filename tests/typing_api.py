@@ -39,6 +39,7 @@ from jwt_wsgi import Store
 from jwt_wsgi import Token
 from jwt_wsgi import UnavailableError
 from jwt_wsgi import current_payload
+from jwt_wsgi import user_id
 from jwt_wsgi import warm_up
 from jwt_wsgi.contrib.flask import JWT
 from jwt_wsgi.contrib.flask import require
@@ -183,6 +184,7 @@ assert_type(settings.public_paths, tuple[str, ...])
 # Without a request.
 assert_type(middleware.verifier.verify("a.b.c")["sub"], Any)
 assert_type(current_payload(), dict[str, Any] | None)
+assert_type(user_id(current_payload()), str | None)
 assert_type(middleware.warm_up(timeout=1), bool)
 assert_type(middleware.health(), dict[str, Any])
 

@@ -67,6 +67,8 @@ def request_of(settings: Settings, text: str, method: str, path: str) -> Request
     environ: dict[str, Any] = _headers(text) | line
     if environ == line and (token := token_in(text)):
         environ["HTTP_SEC_FETCH_SITE"] = "same-origin"
+        if settings.allowed_origins is not None and settings.allowed_origins.hosts:
+            environ["HTTP_HOST"] = settings.allowed_origins.hosts[0]
         places[settings.token_from[0]].write(environ, token)
     found = [(spec, value) for spec, where in places.items() for value in where.values(environ)]
     return Request(environ, tuple(one for one in found if one[1]))

@@ -18,10 +18,12 @@ from jwt_wsgi import assembly
 from jwt_wsgi import jose
 from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import InvalidTokenError
+from jwt_wsgi.errors import OriginNotAllowedError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.header_rules import header_rules
 from jwt_wsgi.middleware import JWTMiddleware
 from jwt_wsgi.middleware import find_rule
+from jwt_wsgi.origin_check import origin_check
 from jwt_wsgi.responses import status_of
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Rules
@@ -137,10 +139,14 @@ def verdict_on(settings: Settings, text: str, *, method: str = "GET", path: str 
     request = request_of(settings, text, method, path)
     rule, case = _rule(settings, request.environ), None
     try:
+        if (refusal := origin_check(settings.allowed_origins)(request.environ)) is not None:
+            raise refusal
         middleware.authenticate(request.environ, rule)
     except AuthError as error:
         case = _case(settings, recorder, rule, request.of(recorder.token), error)
     step = recorder.step_of(case.error.code if case else "")
+    if case is not None and isinstance(case.error, OriginNotAllowedError):
+        step = "rule"
     says = _says(settings, recorder, rule, request.of(recorder.token))
     token = _parsed(request.of(recorder.token).token)
     return Verdict(method, path, rule, step, case, tuple(_lines(step, says, case)), token)

@@ -20,6 +20,7 @@ from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.settings.options import OPTIONS
 from jwt_wsgi.settings.origins import CORS
 from jwt_wsgi.settings.reading import written
+from jwt_wsgi.settings.request_values import Places
 from jwt_wsgi.settings.resource import Resource
 from jwt_wsgi.settings.rule_texts import rule_as_json
 from jwt_wsgi.urls import shown_url
@@ -136,6 +137,8 @@ def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         pairs = (f"{key} {_text(member)}" for key, member in value.items())
         return ", ".join(pairs)
+    if isinstance(value, Places) and not value.forward:
+        return f"{_text(tuple(value))}; not forwarded"
     if isinstance(value, Resource):
         return _text({"resource": value.url, **value.members} if value.members else value.url)
     if isinstance(value, CORS | AllowedOrigins):

@@ -23,7 +23,7 @@ to Authlib:
 =====================  ================================================
 
 Authlib reads ``Authorization`` by itself: a request without that header (``token_from`` a cookie,
-``forward_token`` false) is a 401 of Authlib's. A route of ``public_paths`` has no payload, so
+or one that is not forwarded) is a 401 of Authlib's. A route of ``public_paths`` has no payload, so
 ``@require_oauth`` refuses every token there.
 """
 

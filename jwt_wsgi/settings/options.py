@@ -22,6 +22,7 @@ from jwt_wsgi.revocation.revocations import Revoked
 from jwt_wsgi.revocation.store import Store
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Token
+from jwt_wsgi.scope_hierarchy import Included
 from jwt_wsgi.verifier import MAX_TOKEN_SIZE
 
 from . import request_values
@@ -60,15 +61,15 @@ class Options(IssuerOptions, total=False):
 
     issuer: str | Issuer | Iterable[str | Issuer] | Resolver | Mapping[str, Any]
     max_token_size: int | str
-    token_from: str | Iterable[str]
+    token_from: str | Iterable[str] | Mapping[str, Any]
     optional: bool | str
     public_paths: str | Iterable[str]
     required_scopes: str | Iterable[str]
+    scope_includes: str | Mapping[str, str | Iterable[str]]
     rules: str | Iterable[Rule | Mapping[str, Any]]
     allowed_origins: str | Iterable[str] | Mapping[str, Any]
     cors: str | Iterable[str] | Mapping[str, Any]
     claim_headers: str | ByClaim
-    forward_token: bool | str
     realm: str
     error_details: bool | str
     responder: Responder
@@ -103,9 +104,10 @@ class Table(Terms):
         values.read_integer(256, 1_000_000), "Characters a token may have.", MAX_TOKEN_SIZE
     )
     token_from: tuple[str, ...] = option(
-        request_values.read_places,
+        request_values.read_token_from,
         "Where the token may stand, one place or several: `header`, `header:NAME` (bare, or with"
-        " `Bearer`), `cookie:NAME`.",
+        " `Bearer`), `cookie:NAME`. Or a mapping of `places` and `forward`: false takes the token"
+        " out of the request before the app runs.",
         ("header",),
         shown="header",
     )
@@ -121,6 +123,11 @@ class Table(Terms):
     )
     required_scopes: tuple[str, ...] = option(
         values.read_scopes, "Scopes that every request with a token needs, all of them.", ()
+    )
+    scope_includes: Included | None = option(
+        request_values.read_scope_includes,
+        "Which scope includes which: a token with `admin` needs no `read` if `admin` includes it"
+        " (`admin=write, write=read`). It counts wherever scopes are compared.",
     )
     rules: tuple[Rule, ...] = option(
         read_rules,
@@ -149,9 +156,6 @@ class Table(Terms):
         " header `REMOTE_USER` is that CGI variable, and needs its claim. With several issuers"
         " `iss\\|sub` (the issuer, `\\|` and the claim), or `unique\\|sub` if all of them mean the"
         " same person by one value.",
-    )
-    forward_token: bool = option(
-        values.read_boolean, "`false` takes the token out of the request before the app runs.", True
     )
     realm: str = option(request_values.read_realm, "`realm` of every challenge.", DEFAULT_REALM)
     error_details: bool = option(
@@ -245,6 +249,11 @@ class Table(Terms):
     def has_resolver(self) -> bool:
         """Whether a function names the issuers, each when a token names it."""
         return isinstance(self.issuer, TenantFunction)
+
+    @property
+    def forward_token(self) -> bool:
+        """Whether the app finds the token in the request."""
+        return getattr(self.token_from, "forward", True)
 
     @property
     def policy(self) -> Policy:

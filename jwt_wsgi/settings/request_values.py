@@ -4,15 +4,22 @@ Each function takes a raw value and returns the checked one, or raises ValueErro
 """
 
 import re
+from collections.abc import Mapping
 
 from jwt_wsgi.bearer import environ_key
 from jwt_wsgi.injection import UNIQUE
 from jwt_wsgi.injection import WITH_ISSUER
 from jwt_wsgi.injection import variable
+from jwt_wsgi.scope_hierarchy import Included
+from jwt_wsgi.scope_hierarchy import included
 
+from .reading import check_members
 from .values import FIELD_NAME
+from .values import read_boolean
 from .values import read_claim_name
+from .values import read_if_json
 from .values import read_mapping
+from .values import read_scopes
 from .values import read_text
 from .values import read_texts
 
@@ -39,7 +46,33 @@ def read_realm(value: object) -> str:
     return realm
 
 
-def read_places(value: object) -> tuple[str, ...]:
+class Places(tuple[str, ...]):  # noqa: SLOT001  # a subclass of tuple cannot have slots
+    """Where the token may stand. ``forward``: whether the app finds it there as well."""
+
+    forward: bool = True
+
+
+def read_token_from(value: object) -> Places:
+    """Read one place or several, or a mapping of ``places`` and ``forward``."""
+    value = read_if_json(value, dict)
+    if not isinstance(value, Mapping):
+        return Places(_read_places(value))
+    check_members(value, ("places", "forward"))
+    places = Places(_read_places(value.get("places", "header")))
+    places.forward = read_boolean(value.get("forward", True))
+    return places
+
+
+def read_scope_includes(value: object) -> Included:
+    """Read a mapping of a scope to those that it includes; returns all of them, for each."""
+    hierarchy = read_mapping(value, lambda name: " ".join(read_scopes(name)))
+    for name in hierarchy:
+        if " " in name:
+            raise ValueError(f"{name}: give one scope, and those that it includes behind it")
+    return included({name: read_scopes(inner) for name, inner in hierarchy.items()})
+
+
+def _read_places(value: object) -> tuple[str, ...]:
     places = read_texts(value)
     for spec in places:
         # A header's and a cookie's name are RFC 9110 tokens; Content-* is no HTTP_* in WSGI.

@@ -1,5 +1,6 @@
 """The app that a fake issuer protects, with a test client."""
 
+import sys
 from copy import copy
 from typing import TYPE_CHECKING
 from typing import Any
@@ -16,7 +17,7 @@ from jwt_wsgi.settings.loading import Settings
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-#: Django allows this host in tests, whatever ALLOWED_HOSTS says.
+#: Django allows this host in tests, whatever ALLOWED_HOSTS says; its own client asks it, too.
 _BASE_URL: Final = "http://testserver"
 _WHOLE_REQUESTS: Final = (EnvironBuilder, Request, dict)
 
@@ -32,12 +33,18 @@ class ProtectedApp(JWTMiddleware):
         self.whole: Any = whole.whole if isinstance(whole, ProtectedApp) else whole
 
     def test_client(self, *args: Any, **options: Any) -> Any:
-        """Make the app's own test client where it has one, as Flask; else Werkzeug's.
+        """Make Flask's test client for a Flask app, Django's for a Django app, else Werkzeug's.
 
         Its requests pass this middleware. ``args`` and ``options`` are those of the client.
-        Werkzeug's asks ``http://testserver``, so that Django answers.
+        Django's may be of another class: ``client_class=APIClient``.
         """
         if not hasattr(self.whole, "test_client"):
+            if "django.core.handlers.wsgi" in sys.modules:
+                from .django_client import django_client  # noqa: PLC0415  # needs Django
+                from .django_client import handler_in  # noqa: PLC0415
+
+                if handler := handler_in(self.app):
+                    return django_client(self, handler, *args, **options)
             return _Client(self, *args, **options)
         app = copy(self.whole)  # the app itself stays as it is
         app.wsgi_app = self

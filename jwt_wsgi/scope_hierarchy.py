@@ -1,0 +1,39 @@
+"""Scopes that include others: what a token with ``admin`` may do without naming it."""
+
+from collections.abc import Collection
+from collections.abc import Mapping
+from typing import Any
+from typing import TypeAlias
+
+from .claims import Claims
+
+#: A scope -> every scope that it includes, directly or through another one.
+Included: TypeAlias = Mapping[str, tuple[str, ...]]
+
+
+def included(hierarchy: Mapping[str, Collection[str]]) -> Included:
+    """Everything that each scope includes. Raises ValueError if a scope includes itself."""
+    found: dict[str, tuple[str, ...]] = {}
+    for top in hierarchy:
+        reached, waiting = set[str](), [top]
+        while waiting:
+            new = set(hierarchy.get(waiting.pop(), ())) - reached
+            reached |= new
+            waiting += new
+        if top in reached:
+            raise ValueError(f"{top} includes itself, directly or through another scope")
+        found[top] = tuple(sorted(reached))
+    return found
+
+
+def granting(claims: Any, includes: Included | None) -> Any:
+    """Return the claims, which grant from now on what their scopes include.
+
+    The claims themselves stay as they were signed. A mapping that a verifier of the application's
+    own has returned is copied first.
+    """
+    if not includes or not isinstance(claims, Mapping):
+        return claims
+    own = claims if type(claims) is Claims else Claims(claims)
+    own.includes = includes
+    return own
