@@ -6,8 +6,9 @@ let every other customer in. What other customers cannot choose is a claim that 
 repository or a client.
 
 An issuer of one tenant each has no row: a Zuplo project's own ``…/__zuplo/issuer``, an Entra
-tenant, a self-hosted GitLab, ``https://securetoken.google.com/PROJECT``, a CircleCI or Fly.io
-organization, a Bitbucket workspace, a cluster's service accounts.
+tenant, a self-hosted GitLab, ``https://securetoken.google.com/PROJECT``, a CircleCI, Fly.io,
+Semaphore or Trigger.dev organization, a Bitbucket workspace, an AWS account, a cluster's service
+accounts.
 """
 
 from collections.abc import Collection
@@ -264,6 +265,25 @@ TABLE: Final = (
         "https://developers.facebook.com/documentation/facebook-login/ios/limited-login/token/"
         "validating",
         audience="your app ID",
+    ),
+    SharedIssuer(
+        ("https://access.line.me",),
+        "every channel of LINE Login",
+        "https://developers.line.biz/en/docs/line-login/verify-id-token/",
+        audience="your channel ID",
+    ),
+    SharedIssuer(
+        ("https://id.twitch.tv/oauth2",),
+        "every app that logs in with Twitch",
+        "https://dev.twitch.tv/docs/authentication/getting-tokens-oidc/",
+        audience="your client ID",
+    ),
+    SharedIssuer(
+        # With a project number as the audience. With a URL, accounts.google.com is the issuer.
+        ("chat@system.gserviceaccount.com",),
+        "every app in Google Chat",
+        "https://developers.google.com/workspace/chat/verify-requests-from-chat",
+        audience="your project number",
     ),
     SharedIssuer(
         # The tenant of all personal accounts; any other tenant is one organization.
