@@ -584,6 +584,24 @@ def test_without_details_no_code_tells_which_tenants_exist(issuer: FakeIssuer) -
     assert visitor.get("/", headers=bearer(issuer.token(aud="api"))).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("error", "status"), [(OSError("down"), 503), (KeyNotKnownYetError(1), 429)], ids=str
+)
+def test_without_details_no_outage_and_no_flood_logs_users_out(
+    error: Exception, status: int, issuer: FakeIssuer
+) -> None:
+    """The two answers that still differ for a tenant that exists, as the documentation says."""
+    shared = Shared()
+    shared.error = error  # type: ignore[assignment]
+    keys: Any = SimpleNamespace(candidates=shared)
+    tenants = {issuer.issuer: Issuer(issuer.issuer, keys=keys)}
+    visitor = Client(JWTMiddleware(EchoApp(), issuer=tenants.get, error_details=False))
+    answer = visitor.get("/", headers=bearer(issuer.token()))
+
+    assert answer.status_code == status
+    assert "WWW-Authenticate" not in answer.headers
+
+
 def test_the_log_keeps_the_code_that_the_answer_hides(client: Make, issuer: FakeIssuer) -> None:
     """Events say why, for operators."""
     heard: list[Any] = []
