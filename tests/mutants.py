@@ -1936,7 +1936,7 @@ MUTANTS = (
     Mutant(
         "a rule permits the sub of any issuer",
         "settings/contradictions.py",
-        """if "sub" in claims and "iss" not in claims:""",
+        """if by_user and "iss" not in claims:""",
         "if False:",
         killers("test_injection", "test_a_permission_by_sub_names_the_issuer"),
     ),
