@@ -211,7 +211,7 @@ MUTANTS = (
     Mutant(
         "a preflight may come from any page",
         "middleware.py",
-        "        if foreign := self._origin_check(environ):",
+        "        if self._origin_check and (foreign := self._origin_check(environ)):",
         "        if not is_preflight(environ) and (foreign := self._origin_check(environ)):",
         killers(
             "test_origin_check",
@@ -221,7 +221,7 @@ MUTANTS = (
     Mutant(
         "the origin is checked after our own pages",
         "middleware.py",
-        "        if foreign := self._origin_check(environ):",
+        "        if self._origin_check and (foreign := self._origin_check(environ)):",
         '        own = environ.get("PATH_INFO", "") in self._pages\n'
         "        if not own and (foreign := self._origin_check(environ)):",
         killers("test_origin_check", "test_the_metadata_of_a_resource_are_refused_as_well"),
@@ -508,7 +508,7 @@ MUTANTS = (
         "middleware.py",
         '        if page := self._pages.get(environ.get("PATH_INFO", "")):\n',
         '        page = self._pages.get(environ.get("PATH_INFO", ""))\n'
-        "        if page and find_rule(self._rules, environ) is REQUIRE_TOKEN:\n",
+        "        if page and self._rule_of(environ) is REQUIRE_TOKEN:\n",
         killers("test_backchannel", "test_no_rule_stands_before_the_path"),
     ),
     # revocation by operators
