@@ -1701,13 +1701,6 @@ MUTANTS = (
         killers("test_testing", "test_flask_s_own_test_client_passes_the_guard"),
     ),
     Mutant(
-        "the test client of Django calls the views without the guard",
-        "test_kit/django_client.py",
-        "client.handler = _Handler(guard, handler, client.handler.enforce_csrf_checks)",
-        "pass",
-        killers("test_contrib_django", "test_a_project_s_tests_run"),
-    ),
-    Mutant(
         "a document names the scheme and no operation needs it",
         "contrib/openapi.py",
         'spec.options.setdefault("security", []).append({NAME: []})',
