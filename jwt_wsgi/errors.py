@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
-from copy import copy
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -77,20 +76,36 @@ def name_of(thing: object) -> str:
     return escaped(f"{named.__module__}.{getattr(named, '__qualname__', '?')}", 200)
 
 
-def _rebuilt(cls: type[Exception], args: tuple[object, ...]) -> Exception:
-    return cls.__new__(cls, *args)
+def _rebuilt(cls: type[Any], args: tuple[object, ...]) -> Any:
+    """A bare instance, made by Python's own class: that of the application may ask for more."""
+    builtin: Any = cls
+    while builtin.__module__ != "builtins":
+        builtin = builtin.__base__
+    bare = builtin.__new__(cls, *args)
+    object.__setattr__(bare, "args", args)  # OSError leaves them to a subclass's ``__init__``
+    return bare
 
 
 class Portable:
     """An exception that pickling and copying keep whole, whatever its ``__init__`` takes.
 
-    By default Python calls ``__init__`` again with ``args``, which may hold the message only.
+    By default Python calls ``__init__`` again with ``args``, which may hold the message only, and
+    leaves out what is in ``__slots__``.
     """
 
     args: tuple[object, ...]
 
+    def __getstate__(self) -> dict[str, object]:
+        state = object.__getstate__(self)
+        attributes, slots = state if isinstance(state, tuple) else (state, None)
+        return {**(attributes or {}), **(slots or {})}
+
+    def __setstate__(self, state: dict[str, Any] | None, /) -> None:
+        for name, value in (state or {}).items():
+            object.__setattr__(self, name, value)
+
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuilt, (type(self), self.args), vars(self)
+        return _rebuilt, (type(self), self.args), self.__getstate__()
 
 
 class ConfigurationError(Portable, ValueError):
@@ -141,10 +156,14 @@ class AuthError(Portable, Exception):
     def __str__(self) -> str:
         return str(self.detail or self.details or self.error)
 
+    def note(self, **facts: object) -> None:
+        """Keep what the request adds, also where the class lets none of its attributes be set."""
+        vars(self).update(facts)
+
     @property
     def label(self) -> str:
         """The code for logs and metrics: one of :data:`TOKEN_ERRORS`, else the class's."""
-        own = type(self).code
+        own = class_code(type(self))
         return own if self.code == own or self.code not in _CODES else self.code
 
     @property
@@ -154,6 +173,12 @@ class AuthError(Portable, Exception):
         found = {name: printable(value) for name, value in named if value is not None}
         rule = {"rule": printable(self.rule, 200)} if self.rule else {}
         return {**found, **rule, "detail": escaped(str(self.detail), MAX_DETAIL)}
+
+
+def class_code(cls: type[AuthError]) -> str:
+    """The code that all errors of a class have: not that of a property, which may be one each."""
+    codes = [vars(base)["code"] for base in cls.__mro__ if "code" in vars(base)]
+    return next(code for code in codes if isinstance(code, str))
 
 
 class MissingTokenError(AuthError):
@@ -310,8 +335,17 @@ def for_one_request(error: AuthError) -> AuthError:
     The application may make one error and raise it for many requests, in several threads. Its
     traceback would grow with each of them and hold their tokens, and its ``rule`` and ``claimed``
     would be those of the latest request.
+
+    No method of its class is called, because it may raise. An error that cannot be copied even so
+    is returned itself: it must not lose its answer.
     """
-    return copy(error.with_traceback(None))
+    error = BaseException.with_traceback(error, None)
+    try:
+        own = _rebuilt(type(error), error.args)
+        Portable.__setstate__(own, Portable.__getstate__(error))
+    except Exception:
+        return error
+    return own  # type: ignore[no-any-return]
 
 
 def ask(

@@ -128,7 +128,7 @@ class JWTMiddleware:
         try:
             self.authenticate(environ, rule)
         except AuthError as error:
-            error.scope, error.rule = rule.scope, rule.path
+            error.note(scope=rule.scope, rule=rule.path)
             if rule.token is not Token.REPORT:
                 return self.refuse(error, environ, start_response)
             environ[ERROR] = error

@@ -1063,8 +1063,8 @@ MUTANTS = (
     Mutant(
         "an error that is raised again keeps the traceback of each request",
         "errors.py",
-        "return copy(error.with_traceback(None))",
-        "return copy(error)",
+        "    error = BaseException.with_traceback(error, None)\n",
+        "",
         killers(
             "test_answers",
             "test_an_error_that_is_raised_again_keeps_nothing_of_its_requests",
@@ -1080,8 +1080,8 @@ MUTANTS = (
     Mutant(
         "requests share an error of the application",
         "errors.py",
-        "return copy(error.with_traceback(None))",
-        "return error.with_traceback(None)",
+        "    return own  # type: ignore[no-any-return]",
+        "    return error",
         killers(
             "test_answers",
             "test_an_error_that_is_raised_again_keeps_nothing_of_its_requests",
@@ -1285,10 +1285,49 @@ MUTANTS = (
         killers("test_answers", "test_the_detail_of_an_own_error_is_one_line"),
     ),
     Mutant(
+        "a copy of an error loses its slots",
+        "errors.py",
+        "        return {**(attributes or {}), **(slots or {})}",
+        "        return attributes or {}",
+        killers(
+            "test_answers",
+            "test_an_error_of_any_class_keeps_its_answer",
+            "test_an_error_of_one_s_own_class_survives_with_its_slots",
+        ),
+    ),
+    Mutant(
+        "a copy of an error is made by the application's class",
+        "errors.py",
+        "    bare = builtin.__new__(cls, *args)",
+        "    bare = cls.__new__(cls, *args)",
+        killers("test_answers", "test_an_error_of_one_s_own_class_survives_with_its_slots"),
+    ),
+    Mutant(
+        "an error says itself how it is copied",
+        "errors.py",
+        "        own = _rebuilt(type(error), error.args)\n",
+        '        own = __import__("copy").copy(error)\n',
+        killers("test_answers", "test_an_error_of_any_class_keeps_its_answer"),
+    ),
+    Mutant(
+        "an error whose attributes cannot be set is a 500",
+        "errors.py",
+        "        vars(self).update(facts)",
+        "        _ = [setattr(self, name, value) for name, value in facts.items()]",
+        killers("test_answers", "test_an_error_of_any_class_keeps_its_answer"),
+    ),
+    Mutant(
+        "the label of an error is a property",
+        "errors.py",
+        "    return next(code for code in codes if isinstance(code, str))",
+        "    return codes[0]",
+        killers("test_answers", "test_labels_of_events_are_bounded"),
+    ),
+    Mutant(
         "errors are copied by calling them again",
         "errors.py",
-        "        return _rebuilt, (type(self), self.args), vars(self)",
-        "        return type(self), self.args, vars(self)",
+        "        return _rebuilt, (type(self), self.args), self.__getstate__()",
+        "        return type(self), self.args, self.__getstate__()",
         killers("test_answers", "test_an_error_survives_pickling_and_copying"),
     ),
     # what a token can make us fetch, and how
@@ -1460,7 +1499,7 @@ MUTANTS = (
     Mutant(
         "a refusal names no rule",
         "middleware.py",
-        "            error.scope, error.rule = rule.scope, rule.path",
+        "            error.note(scope=rule.scope, rule=rule.path)",
         "            error.scope = rule.scope",
         killers("test_middleware", "test_a_refusal_names_the_method_and_the_rule_that_decided"),
     ),
@@ -1740,9 +1779,9 @@ MUTANTS = (
         "the log does not say whose token was revoked",
         "verifier.py",
         "        except AuthError as error:\n"
-        "            error.claimed = claimed(claims.header, claims)\n",
+        "            error.note(claimed=claimed(claims.header, claims))\n",
         "        except KeyError as error:\n"
-        "            error.claimed = claimed(claims.header, claims)\n",
+        "            error.note(claimed=claimed(claims.header, claims))\n",
         killers(
             "test_revocation_wsgi", "test_the_log_says_whose_token_was_refused_after_its_signature"
         ),
