@@ -13,6 +13,9 @@ from types import MappingProxyType
 from typing import Any
 from typing import Final
 
+from .portable import Portable
+from .portable import own_copy
+
 #: The stable ``code`` of a refused token -> one sentence for people.
 #: ASCII without ``"`` and ``\``: it is also sent in a challenge (RFC 6750 section 3).
 TOKEN_ERRORS: Final[Mapping[str, str]] = MappingProxyType(
@@ -74,38 +77,6 @@ def name_of(thing: object) -> str:
         thing = thing.func
     named = thing if isinstance(getattr(thing, "__qualname__", None), str) else type(thing)
     return escaped(f"{named.__module__}.{getattr(named, '__qualname__', '?')}", 200)
-
-
-def _rebuilt(cls: type[Any], args: tuple[object, ...]) -> Any:
-    """A bare instance, made by Python's own class: that of the application may ask for more."""
-    builtin: Any = cls
-    while builtin.__module__ != "builtins":
-        builtin = builtin.__base__
-    bare = builtin.__new__(cls, *args)
-    object.__setattr__(bare, "args", args)  # OSError leaves them to a subclass's ``__init__``
-    return bare
-
-
-class Portable:
-    """An exception that pickling and copying keep whole, whatever its ``__init__`` takes.
-
-    By default Python calls ``__init__`` again with ``args``, which may hold the message only, and
-    leaves out what is in ``__slots__``.
-    """
-
-    args: tuple[object, ...]
-
-    def __getstate__(self) -> dict[str, object]:
-        state = object.__getstate__(self)
-        attributes, slots = state if isinstance(state, tuple) else (state, None)
-        return {**(attributes or {}), **(slots or {})}
-
-    def __setstate__(self, state: dict[str, Any] | None, /) -> None:
-        for name, value in (state or {}).items():
-            object.__setattr__(self, name, value)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _rebuilt, (type(self), self.args), self.__getstate__()
 
 
 class ConfigurationError(Portable, ValueError):
@@ -336,16 +307,9 @@ def for_one_request(error: AuthError) -> AuthError:
     traceback would grow with each of them and hold their tokens, and its ``rule`` and ``claimed``
     would be those of the latest request.
 
-    No method of its class is called, because it may raise. An error that cannot be copied even so
-    is returned itself: it must not lose its answer.
+    An error that cannot be copied is returned itself: it must not lose its answer.
     """
-    error = BaseException.with_traceback(error, None)
-    try:
-        own = _rebuilt(type(error), error.args)
-        Portable.__setstate__(own, Portable.__getstate__(error))
-    except Exception:
-        return error
-    return own  # type: ignore[no-any-return]
+    return own_copy(BaseException.with_traceback(error, None))
 
 
 def ask(

@@ -17,6 +17,7 @@ PACKAGE = Path(jwt_wsgi.__file__).parent
 #: Each module imports only from modules before it.
 TOWER = [
     "process_lock",
+    "portable",
     "errors",
     "urls",
     "strict_json",
