@@ -1146,7 +1146,7 @@ MUTANTS = (
     Mutant(
         "a hidden reason is told by its code",
         "responses.py",
-        '            body["code"] = error.code if self._details else type(error).code',
+        '            body["code"] = error.code if self._details else class_code(type(error))',
         '            body["code"] = error.code',
         killers("test_answers", "test_without_details_no_code_tells_which_tenants_exist"),
     ),
