@@ -291,9 +291,10 @@ def test_the_id_of_a_user_is_what_the_header_says(app: EchoApp) -> None:
     ("options", "problem"),
     [
         ({"claims": {"sub": "ada"}}, "claims: sub: two issuers"),
+        ({"claims": {"act.sub": "agent"}}, "claims: act.sub: two issuers"),
         ({"rules": [Rule("/admin", claims={"sub": "ada"})]}, "rules: '/admin': sub: two issuers"),
     ],
-    ids=["claims", "rules"],
+    ids=["claims", "actor", "rules"],
 )
 def test_a_permission_by_sub_names_the_issuer(
     several: str, options: dict[str, Any], problem: str

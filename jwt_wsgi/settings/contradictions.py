@@ -129,10 +129,11 @@ def _subject_problems(settings: Table) -> Iterator[Contradiction]:
     asked = [("claims", "", settings.claims or {})]
     asked += [("rules", f"{printable(rule.path)}: ", rule.claims) for rule in settings.rules]
     for name, where, claims in asked:
-        if "sub" in claims and "iss" not in claims:
+        by_user = [claim for claim in ("sub", "act.sub") if claim in claims]
+        if by_user and "iss" not in claims:
             yield Contradiction(
-                f"{name}: {where}sub: two issuers may give one value to two people; name iss"
-                " beside it",
+                f"{name}: {where}{by_user[0]}: two issuers may give one value to two people;"
+                " name iss beside it",
                 (name, "issuer", "settings_from_request"),
             )
 
