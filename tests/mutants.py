@@ -1714,6 +1714,20 @@ MUTANTS = (
         killers("test_middleware", "test_close_ends_the_fetches_for_the_settings_of_requests_too"),
     ),
     Mutant(
+        "settings that verified a token are not closed",
+        "variants.py",
+        "[*self.used.values(), *self.unused.values()]",
+        "[*self.unused.values()]",
+        killers("test_variants", "test_close_ends_key_sources_of_the_application_too"),
+    ),
+    Mutant(
+        "settings that verified no token are not closed",
+        "variants.py",
+        "[*self.used.values(), *self.unused.values()]",
+        "[*self.used.values()]",
+        killers("test_variants", "test_close_ends_key_sources_of_the_application_too"),
+    ),
+    Mutant(
         "a name of Kubernetes's is a setting of a Flask app",
         "settings/loading.py",
         "return named and not _NOT_OPTIONS.fullmatch(variable.removeprefix(PREFIX))",

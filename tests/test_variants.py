@@ -9,11 +9,13 @@ from conftest import bearer
 from werkzeug.test import Client
 
 from jwt_wsgi import ConfigurationError
+from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import KeysUnavailableError
 from jwt_wsgi.key_sources.shared import MAX_SOURCES
 from jwt_wsgi.key_sources.shared import PATIENCE
 from jwt_wsgi.key_sources.shared import SharedKeys
+from jwt_wsgi.keys import KeySet
 from jwt_wsgi.testing import FakeIssuer
 from jwt_wsgi.variants import MAX_VARIANTS
 from jwt_wsgi.variants import Variants
@@ -146,6 +148,30 @@ def test_close_ends_the_fetching_of_settings_yet_to_come(app: EchoApp) -> None:
         answer = by_host(Client(middleware), "a", issuer.token(aud="https://a"))
         assert answer.status_code == 503
         assert issuer.requests == []
+
+
+@pytest.mark.parametrize("audience", ["https://a", "https://else"], ids=["verified", "refused"])
+def test_close_ends_key_sources_of_the_application_too(
+    audience: str, app: EchoApp, issuer: FakeIssuer
+) -> None:
+    """They are not among the shared ones, whether the settings have verified a token or not."""
+    closed: list[str] = []
+
+    class OwnKeys:
+        keys = KeySet.of(issuer.jwks())
+
+        def candidates(self, header: Any) -> Any:
+            return self.keys.candidates(header)
+
+        def close(self) -> None:
+            closed.append("own")
+
+    middleware = guarded(app, issuer=Issuer(issuer.issuer, keys=OwnKeys()))
+    by_host(Client(middleware), "a", issuer.token(aud=audience))
+    closed.clear()
+    middleware.close()
+
+    assert closed
 
 
 def test_a_wrong_setting_of_a_server_is_an_error(app: EchoApp, issuer: FakeIssuer) -> None:
