@@ -1,5 +1,6 @@
 """Build the verifier, the issuers and their key sources from settings. Fetches nothing."""
 
+from collections.abc import Callable
 from collections.abc import Hashable
 from dataclasses import replace
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Final
 
 from . import jose
 from .cache import CachingVerifier
+from .claims import Claims
 from .claims import claim_checks
 from .errors import ConfigurationError
 from .events import Emit
@@ -34,6 +36,7 @@ from .settings.fetching import TLS
 from .settings.loading import Settings
 from .settings.revocation import Revocation
 from .tenants import Tenants
+from .tenants import verified_with
 from .trusted_issuer import TrustedIssuer
 from .verifier import Issuers
 from .verifier import Verifier
@@ -98,6 +101,16 @@ def _revoked(revocation: Revocation | None, emit: Emit) -> Revoked | None:
     if revocation is None:
         return None
     return checker(revocation.function, revocation.store, fail_open=revocation.fail_open, emit=emit)
+
+
+def around_verify(settings: Settings, issuers: Issuers) -> Callable[..., Claims] | None:
+    """What verifies a token where ``verify(token)`` alone is not enough; None elsewhere.
+
+    A function of issuers may see the request, and scopes may include others.
+    """
+    if not (settings.scope_includes or getattr(issuers, "sees_request", False)):
+        return None
+    return partial(verified_with, includes=settings.scope_includes)
 
 
 def trusted(

@@ -8,11 +8,13 @@ import math
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
-from copy import copy
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 from typing import Final
+
+from .portable import Portable
+from .portable import own_copy
 
 #: The stable ``code`` of a refused token -> one sentence for people.
 #: ASCII without ``"`` and ``\``: it is also sent in a challenge (RFC 6750 section 3).
@@ -77,22 +79,6 @@ def name_of(thing: object) -> str:
     return escaped(f"{named.__module__}.{getattr(named, '__qualname__', '?')}", 200)
 
 
-def _rebuilt(cls: type[Exception], args: tuple[object, ...]) -> Exception:
-    return cls.__new__(cls, *args)
-
-
-class Portable:
-    """An exception that pickling and copying keep whole, whatever its ``__init__`` takes.
-
-    By default Python calls ``__init__`` again with ``args``, which may hold the message only.
-    """
-
-    args: tuple[object, ...]
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _rebuilt, (type(self), self.args), vars(self)
-
-
 class ConfigurationError(Portable, ValueError):
     """One or more settings are wrong. Raised at construction only.
 
@@ -141,10 +127,14 @@ class AuthError(Portable, Exception):
     def __str__(self) -> str:
         return str(self.detail or self.details or self.error)
 
+    def note(self, **facts: object) -> None:
+        """Keep what the request adds, also where the class lets none of its attributes be set."""
+        vars(self).update(facts)
+
     @property
     def label(self) -> str:
         """The code for logs and metrics: one of :data:`TOKEN_ERRORS`, else the class's."""
-        own = type(self).code
+        own = class_code(type(self))
         return own if self.code == own or self.code not in _CODES else self.code
 
     @property
@@ -154,6 +144,12 @@ class AuthError(Portable, Exception):
         found = {name: printable(value) for name, value in named if value is not None}
         rule = {"rule": printable(self.rule, 200)} if self.rule else {}
         return {**found, **rule, "detail": escaped(str(self.detail), MAX_DETAIL)}
+
+
+def class_code(cls: type[AuthError]) -> str:
+    """The code that all errors of a class have: not that of a property, which may be one each."""
+    codes = [vars(base)["code"] for base in cls.__mro__ if "code" in vars(base)]
+    return next(code for code in codes if isinstance(code, str))
 
 
 class MissingTokenError(AuthError):
@@ -310,8 +306,10 @@ def for_one_request(error: AuthError) -> AuthError:
     The application may make one error and raise it for many requests, in several threads. Its
     traceback would grow with each of them and hold their tokens, and its ``rule`` and ``claimed``
     would be those of the latest request.
+
+    An error that cannot be copied is returned itself: it must not lose its answer.
     """
-    return copy(error.with_traceback(None))
+    return own_copy(BaseException.with_traceback(error, None))
 
 
 def ask(

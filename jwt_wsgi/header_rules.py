@@ -11,6 +11,7 @@ from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from typing import Final
 from typing import TypeAlias
@@ -29,16 +30,18 @@ _PLAIN: Final = re.compile(PLAIN)
 Find: TypeAlias = Callable[[Rules, Any], Rule]
 
 
-def header_rules(rules: Sequence[Rule], find: Find) -> Callable[[Rule, Any], Rule]:
-    """Return a function of the rule that decided and an environ: that rule and what is added.
+def rule_finder(rules: Sequence[Rule], find: Find) -> Callable[[Any], Rule]:
+    """Return a function that finds the rule of a WSGI environ, with what its headers add.
 
     ``find`` finds the rule of a request by every method and path that the app may take it for.
     """
+    by_path = Rules(rules)
     adding = [(rule, Rules([replace(rule, headers={})])) for rule in rules if rule.headers]
     if not adding:
-        return lambda decided, _environ: decided
+        return partial(find, by_path)
 
-    def added(decided: Rule, environ: Mapping[str, Any]) -> Rule:
+    def found(environ: Mapping[str, Any]) -> Rule:
+        decided = find(by_path, environ)
         more = [
             rule
             for rule, index in adding
@@ -46,7 +49,7 @@ def header_rules(rules: Sequence[Rule], find: Find) -> Callable[[Rule, Any], Rul
         ]
         return together([decided, *more]) if more else decided
 
-    return added
+    return found
 
 
 def _may_be_meant(rule: Rule, environ: Mapping[str, Any]) -> bool:

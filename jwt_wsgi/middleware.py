@@ -26,7 +26,7 @@ from .events import FunctionFailed
 from .events import Refused
 from .events import Reported
 from .events import logger
-from .header_rules import header_rules
+from .header_rules import rule_finder
 from .injection import ERROR
 from .injection import HEADER
 from .injection import Injection
@@ -44,7 +44,6 @@ from .rules import together
 from .settings.loading import Given
 from .settings.loading import Settings
 from .settings.options import Options
-from .tenants import verified_with
 from .variants import Variants
 
 if TYPE_CHECKING:
@@ -94,8 +93,8 @@ class JWTMiddleware:
         self._log: LogHook = getattr(self, "_log", None) or LogHook()
         self._emit = fan_out((self._log, *self.settings.on_event))
         self._origin_check = origin_check(self.settings.allowed_origins)
-        self._rules = Rules(rules) if (rules := self.settings.request_rules) else None
-        self._with_header_rules = header_rules(self.settings.request_rules, find_rule)
+        rules = self.settings.request_rules
+        self._rule_of = rule_finder(rules, find_rule) if rules else None
         self._places = [place(p, self.settings.max_token_size) for p in self.settings.token_from]
         self._read_token = reader(self._places)
         self._injection = Injection(self.settings.claim_headers or {})
@@ -112,6 +111,7 @@ class JWTMiddleware:
         #: ``health`` and ``close`` are for the configured issuers all the same.
         self.verifier = assembly.verifier(self.settings, self._emit, self._shared)
         self._issuers = self.verifier.issuers
+        self._around = assembly.around_verify(self.settings, self._issuers)
         self._pages = assembly.pages(self.settings, self._issuers, self._emit)
 
     def __call__(
@@ -120,16 +120,15 @@ class JWTMiddleware:
         """Serve one request (PEP 3333). The app is called outside the ``try``: not our errors."""
         if self._variants is not None:
             return self._variants(environ, start_response)
-        if foreign := self._origin_check(environ):
+        if self._origin_check and (foreign := self._origin_check(environ)):
             return self.refuse(foreign, environ, start_response)
         if page := self._pages.get(environ.get("PATH_INFO", "")):
             return page(environ, start_response)
-        rule = find_rule(self._rules, environ) if self._rules else REQUIRE_TOKEN
-        rule = self._with_header_rules(rule, environ)
+        rule = self._rule_of(environ) if self._rule_of else REQUIRE_TOKEN
         try:
             self.authenticate(environ, rule)
         except AuthError as error:
-            error.scope, error.rule = rule.scope, rule.path
+            error.note(scope=rule.scope, rule=rule.path)
             if rule.token is not Token.REPORT:
                 return self.refuse(error, environ, start_response)
             environ[ERROR] = error
@@ -151,7 +150,8 @@ class JWTMiddleware:
             if optional:
                 return
             raise MissingTokenError
-        claims = verified_with(environ, self.verifier.verify, token, self.settings.scope_includes)
+        verify, around = self.verifier.verify, self._around
+        claims = around(environ, verify, token) if around else verify(token)
         rule.authorize(claims, environ)
         self._injection.inject(environ, claims)
         if self.settings.on_event or self.settings.log_fields:
@@ -188,8 +188,8 @@ class JWTMiddleware:
         self, error: AuthError, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> list[bytes]:
         """Answer a request as a refusal, and log it: a WSGI app once ``error`` is bound."""
-        needs_token = isinstance(error, MissingTokenError) and not self._preflight_reported
-        if needs_token and is_preflight(environ):
+        silent = self._preflight_reported or not is_preflight(environ)
+        if not silent and isinstance(error, MissingTokenError):
             self._preflight_reported = True
             logger.warning("a CORS preflight was refused; the option cors can let them through")
         self._report(Refused, error, environ)

@@ -52,14 +52,14 @@ def problem(allowed: AllowedOrigins, origin: str | None, host: str | None) -> st
     return None
 
 
-def origin_check(allowed: AllowedOrigins | None) -> OriginCheck:
-    """The check of a middleware; without terms it allows everything.
+def origin_check(allowed: AllowedOrigins | None) -> OriginCheck | None:
+    """The check of a middleware; None without terms: everything is allowed.
 
     A path that a router may read as one of ``paths`` is checked as well. Only ``Host`` itself
     counts: any client can send ``X-Forwarded-Host`` and its relatives.
     """
     if allowed is None:
-        return lambda _environ: None
+        return None
     named = Rules([Rule(path) for path in allowed.paths])
 
     def check(environ: Mapping[str, Any]) -> OriginNotAllowedError | None:

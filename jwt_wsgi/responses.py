@@ -23,6 +23,7 @@ from .errors import MalformedHeaderError
 from .errors import MissingTokenError
 from .errors import MultipleTokensError
 from .errors import OriginNotAllowedError
+from .errors import class_code
 from .errors import name_of
 from .errors import whole_seconds
 from .events import Emit
@@ -150,7 +151,7 @@ class Responses:
         if error.details is not None:
             if self._details:
                 body["details"] = error.details
-            body["code"] = error.code if self._details else type(error).code
+            body["code"] = error.code if self._details else class_code(type(error))
         return json.dumps(body, default=str).encode()  # str: a translation may be a lazy object
 
     def challenge(self, error: AuthError) -> str:

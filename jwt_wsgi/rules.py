@@ -76,9 +76,8 @@ class Rule:
 
     def takes(self, method: str) -> bool:
         """Whether requests of this method are the rule's."""
-        if self.methods is None or method in self.methods:
-            return True
-        return method == "HEAD" and "GET" in self.methods
+        names = {method, "GET"} if method == "HEAD" else {method}
+        return self.methods is None or not names.isdisjoint(self.methods)
 
     @property
     def parts(self) -> "tuple[Rule, ...]":

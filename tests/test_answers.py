@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from typing import Self
 from wsgiref.validate import validator
 
 import pytest
@@ -134,26 +135,129 @@ class Shared:
         raise self.error
 
 
+def options_of(where: str, function: Shared, issuer: FakeIssuer) -> dict[str, Any]:
+    """Options that make this function decide about each request."""
+    options: dict[str, Any] = {
+        "checks": {"checks": function},
+        "rule": {"rules": [Rule("/*", check=function)]},
+        "revocation": {"revocation": function},
+        "issuer": {"issuer": function},
+        "keys": {"issuer": Issuer(issuer.issuer, keys=SimpleNamespace(candidates=function))},
+    }[where]
+    keys = {} if "issuer" in options else {"issuer": issuer.issuer, "jwks": issuer.jwks()}
+    return {**keys, **options}
+
+
 @pytest.mark.parametrize("where", ["checks", "rule", "revocation", "issuer", "keys"])
 def test_an_error_that_is_raised_again_keeps_nothing_of_its_requests(
     where: str, app: EchoApp, issuer: FakeIssuer
 ) -> None:
     """Its traceback would grow with each request, and hold their tokens."""
     shared = Shared()
-    options: dict[str, Any] = {
-        "checks": {"checks": shared},
-        "rule": {"rules": [Rule("/*", check=shared)]},
-        "revocation": {"revocation": shared},
-        "issuer": {"issuer": shared},
-        "keys": {"issuer": Issuer(issuer.issuer, keys=SimpleNamespace(candidates=shared))},
-    }[where]
-    keys = {} if "issuer" in options else {"issuer": issuer.issuer, "jwks": issuer.jwks()}
-    visitor = Client(JWTMiddleware(app, **keys, **options))
+    visitor = Client(JWTMiddleware(app, **options_of(where, shared, issuer)))
     for sub in ("ada", "bob"):
         assert visitor.get("/", headers=bearer(issuer.token(sub=sub))).status_code == 401
 
     assert shared.error.__traceback__ is None
     assert vars(shared.error).keys() == vars(InvalidTokenError("claim_invalid")).keys()
+
+
+class InSlotsError(AuthError):
+    """Its answer is kept in slots, which ``vars`` does not show."""
+
+    __slots__ = ("details", "status")
+    code = "own"
+
+    def __init__(self, status: int) -> None:
+        super().__init__("why")
+        self.status, self.details = status, "own words"
+
+
+class NeedsArgumentsError(AuthError):
+    """Neither made nor copied without arguments that ``args`` does not hold."""
+
+    code, details, status = "own", "own words", 422
+
+    def __new__(cls, *, why: str) -> Self:
+        return super().__new__(cls, why)
+
+    def __init__(self, *, why: str) -> None:
+        super().__init__(why)
+
+
+class NotCopiedError(AuthError):
+    """It defends itself against copies and pickles, as what holds a connection does."""
+
+    code, details, status = "own", "own words", 422
+
+    def __copy__(self) -> "NotCopiedError":
+        raise TypeError("not to be copied")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("not to be pickled")
+
+
+class NoCopyError(NotCopiedError):
+    """What its ``__copy__`` returns is no error."""
+
+    def __copy__(self) -> None:  # type: ignore[override]
+        return None
+
+
+class ReadOnlyError(AuthError):
+    """Nothing of it can be set, and names of ours are properties of its own."""
+
+    code, details, status = "own", "own words", 422
+    scope = property(lambda _self: ("own",))  # type: ignore[assignment]
+    claimed = property(lambda _self: (None, None, None))  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        vars(self)["detail"] = "why"
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(name)
+
+
+class IsOSError(AuthError, OSError):
+    """Its base is written in C and has fields of its own."""
+
+    code, details, status = "own", "own words", 422
+
+
+OWN_ERRORS: dict[str, Callable[[], AuthError]] = {
+    "slots": lambda: InSlotsError(422),
+    "arguments": lambda: NeedsArgumentsError(why="why"),
+    "not copied": lambda: NotCopiedError("why"),
+    "no copy": lambda: NoCopyError("why"),
+    "read only": ReadOnlyError,
+    "OSError": lambda: IsOSError("why"),
+}
+
+
+@pytest.mark.parametrize("make", OWN_ERRORS.values(), ids=OWN_ERRORS)
+@pytest.mark.parametrize("where", ["checks", "rule", "revocation", "issuer", "keys"])
+def test_an_error_of_any_class_keeps_its_answer(
+    where: str, make: Callable[[], AuthError], app: EchoApp, issuer: FakeIssuer
+) -> None:
+    """Each request gets one of its own, however the class is made, copied or changed."""
+    heard: list[Event] = []
+    shared = Shared()
+    shared.error = error = make()
+    before = {**vars(error)}
+    visitor = Client(JWTMiddleware(app, on_event=heard.append, **options_of(where, shared, issuer)))
+    for sub in ("ada", "bob"):
+        answer = visitor.get("/", headers=bearer(issuer.token(sub=sub)))
+        assert (answer.status_code, answer.json) == (
+            422, {"error": "Request refused", "details": "own words", "code": "own"}
+        )  # fmt: skip
+
+    refused = [event for event in heard if isinstance(event, Refused)]
+    assert [(event.code, event.status, event.detail) for event in refused] == 2 * [
+        ("own", 422, "why")
+    ]
+    assert app.environ is None
+    assert error.__traceback__ is error.__cause__ is None
+    assert vars(error) == before
 
 
 def test_a_key_source_may_raise_one_error_that_asks_to_try_again(issuer: FakeIssuer) -> None:
@@ -390,7 +494,27 @@ def test_the_base_class_can_be_raised(client: Make, issuer: FakeIssuer) -> None:
     assert (answer.status_code, answer.json) == (401, {"error": "Request refused"})
 
 
-@pytest.mark.parametrize("kind", [AuthError, InvalidTokenError])
+def _code_of(error: AuthError) -> object:
+    return vars(error)["own"]
+
+
+def _give_code(error: AuthError, code: object) -> None:
+    vars(error)["own"] = code
+
+
+class InPropertyError(AuthError):
+    """Each of its instances has a code of its own, and its class has none."""
+
+    code = property(_code_of, _give_code)  # type: ignore[assignment]
+
+
+class CodeInSlotError(AuthError):
+    """The same, in a slot."""
+
+    __slots__ = ("code",)
+
+
+@pytest.mark.parametrize("kind", [AuthError, InvalidTokenError, InPropertyError, CodeInSlotError])
 def test_labels_of_events_are_bounded(client: Make, issuer: FakeIssuer, kind: Any) -> None:
     """A code that was made of a claim is for the caller; logs and metrics have the class's."""
     heard: list[Any] = []
@@ -408,7 +532,10 @@ def test_labels_of_events_are_bounded(client: Make, issuer: FakeIssuer, kind: An
     ]
 
     assert codes == ["user 0", "user 1", "user 2"]
-    assert {event.code for event in heard} == {kind.code}
+    bounded = kind.code if isinstance(kind.code, str) else AuthError.code
+    assert {event.code for event in heard} == {bounded}
+    visitor = client(checks=raising(made), error_details=False)
+    assert visitor.get("/", headers=bearer(issuer.token())).json["code"] == bounded
 
 
 @pytest.mark.parametrize("status", ["x", None, 200])
@@ -851,12 +978,17 @@ SAMPLES: dict[str, Callable[[Any], Exception]] = {
 }
 
 
+THROUGH: dict[str, Callable[[Any], Any]] = {
+    "pickle": lambda error: pickle.loads(pickle.dumps(error)),
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+}
+#: Of :data:`OWN_ERRORS`, those that have nothing against being copied.
+PORTABLE = ("slots", "arguments", "read only", "OSError")
+
+
 @pytest.mark.parametrize("cls", error_classes(), ids=lambda cls: cls.__qualname__)
-@pytest.mark.parametrize(
-    "through",
-    [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy],
-    ids=["pickle", "copy", "deepcopy"],
-)
+@pytest.mark.parametrize("through", THROUGH.values(), ids=THROUGH)
 def test_an_error_survives_pickling_and_copying(
     cls: type[Exception], through: Callable[[Exception], Exception]
 ) -> None:
@@ -881,6 +1013,20 @@ def test_an_error_of_one_s_own_survives_too() -> None:
     error = OddError(details="x", retry_after=5)
 
     assert vars(pickle.loads(pickle.dumps(error))) == vars(error)
+
+
+@pytest.mark.parametrize("make", [OWN_ERRORS[name] for name in PORTABLE], ids=PORTABLE)
+@pytest.mark.parametrize("through", THROUGH.values(), ids=THROUGH)
+def test_an_error_of_one_s_own_class_survives_with_its_slots(
+    make: Callable[[], AuthError], through: Callable[[AuthError], AuthError]
+) -> None:
+    """Whatever :func:`vars` does not show, and whatever it takes to make one."""
+    error = make()
+    again = through(error)
+
+    assert type(again) is type(error)
+    assert (again.args, again.detail) == (error.args, error.detail)
+    assert Responses(realm="api").answer(again) == Responses(realm="api").answer(error)
 
 
 def test_settings_problems_are_not_letters_after_a_copy() -> None:

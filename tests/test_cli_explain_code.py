@@ -110,6 +110,6 @@ def test_a_code_of_the_apps_own_is_named_as_such(
     status, text = said(capsys, "--code", code)
 
     assert status == 2
-    assert "is the code of a check of the app" in text
+    assert "is misspelled, or a code of your app" in text
     assert text.isascii()
     assert "\x1b" not in text

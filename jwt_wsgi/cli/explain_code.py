@@ -114,7 +114,7 @@ def explain_code(code: str, *, as_json: bool) -> int:
     """Print it. Exit code 2 if it is no code of ours."""
     named = code if code in CODES else code.removeprefix(_LOGOUT)
     if named not in CODES:
-        problem = f"--code: {errors.printable(code)} is the code of a check of the app; ours are"
+        problem = f"--code: {errors.printable(code)} is misspelled, or a code of your app; ours are"
         return complain("explain", [f"{problem} {', '.join(CODES)}"], as_json=as_json)
     if as_json:
         show_json({**_as_json(named), "code": code})

@@ -20,13 +20,12 @@ from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import InvalidTokenError
 from jwt_wsgi.errors import OriginNotAllowedError
 from jwt_wsgi.errors import printable
-from jwt_wsgi.header_rules import header_rules
+from jwt_wsgi.header_rules import rule_finder
 from jwt_wsgi.middleware import JWTMiddleware
 from jwt_wsgi.middleware import find_rule
 from jwt_wsgi.origin_check import origin_check
 from jwt_wsgi.responses import status_of
 from jwt_wsgi.rules import Rule
-from jwt_wsgi.rules import Rules
 from jwt_wsgi.rules import Token
 from jwt_wsgi.settings.loading import Settings
 from jwt_wsgi.trusted_issuer import TrustedIssuer
@@ -139,7 +138,8 @@ def verdict_on(settings: Settings, text: str, *, method: str = "GET", path: str 
     request = request_of(settings, text, method, path)
     rule, case = _rule(settings, request.environ), None
     try:
-        if (refusal := origin_check(settings.allowed_origins)(request.environ)) is not None:
+        check = origin_check(settings.allowed_origins)
+        if check is not None and (refusal := check(request.environ)) is not None:
             raise refusal
         middleware.authenticate(request.environ, rule)
     except AuthError as error:
@@ -157,8 +157,7 @@ def _rule(settings: Settings, environ: "WSGIEnvironment") -> Rule:
     metadata, path = assembly.metadata(settings), environ["PATH_INFO"]
     if (metadata is not None and path in metadata.paths) or path == assembly.logout_path(settings):
         return Rule(path, token=Token.IGNORED)
-    rules = settings.request_rules
-    return header_rules(rules, find_rule)(find_rule(Rules(rules), environ), environ)
+    return rule_finder(settings.request_rules, find_rule)(environ)
 
 
 def _no_app(_environ: "WSGIEnvironment", _start: "StartResponse") -> Iterable[bytes]:

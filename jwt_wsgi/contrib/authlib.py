@@ -39,6 +39,7 @@ from authlib.oauth2.rfc6750 import InvalidTokenError
 from jwt_wsgi import errors
 from jwt_wsgi.claims import scopes as scopes_of
 from jwt_wsgi.current import current_payload
+from jwt_wsgi.portable import Portable
 from jwt_wsgi.responses import Responses
 
 #: The text of Authlib's 401 without a payload: why a valid token is refused there.
@@ -70,7 +71,7 @@ class VerifiedTokenValidator(TokenValidator):
             raise ChallengedScopeError(self.realm, next(iter(scopes or ())))
 
 
-class ChallengedScopeError(errors.Portable, InsufficientScopeError):
+class ChallengedScopeError(Portable, InsufficientScopeError):
     """Authlib's 403 with the challenge that RFC 6750 section 3 demands of it.
 
     Of several alternatives, the challenge names the first.

@@ -11,8 +11,8 @@ from urllib3.exceptions import NewConnectionError
 from urllib3.exceptions import ReadTimeoutError
 from urllib3.exceptions import SSLError
 
-from jwt_wsgi.errors import Portable
 from jwt_wsgi.errors import escaped
+from jwt_wsgi.portable import Portable
 
 
 class FetchError(Portable, Exception):

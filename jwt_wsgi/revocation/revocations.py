@@ -25,7 +25,6 @@ from typing import TypeAlias
 
 from jwt_wsgi.claims import MAX_DATE
 from jwt_wsgi.errors import AuthError
-from jwt_wsgi.errors import Portable
 from jwt_wsgi.errors import RevocationUnavailableError
 from jwt_wsgi.errors import blames_the_token
 from jwt_wsgi.errors import for_one_request
@@ -35,6 +34,7 @@ from jwt_wsgi.events import Emit
 from jwt_wsgi.events import Event
 from jwt_wsgi.events import RevocationFailed
 from jwt_wsgi.events import RevocationRecovered
+from jwt_wsgi.portable import Portable
 from jwt_wsgi.strict_json import check_depth
 
 from .store import Breaker

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
-from jwt_wsgi.errors import Portable
 from jwt_wsgi.errors import printable
+from jwt_wsgi.portable import Portable
 
 
 class Option(NamedTuple):
