@@ -795,7 +795,9 @@ def test_script_name_from_a_client_opens_nothing_behind_gunicorn(
         for path, header, status in asked:
             line, _, body = ask(f"GET {path} HTTP/1.1\r\nHost: x\r\n{header}\r\n")
             assert f" {status} " in line, (path, header)
-            assert status == 401 or body == "['jwt_wsgi.header', 'jwt_wsgi.payload', 'jwt_wsgi.rule']"
+            assert (
+                status == 401 or body == "['jwt_wsgi.header', 'jwt_wsgi.payload', 'jwt_wsgi.rule']"
+            )
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def test_the_last_line_counts_the_claims_that_failed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """One claim is singular."""
+    """A single one is written without an s."""
     monkeypatch.setattr(outage, "compare", lambda peers: ("the table", ["a claim"] * failed))
 
     assert main(["demo", "--outage"]) == 1
