@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = ("jwt_wsgi", "tests", "pyproject.toml")
+COPIED = ("jwt_wsgi", "tests", "docs", "pyproject.toml")
 TIME_LIMIT = 60.0  # seconds for the tests of one mutant
 GREEN, RED = 0, 1  # exit codes of pytest; others mean that it could not do its work
 
@@ -1761,6 +1761,13 @@ MUTANTS = (
         "app.wsgi_app = self",
         "pass",
         killers("test_testing", "test_flask_s_own_test_client_passes_the_guard"),
+    ),
+    Mutant(
+        "the test client of Django calls the views without the guard",
+        "test_kit/django_client.py",
+        "client.handler = _Handler(guard, handler, client.handler.enforce_csrf_checks)",
+        "pass",
+        killers("test_contrib_django", "test_a_project_s_tests_run"),
     ),
     Mutant(
         "a document names the scheme and no operation needs it",

@@ -54,3 +54,17 @@ def test_nothing_of_the_shell_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeIssuer(algorithm="ES256", aud=AUDIENCE)
     with fake.serve() as issuer, outage.ours(issuer, None, None) as ask:
         assert ask(issuer.token())
+
+
+@pytest.mark.parametrize(("failed", "says"), [(1, "1 claim failed; "), (2, "2 claims failed; ")])
+def test_the_last_line_counts_the_claims_that_failed(
+    failed: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A single one is written without an s."""
+    monkeypatch.setattr(outage, "compare", lambda peers: ("the table", ["a claim"] * failed))
+
+    assert main(["demo", "--outage"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1].startswith(says)

@@ -42,6 +42,7 @@ from jwt_wsgi.testing import FakeIssuer
 from .demo import AUDIENCE
 from .demo import DemoError
 from .demo import echo
+from .terminal import counted
 
 CROWD: Final = 50  # requests at once
 STRANGERS: Final = 10_000
@@ -336,6 +337,6 @@ def run(*, as_json: bool = False) -> list[str]:
     print(f"\n{table}\n")
     for claim in failed:
         print(f"FAILED: {claim}")
-    holds = "every claim holds" if not failed else f"{len(failed)} claims do not hold"
+    holds = "every claim holds" if not failed else f"{counted(len(failed), 'claim')} failed"
     print(f"{holds}; {time.monotonic() - began:.0f} s")
     return failed
