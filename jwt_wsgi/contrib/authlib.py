@@ -24,7 +24,8 @@ to Authlib:
 
 Authlib reads ``Authorization`` by itself: a request without that header (``token_from`` a cookie,
 or one that is not forwarded) is a 401 of Authlib's. A route of ``public_paths`` has no payload, so
-``@require_oauth`` refuses every token there.
+``@require_oauth`` refuses every token there. The challenge of its 403 names the scopes of the
+route alone, not those of a rule besides: Authlib does not hand the request on.
 """
 
 from collections.abc import Iterable

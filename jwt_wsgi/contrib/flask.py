@@ -117,7 +117,8 @@ def require(
 
     The answers are those of a :class:`~jwt_wsgi.Rule`: 403 with what is missing, and 401 where
     there is no token (a public path). Without arguments a token is enough. ``claims``: name or
-    dotted path = value, or several of which one must be there. Write it below ``@app.get(…)``:
+    dotted path = value, or several of which one must be there. With several issuers name ``iss``
+    beside ``sub``: two of them may give one ``sub`` to two people. Write it below ``@app.get(…)``:
     Flask serves what ``@app.get`` is given. Raises :class:`~jwt_wsgi.ConfigurationError` at once
     for arguments that no rule can have. A request that did not pass a :class:`JWTMiddleware`, which
     may be any that is around the app, is a RuntimeError.
