@@ -148,7 +148,10 @@ class AuthError(Portable, Exception):
 
 def class_code(cls: type[AuthError]) -> str:
     """The code that all errors of a class have: not that of a property, which may be one each."""
-    codes = [vars(base)["code"] for base in cls.__mro__ if "code" in vars(base)]
+    own: object = cls.code
+    if isinstance(own, str):
+        return own
+    codes = (vars(base).get("code") for base in cls.__mro__)
     return next(code for code in codes if isinstance(code, str))
 
 
