@@ -88,7 +88,7 @@ class Responses:
     of the error's class. All invalid tokens have one answer then, because most are refused before
     their signature is checked: a reason would tell anyone which issuers exist here. A 503 or
     429 stays what it is, although it shows that the issuer exists: a 401 would log users out while
-    the keys of their issuer cannot be had, or while somebody floods us with unknown keys.
+    the keys of their issuer cannot be had, or while requests name many unknown keys.
 
     ``responder``: see :data:`Responder`. ``emit`` gets an event when it fails.
     """

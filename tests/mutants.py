@@ -227,7 +227,7 @@ MUTANTS = (
         killers("test_origin_check", "test_the_metadata_of_a_resource_are_refused_as_well"),
     ),
     Mutant(
-        "a refused origin is told to log in",
+        "the refusal of an origin has a challenge",
         "responses.py",
         "        no_token_helps = is_for_now or isinstance(error, OriginNotAllowedError)",
         "        no_token_helps = is_for_now",

@@ -280,8 +280,13 @@ def test_the_id_of_a_user_is_what_the_header_says(app: EchoApp) -> None:
     ids = [user_id(one) for one in claims]
     assert len(set(ids)) == len(ids)
     assert ids[0] == user_of(app, "iss|sub", ISSUER.token(sub="ada", aud="api"))
-    for nobody in (None, {}, {"iss": "https://a.example"}, {"iss": "https://a.example", "sub": ""}):
-        assert user_id(nobody) is None
+    for no_user in (
+        None,
+        {},
+        {"iss": "https://a.example"},
+        {"iss": "https://a.example", "sub": ""},
+    ):
+        assert user_id(no_user) is None
     with pytest.raises(InvalidTokenError, match=r"iss has a \|"):
         user_id({"iss": "acme|org", "sub": "ada"})
 

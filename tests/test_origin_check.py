@@ -127,7 +127,7 @@ def test_a_listed_host_passes_in_any_case_and_with_a_default_port(host: str) -> 
     ],
 )
 def test_any_other_host_is_refused(host: str | None) -> None:
-    """With DNS rebinding the name is the attacker's; without a name it is nobody's."""
+    """With DNS rebinding, Host is a name of the attacker's. Without Host it names no host."""
     assert "Host" in (problem(LISTED, None, host) or "")
 
 

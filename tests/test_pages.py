@@ -152,7 +152,7 @@ def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
 
 
 def test_links_to_elsewhere_are_whole_addresses_over_https() -> None:
-    """Nothing is fetched; the hosts of examples are nobody's, so they are no links."""
+    """Nothing is fetched. The hosts of examples do not exist, so they are not links."""
     for page, text in PAGES.items():
         shown = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
         for link in re.findall(r"(?:\]\(|<)(https?:[^)>]*)[)>]", shown):

@@ -70,7 +70,7 @@ def test_alternatives_and_odd_paths_count_as_well(client: Make, issuer: FakeIssu
 def test_the_claims_and_the_challenge_stay_as_they_are(
     app: EchoApp, client: Make, issuer: FakeIssuer
 ) -> None:
-    """The app sees what was signed; a client is told what the rule names."""
+    """The app gets the claims that were signed. The challenge names the scopes of the rule."""
     visitor = client(scope_includes=LEVELS, required_scopes="read")
     visitor.get("/", headers=bearer(issuer.token(scope="admin")))
     assert app.environ is not None
