@@ -188,8 +188,8 @@ class JWTMiddleware:
         self, error: AuthError, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> list[bytes]:
         """Answer a request as a refusal, and log it: a WSGI app once ``error`` is bound."""
-        silent = self._preflight_reported or not is_preflight(environ)
-        if not silent and isinstance(error, MissingTokenError):
+        is_new = is_preflight(environ) and not self._preflight_reported
+        if is_new and isinstance(error, MissingTokenError):
             self._preflight_reported = True
             logger.warning("a CORS preflight was refused; the option cors can let them through")
         self._report(Refused, error, environ)
