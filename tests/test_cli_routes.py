@@ -319,7 +319,7 @@ def test_one_row_is_one(routes: Routes) -> None:
     app = flask.Flask("shop", static_folder=None)
     app.add_url_rule("/", "home", lambda: "")
 
-    assert "shop:app: 1 row of Flask; none need no token\n" in routes(ISSUER.protect(app))[1]
+    assert "shop:app: 1 row of Flask; each needs a token\n" in routes(ISSUER.protect(app))[1]
     public = ISSUER.protect(app, public_paths=["/"])
     assert "shop:app: 1 row of Flask; 1 needs no token: 1 PUBLIC\n" in routes(public)[1]
 

@@ -108,10 +108,9 @@ def _show(table: Table, spec: str) -> None:
     frameworks = ", ".join(sorted({row.framework for row in table.rows}))
     total = sum(int(text.split()[0]) for text in open_)
     say("")
-    named = f": {', '.join(open_)}" if open_ else ""
-    needs = "needs" if total == 1 else "need"
-    rows = counted(len(table.rows), "row")
-    say(f"{spec}: {rows} of {frameworks}; {total or 'none'} {needs} no token{named}")
+    need = "needs" if total == 1 else "need"
+    found = f"{total} {need} no token: {', '.join(open_)}" if open_ else "each needs a token"
+    say(f"{spec}: {counted(len(table.rows), 'row')} of {frameworks}; {found}")
     for warning in table.warnings:
         say(f"{painted('warn', WARN)} {warning}", 5)
 
