@@ -43,6 +43,13 @@ def killers(file: str, *tests: str) -> tuple[str, ...]:
 MUTANTS = (
     # cooldown, ages, jitter
     Mutant(
+        "a warm-up returns while the thread of its fetch still ends",
+        "key_sources/remote.py",
+        "            system.wait_until_ended(self._thread)\n",
+        "",
+        killers("test_jwks_fork", "test_rule_fork_may_follow_a_warm_up_at_once"),
+    ),
+    Mutant(
         "no jitter",
         "key_sources/freshness.py",
         "    due = fetch.start + policy.refresh_after * (0.8 + 0.2 * jitter)",
