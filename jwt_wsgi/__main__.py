@@ -1,4 +1,4 @@
-"""The command line: ``python -m jwt_wsgi`` or ``jwt-wsgi``. Each command is a module's function.
+"""The command line: ``python -m jwt_wsgi`` or ``jwt-wsgi``. Each command is a module of ``cli``.
 
 Exit codes: 0 fine, 1 refused or failed, 2 usage or a wrong configuration.
 """

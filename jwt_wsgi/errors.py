@@ -38,7 +38,7 @@ TOKEN_ERRORS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-#: The same codes as a tuple: ``in`` then works for every value, also for one without a hash.
+#: The same codes as a tuple, so that ``in`` also works for values that cannot be hashed.
 _CODES: Final = tuple(TOKEN_ERRORS)
 #: The most characters of an error's ``detail`` in a log line.
 MAX_DETAIL: Final = 500
@@ -128,7 +128,7 @@ class AuthError(Portable, Exception):
         return str(self.detail or self.details or self.error)
 
     def note(self, **facts: object) -> None:
-        """Keep what the request adds, also where the class lets none of its attributes be set."""
+        """Set attributes for this request, even if the class lets none of them be set."""
         vars(self).update(facts)
 
     @property
@@ -147,7 +147,7 @@ class AuthError(Portable, Exception):
 
 
 def class_code(cls: type[AuthError]) -> str:
-    """The code that all errors of a class have: not that of a property, which may be one each."""
+    """The constant code of a class; if its code is a property, the constant code of a base."""
     own: object = cls.code
     if isinstance(own, str):
         return own

@@ -331,7 +331,7 @@ def test_a_view_that_becomes_public_is_seen(routes: Routes, tmp_path: Path) -> N
     guarded = ISSUER.protect(app, public_paths=["/healthz", "/docs/*"])
 
     assert routes(guarded, "--write", str(file))[0] == 0
-    assert routes(guarded, "--check", str(file)) == (0, f"{file}: as the app is, 3 rows\n")
+    assert routes(guarded, "--check", str(file)) == (0, f"{file}: the same as the app, 3 rows\n")
 
     app.add_url_rule("/docs/internal", "internal", lambda: "")
     code, out = routes(guarded, "--check", str(file))

@@ -204,7 +204,7 @@ def test_one_name_of_two_people_does_not_start(several: str, header: str) -> Non
         )
 
     (problem,) = caught.value.problems
-    assert problem.startswith("claim_headers: sub: two issuers may give one value to two people")
+    assert problem.startswith("claim_headers: sub: two issuers may use the same value for two")
     assert "iss|sub" in problem
     assert "unique|sub" in problem
 

@@ -1,7 +1,7 @@
 """``python -m jwt_wsgi demo --outage``: one issuer rotated, attacked and killed under load.
 
 The same scenes for this middleware and for PyJWT with its PyJWKClient, on loopback, in real time
-and with real sockets. What is claimed of this middleware is checked; what PyJWT does is only shown.
+and with real sockets. The claims about this middleware are checked; those of PyJWT are only shown.
 """
 
 import json

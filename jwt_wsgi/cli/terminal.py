@@ -61,7 +61,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.set_defaults(parser=self)  # that of a command comes over this one
+        self.set_defaults(parser=self)  # the parser of a command replaces it
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As in argparse."""
