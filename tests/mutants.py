@@ -494,7 +494,7 @@ MUTANTS = (
         "settings/revocation.py",
         "    if logout is not None and store is None:",
         "    if False:",
-        killers("test_backchannel", "test_a_function_keeps_nothing"),
+        killers("test_backchannel", "test_backchannel_logout_needs_a_store"),
     ),
     Mutant(
         "no warning of logouts in a store of one process",
@@ -509,7 +509,7 @@ MUTANTS = (
         '        if page := self._pages.get(environ.get("PATH_INFO", "")):\n',
         '        page = self._pages.get(environ.get("PATH_INFO", ""))\n'
         "        if page and self._rule_of(environ) is REQUIRE_TOKEN:\n",
-        killers("test_backchannel", "test_no_rule_stands_before_the_path"),
+        killers("test_backchannel", "test_no_rule_is_applied_to_the_logout_path"),
     ),
     # revocation by operators
     Mutant(
@@ -749,7 +749,9 @@ MUTANTS = (
         "tenants.py",
         "    if problem := check_issuer(name):\n",
         '    if problem := "":\n',
-        killers("test_attacks", "test_an_iss_that_leads_elsewhere_never_reaches_the_function"),
+        killers(
+            "test_attacks", "test_an_iss_that_resolves_to_another_path_never_reaches_the_function"
+        ),
     ),
     Mutant(
         "replaced keys load for the new answer",
@@ -866,7 +868,7 @@ MUTANTS = (
         "rules.py",
         "(name, repr(values)), [])",
         '(name, ""), [])',
-        killers("test_rules", "test_conditions_that_are_equal_and_not_alike_are_two"),
+        killers("test_rules", "test_expected_values_1_and_true_are_two_conditions"),
     ),
     Mutant(
         "the challenge of all rules names a scope",
@@ -1067,7 +1069,7 @@ MUTANTS = (
         "own_copy(error)",
         killers(
             "test_answers",
-            "test_an_error_that_is_raised_again_keeps_nothing_of_its_requests",
+            "test_an_error_that_is_raised_for_many_requests_keeps_no_data_of_them",
         ),
     ),
     Mutant(
@@ -1084,7 +1086,7 @@ MUTANTS = (
         "BaseException.with_traceback(error, None)",
         killers(
             "test_answers",
-            "test_an_error_that_is_raised_again_keeps_nothing_of_its_requests",
+            "test_an_error_that_is_raised_for_many_requests_keeps_no_data_of_them",
         ),
     ),
     Mutant(
@@ -1092,14 +1094,14 @@ MUTANTS = (
         "responses.py",
         "type(code) is str and code in TOKEN_ERRORS",
         "isinstance(code, str) and code in TOKEN_ERRORS",
-        killers("test_answers", "test_a_text_that_only_claims_to_be_a_code_is_no_standard_answer"),
+        killers("test_answers", "test_a_str_subclass_as_code_gets_no_standard_answer"),
     ),
     Mutant(
         "an answer is remembered by its code",
         "responses.py",
         "if known and error.details is TOKEN_ERRORS[code] else None",
         "if known else None",
-        killers("test_answers", "test_words_about_one_user_answer_nobody_else"),
+        killers("test_answers", "test_own_texts_about_one_user_are_sent_to_no_other_user"),
     ),
     Mutant(
         "answers with words of an application are remembered",
@@ -1386,7 +1388,7 @@ MUTANTS = (
         "key_sources/fetch.py",
         "self.auth = _no_auth",
         "self.auth = None",
-        killers("test_fetch", "test_nobodys_password_is_sent"),
+        killers("test_fetch", "test_passwords_of_netrc_are_not_sent"),
     ),
     # issuers that sign for all their customers
     Mutant(
@@ -1403,7 +1405,7 @@ MUTANTS = (
         "settings/shared_issuers.py",
         'return issuer.rstrip("/").casefold()',
         "return issuer",
-        killers("test_shared_issuers", "test_another_spelling_is_no_way_around"),
+        killers("test_shared_issuers", "test_another_spelling_of_the_issuer_is_an_error_as_well"),
     ),
     Mutant(
         "an audience is enough for Vercel",
@@ -1412,7 +1414,7 @@ MUTANTS = (
         'audience="https://vercel.com/YOUR-TEAM",',
         killers(
             "test_shared_issuers",
-            "test_a_project_of_vercel_that_asks_for_our_audience_stays_outside",
+            "test_another_project_of_vercel_with_our_audience_is_refused",
         ),
     ),
     Mutant(
@@ -1538,7 +1540,7 @@ MUTANTS = (
         "jwk_form.py",
         "        if value is not None\n",
         "        if (value is not None or name in ('d', 'k'))\n",
-        killers("test_key_forms", "test_a_member_that_is_null_says_nothing"),
+        killers("test_key_forms", "test_null_members_of_a_jwk_are_ignored"),
     ),
     Mutant(
         "an empty text is null",
@@ -1588,7 +1590,7 @@ MUTANTS = (
         "        keyset = cls(members, [",
         "        if len(members) < len(read):\n            raise DocumentError\n"
         "        keyset = cls(members, [",
-        killers("test_keys", "test_a_bad_member_spoils_nothing_and_is_never_used"),
+        killers("test_keys", "test_a_bad_member_is_dropped_and_the_others_are_used"),
     ),
     Mutant(
         "oct accepted",
@@ -1598,7 +1600,7 @@ MUTANTS = (
         '            secret = jose.Key("oct", "", str(jwk.get("k")).encode())\n'
         '            return cls(kid, "oct", "", alg, None, secret)\n'
         "        if not _PRIVATE.isdisjoint(jwk):\n",
-        killers("test_keys", "test_a_bad_member_spoils_nothing_and_is_never_used"),
+        killers("test_keys", "test_a_bad_member_is_dropped_and_the_others_are_used"),
     ),
     Mutant(
         "a leaked prime is not noticed",
@@ -1972,7 +1974,9 @@ MUTANTS = (
         "settings/contradictions.py",
         "if not tells_issuers_apart(source):",
         "if False:",
-        killers("test_injection", "test_one_name_of_two_people_does_not_start"),
+        killers(
+            "test_injection", "test_a_user_name_that_two_issuers_may_share_is_a_configuration_error"
+        ),
     ),
     Mutant(
         "the id of a user is the sub alone",
@@ -2385,7 +2389,7 @@ MUTANTS = (
         "cli/explain_decoded.py",
         "    if claims:",
         "    if True:",
-        killers("test_cli_explain", "test_what_stands_in_the_token"),
+        killers("test_cli_explain", "test_header_and_claims_are_shown"),
     ),
     Mutant(
         "the general row of a code comes first",

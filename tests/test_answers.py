@@ -64,8 +64,10 @@ def detailed(text: object) -> InvalidTokenError:
 # --- What is remembered --------------------------------------------------------------------------
 
 
-def test_words_about_one_user_answer_nobody_else(client: Make, issuer: FakeIssuer) -> None:
-    """Neither the next user, nor a request whose token was never verified."""
+def test_own_texts_about_one_user_are_sent_to_no_other_user(
+    client: Make, issuer: FakeIssuer
+) -> None:
+    """Neither to the next user, nor for a token that was never verified."""
     visitor = client(checks=raising(lambda claims: detailed(f"{claims['sub']} is banned")))
 
     for sub in ("ada", "bob"):
@@ -106,8 +108,8 @@ def test_a_changed_error_changes_no_other_answer(
         assert responses.answer(make()) == fresh
 
 
-def test_a_text_that_only_claims_to_be_a_code_is_no_standard_answer() -> None:
-    """A code is compared as plain text: the class of another text may call it equal."""
+def test_a_str_subclass_as_code_gets_no_standard_answer() -> None:
+    """A code is compared as plain text: a subclass of str may say that it is equal to one."""
 
     class Alike(str):
         __slots__ = ()
@@ -149,7 +151,7 @@ def options_of(where: str, function: Shared, issuer: FakeIssuer) -> dict[str, An
 
 
 @pytest.mark.parametrize("where", ["checks", "rule", "revocation", "issuer", "keys"])
-def test_an_error_that_is_raised_again_keeps_nothing_of_its_requests(
+def test_an_error_that_is_raised_for_many_requests_keeps_no_data_of_them(
     where: str, app: EchoApp, issuer: FakeIssuer
 ) -> None:
     """Its traceback would grow with each request, and hold their tokens."""
@@ -476,10 +478,10 @@ class Lazy:
         ({"challenge_members": {"x": 5, 6: "y"}}, {"error": "Request refused"}),
     ],
 )
-def test_an_error_of_one_s_own_may_lack_or_have_anything(
+def test_an_own_error_with_unusual_attributes_is_answered(
     members: dict[str, Any], body: dict[str, Any]
 ) -> None:
-    """It is an answer, and never a 500."""
+    """It never leads to a 500."""
     answer = Responses(realm="api").answer(OddError(**members))
 
     assert json.loads(answer.body) == body
@@ -1047,6 +1049,6 @@ def test_an_error_of_one_s_own_class_survives_with_its_slots(
     assert Responses(realm="api").answer(again) == Responses(realm="api").answer(error)
 
 
-def test_settings_problems_are_not_letters_after_a_copy() -> None:
-    """They were: the message was taken for a list of problems."""
+def test_a_copied_configuration_error_has_the_same_problems() -> None:
+    """Copies once took the message for the list, so that each letter was a problem."""
     assert copy.copy(ConfigurationError(["one", "two"])).problems == ("one", "two")

@@ -660,7 +660,7 @@ def test_another_spelling_of_the_path_needs_an_access_token(guarded: Guarded, pa
     assert (guarded.app.environ, guarded.held) == (None, {})
 
 
-def test_no_rule_stands_before_the_path(issuer: FakeIssuer, app: EchoApp) -> None:
+def test_no_rule_is_applied_to_the_logout_path(issuer: FakeIssuer, app: EchoApp) -> None:
     """The provider has no access token, so no rule is applied; the app does not get the path."""
     rules = json.dumps([{"path": PATH, "token": "ignored"}, {"path": "/*", "scopes": ["admin"]}])
     guarded = Guarded(issuer, app, rules=rules)
@@ -670,8 +670,8 @@ def test_no_rule_stands_before_the_path(issuer: FakeIssuer, app: EchoApp) -> Non
     assert app.environ is None
 
 
-def test_it_is_off_by_default(issuer: FakeIssuer, app: EchoApp) -> None:
-    """The path is the app's."""
+def test_backchannel_logout_is_off_by_default(issuer: FakeIssuer, app: EchoApp) -> None:
+    """The app gets requests to the path."""
     guarded = Guarded(issuer, app)
     guarded.options["revocation"] = guarded.store
     guarded.client = guarded.worker()
@@ -837,7 +837,7 @@ def test_nothing_of_a_token_is_in_the_log(
     ],
     ids=range(21),
 )
-def test_what_is_wrong_does_not_start(issuer: FakeIssuer, value: Any, why: str) -> None:
+def test_wrong_members_are_configuration_errors(issuer: FakeIssuer, value: Any, why: str) -> None:
     """The error names the member and the remedy."""
     revocation = {"store": SharedStore(), "backchannel_logout": value}
     with pytest.raises(ConfigurationError, match=r"revocation: .*backchannel_logout: ") as caught:
@@ -846,14 +846,14 @@ def test_what_is_wrong_does_not_start(issuer: FakeIssuer, value: Any, why: str) 
     assert why in str(caught.value)
 
 
-def test_a_function_keeps_nothing(issuer: FakeIssuer) -> None:
-    """A logout needs a place that all processes share."""
+def test_backchannel_logout_needs_a_store(issuer: FakeIssuer) -> None:
+    """A function alone cannot keep what was revoked."""
     revocation = {"function": lambda _: False, "backchannel_logout": LOGOUT}
     with pytest.raises(ConfigurationError, match="needs a store that all processes share"):
         issuer.protect(lambda e, s: [], revocation=revocation)
 
 
-def test_the_issuers_are_listed(issuer: FakeIssuer) -> None:
+def test_backchannel_logout_needs_listed_issuers(issuer: FakeIssuer) -> None:
     """A function cannot say which client id belongs to which issuer, so it is refused."""
     revocation = {"store": SharedStore(), "backchannel_logout": LOGOUT}
     with pytest.raises(ConfigurationError, match="it needs issuers that are listed"):

@@ -233,8 +233,8 @@ def test_a_problem_of_an_issuer_is_indented_below_it() -> None:
     assert max(map(len, lines)) <= 80
 
 
-def test_who_waits_is_told_what_for() -> None:
-    """On a terminal, on standard error."""
+def test_progress_is_shown_at_a_terminal() -> None:
+    """On standard error."""
     with FakeIssuer().serve() as issuer:
         environ = {**os.environ, "JWT_WSGI_ISSUER": issuer.issuer, "TERM": "dumb"}
         seen, url = under_a_terminal(["keys"], environ), issuer.url
@@ -244,8 +244,8 @@ def test_who_waits_is_told_what_for() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["keys"], ["doctor", "--json"], ["--help"]])
-def test_a_reader_that_has_seen_enough(issuer: FakeIssuer, arguments: list[str]) -> None:
-    """No traceback."""
+def test_a_closed_pipe_causes_no_traceback(issuer: FakeIssuer, arguments: list[str]) -> None:
+    """For instance with ``head``."""
     running = subprocess.Popen(
         [*COMMAND, *arguments],
         env=environment(issuer, PYTHONUNBUFFERED=""),

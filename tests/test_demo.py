@@ -83,8 +83,8 @@ def test_every_printed_line_works_when_pasted() -> None:
         assert '{"message": "Access granted", "user": {"iss": ' in granted
 
 
-def test_what_there_is_for_machines() -> None:
-    """One line of JSON: where everything is, and requests with the status of their answers."""
+def test_the_demo_prints_json() -> None:
+    """One line: the URLs, and requests with the status of their answers."""
     with demo("--json") as (_, printed):
         told = json.loads(printed)
         for request in told["requests"]:

@@ -127,10 +127,10 @@ def test_other_paths_need_one(client: Make, path: str) -> None:
     assert client(public_paths=["/healthz", "/docs/*"]).open(environ).status_code == 401
 
 
-def test_optional_lets_the_missing_pass_and_refuses_the_bad(
+def test_optional_accepts_a_missing_token_and_refuses_a_bad_one(
     app: EchoApp, client: Make, issuer: FakeIssuer
 ) -> None:
-    """optional: no token or another scheme is anonymous, a bad token is still refused."""
+    """Another scheme than Bearer counts as no token."""
     visitor = client(optional=True)
 
     assert visitor.get("/").status_code == 200
@@ -310,8 +310,8 @@ def test_no_other_kind_of_jwt_is_an_access_token(
         assert (answer.status_code, answer.json["code"]) == (401, "token_type_not_allowed")
 
 
-def test_leeway_is_for_both_ends(client: Make, issuer: FakeIssuer) -> None:
-    """A clock off by less than the leeway logs nobody out."""
+def test_the_leeway_applies_to_exp_and_nbf(client: Make, issuer: FakeIssuer) -> None:
+    """A clock that is wrong by less than the leeway refuses no user."""
     import time
 
     now = time.time()

@@ -332,7 +332,7 @@ def test_basic_on_a_public_path_stays(app: EchoApp) -> None:
     "spec", ["query", "header:", "header:A B", "header:Content-Type", "cookie:", "cookie:a=b",
              "header header:authorization", "header:X-A header:x-a", "cookie:a cookie:a"],
 )  # fmt: skip
-def test_a_place_that_is_none(spec: str) -> None:
+def test_an_invalid_place_is_a_configuration_error(spec: str) -> None:
     """Never the query string (RFC 9700 section 4.3.2), no place twice."""
     with pytest.raises(ConfigurationError, match="token_from"):
         Settings.of(issuer="https://issuer.example", token_from=spec)

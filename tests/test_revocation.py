@@ -601,8 +601,8 @@ def test_a_function_and_a_store_may_both_say_so(own: bool, stored: bool, revoked
     assert check(TOKEN) is revoked
 
 
-def test_one_of_them_is_enough_and_none_is_none() -> None:
-    """Nobody is asked where nothing is configured."""
+def test_a_store_or_a_function_is_enough_for_revocation() -> None:
+    """If neither is configured, there is no check."""
     store = MemoryStore()
     Revocations(store).revoke_token(ISSUER, "token-1")
     by_store, by_function = checker(None, store), checker(lambda _: True)

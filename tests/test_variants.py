@@ -78,7 +78,9 @@ def test_settings_that_verified_a_token_keep_their_place(app: EchoApp, issuer: F
     assert len(variants_of(middleware).unused) == MAX_VARIANTS
 
 
-def test_even_used_ones_are_bounded(app: EchoApp, issuer: FakeIssuer) -> None:
+def test_settings_that_verified_a_token_are_bounded_as_well(
+    app: EchoApp, issuer: FakeIssuer
+) -> None:
     """One good token and many realms: the oldest goes, and is made again when it is needed."""
     middleware = guarded(app, issuer=issuer.issuer, jwks=issuer.jwks())
     client, token = Client(middleware), issuer.token(sub="ada")
