@@ -22,7 +22,7 @@ from .cli import terminal
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    return terminal.guarded(partial(_run, arguments))
+    return terminal.run_command(partial(_run, arguments))
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -55,12 +55,12 @@ def rule_finder(rules: Sequence[Rule], find: Find) -> Callable[[Any], Rule]:
 def _may_be_meant(rule: Rule, environ: Mapping[str, Any]) -> bool:
     """Whether the rule may be for this request: no header excludes it with certainty."""
     return not any(
-        is_another(environ.get(environ_key(name), ""), patterns)
+        matches_none(environ.get(environ_key(name), ""), patterns)
         for name, patterns in rule.headers.items()
     )
 
 
-def is_another(value: str, patterns: Collection[str]) -> bool:
+def matches_none(value: str, patterns: Collection[str]) -> bool:
     """Whether a header has one plain value, and it matches none of ``patterns``.
 
     A pattern is a value, or the beginning of one and ``*``. Upper and lower case are the same,

@@ -33,8 +33,8 @@ from joserfc import jwk as joserfc_jwk
 
 from .errors import InvalidTokenError
 from .jwk_form import MEMBERS
-from .jwk_form import not_a_key
 from .jwk_form import problem
+from .jwk_form import why_no_key
 from .strict_json import MalformedError
 from .strict_json import compact_object
 
@@ -139,7 +139,7 @@ def import_jwk(member: Mapping[str, Any]) -> Key:
     except UnusableKeyError:
         raise
     except Exception as error:
-        raise UnusableKeyError(not_a_key(member)) from error
+        raise UnusableKeyError(why_no_key(member)) from error
 
 
 def import_pem(text: str) -> Key:

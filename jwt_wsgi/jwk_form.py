@@ -68,7 +68,7 @@ def problem(jwk: Mapping[str, Any]) -> str:
     return ""
 
 
-def not_a_key(jwk: Mapping[str, Any]) -> str:
+def why_no_key(jwk: Mapping[str, Any]) -> str:
     """Say what is wrong with members that are valid one by one but make no key together."""
     kty, crv = jwk.get("kty"), jwk.get("crv")
     if kty == "EC":

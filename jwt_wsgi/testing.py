@@ -373,7 +373,7 @@ def authenticated(
     inner = guard.app if guard else app
     jose_header = {"alg": "none", "typ": "JWT"} if header is None else header
 
-    def let_everybody_in(
+    def app_without_tokens(
         environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> "Iterable[bytes]":
         injection.clear(environ)
@@ -383,4 +383,4 @@ def authenticated(
             injection.inject(environ, granting(claims, includes))
         return current.serve(inner, environ, start_response)
 
-    return replaced(app, guard, let_everybody_in) if guard else let_everybody_in
+    return replaced(app, guard, app_without_tokens) if guard else app_without_tokens

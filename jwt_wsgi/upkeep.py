@@ -62,7 +62,7 @@ def warm_up(issuers: Issuers, required: Required, timeout: float, *, raises: boo
     missing = {name for name, keys in sources.items() if not keys.warm_up(0, raises=False)}
 
     def ready() -> dict[str, bool]:
-        return {name: name not in missing and not _unfit(known[name]) for name in known}
+        return {name: name not in missing and not _why_unfit(known[name]) for name in known}
 
     until = time.monotonic() + timeout
     waiting = [name for name in sources if name in missing and _counts(name, required)]
@@ -77,7 +77,7 @@ def warm_up(issuers: Issuers, required: Required, timeout: float, *, raises: boo
             waiting.append(name)
     if raises and not _enough(found, required):
         wrong = [name for name in known if not found[name] and _counts(name, required)]
-        problems = [_unfit(known[name]) or _why(name, sources[name]) for name in wrong]
+        problems = [_why_unfit(known[name]) or _why(name, sources[name]) for name in wrong]
         raise KeysUnavailableError(detail="; ".join(problems))
     return _enough(found, required)
 
@@ -102,7 +102,7 @@ def _why(name: str, keys: Any) -> str:
     return f"{shown_url(name)}: its key source has no keys"
 
 
-def _unfit(issuer: TrustedIssuer) -> str:
+def _why_unfit(issuer: TrustedIssuer) -> str:
     """What is wrong if no held key fits an accepted algorithm; empty otherwise."""
     if not isinstance(issuer.keys, RemoteKeys | FileKeys | KeySet):  # a key source of the app
         return ""
@@ -118,7 +118,7 @@ def health(issuers: Issuers, required: Required) -> dict[str, Any]:
     """Return what is known of each issuer, without I/O; ``ready`` counts those ``required``."""
     known = {identifier: keys.health() for identifier, keys in _having(issuers, "health").items()}
     ready = {
-        issuer.identifier: not (isinstance(issuer.keys, KeySet) and _unfit(issuer))
+        issuer.identifier: not (isinstance(issuer.keys, KeySet) and _why_unfit(issuer))
         for issuer in issuers.values()
     }
     ready |= {identifier: keys["ready"] for identifier, keys in known.items()}

@@ -2429,7 +2429,7 @@ MUTANTS = (
     Mutant(
         "warm_up is happy without a key that fits",
         "upkeep.py",
-        "name not in missing and not _unfit(known[name])",
+        "name not in missing and not _why_unfit(known[name])",
         "name not in missing",
         killers("test_upkeep", "test_keys_that_fit_no_accepted_algorithm_are_not_ready"),
     ),

@@ -921,11 +921,11 @@ def test_methods_that_are_left_over_can_match() -> None:
 
 
 def test_rules_beside_shorthands_show_the_rules_to_write() -> None:
-    """Ready to paste; and pasted they do the same."""
+    """The rules in the message can be pasted, and have the same effect."""
     short: dict[str, Any] = {"public_paths": "/a /b/*", "optional": True, "required_scopes": "r"}
     with pytest.raises(ConfigurationError) as caught:
         Settings.of(issuer="https://issuer.example", rules=[Rule("/c")], **short)
 
-    shown = caught.value.problems[0].partition("which as rules are ")[2]
+    shown = caught.value.problems[0].partition("written as rules, these are ")[2]
     pasted = Settings.of(issuer="https://issuer.example", rules=shown)
     assert pasted.rules == Settings.of(issuer="https://issuer.example", **short).request_rules

@@ -199,8 +199,8 @@ def warnings_of_settings() -> Iterator[list[str]]:
         logger.propagate = propagate
 
 
-def guarded(run: Callable[[], int]) -> int:
-    """Run a command. A closed pipe, a full disk and Ctrl-C give an exit code, no traceback."""
+def run_command(run: Callable[[], int]) -> int:
+    """Run a command and return its exit code, also after a closed pipe, a full disk or Ctrl-C."""
     _reopen()
     try:
         try:

@@ -87,7 +87,7 @@ def problems_of_terms(own: Table) -> Iterator[Contradiction]:
     if own.jwks_uri and (wrong := check_url(own.jwks_uri, allow_http=own.allow_http)):
         yield Contradiction(f"jwks_uri: {shown_url(own.jwks_uri)}: {wrong}", ("jwks_uri",))
     for issuer in own.issuers:
-        if wrong := shared_issuers.unsafe(
+        if wrong := shared_issuers.why_unsafe(
             issuer.identifier,
             audience=own.accepted_audience,
             expected_claims=own.claims or (),

@@ -171,8 +171,8 @@ class Table(Terms):
     )
     resource: Resource | None = option(
         read_resource,
-        "RFC 9728 identifier of this API: its metadata are published, challenges have their URL,"
-        " and it is an accepted audience. Or a mapping of `resource` and other members, such"
+        "RFC 9728 identifier of this API. It is an accepted audience, its metadata is published, and"
+        " challenges have the URL of that. Or a mapping of `resource` and other members, such"
         " as `resource_name`, `resource_documentation` and `scopes_supported` (besides the scopes"
         " that rules need).",
     )
@@ -185,8 +185,8 @@ class Table(Terms):
         read_revocation,
         "Which tokens are revoked: the URL of a Redis, a `Store`, a function `(claims) -> bool`, or"
         " a mapping of `store`, `function`, `fail_open` and `backchannel_logout` (`path` and"
-        " `client_id`: where your issuer posts logouts). If it fails, the answer is 503; with"
-        " `fail_open` the token passes.",
+        " `client_id`: where your issuer posts logouts). If store or function fail, the answer is"
+        " 503; with `fail_open` the token passes.",
         secret=True,
     )
     jwks_max_age: float = option(

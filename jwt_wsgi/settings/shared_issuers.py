@@ -312,7 +312,7 @@ _BY_IDENTIFIER: Final[Mapping[str, SharedIssuer]] = {
 }
 
 
-def unsafe(
+def why_unsafe(
     issuer: str,
     *,
     audience: Collection[str],
