@@ -179,7 +179,7 @@ def check_audience(audience: Collection[str]) -> Check:
             raise InvalidTokenError("audience_mismatch", "aud is not a string or a list of strings")
         if exact.isdisjoint(values) and not any(_is_below(value, below) for value in values):
             remedy = "" if audience else "; set audience to the value this API is known by"
-            raise InvalidTokenError("audience_mismatch", f"aud names none of ours{remedy}")
+            raise InvalidTokenError("audience_mismatch", f"aud names no accepted audience{remedy}")
 
     return check
 

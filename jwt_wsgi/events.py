@@ -321,7 +321,7 @@ class KeyDropped(MemberEvent):
 
 @dataclass(frozen=True, slots=True)
 class PrivateKeyPublished(MemberEvent):
-    """A fetched set holds a private key. Whoever has read the set can make tokens."""
+    """A fetched set holds a private key. Anyone who has read the set can make tokens."""
 
     template = "%(source)s PUBLISHES THE PRIVATE KEY %(kid)s; it is not used, replace it"
     level: ClassVar[int] = logging.ERROR

@@ -8,7 +8,7 @@ TOLD = [
     "INFO    keys of https://login.example.com from",
     "INFO    keys of https://login.example.com loaded in 80 ms: 'key-1'",
     "WARNING refused 401 token_expired (6900 s ago)",
-    "WARNING refused 401 audience_mismatch (aud names none of ours)",
+    "WARNING refused 401 audience_mismatch (aud names no accepted audience)",
     "token_expired; 37 more like it in the last 65 s",
     "INFO    a token names the unknown key 'admin-0'",
     "WARNING refused 401 key_not_found",

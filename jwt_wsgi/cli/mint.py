@@ -111,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
         show_json({"token": token, "jwks": jwks, "kid": kid})
     else:
         say(token)
-    note("for tests only: whoever has its key can make more such tokens", *notes)
+    note("for tests only: anyone who has its key can make more such tokens", *notes)
     return EXIT_FINE
 
 

@@ -273,7 +273,7 @@ def _key(rule: Rule | None) -> object:
 
 
 def _name(rule: Rule) -> object:
-    """A key of a rule. Its identity is none: the shorthands create new rules at each access."""
+    """A key of a rule. Its identity would not do: shorthands create new rules at each access."""
     return rule.path, rule.methods
 
 

@@ -3,7 +3,7 @@
 .. code-block:: python
 
     revocations = Revocations(RedisStore.from_url("redis://redis.internal:6379/0"))
-    revocations.revoke_subject("https://issuer.example", "ada")  # all her tokens until now
+    revocations.revoke_subject("https://issuer.example", "ada")  # all tokens of ada until now
 
 An entry is for one token (``jti``), for the tokens that a subject got before a time (all of them,
 or those without ``sid``), or for a session (``sid``), always of one issuer. Not for opaque tokens,

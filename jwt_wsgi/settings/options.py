@@ -171,8 +171,8 @@ class Table(Terms):
     )
     resource: Resource | None = option(
         read_resource,
-        "RFC 9728 identifier of this API. It is an accepted audience, its metadata is published, and"
-        " challenges have the URL of that. Or a mapping of `resource` and other members, such"
+        "RFC 9728 identifier of this API. It is an accepted audience, its metadata is published,"
+        " and challenges have its URL. Or a mapping of `resource` and other members, such"
         " as `resource_name`, `resource_documentation` and `scopes_supported` (besides the scopes"
         " that rules need).",
     )
