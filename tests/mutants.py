@@ -192,7 +192,7 @@ MUTANTS = (
         "origin_check.py",
         'environ.get("HTTP_HOST"))',
         'environ.get("HTTP_X_FORWARDED_HOST", environ.get("HTTP_HOST")))',
-        killers("test_origin_check", "test_what_any_client_can_write_is_not_believed"),
+        killers("test_origin_check", "test_headers_that_any_client_can_write_are_ignored"),
     ),
     Mutant(
         "a path is checked as it is spelled only",
@@ -345,7 +345,7 @@ MUTANTS = (
         "applications.py",
         "        if any(word.arg is None for word in node.keywords):  # **more",
         "        if False:",
-        killers("test_wsgi", "test_a_wrong_name_is_told"),
+        killers("test_wsgi", "test_a_wrong_name_is_reported"),
     ),
     # logouts of issuers
     Mutant(
@@ -403,7 +403,7 @@ MUTANTS = (
         "        (seen,) = self._store.read_entries([key])\n",
         "        (seen,) = self._store.read_entries([key])\n"
         '        self._store.add_entry(key, b"1", _REMEMBERED)\n',
-        killers("test_backchannel", "test_a_store_that_fails_is_never_ok"),
+        killers("test_backchannel", "test_a_logout_is_503_if_the_store_fails"),
     ),
     Mutant(
         "one issuer uses up the logouts of another",
@@ -417,7 +417,7 @@ MUTANTS = (
         "assembly.py",
         "            check_no_logout,\n",
         "",
-        killers("test_backchannel", "test_a_logout_token_is_no_access_token"),
+        killers("test_backchannel", "test_a_logout_token_is_refused_as_an_access_token"),
     ),
     Mutant(
         "a long logout is read",
@@ -501,7 +501,7 @@ MUTANTS = (
         "settings/loading.py",
         "            if settings.revocation and settings.revocation.forgets_other_processes:",
         "            if False:",
-        killers("test_backchannel", "test_a_store_of_one_process_is_a_warning"),
+        killers("test_backchannel", "test_a_store_of_one_process_causes_a_warning"),
     ),
     Mutant(
         "the path of logouts is under a rule",
@@ -1077,7 +1077,7 @@ MUTANTS = (
         "verifier.py",
         'raise for_one_request(error.judged(token.claims.get("iat"), issuer.leeway)) from error',
         'raise error.judged(token.claims.get("iat"), issuer.leeway) from error',
-        killers("test_answers", "test_a_key_source_may_raise_one_error_that_asks_to_try_again"),
+        killers("test_answers", "test_a_key_source_may_raise_the_same_429_again"),
     ),
     Mutant(
         "requests share an error of the application",
@@ -1115,7 +1115,7 @@ MUTANTS = (
         "responses.py",
         "    return bool(_MEMBER.fullmatch(name) and grammar.fullmatch(value))",
         "    return bool(_MEMBER.fullmatch(name))",
-        killers("test_answers", "test_text_that_no_challenge_can_hold_is_left_out_of_it"),
+        killers("test_answers", "test_text_that_does_not_fit_a_challenge_is_left_out"),
     ),
     Mutant(
         "half a list of scopes stands in a challenge",
@@ -1136,14 +1136,14 @@ MUTANTS = (
         "responses.py",
         '    {"www-authenticate", "retry-after",',
         '    {"retry-after",',
-        killers("test_answers", "test_a_responder_cannot_lose_what_a_status_demands"),
+        killers("test_answers", "test_a_responder_cannot_remove_required_headers"),
     ),
     Mutant(
         "a responder may send a header with a line feed",
         "responses.py",
         "_NAME.fullmatch(name) and _VALUE.fullmatch(value) for",
         "_NAME.fullmatch(name) for",
-        killers("test_answers", "test_a_responder_that_fails_costs_no_answer"),
+        killers("test_answers", "test_if_a_responder_fails_the_standard_answer_is_sent"),
     ),
     Mutant(
         "a hidden reason is told by its code",
@@ -1277,7 +1277,7 @@ MUTANTS = (
         "errors.py",
         """.replace("'", "\\\\'")""",
         "",
-        killers("test_answers", "test_a_value_in_the_log_cannot_look_like_a_field"),
+        killers("test_answers", "test_a_value_in_the_log_cannot_look_like_another_field"),
     ),
     Mutant(
         "the detail of an error is many lines",
@@ -1348,7 +1348,7 @@ MUTANTS = (
         "            key = self._check_signature(unverified, issuer)\n",
         "            key = self._check_signature(unverified, issuer)\n"
         "            issuer.check_claims(claims, self.clock())\n",
-        killers("test_middleware", "test_what_needs_no_key_to_be_refused_costs_no_fetch"),
+        killers("test_middleware", "test_tokens_that_are_refused_without_a_key_cause_no_fetch"),
     ),
     Mutant(
         "conditional after a failure",
@@ -1791,7 +1791,7 @@ MUTANTS = (
         "trusted_issuer.py",
         " oauth-id-jag+jwt rat+jwt",
         " oauth-id-jag+jwt",
-        killers("test_middleware", "test_no_other_kind_of_jwt_is_an_access_token"),
+        killers("test_middleware", "test_other_kinds_of_jwts_are_refused"),
     ),
     Mutant(
         "a token may be one character too long",

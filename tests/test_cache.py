@@ -101,8 +101,8 @@ def test_a_token_is_verified_once() -> None:
     ],
     ids=["shallow", "deep", "flat"],
 )
-def test_the_app_may_change_what_it_gets(claims: dict[str, Any]) -> None:
-    """Down to the last list; no later request sees it."""
+def test_changes_of_the_app_to_claims_stay_in_its_request(claims: dict[str, Any]) -> None:
+    """No later request with this token sees them, not even those in nested lists."""
     world = World()
     token = world.issuer.token(**claims)
 

@@ -302,8 +302,8 @@ def test_a_dotted_name_through_a_value_without_members_finds_nothing() -> None:
         assert find(claims, "a.b.c") is None
 
 
-def test_own_checks_may_say_false() -> None:
-    """They see verified claims, at every use; None and True pass."""
+def test_a_token_is_refused_if_an_own_check_returns_false() -> None:
+    """They see verified claims, at every use. None and True pass."""
 
     def own(claims: Any, now: float) -> bool:
         return bool(claims.get("good"))

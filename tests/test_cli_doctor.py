@@ -87,8 +87,8 @@ def serving(jwks: dict[str, Any], issuer: str = "") -> Callable[[str], dict[str,
     return documents
 
 
-def test_nothing_is_wrong(doctor: Doctor) -> None:
-    """Exit code 0, and every check says what it found."""
+def test_a_good_configuration_gives_exit_code_0(doctor: Doctor) -> None:
+    """Every check says what it found."""
     with FakeIssuer().serve() as issuer:
         code, told = doctor(ISSUER=issuer.issuer, AUDIENCE="api")
 
@@ -260,7 +260,7 @@ def test_no_key_is_usable(doctor: Doctor, issuer: FakeIssuer) -> None:
 
 
 def test_no_key_fits_the_accepted_algorithms(doctor: Doctor) -> None:
-    """Nobody would get in, so it is a failure, and both sides are named."""
+    """It is a failure, because every token would be refused. Keys and algorithms are named."""
     with FakeIssuer(algorithm="ES256").serve() as issuer:
         code, told = doctor(ISSUER=issuer.issuer, AUDIENCE="api", ALGORITHMS="RS256")
         keys = main(["keys"])
@@ -592,8 +592,8 @@ def test_an_app_that_cannot_be_asked(doctor: Doctor, url: str, words: str) -> No
     assert "Error" not in told["app"][0][1]
 
 
-def test_an_app_that_hangs_up(doctor: Doctor) -> None:
-    """Something listens, and speaks no HTTP."""
+def test_a_server_that_does_not_answer_in_http(doctor: Doctor) -> None:
+    """Something listens at the port, and speaks no HTTP."""
     with fault_server(lambda connection: connection.close()) as server:
         _, told = doctor("--url", server.url)
 

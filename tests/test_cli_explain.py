@@ -432,7 +432,9 @@ def test_a_good_token_however_it_was_pasted(
 
 
 @pytest.mark.parametrize("place", ["header:X-Token", "cookie:token"])
-def test_a_token_of_another_place(explain: Explain, issuer: FakeIssuer, place: str) -> None:
+def test_a_token_is_put_where_the_app_looks_for_it(
+    explain: Explain, issuer: FakeIssuer, place: str
+) -> None:
     """Where the app looks for it, there it is put."""
     exit_code, told = explain(issuer.token(aud="api"), "--method", "POST", TOKEN_FROM=place)
 

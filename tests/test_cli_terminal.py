@@ -261,8 +261,8 @@ def test_a_closed_pipe_causes_no_traceback(issuer: FakeIssuer, arguments: list[s
 
 
 @pytest.mark.slow
-def test_input_without_an_end(issuer: FakeIssuer) -> None:
-    """A million characters are looked at, and refused in no time."""
+def test_endless_input_is_refused(issuer: FakeIssuer) -> None:
+    """After a million characters."""
     with Path("/dev/zero").open("rb") as endless:
         done = subprocess.run(
             [*COMMAND, "explain"], stdin=endless, env=environment(issuer), text=True,
@@ -322,8 +322,8 @@ def test_input_that_is_no_text(issuer: FakeIssuer) -> None:
     assert (done.returncode, done.stderr) == (1, b"")
 
 
-def test_a_terminal_without_signs(issuer: FakeIssuer) -> None:
-    """What ASCII cannot say is escaped, not a traceback."""
+def test_characters_that_a_terminal_cannot_show_are_escaped(issuer: FakeIssuer) -> None:
+    """There is no traceback."""
     done = subprocess.run(
         [*COMMAND, "doctor"], env={**os.environ, "PYTHONIOENCODING": "ascii"},
         capture_output=True, timeout=30, check=False,

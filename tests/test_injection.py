@@ -385,7 +385,7 @@ SPOOFS = ("X-User: root", "X_User: root", "x-user: root", "Remote-User: root", "
 
 @pytest.mark.slow
 def test_the_framework_knows_the_user(url: str) -> None:
-    """Django's RemoteUserMiddleware logs him in, Flask and Pyramid name him; no token is left."""
+    """Django's RemoteUserMiddleware logs the user in, Flask and Pyramid have the name."""
     told = ask(url, f"Authorization: Bearer {ISSUER.token(sub='ada')}", *SPOOFS)
 
     assert told == {

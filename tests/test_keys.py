@@ -151,8 +151,8 @@ def test_a_point_of_ed448_of_small_order_is_no_key(y: int, sign: int) -> None:
 
 
 @pytest.mark.parametrize("member", BAD.values(), ids=BAD)
-def test_only_bad_members_are_no_set(member: Any) -> None:
-    """Then the keys in hand stay."""
+def test_a_set_of_bad_members_only_is_refused(member: Any) -> None:
+    """Then the held keys stay in use."""
     with pytest.raises(DocumentError, match="no usable key"):
         KeySet.of({"keys": [member]})
 
@@ -197,8 +197,8 @@ def test_a_set_written_in_python_may_hold_what_is_no_json(odd: Any) -> None:
     assert len(keyset.candidates({"alg": "EdDSA"})) == 2
 
 
-def test_secrets_are_told_apart() -> None:
-    """An issuer that publishes a private or a shared key is told so."""
+def test_private_and_shared_keys_in_a_set_are_reported() -> None:
+    """The event says that the issuer publishes them."""
     private = {"private EC", "private RSA", "private OKP", "oct"}
     keyset = KeySet.of({"keys": [*(BAD[name] for name in sorted(private)), BAD["null"], GOOD]})
 
@@ -535,8 +535,8 @@ def test_a_key_is_imported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sorted(imported) == ["broken", "ed", "good", "rsa"]
 
 
-def test_giant_numbers_cost_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """T12: refused by their length, before a library does arithmetic with them."""
+def test_very_large_numbers_are_refused_by_their_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """T12: before a library does arithmetic with them."""
     import_key = jose.joserfc_jwk.import_key
 
     def guarded(member: dict[str, str]) -> Any:

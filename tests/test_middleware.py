@@ -300,10 +300,8 @@ OTHER_KINDS = """
 
 
 @pytest.mark.parametrize("typ", OTHER_KINDS.split())
-def test_no_other_kind_of_jwt_is_an_access_token(
-    client: Make, issuer: FakeIssuer, typ: str
-) -> None:
-    """RFC 8725 section 3.11: a proof or a logout token of the same issuer opens no door."""
+def test_other_kinds_of_jwts_are_refused(client: Make, issuer: FakeIssuer, typ: str) -> None:
+    """RFC 8725 section 3.11: a proof or a logout token of the same issuer is not accepted."""
     visitor = client()
     for spelling in (typ, f"application/{typ}", typ.upper()):
         answer = visitor.get("/", headers=bearer(issuer.token(header={"typ": spelling})))
@@ -367,7 +365,7 @@ def test_a_responder_writes_the_body_of_a_refusal(client: Make, issuer: FakeIssu
     assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
 
 
-def test_hooks_hear_what_happens(client: Make, issuer: FakeIssuer) -> None:
+def test_hooks_get_events(client: Make, issuer: FakeIssuer) -> None:
     """on_event gets Accepted and Refused; a hook that raises breaks nothing."""
     heard: list[Event] = []
 
@@ -535,10 +533,10 @@ def test_close_ends_the_fetches_for_the_settings_of_requests_too(app: EchoApp) -
         pytest.param(lambda issuer: "x" * 20_000, id="too long"),
     ],
 )
-def test_what_needs_no_key_to_be_refused_costs_no_fetch(
+def test_tokens_that_are_refused_without_a_key_cause_no_fetch(
     app: EchoApp, make: Callable[[FakeIssuer], str]
 ) -> None:
-    """KEYS 9.1 C3: a cold process is not made to fetch by rubbish."""
+    """KEYS 9.1 C3: a cold process fetches nothing for malformed tokens."""
     with FakeIssuer().serve() as issuer:
         visitor = Client(JWTMiddleware(app, issuer=issuer.issuer))
 

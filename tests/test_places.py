@@ -262,8 +262,8 @@ def test_one_place_at_a_time(app: EchoApp, headers: dict[str, str], status: int)
         assert answer.headers["WWW-Authenticate"].endswith('error="invalid_request"')
 
 
-def test_a_cookie_that_does_not_count_is_no_second_place(app: EchoApp) -> None:
-    """A page of somebody else that sends a token of its own is not told about our cookie."""
+def test_a_cookie_that_does_not_count_is_no_second_token(app: EchoApp) -> None:
+    """A page of another site that sends its own token learns nothing of our cookie."""
     assert client(app, TWO).post("/", headers=bearer(TOKEN) | COOKIE).status_code == 200
 
 

@@ -262,10 +262,10 @@ def test_another_customer_of_each_issuer_is_refused() -> None:
         )
     )
     ours = github.token(aud="https://api.example", sub="repo:acme/api", repository_owner_id="65")
-    his = github.token(aud="https://api.example", sub="repo:evil/api", repository_owner_id="66")
+    others = github.token(aud="https://api.example", sub="repo:evil/api", repository_owner_id="66")
 
     assert client.get("/", headers=bearer(ours)).status_code == 200
-    response = client.get("/", headers=bearer(his))
+    response = client.get("/", headers=bearer(others))
     assert (response.status_code, (response.json or {})["code"]) == (401, "claim_invalid")
 
 

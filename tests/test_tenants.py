@@ -815,8 +815,8 @@ def client(app: Any, resolve: Callable[[str], Any], **options: Any) -> Client:
     return Client(JWTMiddleware(app, issuer=resolve, **options))
 
 
-def test_none_is_not_trusted(app: Any) -> None:
-    """401 issuer_not_trusted, and an Issuer of another name is none."""
+def test_an_issuer_for_which_the_function_returns_none_is_not_trusted(app: Any) -> None:
+    """401 issuer_not_trusted. So is an Issuer with another identifier."""
     for resolve in (lambda _: None, lambda _: Issuer("https://other.example", jwks=ISSUER.jwks())):
         answer = client(app, resolve).get("/", headers=bearer(ISSUER.token()))
         assert (answer.status_code, answer.json["code"]) == (401, "issuer_not_trusted")
@@ -950,8 +950,10 @@ def test_after_close_nothing_is_refreshed_either(world: World, *, pushed_out: bo
     assert world.fetches == before
 
 
-def test_a_function_that_raises_is_503_and_told(app: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """Never a 500; the text of a foreign error may hold anything and stays out."""
+def test_a_function_that_raises_leads_to_503_and_a_log_line(
+    app: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Never to a 500. The text of the error is not shown, because it may hold anything."""
 
     def broken(_iss: str) -> None:
         raise ZeroDivisionError("secret")
@@ -963,8 +965,10 @@ def test_a_function_that_raises_is_503_and_told(app: Any, caplog: pytest.LogCapt
     assert "secret" not in caplog.text
 
 
-def test_a_slash_is_explained_for_tenants_too(app: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """For those that are verified; names of others are not told."""
+def test_a_wrong_slash_is_explained_for_verified_tenants(
+    app: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The names of other tenants are not shown."""
 
     def resolve(iss: str) -> Issuer | None:
         return Issuer(iss, jwks=ISSUER.jwks()) if iss == ISSUER.issuer else None

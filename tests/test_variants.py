@@ -36,8 +36,8 @@ def by_host(client: Client, host: str, token: str, **more: str) -> Any:
     return client.get("/", headers=bearer(token), environ_overrides=settings)
 
 
-def test_made_up_hosts_lock_nobody_out(app: EchoApp) -> None:
-    """Neither who was here before them, nor who comes after; and all of them share one fetch."""
+def test_made_up_hosts_lock_no_user_out(app: EchoApp) -> None:
+    """Neither earlier nor later users; and all settings share one fetch."""
     with FakeIssuer().serve() as issuer:
         client = Client(guarded(app, issuer=issuer.issuer))
         ours = issuer.token(aud="https://api.example", sub="ada")
