@@ -38,7 +38,7 @@ TOKEN_ERRORS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-#: The same codes as a tuple: ``in`` then works for every value, also for one without a hash.
+#: The same codes as a tuple, so that ``in`` also works for values that cannot be hashed.
 _CODES: Final = tuple(TOKEN_ERRORS)
 #: The most characters of an error's ``detail`` in a log line.
 MAX_DETAIL: Final = 500
@@ -146,7 +146,7 @@ class AuthError(Portable, Exception):
 
 
 def class_code(cls: type[AuthError]) -> str:
-    """The code that all errors of a class have: not that of a property, which may be one each."""
+    """The constant code of a class; if its code is a property, the constant code of a base."""
     own: object = cls.code
     if isinstance(own, str):
         return own

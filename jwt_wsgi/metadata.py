@@ -37,15 +37,15 @@ _PREFLIGHT: Final = (
     ("Access-Control-Allow-Methods", METHODS),
     ("Access-Control-Allow-Headers", "Authorization, Content-Type, MCP-Protocol-Version"),
 )
-# RFC 3986 section 2 without "*", which as an audience would mean: anything below.
+# RFC 3986 section 2 without "*": an audience that ends in "/*" accepts every URL below it.
 _CHARACTERS: Final = re.compile(r"(?:[A-Za-z0-9._~:/?@!$&'()+,;=\[\]-]|%[0-9A-Fa-f]{2})+")
 
 
 def resource_problem(resource: str, *, allow_http: bool = False) -> str | None:
     """Say what is wrong with a resource identifier, and the remedy; None if nothing is.
 
-    RFC 9728 section 1.2: an https URL without a fragment. ``allow_http``: http off loopback, too.
-    It is compared as a string, so it must already be in the form that clients make of it.
+    RFC 9728 section 1.2: an https URL without a fragment. ``allow_http``: http as well, also off
+    loopback. Resources are compared as strings, so it must have the form that clients send.
     """
     if problem := check_url(resource, allow_http=allow_http):
         return problem
@@ -86,17 +86,17 @@ def metadata_url(resource: str) -> str:
 def paths(resource: str) -> frozenset[str]:
     """Each ``PATH_INFO`` (PEP 3333: percent-decoded, latin-1) that the metadata is served at.
 
-    Besides the one with the path inserted, the one without it, which clients ask for next, and
-    without a slash at its end: some remove it, as RFC 8414 would have it.
+    There are up to three: with the path of the resource; without it, which clients ask for next;
+    and without the slash at its end, which some clients remove, as RFC 8414 asks.
     """
     path = unquote_to_bytes(_path(resource)).decode("latin-1")
     return frozenset({WELL_KNOWN, WELL_KNOWN + path, WELL_KNOWN + path.removesuffix("/")})
 
 
 def audiences(resource: str) -> tuple[str, ...]:
-    """Each ``aud`` that means ``resource``: with an empty path it is one with ``/``.
+    """Each ``aud`` that means ``resource``: an empty path and ``/`` mean the same.
 
-    RFC 3986 section 6.2.3; browsers' URL objects, and so clients, always write the slash.
+    RFC 3986 section 6.2.3. URL objects of browsers, and so many clients, always write the slash.
     """
     origin = resource.removesuffix("/")
     only_origin = not urlsplit(resource).query and not _path(resource)
@@ -118,11 +118,9 @@ def document(
 ) -> dict[str, Any]:
     """The metadata (RFC 9728 section 2): issuers verbatim and in their order, scopes sorted.
 
-    ``more``: other members. Its scopes are published beside ``scopes``, ``offline_access`` never.
-
-    ``methods``: how a bearer token may be sent (RFC 6750 section 2); we know ``header``.
-
-    What would be empty is left out, as section 3.2 asks.
+    ``more``: other members. Its scopes are published with ``scopes``; ``offline_access`` never is.
+    ``methods``: how a bearer token may be sent (RFC 6750 section 2), for instance ``header``.
+    Empty members are left out, as section 3.2 asks.
     """
     members = {
         **more,
@@ -137,8 +135,8 @@ def document(
 class Metadata:
     """The document of one resource as a WSGI app, prepared once.
 
-    ``url``: where clients find it. ``paths``: each ``PATH_INFO`` to send here, before any rule
-    is asked. ``scopes``: those that it names. ``max_age``: seconds a client may keep it.
+    ``url``: where clients find it. ``paths``: each ``PATH_INFO`` that it answers, before any rule
+    is applied. ``scopes``: those that it names. ``max_age``: seconds that a client may keep it.
     """
 
     def __init__(

@@ -333,7 +333,7 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202e\ud800\r\n\x9b\"'<script>\0" + "x" * 500
         ({}, {"sub": HOSTILE}, {"CLAIM_HEADERS": "sub=X-U"}),
     ],
 )
-def test_a_terminal_obeys_no_token(
+def test_control_characters_in_a_token_are_escaped(
     explain: Explain,
     issuer: FakeIssuer,
     monkeypatch: pytest.MonkeyPatch,
@@ -342,7 +342,7 @@ def test_a_terminal_obeys_no_token(
     claims: dict[str, Any],
     variables: dict[str, str],
 ) -> None:
-    """Whatever it holds is one escaped line of a bounded length."""
+    """Each value is one escaped line of bounded length."""
     token = issuer.token(header=header, **{"aud": "api", **claims})
     exit_code, _ = explain(token, **variables)
     monkeypatch.setattr("sys.stdin", io.StringIO(token))
@@ -355,8 +355,8 @@ def test_a_terminal_obeys_no_token(
 
 
 @pytest.mark.parametrize("text", ["\x1b[2J", "Basic \x1b[2J", "\x1b: \x1b", "\0" * 99, ". . ."])
-def test_a_terminal_obeys_nothing_that_is_pasted(explain: Explain, text: str) -> None:
-    """Nor what is no token at all."""
+def test_control_characters_in_other_input_are_escaped(explain: Explain, text: str) -> None:
+    """Also if the input is not a token."""
     assert explain(text)[0] == 1
 
 
@@ -432,7 +432,9 @@ def test_a_good_token_however_it_was_pasted(
 
 
 @pytest.mark.parametrize("place", ["header:X-Token", "cookie:token"])
-def test_a_token_of_another_place(explain: Explain, issuer: FakeIssuer, place: str) -> None:
+def test_a_token_is_put_where_the_app_looks_for_it(
+    explain: Explain, issuer: FakeIssuer, place: str
+) -> None:
     """Where the app looks for it, there it is put."""
     exit_code, told = explain(issuer.token(aud="api"), "--method", "POST", TOKEN_FROM=place)
 
@@ -503,10 +505,10 @@ def test_a_check_that_cannot_decide(issuer: FakeIssuer) -> None:
     assert found["remedy"] == REFUSAL_REMEDIES["temporarily_unavailable"]
 
 
-def test_what_stands_in_the_token(
+def test_header_and_claims_are_shown(
     issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Header and claims, times as dates and distances, and whether they are verified."""
+    """Times as dates and distances; a heading says whether they are verified."""
     monkeypatch.setenv("JWT_WSGI_ISSUER", issuer.issuer)
     monkeypatch.setenv("JWT_WSGI_JWKS", json.dumps(issuer.jwks()))
     shown = []
@@ -605,7 +607,7 @@ def answer_of(text: str, path: str = "/", method: str = "GET") -> tuple[int, str
     ("code", "make", "variables", "arguments"),
     [pytest.param(*case.values[:4], id=str(case.id)) for case in CASES],
 )
-def test_the_middleware_says_the_same(
+def test_explain_and_the_middleware_give_the_same_code(
     explain: Explain,
     issuer: FakeIssuer,
     code: str,
@@ -613,7 +615,7 @@ def test_the_middleware_says_the_same(
     variables: dict[str, str],
     arguments: list[str],
 ) -> None:
-    """Status and code of the answer to the very request."""
+    """Status and code are those of the middleware's answer to this request."""
     text = make(issuer)
     _, told = explain(text, *arguments, **variables)
     given = dict(zip(arguments[::2], arguments[1::2], strict=True))
@@ -685,8 +687,8 @@ def test_settings_that_only_requests_bring(
     assert "give --issuer" in capsys.readouterr().err
 
 
-def test_a_path_is_a_path(capsys: pytest.CaptureFixture[str]) -> None:
-    """A URL is none."""
+def test_a_url_in_the_place_of_a_path_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """A path starts with a slash."""
     assert main(["explain", "x", "--issuer", "https://i.example", "--path", "https://x/"]) == 2
     assert "--path" in capsys.readouterr().err
 

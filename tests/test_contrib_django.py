@@ -206,8 +206,8 @@ def test_a_403_names_the_scopes_of_the_rule_as_well(issuer: FakeIssuer) -> None:
     assert answer.headers["WWW-Authenticate"].endswith(', scope="base read write"')
 
 
-def test_who_came_in_by_something_else_has_no_scope(client: Client, issuer: FakeIssuer) -> None:
-    """A session's user does not borrow the scopes of a token beside it."""
+def test_a_user_of_a_session_has_no_scopes(client: Client, issuer: FakeIssuer) -> None:
+    """The scopes of a token in the same request are not the user's."""
     answer = client.get("/rest/session", headers=bearer(issuer.token(scope="read")))
 
     assert answer.status_code == 403

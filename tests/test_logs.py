@@ -122,7 +122,7 @@ def test_the_actor_can_be_asked_for(issuer: FakeIssuer, act: Any, status: int) -
     assert get(issuer, token, rules=rules) == (200 if status == 200 else 403)
 
 
-def test_an_actor_that_can_be_read_in_two_ways_is_none(issuer: FakeIssuer) -> None:
+def test_an_actor_that_can_be_read_in_two_ways_is_refused(issuer: FakeIssuer) -> None:
     """A claim that is called ``act.sub`` cannot stand for the member of ``act``."""
     claims: dict[str, Any] = {"act.sub": "agent-7"}
     hidden = issuer.token(sub="ada", act={"sub": "agent-3"}, **claims)

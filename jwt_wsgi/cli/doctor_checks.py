@@ -1,4 +1,4 @@
-"""What ``jwt-wsgi doctor`` looks at: one line a check, with its remedy."""
+"""The checks of ``jwt-wsgi doctor``: each gives one line, with its remedy."""
 
 import os
 import re
@@ -149,7 +149,7 @@ def _audience(own: Settings, name: str) -> Line:
 
 
 def _provider(own: Settings) -> Iterator[Line]:
-    """Warn of settings that have another effect at this provider."""
+    """Warn of settings that have an unexpected effect with this provider."""
     if warning := provider_warning(own):
         says, _, remedy_ = warning.partition("; ")
         yield Line(WARN, "provider", says.removeprefix("issuer: "), remedy_)

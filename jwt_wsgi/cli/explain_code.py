@@ -25,7 +25,7 @@ _PAGES: Final = "docs/reference/refusals"
 _PLACE: Final = "the header Authorization: Bearer TOKEN"
 
 
-#: What the code of a refused logout token begins with; the rest is that of an access token.
+#: Prefix of the codes of refused logout tokens. The rest is the code that an access token has.
 _LOGOUT: Final = "logout_"
 
 
@@ -99,7 +99,7 @@ CODES: Final[Mapping[str, Meaning]] = MappingProxyType(dict(_meanings()))
 
 
 def causes(code: str) -> list[tuple[str, str]]:
-    """The causes that are recognised: for each one a sentence, and what to do."""
+    """The causes that are recognised: for each, a sentence and the remedy."""
     general = CODES[code].remedy
     found = [row for row in CAUSES if row.code == code and row.sentence]
     return [(row.sentence, (row.remedy or general).replace("{place}", _PLACE)) for row in found]
@@ -111,7 +111,7 @@ def page(code: str) -> str:
 
 
 def explain_code(code: str, *, as_json: bool) -> int:
-    """Print it. Exit code 2 if it is no code of ours."""
+    """Print what the code means. Exit code 2 if this package has no such code."""
     named = code if code in CODES else code.removeprefix(_LOGOUT)
     if named not in CODES:
         problem = f"--code: {errors.printable(code)} is misspelled, or a code of your app; ours are"

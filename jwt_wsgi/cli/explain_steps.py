@@ -74,8 +74,8 @@ _SIGNATURE: Final = "signature"
 class Verdict:
     """The verdict on one request.
 
-    ``step``: where it was refused, or the last step. ``case``: what the refusal is explained from;
-    None for a request that passes. ``token``: taken apart, None if it is no JWT or there is none.
+    ``step``: where it was refused, or the last step. ``case``: the data that explains the refusal;
+    None for a request that passes. ``token``: parsed; None if it is no JWT, or there is none.
     """
 
     method: str

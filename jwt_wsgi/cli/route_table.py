@@ -220,9 +220,9 @@ def _rows(guarded: Guarded, route: Route) -> tuple[list[Row], str | None]:
 
 
 def _special_paths(guarded: Guarded, route: Route, usual: str) -> Iterator[tuple[str, str]]:
-    """Paths of this route that may be decided otherwise, each with a name.
+    """Paths of this route for which another rule may decide, each with a name.
 
-    Those that a rule names, and other spellings that need less.
+    These are paths that a rule names, and other spellings that need less.
     """
     segments = usual.split("/")
     for _, named in guarded.rules:
@@ -273,7 +273,7 @@ def _key(rule: Rule | None) -> object:
 
 
 def _name(rule: Rule) -> object:
-    """The purpose of a rule. The shorthands create their rules at each access."""
+    """A key of a rule. Its identity would not do: shorthands create new rules at each access."""
     return rule.path, rule.methods
 
 

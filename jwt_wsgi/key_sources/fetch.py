@@ -196,7 +196,7 @@ class _Adapter(HTTPAdapter):
     """Connections that are read only until ``deadline``, the proxy's answer included.
 
     ``context``: of TLS with the server; ``for_proxy``: of TLS with a proxy, which does not get our
-    own certificate. requests and urllib3 add no certificates of certifi to them.
+    client certificate. requests and urllib3 add no certificates of certifi to them.
     """
 
     def __init__(

@@ -149,7 +149,7 @@ def read_json(text: str, kind: type) -> Any:
     try:
         value = json_value(text.encode())
     except ValueError as error:
-        raise ValueError(f"it looks like JSON but is none: {error}") from error
+        raise ValueError(f"it looks like JSON but cannot be read: {error}") from error
     if not isinstance(value, kind):
         raise ValueError("it is JSON of another kind")  # noqa: TRY004  # a setting's value
     return value
@@ -184,7 +184,7 @@ def read_seconds(value: Any) -> float:
 def read_age(value: object) -> float:
     age = read_seconds(value)
     if age < 1:
-        raise ValueError("no token is that new; give at least 1 s, or leave it out")
+        raise ValueError("it is too short; give at least 1 s, or leave it out")
     return age
 
 
@@ -316,7 +316,7 @@ _PUBLIC: Final = re.compile(rb"\s*(-----BEGIN |ssh-|ecdsa-sha2-|https?://)")
 _EXAMPLE: Final = re.compile(rb"at-least-\d+-bits-long|your-\d+-bit-secret")
 
 
-#: Different bytes of a secret that can be guessed. Of secrets of 32 random digits, one in ten
+#: A secret with so few different bytes can be guessed. Of secrets of 32 random digits, one in ten
 #: million has so few.
 _FEW: Final = 5
 
@@ -342,7 +342,7 @@ def read_secret(value: object) -> bytes:
 
 
 def _is_json_object(data: bytes) -> bool:
-    """A JWK or a JWKS; of random secrets one in 256 begins with ``{``, and is none."""
+    """Whether it is a JWK or a JWKS. One random secret in 256 begins with ``{`` as well."""
     try:
         return isinstance(json.loads(data), dict)
     except (ValueError, RecursionError):
