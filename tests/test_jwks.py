@@ -1868,6 +1868,30 @@ def test_b11_a_removed_key_dies() -> None:
     assert max(accepted) < DAY
 
 
+@pytest.mark.parametrize("gap", [250, 299, 350, 400, 599])
+def test_b11_a_removed_key_dies_where_few_requests_come(gap: float) -> None:
+    """Within 600 s. A later request waits for a fetch, although the last one came 365 s before."""
+    longest = 0.0
+    for removed in range(0, 600, 20):
+        world = World("ab").warm()
+        world.delay, began = 4.9, world.now
+        world.run_until(began + removed)
+        world.body = document("b")
+        times = [began + removed + gap * n for n in range(1, 6)]
+        accepted = [at for at in times if _accepts_at(world, at)]
+        longest = max([longest, *(at - began - removed for at in accepted)])
+    assert 305 < longest <= 600
+
+    quiet = World("ab").warm()
+    began = quiet.now
+    quiet.run_until(began + 235)  # not due yet
+    assert quiet.ask("a").status == 200
+    quiet.body, quiet.delay = document("b"), 1.0
+    quiet.run_until(began + 600)
+    answer = quiet.ask("a")
+    assert (answer.status, answer.waited) == (401, 1.0)
+
+
 def _accepts_at(world: World, at: float) -> bool:
     world.run_until(at)
     return world.ask("a").status == 200
