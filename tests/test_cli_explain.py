@@ -92,7 +92,8 @@ SIGNS = FakeIssuer().jwks()["keys"][0]
 
 CASES = [
     pytest.param(
-        "token_missing", lambda _: "", {}, [], "credentials", False, "", id="nothing"
+        "token_missing", lambda _: "", {}, [],
+        "credentials", False, "the input is empty", id="nothing",
     ),
     pytest.param(
         "token_missing", lambda _: "Host: api.example", {"TOKEN_FROM": "header,cookie:t"}, [],

@@ -84,7 +84,7 @@ def test_a_key_is_kept_and_used_again(
     assert "JWT_WSGI" not in said
     before = key.read_text()
     assert main(["mint", "--alg", algorithm, "--key-out", str(key)]) == 2
-    assert "File exists" in capsys.readouterr().err
+    assert "File exists; --key signs with the key that is in it" in capsys.readouterr().err
     assert key.read_text() == before
 
 

@@ -551,7 +551,7 @@ from rest_framework.test import APIClient
 
 from jwt_wsgi.testing import FakeIssuer
 
-ISSUER = FakeIssuer("https://fake.example")
+ISSUER = FakeIssuer("https://fake.example", aud="https://api.example.com")
 ADA = {"Authorization": "Bearer " + ISSUER.token(sub="ada")}
 
 
@@ -614,8 +614,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_in(project: Path, issuer: FakeIssuer, *command: str) -> subprocess.CompletedProcess[str]:
-    env = environment_of(project, issuer)
+def run_in(
+    project: Path, issuer: FakeIssuer, *command: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    env = environment_of(project, issuer) | variables
     return subprocess.run(
         [sys.executable, *command],
         cwd=project,
@@ -643,7 +645,8 @@ def test_a_project_s_tests_run(project: Path, issuer: FakeIssuer) -> None:
     page = (Path(__file__).parent.parent / "docs" / "how-to" / "testing.md").read_text()
     (block,) = re.findall(r"^```python\n(import urllib.*?)^```$", page, re.DOTALL | re.MULTILINE)
     (project / "test_page.py").write_text(block)
-    run = run_in(project, issuer, "-m", "django", "test")
+    audience = "https://api.example.com"  # that of the settings in the README
+    run = run_in(project, issuer, "-m", "django", "test", JWT_WSGI_AUDIENCE=audience)
 
     assert run.returncode == 0, run.stderr
     assert "Ran 8 tests" in run.stderr

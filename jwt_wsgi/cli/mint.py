@@ -103,6 +103,8 @@ def run(options: argparse.Namespace) -> int:
         notes = list(_write(options, issuer, jwks))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
+        if isinstance(error, FileExistsError):
+            why = f"{why}; --key signs with the key that is in it"
         return complain(
             "mint", [f"{getattr(error, 'filename', None) or 'key'}: {why}"], as_json=options.json
         )
