@@ -2381,6 +2381,20 @@ MUTANTS = (
         killers("test_cli_explain", "test_a_good_token_however_it_was_pasted"),
     ),
     Mutant(
+        "an unknown key is a question of claims",
+        "cli/explain_recorder.py",
+        '    "key_not_known_yet": "key",\n',
+        "",
+        killers("test_cli_explain", "test_a_key_that_is_not_known_yet_is_429"),
+    ),
+    Mutant(
+        "an issuer that cannot be asked for is found all the same",
+        "cli/explain_recorder.py",
+        'step == "key" and self.issuer is None',
+        "False",
+        killers("test_cli_explain", "test_an_issuer_that_cannot_be_asked_for_is_where_it_ends"),
+    ),
+    Mutant(
         "the claims are shown all the same",
         "cli/explain_decoded.py",
         "    if claims:",
