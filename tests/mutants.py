@@ -1963,8 +1963,8 @@ MUTANTS = (
     Mutant(
         "a wrong duration hides another one",
         "settings/contradictions.py",
-        'if name == "jwks_max_stale" else (name,)',
-        "if True else (name,)",
+        '{why}", ("jwks_timeout",)',
+        '{why}", ("jwks_timeout", "jwks_max_stale")',
         killers("test_mistakes", "test_all_problems_of_durations_at_once"),
     ),
     Mutant(

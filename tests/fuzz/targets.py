@@ -134,7 +134,9 @@ def settings(data: bytes) -> None:
         assert str(error)
         return
     assert 0 <= read.leeway <= 300
-    assert not read.policy.problems()
+    policy = read.policy
+    assert 1 <= policy.refresh_after <= policy.max_age <= policy.expires_after
+    assert 0.1 <= policy.timeout <= 60
     symmetric = set(jose.SECRET_SIZES) & set(read.algorithms)
     assert not symmetric or read.secret
     Rules(read.request_rules).find("GET", "/")
