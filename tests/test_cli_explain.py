@@ -428,13 +428,11 @@ def test_no_code_is_without_a_case_and_a_remedy() -> None:
 
 
 def test_no_failure_of_a_fetch_is_without_a_remedy() -> None:
-    """Each kind that FetchError names, and what can be wrong with a document or a file."""
+    """Each kind that FetchError names, and what can be wrong with a key source of the app's own."""
     kinds = re.search(r"one of these labels: ([a-z_,\s]+)\.", FetchError.__doc__ or "")
     assert kinds is not None
 
-    assert set(FETCH_REMEDIES) == {*kinds[1].replace(",", "").split()} | {
-        "discovery", "document", "file", "own"
-    }  # fmt: skip
+    assert set(FETCH_REMEDIES) == {*kinds[1].replace(",", "").split(), "own"}
 
 
 @pytest.mark.parametrize(
