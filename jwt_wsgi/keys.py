@@ -206,7 +206,7 @@ class _Member:
         if kty not in ("RSA", "EC", "OKP"):
             return Dropped(name, "its kty is not one that verifies tokens")
         if "kid" in jwk and (not isinstance(kid, str) or not 0 < len(kid) <= jose.MAX_KID_SIZE):
-            return Dropped(name, "its kid is not a string of 1 to 256 characters")
+            return Dropped(name, f"its kid is not a string of 1 to {jose.MAX_KID_SIZE} characters")
         if jwk.get("use", "sig") != "sig":
             return Dropped(name, NOT_FOR_SIGNATURES)
         if "key_ops" in jwk and not _may_verify(jwk["key_ops"]):
