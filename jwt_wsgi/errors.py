@@ -95,6 +95,9 @@ class AuthError(Portable, Exception):
 
     The class attributes make up the answer; an instance may override them. Text that a header
     cannot hold is left out of the challenge. A ``status`` below 400 is answered as 401.
+
+    The middleware writes what it adds (``scope``, ``rule``, ``claimed``) into ``vars(error)``: a
+    class of the application may let none of its attributes be set.
     """
 
     #: HTTP status of the answer.
@@ -126,10 +129,6 @@ class AuthError(Portable, Exception):
 
     def __str__(self) -> str:
         return str(self.detail or self.details or self.error)
-
-    def note(self, **facts: object) -> None:
-        """Keep what the request adds, also where the class lets none of its attributes be set."""
-        vars(self).update(facts)
 
     @property
     def label(self) -> str:

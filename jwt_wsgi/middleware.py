@@ -105,7 +105,7 @@ class JWTMiddleware:
             emit=self._emit,
             resource_metadata=assembly.resource_metadata(self.settings),
         )
-        self._preflight_reported = False
+        self._warned = False  # of a preflight that was refused
         #: ``verifier.verify(token)`` returns the claims, a mapping, or raises an ``AuthError``. Any
         #: object with this method may stand here, not with ``settings_from_request``; ``warm_up``,
         #: ``health`` and ``close`` are for the configured issuers all the same.
@@ -128,7 +128,8 @@ class JWTMiddleware:
         try:
             self.authenticate(environ, rule)
         except AuthError as error:
-            error.note(scope=rule.scope, rule=rule.path)
+            if rule is not REQUIRE_TOKEN:  # else no rule matched
+                vars(error).update(scope=rule.scope, rule=rule.path)
             if rule.token is not Token.REPORT:
                 return self.refuse(error, environ, start_response)
             environ[ERROR] = error
@@ -188,9 +189,8 @@ class JWTMiddleware:
         self, error: AuthError, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> list[bytes]:
         """Answer a request as a refusal, and log it: a WSGI app once ``error`` is bound."""
-        is_new = is_preflight(environ) and not self._preflight_reported
-        if is_new and isinstance(error, MissingTokenError):
-            self._preflight_reported = True
+        if not self._warned and isinstance(error, MissingTokenError) and is_preflight(environ):
+            self._warned = True
             logger.warning("a CORS preflight was refused; the option cors can let them through")
         self._report(Refused, error, environ)
         answer = self._responses.answer(error)

@@ -115,7 +115,7 @@ class Verifier:
             if "cnf" in claims and not self._accept_bound_tokens:
                 raise InvalidTokenError("token_bound", "it has cnf, and came as a bearer token")
         except AuthError as error:
-            error.note(claimed=claimed(header, claims))
+            vars(error)["claimed"] = claimed(header, claims)
             raise
         return issuer, key, unverified
 
@@ -127,7 +127,7 @@ class Verifier:
             if self._revoked is not None and self._revoked(claims):
                 raise InvalidTokenError("token_revoked")
         except AuthError as error:
-            error.note(claimed=claimed(claims.header, claims))
+            vars(error)["claimed"] = claimed(claims.header, claims)
             raise
 
     def _remember_head(self, token: jose.UnverifiedToken) -> None:

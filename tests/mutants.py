@@ -43,6 +43,13 @@ def killers(file: str, *tests: str) -> tuple[str, ...]:
 MUTANTS = (
     # cooldown, ages, jitter
     Mutant(
+        "a warm-up returns while the thread of its fetch still ends",
+        "key_sources/remote.py",
+        "            system.wait_until_ended(self._thread)\n",
+        "",
+        killers("test_jwks_fork", "test_rule_fork_may_follow_a_warm_up_at_once"),
+    ),
+    Mutant(
         "no jitter",
         "key_sources/freshness.py",
         "    due = fetch.start + policy.refresh_after * (0.8 + 0.2 * jitter)",
@@ -1311,9 +1318,9 @@ MUTANTS = (
     ),
     Mutant(
         "an error whose attributes cannot be set is a 500",
-        "errors.py",
-        "        vars(self).update(facts)",
-        "        _ = [setattr(self, name, value) for name, value in facts.items()]",
+        "middleware.py",
+        "vars(error).update(scope=rule.scope, rule=rule.path)",
+        "error.scope, error.rule = rule.scope, rule.path",
         killers("test_answers", "test_an_error_of_any_class_keeps_its_answer"),
     ),
     Mutant(
@@ -1508,8 +1515,8 @@ MUTANTS = (
     Mutant(
         "a refusal names no rule",
         "middleware.py",
-        "            error.note(scope=rule.scope, rule=rule.path)",
-        "            error.scope = rule.scope",
+        "vars(error).update(scope=rule.scope, rule=rule.path)",
+        "vars(error).update(scope=rule.scope)",
         killers("test_middleware", "test_a_refusal_names_the_method_and_the_rule_that_decided"),
     ),
     Mutant(
@@ -1809,9 +1816,9 @@ MUTANTS = (
         "the log does not say whose token was revoked",
         "verifier.py",
         "        except AuthError as error:\n"
-        "            error.note(claimed=claimed(claims.header, claims))\n",
+        '            vars(error)["claimed"] = claimed(claims.header, claims)\n',
         "        except KeyError as error:\n"
-        "            error.note(claimed=claimed(claims.header, claims))\n",
+        '            vars(error)["claimed"] = claimed(claims.header, claims)\n',
         killers(
             "test_revocation_wsgi", "test_the_log_says_whose_token_was_refused_after_its_signature"
         ),

@@ -123,8 +123,8 @@ def _answer(code: str) -> list[str]:
     sent = [f"HTTP/1.1 {answer.status}", *shown, "", answer.body.decode()]
     parts = ["## The answer", "", "```text", *sent, "```", ""]
     if code == error.label and code != NotConfiguredError.code:
-        decided = {"detail": error.detail} if code == "origin_not_allowed" else {"rule": "'/*'"}
-        line = events.Refused(code, error.status, method="'GET'", **decided)
+        detail = error.detail if code == "origin_not_allowed" else ""
+        line = events.Refused(code, error.status, method="'GET'", detail=detail)
         parts += ["## In the log", "", "```text", f"WARNING {line}", "```", ""]
     return parts
 

@@ -484,7 +484,7 @@ def test_a_reread_that_hangs_leaves_time_for_the_keys() -> None:
     source.ask()
     source.run_until(source.now + 6)
 
-    assert source.keys.state == "FRESH"
+    assert source.keys.health()["state"] == "FRESH"
     assert source.keys.health()["fails"] == 0
 
 

@@ -379,20 +379,18 @@ def test_hooks_hear_what_happens(client: Make, issuer: FakeIssuer) -> None:
     visitor.get("/", headers={"X-Request-ID": "r-1"})
 
     assert [type(event) for event in heard] == [Accepted, Refused]
-    assert heard[1] == Refused(
-        "token_missing", 401, request_id="'r-1'", method="'GET'", rule="'/*'"
-    )
+    assert heard[1] == Refused("token_missing", 401, request_id="'r-1'", method="'GET'")
 
 
 @pytest.mark.parametrize(
     ("method", "path", "told"),
     [
         ("GET", "/reset/s3cret", "method='GET' rule='/reset/*'"),
-        ("POST", "/s3cret", "method='POST' rule='/*'"),
-        ("GET", "//s3cret", "method='GET' rule='/*'"),
-        ("GET", "/orders/s3cret.json", "method='GET' rule='/*'"),
+        ("POST", "/s3cret", "method='POST'"),
+        ("GET", "//s3cret", "method='GET'"),
+        ("GET", "/orders/s3cret.json", "method='GET'"),
         ("X' rule='/admin", "/s3cret", r"method='X\' rule=\'/admi...' rule='/*'"),
-        ("M" * 5000, "/s3cret", "method='MMMMMMMMMMMMMMMM...' rule='/*'"),
+        ("M" * 5000, "/s3cret", "method='MMMMMMMMMMMMMMMM...'"),
     ],
     ids=[
         "a rule",

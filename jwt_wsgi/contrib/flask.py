@@ -133,7 +133,7 @@ def require(
             try:
                 _authorize(rule)
             except AuthError as error:
-                error.note(scope=needed_scopes(request.environ, rule.scope))
+                vars(error)["scope"] = needed_scopes(request.environ, rule.scope)
                 return _refusal(error)
             served: _R = current_app.ensure_sync(view)(*args, **kwargs)  # it may be asynchronous
             return served

@@ -69,7 +69,7 @@ class KeyFetch:
     finished: Finished
     kid: str = ""  # of a look-up: the kid that it was started for
     kids: frozenset[str] = frozenset()  # of a look-up: all kids that were waiting at its start
-    running: bool = False  # its thread has begun to run
+    thread: int = 0  # the native id of the thread that runs it; 0: it does not run yet
     ok: bool = False
 
     @property

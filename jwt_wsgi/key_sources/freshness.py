@@ -239,7 +239,7 @@ def time_passed(facts: Facts, now: float, policy: Policy, jitter: float) -> Fact
     fetch = facts.fetch
     if fetch is not None and now >= (end := fetch.start + policy.lease):  # Rule: lost fetch.
         lost = facts.lost | {fetch}
-        inline = facts.inline or not (facts.reported or fetch.running)  # Rule: no thread.
+        inline = facts.inline or not (facts.reported or fetch.thread)  # Rule: no thread.
         facts = facts._replace(lost=lost, inline=inline)
         error = FetchError("lost", "the fetch did not end in time")
         facts = fetch_failed(facts, fetch, error, end, policy, jitter)

@@ -167,7 +167,7 @@ class LogoutReceiver:
         start_response: "StartResponse",
         status: int,
     ) -> list[bytes]:
-        error.note(rule=self._path)
+        vars(error)["rule"] = self._path
         code = f"logout_{error.label.removeprefix('logout_')}"  # apart from those of API requests
         more = request_facts(environ, self._log_fields)
         self._emit(Refused(code, status, **more, **error.facts))
