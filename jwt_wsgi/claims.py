@@ -26,6 +26,8 @@ Check: TypeAlias = Callable[[Mapping[str, Any], float], object]
 
 #: Seconds that clocks may differ, unless the settings say otherwise.
 LEEWAY: Final = 30.0
+#: The most seconds that the settings may say.
+MAX_LEEWAY: Final = 300.0
 #: The last second of the year 9999. A date beyond it was written in milliseconds, or is not a date.
 MAX_DATE: Final = 253_402_300_799
 _MIN_DATE: Final = -MAX_DATE

@@ -25,6 +25,8 @@ PAYLOAD: Final = "jwt_wsgi.payload"
 HEADER: Final = "jwt_wsgi.header"
 ERROR: Final = "jwt_wsgi.error"
 RULE: Final = "jwt_wsgi.rule"
+#: What the middleware writes at every request, for the application.
+RESULTS: Final = frozenset({PAYLOAD, HEADER, ERROR, RULE})
 #: The CGI variable (RFC 3875 section 4.1.11), which is no header of a request.
 REMOTE_USER: Final = "REMOTE_USER"
 #: Prefix of a claim's name: the issuer and ``|`` are written before the value, so that users of two

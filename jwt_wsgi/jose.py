@@ -1,4 +1,4 @@
-"""Parse tokens, import keys, verify signatures; the only module that imports JOSE libraries.
+"""Parse tokens, import keys, verify signatures. No other module verifies with JOSE libraries.
 
 joserfc imports the points of curves; ``cryptography`` does the rest, because joserfc warns at
 every EdDSA verification and at short RSA keys, and its algorithm lists and header limits are not

@@ -17,6 +17,8 @@ MEMBERS: Final[Mapping[str, frozenset[str]]] = {
     "EC": frozenset({"crv", "x", "y"}),
     "OKP": frozenset({"crv", "x"}),
 }
+#: Why a key is not used that is published for another purpose: nothing is wrong with it.
+NOT_FOR_SIGNATURES: Final = "its use is not sig"
 _NUMBERS: Final = ("n", "e", "x", "y")
 #: Members that are lists. Some serialisers write an empty list instead of leaving the member out.
 _LISTS: Final = frozenset({"key_ops", "x5c", "oth"})

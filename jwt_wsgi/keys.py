@@ -17,6 +17,7 @@ from typing import Protocol
 
 from . import jose
 from .errors import printable
+from .jwk_form import NOT_FOR_SIGNATURES
 from .jwk_form import normal
 from .key_sources.document_kind import why_no_jwks
 from .strict_json import json_object
@@ -93,22 +94,22 @@ class KeySet:
                 self._by_kid.setdefault(member.kid, []).append(member)
 
     @classmethod
-    def parse(cls, document: bytes | str, *, max_keys: int = MAX_KEYS) -> "KeySet":
+    def parse(cls, document: bytes | str) -> "KeySet":
         """Read a JWKS. Raises :class:`DocumentError` unless it holds one usable key at least."""
         try:
             data = document.encode() if isinstance(document, str) else document
-            return cls.of(json_object(data), max_keys=max_keys)
+            return cls.of(json_object(data))
         except ValueError as error:
             raise DocumentError(why_no_jwks(document, error)) from error
 
     @classmethod
-    def of(cls, jwks: Mapping[str, Any], *, max_keys: int = MAX_KEYS) -> "KeySet":
+    def of(cls, jwks: Mapping[str, Any]) -> "KeySet":
         """Make a set of a parsed JWKS. Raises :class:`DocumentError` as :meth:`parse`."""
         listed = jwks.get("keys")
         if not isinstance(listed, list):
             raise DocumentError('it has no "keys" list')
-        if len(listed) > max_keys:
-            raise DocumentError(f"it has {len(listed)} keys, more than {max_keys}")
+        if len(listed) > MAX_KEYS:
+            raise DocumentError(f"it has {len(listed)} keys, more than {MAX_KEYS}")
         read = [_Member.of(jwk) for jwk in listed]
         members = [member for member in read if isinstance(member, _Member)]
         keyset = cls(members, [dropped for dropped in read if isinstance(dropped, Dropped)])
@@ -205,9 +206,9 @@ class _Member:
         if kty not in ("RSA", "EC", "OKP"):
             return Dropped(name, "its kty is not one that verifies tokens")
         if "kid" in jwk and (not isinstance(kid, str) or not 0 < len(kid) <= jose.MAX_KID_SIZE):
-            return Dropped(name, "its kid is not a string of 1 to 256 characters")
+            return Dropped(name, f"its kid is not a string of 1 to {jose.MAX_KID_SIZE} characters")
         if jwk.get("use", "sig") != "sig":
-            return Dropped(name, "its use is not sig")
+            return Dropped(name, NOT_FOR_SIGNATURES)
         if "key_ops" in jwk and not _may_verify(jwk["key_ops"]):
             return Dropped(name, "its key_ops do not hold verify")
         row = jose.ALGORITHMS.get(alg) if isinstance(alg, str) else None

@@ -108,35 +108,13 @@ def _path(resource: str) -> str:
     return "" if path == "/" else path
 
 
-def document(
-    resource: str,
-    *,
-    issuers: Iterable[str],
-    scopes: Collection[str] = (),
-    methods: Collection[str] = ("header",),
-    more: Mapping[str, Any] = MappingProxyType({}),
-) -> dict[str, Any]:
-    """The metadata (RFC 9728 section 2): issuers verbatim and in their order, scopes sorted.
-
-    ``more``: other members. Its scopes are published with ``scopes``; ``offline_access`` never is.
-    ``methods``: how a bearer token may be sent (RFC 6750 section 2), for instance ``header``.
-    Empty members are left out, as section 3.2 asks.
-    """
-    members = {
-        **more,
-        "resource": resource,
-        "authorization_servers": list(issuers),
-        SCOPES: sorted({*scopes, *more.get(SCOPES, ())} - {OFFLINE_ACCESS}),
-        "bearer_methods_supported": list(methods),
-    }
-    return {name: value for name, value in members.items() if value not in ("", [], ())}
-
-
 class Metadata:
-    """The document of one resource as a WSGI app, prepared once.
+    """The metadata of one resource (RFC 9728 section 2) as a WSGI app, prepared once.
 
     ``url``: where clients find it. ``paths``: each ``PATH_INFO`` that it answers, before any rule
-    is applied. ``scopes``: those that it names. ``max_age``: seconds that a client may keep it.
+    is applied. ``scopes``: those that requests need. ``methods``: how a bearer token may be sent
+    (RFC 6750 section 2). ``more``: other members; their scopes are published beside ``scopes``,
+    and ``offline_access`` never. ``max_age``: seconds that a client may keep it.
     """
 
     def __init__(
@@ -149,14 +127,26 @@ class Metadata:
         more: Mapping[str, Any] = MappingProxyType({}),
         max_age: int = MAX_AGE,
     ) -> None:
+        #: Where clients find it.
         self.url = metadata_url(resource)
+        #: Each ``PATH_INFO`` to send here, before any rule is asked.
         self.paths = paths(resource)
-        keep = ("Cache-Control", f"public, max-age={max_age}")
-        named = document(resource, issuers=issuers, scopes=scopes, methods=methods, more=more)
-        self.scopes: list[str] = named.get(SCOPES, [])
-        found = _json(named)
+        #: The scopes that it names, sorted.
+        self.scopes = sorted({*scopes, *more.get(SCOPES, ())} - {OFFLINE_ACCESS})
+        members = {
+            **more,
+            "resource": resource,
+            "authorization_servers": list(issuers),
+            SCOPES: self.scopes,
+            "bearer_methods_supported": list(methods),
+        }
+        #: The document. What would be empty is left out, as section 3.2 asks.
+        self.document = {
+            name: value for name, value in members.items() if value not in ("", [], ())
+        }
+        found = _json(self.document)
         refused = _json({"error": "Method not allowed"})
-        allow = ("Allow", METHODS)
+        allow, keep = ("Allow", METHODS), ("Cache-Control", f"public, max-age={max_age}")
         get = ("200 OK", (*_headers(found), keep), found)
         age = ("Access-Control-Max-Age", str(max_age))
         options = ("204 No Content", (allow, *_PREFLIGHT, age), b"")

@@ -20,12 +20,11 @@ from typing import Final
 from typing import TypeAlias
 
 from . import claims as claims_
+from .claims import MAX_LEEWAY
 from .errors import InsufficientAuthError
 from .errors import InsufficientScopeError
 from .errors import ask
 
-#: Seconds that a login may lie in the future: the most that ``leeway`` can be.
-_SKEW: Final = 300.0
 #: Says whether the verified claims permit the request, which it sees as a WSGI environ.
 Permits: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
 #: What routers read differently in a path that is decoded: an empty segment, a dot segment,
@@ -124,9 +123,9 @@ class Rule:
         if self.acr_values and claims.get("acr") not in tuple(self.acr_values):
             missing = "acr is none of acr_values"
         if self.max_age is not None:
-            login: Any = claims.get("auth_time")
-            # A wrong type, or milliseconds, count as missing.
-            if type(login) not in (int, float) or not now - self.max_age <= login <= now + _SKEW:
+            auth: Any = claims.get("auth_time")
+            # A wrong type, or milliseconds, count as missing. A clock may be ahead.
+            if type(auth) not in (int, float) or not now - self.max_age <= auth <= now + MAX_LEEWAY:
                 missing = "auth_time is missing or too long ago"
         if missing:
             raise InsufficientAuthError(missing, acr_values=self.acr_values, max_age=self.max_age)

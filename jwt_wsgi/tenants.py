@@ -30,11 +30,9 @@ from .errors import InvalidTokenError
 from .errors import KeysUnavailableError
 from .errors import ask
 from .events import Emit
-from .events import Event
 from .events import FunctionFailed
 from .events import logger
 from .jose import Key
-from .key_sources.facts import Policy
 from .key_sources.remote import RemoteKeys
 from .process_lock import PerProcess
 from .process_lock import ProcessLock
@@ -43,7 +41,6 @@ from .scope_hierarchy import Included
 from .scope_hierarchy import granting
 from .settings.issuer import FETCH_OPTIONS
 from .settings.issuer import KEY_SLOT
-from .settings.issuer import MAX_TENANTS
 from .settings.issuer import Issuer
 from .trusted_issuer import TrustedIssuer
 from .urls import check_issuer
@@ -73,14 +70,8 @@ class _Tenant:
     until: float = NOT_HELD
 
 
-#: The defaults of remote keys.
-_POLICY: Final = Policy()
 #: The environ of the request whose token is being verified.
 _request: Final[ContextVar[Mapping[str, Any] | None]] = ContextVar("_request", default=None)
-
-
-def _ignore(_event: Event) -> None:
-    pass
 
 
 class Tenants:
@@ -101,11 +92,11 @@ class Tenants:
         resolve: Callable[..., Issuer | None],
         *,
         build: Callable[[Issuer], TrustedIssuer],
-        cooldown: float = _POLICY.cooldown,
-        max_age: float = _POLICY.max_age,
-        most: int = MAX_TENANTS,
-        sees_request: bool = False,
-        emit: Emit = _ignore,
+        cooldown: float,
+        max_age: float,
+        most: int,
+        sees_request: bool,
+        emit: Emit,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolve, self._build, self._emit = resolve, build, emit

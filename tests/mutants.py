@@ -1972,8 +1972,8 @@ MUTANTS = (
     Mutant(
         "a wrong duration hides another one",
         "settings/contradictions.py",
-        'if name == "jwks_max_stale" else (name,)',
-        "if True else (name,)",
+        '{why}", ("jwks_timeout",)',
+        '{why}", ("jwks_timeout", "jwks_max_stale")',
         killers("test_mistakes", "test_all_problems_of_durations_at_once"),
     ),
     Mutant(
@@ -2390,6 +2390,20 @@ MUTANTS = (
         'return "".join(pieces)',
         'return " ".join(pieces)',
         killers("test_cli_explain", "test_a_good_token_however_it_was_pasted"),
+    ),
+    Mutant(
+        "an unknown key is a question of claims",
+        "cli/explain_recorder.py",
+        '    "key_not_known_yet": "key",\n',
+        "",
+        killers("test_cli_explain", "test_a_key_that_is_not_known_yet_is_429"),
+    ),
+    Mutant(
+        "an issuer that cannot be asked for is found all the same",
+        "cli/explain_recorder.py",
+        'step == "key" and self.issuer is None',
+        "False",
+        killers("test_cli_explain", "test_an_issuer_that_cannot_be_asked_for_is_where_it_ends"),
     ),
     Mutant(
         "the claims are shown all the same",

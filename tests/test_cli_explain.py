@@ -14,6 +14,7 @@ from conftest import EchoApp
 from servers.redis_server import redis_server
 from werkzeug.test import Client
 
+from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import errors
 from jwt_wsgi.__main__ import main
@@ -377,6 +378,40 @@ def test_a_key_that_is_not_known_yet_is_429(
 
     assert exit_code == 1
     assert (told["code"], told["status"]) == ("key_not_known_yet", 429)
+    assert told["step"] == "key"
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        pytest.param(lambda _iss: 1 / 0, id="of iss"),
+        pytest.param(lambda _iss, _environ: 1 / 0, id="of iss and environ"),
+    ],
+)
+def test_an_issuer_that_cannot_be_asked_for_is_where_it_ends(function: Any) -> None:
+    """No later step passes: a function that names the issuers has failed."""
+    settings = Settings.of(issuer=function, audience="api")
+    found = verdict_on(settings, FakeIssuer("https://issuer.example").token(aud="api")).as_json()
+
+    assert (found["code"], found["step"]) == ("keys_unavailable", "issuer")
+    assert [row["step"] for row in found["steps"] if row["outcome"] == "ok"][-1] == "form"
+
+
+def test_a_function_that_sees_the_request_is_asked_once() -> None:
+    """What the steps say of the issuer is its answer for this request."""
+    issuer, asked = FakeIssuer("https://issuer.example"), []
+
+    def function(iss: str, environ: Any) -> Issuer:
+        asked.append(environ["PATH_INFO"])
+        return Issuer(iss, jwks=issuer.jwks(), audience="api")
+
+    settings = Settings.of(issuer=function)
+    found = verdict_on(settings, issuer.token(aud="api", header={"kid": "key-9"}), path="/a")
+
+    assert (found.step, asked) == ("key", ["/a"])
+    assert [line.says for line in found.lines if line.name == "issuer"] == [
+        "iss 'https://issuer.example' is trusted"
+    ]
 
 
 def test_no_code_is_without_a_case_and_a_remedy() -> None:
@@ -394,13 +429,11 @@ def test_no_code_is_without_a_case_and_a_remedy() -> None:
 
 
 def test_no_failure_of_a_fetch_is_without_a_remedy() -> None:
-    """Each kind that FetchError names, and what can be wrong with a document or a file."""
+    """Each kind that FetchError names, and what can be wrong with a key source of the app's own."""
     kinds = re.search(r"one of these labels: ([a-z_,\s]+)\.", FetchError.__doc__ or "")
     assert kinds is not None
 
-    assert set(FETCH_REMEDIES) == {*kinds[1].replace(",", "").split()} | {
-        "discovery", "document", "file", "own"
-    }  # fmt: skip
+    assert set(FETCH_REMEDIES) == {*kinds[1].replace(",", "").split(), "own"}
 
 
 @pytest.mark.parametrize(

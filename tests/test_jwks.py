@@ -1618,33 +1618,6 @@ def test_a_source_nobody_uses_any_more_is_gone() -> None:
     assert gone() is None
 
 
-@pytest.mark.parametrize(
-    ("options", "named"),
-    [
-        ({"refresh_after": 700.0}, "jwks_refresh_after"),
-        ({"refresh_after": float("nan")}, "jwks_refresh_after"),
-        ({"max_age": float("nan")}, "jwks_max_age"),
-        ({"max_stale": 60.0}, "jwks_max_stale"),
-        ({"max_stale": float("nan")}, "jwks_max_stale"),
-        ({"max_stale": float("inf")}, "jwks_max_stale"),
-        ({"cooldown": 0.5}, "jwks_cooldown"),
-        ({"cooldown": float("nan")}, "jwks_cooldown"),
-        ({"timeout": 0.0}, "jwks_timeout"),
-        ({"timeout": float("nan")}, "jwks_timeout"),
-    ],
-)
-def test_a_policy_names_what_does_not_fit(options: dict[str, float], named: str) -> None:
-    """Each problem begins with the option to change."""
-    problems = Policy(**options).problems()
-
-    assert [p.partition(":")[0] for p in problems][-1:] == [named] or named in problems[0]
-
-
-def test_the_default_policy_fits() -> None:
-    assert Policy().problems() == []
-    assert Policy(max_stale=0).problems() == []
-
-
 # --- Bounds ------------------------------------------------------------------------------------
 
 

@@ -20,7 +20,6 @@ from jwt_wsgi import Settings
 from jwt_wsgi.metadata import WELL_KNOWN
 from jwt_wsgi.metadata import Metadata
 from jwt_wsgi.metadata import audiences
-from jwt_wsgi.metadata import document
 from jwt_wsgi.metadata import metadata_url
 from jwt_wsgi.metadata import paths
 from jwt_wsgi.metadata import resource_problem
@@ -192,7 +191,7 @@ def test_the_document() -> None:
 
 def test_what_is_empty_is_left_out() -> None:
     """RFC 9728 section 3.2: no member with zero elements."""
-    assert document(RESOURCE, issuers=[]) == {
+    assert Metadata(RESOURCE, issuers=[]).document == {
         "resource": RESOURCE,
         "bearer_methods_supported": ["header"],
     }
@@ -516,7 +515,7 @@ def test_issuers_that_a_function_names_are_not_told(app: EchoApp) -> None:
     """They are nobody's business, and there is no list of them; the rest is as ever."""
     mcp = Client(JWTMiddleware(app, issuer=lambda _: None, resource=RESOURCE))
 
-    assert mcp.get(WELL_KNOWN).json == document(RESOURCE, issuers=[])
+    assert mcp.get(WELL_KNOWN).json == Metadata(RESOURCE, issuers=[]).document
     assert URL in mcp.get("/").headers["WWW-Authenticate"]
 
 

@@ -150,13 +150,16 @@ CLAIMS: dict[str, dict[str, object]] = {
     },
     "docs/development/architecture.md": {
         "two rings": RINGS,
-        "1,200 lines": "test_architecture::test_the_first_ring_can_be_read_in_an_hour",
-        "400 lines": "test_architecture::test_no_module_is_long",
+        "1,200 lines": "test_architecture::test_the_first_ring_has_few_lines",
+        "400 lines": "test_architecture::test_no_module_has_more_than_400_lines",
         "40 options": "test_settings::test_options_are_few",
     },
     "docs/development/keys.md": {
         "three": PLACES,
         "three more": PLACES,
+        "half of": KEYS.refresh_after / KEYS.max_age,
+        "1 s": "test_settings::test_ages_fit_together",
+        "30 s": KEYS.cooldown,
     },
     "docs/development/releasing.md": {
         "two builds": SEVERAL,
@@ -287,7 +290,7 @@ CLAIMS: dict[str, dict[str, object]] = {
         "30 days": revocations.LIFETIME,
         "0.25 s": (redis.TIMEOUT / 2, store.BREAKER_PAUSE),
         "0.5 s": redis.TIMEOUT,
-        "twice": "test_contrib_redis::test_a_fault_of_the_network_refuses_nobody",
+        "twice": "test_contrib_redis::test_a_fault_of_the_network_refuses_no_request",
         "three failures": store.BREAKER_FAILURES,
         "2 s": store.BREAKER_MAX_PAUSE,
         "5 s": revocations.MARGIN,
@@ -356,7 +359,7 @@ CLAIMS: dict[str, dict[str, object]] = {
     "docs/reference/settings.md": {
         "two tokens": SEVERAL,
         "two of them": SEVERAL,
-        "0": "test_fail_closed::test_a_check_refuses_with_whatever_is_false",
+        "0": "test_fail_closed::test_a_check_that_returns_an_empty_value_refuses",
         "a minute": events.FunctionFailed.quiet,
     },
     "docs/tutorial.md": {"3.11": PYTHON, "an hour": LIFE_IN_THE_TUTORIAL},

@@ -54,7 +54,14 @@ class World:
         self.broken: set[str] = set()
         self.loads: dict[str, float] = {}
         self.tenants = Tenants(
-            self.resolve, build=self.build, most=most, clock=lambda: self.now, cooldown=30.0
+            self.resolve,
+            build=self.build,
+            cooldown=30.0,
+            max_age=600.0,
+            most=most,
+            sees_request=False,
+            emit=lambda _: None,
+            clock=lambda: self.now,
         )
         self.verifier = Verifier(self.tenants, on_verified=self.tenants.proven)
 
@@ -532,6 +539,11 @@ class Replaced:
         self.tenants = Tenants(
             lambda _: self.answer,
             build=lambda issuer: assembly.trusted(settings.for_issuer(issuer), lambda _: None),
+            cooldown=30.0,
+            max_age=600.0,
+            most=8,
+            sees_request=False,
+            emit=lambda _: None,
             clock=lambda: self.now,
         )
         self.verifier = Verifier(self.tenants, on_verified=self.tenants.proven)

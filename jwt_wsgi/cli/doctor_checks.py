@@ -10,7 +10,7 @@ from jwt_wsgi import assembly
 from jwt_wsgi.errors import RevocationUnavailableError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.events import logger
-from jwt_wsgi.key_sources.arrival import NOT_FOR_SIGNATURES
+from jwt_wsgi.jwk_form import NOT_FOR_SIGNATURES
 from jwt_wsgi.key_sources.tls import CERTIFI
 from jwt_wsgi.key_sources.tls import trusted_place
 from jwt_wsgi.revocation.revocations import Revocations

@@ -11,9 +11,13 @@ from typing import Final
 from typing import NamedTuple
 
 from jwt_wsgi import errors
+from jwt_wsgi.revocation.backchannel import LogoutReplayedError
+from jwt_wsgi.revocation.backchannel import LogoutRequestError
+from jwt_wsgi.revocation.backchannel import LogoutUnavailableError
 
 from .explain_causes import CAUSES
 from .remedies import FETCH_REMEDIES
+from .remedies import OF_THE_APP
 from .remedies import REFUSAL_REMEDIES
 from .terminal import EXIT_FINE
 from .terminal import complain
@@ -37,6 +41,10 @@ class Meaning(NamedTuple):
     remedy: str
 
 
+def _meaning(kind: type[errors.AuthError], remedy: str) -> Meaning:
+    return Meaning(kind.status, kind.details or kind.error, remedy)
+
+
 #: Codes that ``explain`` never finds, because they do not depend on the token of a request.
 _OTHERS: Final = {
     "token_invalid": Meaning(
@@ -47,23 +55,20 @@ _OTHERS: Final = {
     "refused": Meaning(
         401,
         "A check of the app refused the request, and gave no code of its own",
-        "Ask the authors of the check that refused it.",
+        OF_THE_APP,
     ),
-    "logout_malformed": Meaning(
-        400,
-        "Not a POST of a form with one logout_token",
+    LogoutRequestError.code: _meaning(
+        LogoutRequestError,
         "Look at the detail in the log; if the request came from the issuer, compare its back-"
         "channel logout with OpenID Connect Back-Channel Logout 1.0, section 2.5.",
     ),
-    "logout_replayed": Meaning(
-        400,
-        "The logout token was used before",
+    LogoutReplayedError.code: _meaning(
+        LogoutReplayedError,
         "Do nothing if the issuer sent it again: the first one counted. If it did not, the token"
         " was read on its way.",
     ),
-    "logout_unavailable": Meaning(
-        503,
-        "The logout cannot be kept at the moment; send it again",
+    LogoutUnavailableError.code: _meaning(
+        LogoutUnavailableError,
         "Make the store of JWT_WSGI_REVOCATION reachable from this machine; the user stays logged"
         " in until the issuer sends the logout again.",
     ),
@@ -89,8 +94,8 @@ def _meanings() -> Iterator[tuple[str, Meaning]]:
     kinds = {kind.code: kind for kind in vars(errors).values() if _is_refusal(kind)}
     for code, remedy in REFUSAL_REMEDIES.items():
         kind = kinds.get(code, errors.InvalidTokenError)
-        says = errors.TOKEN_ERRORS.get(code) or kind.details or kind.error
-        yield code, Meaning(kind.status, says, remedy.replace("{place}", _PLACE))
+        meaning = _meaning(kind, remedy.replace("{place}", _PLACE))
+        yield code, meaning._replace(says=errors.TOKEN_ERRORS.get(code, meaning.says))
     yield from _OTHERS.items()
 
 

@@ -38,7 +38,7 @@ def router(app: Any) -> Router:
             return bool(found[-1] == route.key)
         return route.key in prefixes and bool(route.key.match(whole))  # type: ignore[attr-defined]
 
-    return Router("Falcon", routes, serves, [])
+    return Router(routes, serves, [])
 
 
 def _parameter(match: re.Match[str]) -> Parameter:

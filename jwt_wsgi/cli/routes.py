@@ -7,6 +7,7 @@ from pathlib import Path
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.layers import guards
 
+from .route_table import FRAMEWORKS
 from .route_table import MARKS
 from .route_table import Row
 from .route_table import Table
@@ -25,7 +26,7 @@ from .terminal import painted
 from .terminal import say
 from .terminal import show_json
 
-_FRAMEWORKS = "Flask, Django, Pyramid, Bottle or Falcon"
+_FRAMEWORKS = " or ".join(", ".join(FRAMEWORKS.values()).rsplit(", ", 1))
 _INDENT = 9
 
 

@@ -23,7 +23,6 @@ from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.events import Emit
 from jwt_wsgi.jose import Key
-from jwt_wsgi.keys import MAX_KEYS
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.process_lock import ProcessLock
 
@@ -65,7 +64,6 @@ class RemoteKeys:
         emit: Emit,
         leeway: float = LEEWAY,
         allow_http: bool = False,
-        max_keys: int = MAX_KEYS,
         clock: Callable[[], float] = system.boottime,
         wall_clock: Callable[[], float] = time.time,
         random: Callable[[], float] = system.chance,
@@ -79,7 +77,6 @@ class RemoteKeys:
             fetch=fetch,
             emit=emit,
             allow_http=allow_http,
-            max_keys=max_keys,
             clock=clock,
             saved=saved,
         )

@@ -24,6 +24,7 @@ from typing import Final
 from typing import TypeAlias
 
 from jwt_wsgi.claims import MAX_DATE
+from jwt_wsgi.claims import MAX_LEEWAY
 from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import RevocationUnavailableError
 from jwt_wsgi.errors import blames_the_token
@@ -50,8 +51,6 @@ PREFIX: Final = "{jwt_wsgi:revoked}:1:"
 #: Seconds that an entry stays unless a lifetime is given: 30 days, which is the
 #: longest that Auth0 lets an access token live, and much longer than others do.
 LIFETIME: Final = 30 * 86400.0
-#: Seconds for which an expired token may still be accepted: the maximum of ``leeway``.
-MAX_LEEWAY: Final = 300.0
 #: A subject's tokens are valid again if issued this many seconds after the revocation: the
 #: issuer's clock, which sets ``iat``, may be ahead of the clock of the store.
 MARGIN: Final = 5.0

@@ -46,10 +46,7 @@ def problems(settings: Table) -> Iterator[Contradiction]:
     if several and (given := _given(settings, FETCH_OPTIONS)):
         sentence = f"{', '.join(given)}: give it to the one issuer whose server it is for"
         yield Contradiction(f"{sentence}, as an option of Issuer", ("issuer", *given))
-    for problem in settings.policy.problems():
-        name, _, why = problem.partition(": ")
-        needed = (name, "jwks_max_age") if name == "jwks_max_stale" else (name,)
-        yield Contradiction(f"{name}: {getattr(settings, name):g} s: {why}", needed)
+    yield from _duration_problems(settings)
     yield from _snapshot_problems(settings)
     resource = settings.resource.url if settings.resource else ""
     if resource and (wrong := resource_problem(resource, allow_http=settings.allow_http)):
@@ -149,6 +146,19 @@ def _origin_problems(settings: Table) -> Iterator[Contradiction]:
         if origin != "*" and origin not in allowed.origins:
             why = "allowed_origins refuses its requests; list it there as well"
             yield Contradiction(f"cors: {origin}: {why}", ("cors", "allowed_origins"))
+
+
+def _duration_problems(settings: Table) -> Iterator[Contradiction]:
+    """Durations of held keys and of fetches that are out of range, or contradict each other."""
+    age, stale, timeout = settings.jwks_max_age, settings.jwks_max_stale, settings.jwks_timeout
+    if age < 1:
+        yield Contradiction(f"jwks_max_age: {age:g} s: at least 1 s", ("jwks_max_age",))
+    if stale != 0 and stale < age:
+        why = f"{stale:g} s: at least jwks_max_age; 0 for no stale keys at all"
+        yield Contradiction(f"jwks_max_stale: {why}", ("jwks_max_stale", "jwks_max_age"))
+    if not 0.1 <= timeout <= 60:  # noqa: PLR2004
+        why = f"{timeout:g} s: from 0.1 s to 60 s, and below your server's time-out"
+        yield Contradiction(f"jwks_timeout: {why}", ("jwks_timeout",))
 
 
 def _snapshot_problems(settings: Table) -> Iterator[Contradiction]:

@@ -287,12 +287,3 @@ class Table(Terms):
 OPTIONS: Final[Mapping[str, Option]] = dict(
     sorted(options_of(Table).items(), key=lambda row: row[0] != "issuer")
 )
-
-
-def markdown_table() -> str:
-    """The table of settings in the documentation."""
-    rows = ["| option | environment | default | meaning |", "|---|---|---|---|"]
-    for name, row in OPTIONS.items():
-        variable = f"`{PREFIX}{name.upper()}`" if row.text else "keyword only"
-        rows.append(f"| `{name}` | {variable} | {row.default} | {row.meaning} |")
-    return "\n".join(rows) + "\n"

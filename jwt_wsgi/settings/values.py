@@ -20,6 +20,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from jwt_wsgi import jose
+from jwt_wsgi.claims import MAX_LEEWAY
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.strict_json import json_value
@@ -210,8 +211,9 @@ def read_one_of(*words: str) -> Callable[[object], str]:
 
 def read_leeway(value: object) -> float:
     leeway = read_seconds(value)
-    if leeway > 300:  # noqa: PLR2004
-        raise ValueError("at most 300 s, or expired tokens pass for too long; correct the clocks")
+    if leeway > MAX_LEEWAY:
+        most = f"at most {MAX_LEEWAY:g} s"
+        raise ValueError(f"{most}, or expired tokens pass for too long; correct the clocks")
     return leeway
 
 
