@@ -333,6 +333,7 @@ SHAPES: dict[str, Callable[[int], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_memory_is_bounded_by_what_is_really_kept(
     shape: Callable[[int], dict[str, Any]],

@@ -640,6 +640,7 @@ def environment_of(project: Path, issuer: FakeIssuer) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_a_project_s_tests_run(project: Path, issuer: FakeIssuer) -> None:
     """Those of docs/how-to/testing.md, and what Django's own test client is let through for."""
     page = (Path(__file__).parent.parent / "docs" / "how-to" / "testing.md").read_text()
@@ -682,6 +683,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_a_project_knows_the_user(project: Path, issuer: FakeIssuer) -> None:
     """Permissions of Django's are a 403, never a 500; no answer makes a session."""
     run = run_in(project, issuer, "-c", IN_THE_PROJECT)
@@ -696,6 +698,7 @@ def test_a_project_knows_the_user(project: Path, issuer: FakeIssuer) -> None:
     assert found["public"] == " False "
 
 
+@pytest.mark.slow
 def test_an_asgi_server_serves_nothing(project: Path, issuer: FakeIssuer) -> None:
     """uvicorn runs `asgi.py`, around which there is no guard."""
     pytest.importorskip("uvicorn")

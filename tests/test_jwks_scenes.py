@@ -38,6 +38,7 @@ def crowd(world: World, kids: list[str], seconds: float = 10.0) -> list[Answer]:
 # --- Cold start --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_hundred_at_once_are_one_fetch() -> None:
     """And one look-up for the unknown kid that a hundred others named while it ran."""
     world = World()

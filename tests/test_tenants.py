@@ -590,6 +590,7 @@ def test_a_request_in_flight_does_not_bring_a_removed_tenant_back() -> None:
     assert world.tenants.get("https://t.example") is None
 
 
+@pytest.mark.slow
 def test_two_threads_of_ordinary_traffic_never_bring_replaced_keys_back() -> None:
     """Twenty replacements while two threads verify tokens of the old key without a pause."""
     wrong = []
@@ -712,6 +713,7 @@ def test_a_tenant_that_strangers_pushed_out_while_it_loaded_is_proven_all_the_sa
     assert world.asked == ["https://t"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [None, Issuer("https://t", jwks_uri="https://new.example")])
 def test_a_replaced_tenant_does_not_come_back_when_the_new_one_was_pushed_out(
     world: World, answer: Issuer | None

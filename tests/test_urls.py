@@ -227,6 +227,7 @@ URLS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(url=URLS)
 @example(url="https://x.auth0.com/")
@@ -250,6 +251,7 @@ def test_whatever_passes_is_read_alike_by_the_standard_library_urllib3_and_reque
     assert not (theirs.auth or theirs.query or theirs.fragment or tolerant.params)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(url=URLS)
 def test_whatever_passes_has_the_same_segments_before_and_after_decoding(url: str) -> None:
@@ -306,6 +308,7 @@ def test_a_shown_url_is_of_bounded_length() -> None:
     assert len(shown_url("https://x/" + "\u202e" * 1000, 20)) <= 20 + len("'...'")
 
 
+@pytest.mark.slow
 @given(
     user_info=st.text(min_size=1, max_size=10).map(lambda text: f"s3cret{text}s3cret"),
     end=st.sampled_from(["", "/x", "/x?s3cret", "#s3cret", "/x?a#s3cret"]),
