@@ -23,7 +23,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-#: Seconds that a store made of a URL may take, both attempts together.
+#: Seconds for which a store made of a URL waits in all, if Redis does not answer: half of it in
+#: each of two attempts. One that is slow, but answers, may take longer.
 TIMEOUT: Final = 0.5
 #: Options that a URL cannot change: values stay bytes, and redis-py itself tries once.
 _FIXED: Final = {"decode_responses": False, "retry_on_timeout": False}
