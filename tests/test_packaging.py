@@ -73,6 +73,17 @@ def test_what_ships(wheel: Path) -> None:
     assert any(name.endswith("/LICENSE") for name in names)
 
 
+def test_the_metadata_names_the_licence_and_the_authors(wheel: Path) -> None:
+    """The licence as an SPDX expression, which tools compare; the authors as in LICENSE."""
+    archive = zipfile.ZipFile(wheel)
+    (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+    metadata = archive.read(name).decode().partition("\n\n")[0].splitlines()
+
+    assert "License-Expression: MIT" in metadata
+    (author,) = [line.partition(": ")[2] for line in metadata if line.startswith("Author: ")]
+    assert author in (ROOT / "LICENSE").read_text()
+
+
 def test_the_source_archive_is_whole_and_the_same_in_every_build(
     source: Path, tmp_path: Path
 ) -> None:
