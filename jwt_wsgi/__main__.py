@@ -1,4 +1,4 @@
-"""The command line: ``python -m jwt_wsgi`` or ``jwt-wsgi``. Each command is a module's function.
+"""The command line: ``python -m jwt_wsgi`` or ``jwt-wsgi``. Each command is a module of ``cli``.
 
 Exit codes: 0 fine, 1 refused or failed, 2 usage or a wrong configuration.
 """
@@ -22,7 +22,7 @@ from .cli import terminal
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    return terminal.guarded(partial(_run, arguments))
+    return terminal.run_command(partial(_run, arguments))
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -22,7 +22,7 @@ def load_app(spec: str, option: str) -> "WSGIApplication":
 
     ``module:attribute``, ``module:factory()`` and ``module:factory("prod", debug=False)`` are
     understood; arguments are literals. ``option`` names where ``spec`` was given. Raises
-    :class:`ConfigurationError` with the remedy, also for whatever the app raises when it is
+    :class:`ConfigurationError` with the remedy, also if the app raises any other error when it is
     imported; a ConfigurationError of the app itself passes unchanged.
     """
     module, colon, expression = spec.partition(":")
@@ -96,7 +96,7 @@ def _kind(value: object) -> str:
 def _parsed(
     option: str, spec: str, expression: str
 ) -> tuple[str, list[Any] | None, dict[str, Any]]:
-    """The name, and the arguments of a call; None for them where nothing is called."""
+    """The name, and the positional and keyword arguments of the call; None if it is no call."""
     try:
         node = ast.parse(expression, mode="eval").body
         if not isinstance(node, ast.Call):

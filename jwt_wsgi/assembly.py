@@ -86,9 +86,9 @@ def verifier(
 
 
 def of_request(settings: Settings, outer: object) -> Settings:
-    """Return the settings of a request for a middleware of their own, which makes a verifier.
+    """Return the settings for the middleware of one request.
 
-    ``outer``: the verifier of the middleware that has the option. Raises
+    ``outer``: the verifier of the middleware with ``settings_from_request``. Raises
     :class:`~jwt_wsgi.errors.ConfigurationError` if it was replaced, because it is never called.
     """
     if type(outer) is not Verifier:
@@ -104,9 +104,9 @@ def _revoked(revocation: Revocation | None, emit: Emit) -> Revoked | None:
 
 
 def around_verify(settings: Settings, issuers: Issuers) -> Callable[..., Claims] | None:
-    """What verifies a token where ``verify(token)`` alone is not enough; None elsewhere.
+    """Return a function to call instead of ``verify(token)``; None if none is needed.
 
-    A function of issuers may see the request, and scopes may include others.
+    It is needed if a function of issuers sees the request, or if scopes include others.
     """
     if not (settings.scope_includes or getattr(issuers, "sees_request", False)):
         return None
@@ -154,7 +154,7 @@ def key_source(
     """Build the key source of one issuer, for the middleware and for the commands.
 
     ``saves``: remote keys are saved on disk, if that is configured. The commands leave it out: they
-    may run as another user, and report the issuer's answer of now.
+    may run as another user, and report what the issuer answers now.
 
     Returns the name of the option that names the keys (empty if they are discovered), and the
     source. Raises :class:`~jwt_wsgi.errors.ConfigurationError` if a file with keys, which was
@@ -269,7 +269,7 @@ def logout_path(settings: Settings) -> str | None:
 
 def _logout_receiver(settings: Settings, issuers: Issuers, emit: Emit) -> LogoutReceiver:
     _, _, _, logout = revocation = settings.revocation or Revocation()
-    assert revocation.store is not None  # noqa: S101  # the option is read so
+    assert revocation.store is not None  # noqa: S101  # checked when the option is read
     assert logout is not None  # noqa: S101
     return LogoutReceiver(
         logout.path,

@@ -1,4 +1,4 @@
-"""What of a request is read: where its token stands, and which methods it names.
+"""Reads the token of a request, and the other methods that the request names.
 
 The grammar of a token is that of RFC 6750 section 2.1.
 """
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 # credentials = "Bearer" 1*SP b64token
 # b64token    = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
 _B64TOKEN: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
-#: Room for the scheme and spaces; no more of a longer header is looked at.
+#: Characters for the scheme and spaces. The rest of a longer header is not read.
 _SCHEME_ROOM: Final = 64
-#: White space around a cookie's name and value. Browsers know no other: one whose name begins with
-#: a no-break space and ``__Host-`` may come from a neighbour under the same domain.
+#: White space that is removed around a cookie's name and value. Other kinds stay, as in browsers:
+#: another host of the domain may set a cookie whose name is a no-break space and ``__Host-…``.
 _SPACE: Final = " \t"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
 #: RFC 9110 section 9.3, and RFC 5789.
@@ -54,9 +54,9 @@ Read: TypeAlias = "Callable[[WSGIEnvironment, bool], str | None]"
 class Place(NamedTuple):
     """A place where a token may stand.
 
-    ``key``: of the environ. ``values(environ)``: everything that stands there, as it was sent.
+    ``key``: of the environ. ``values(environ)``: all values there, as they were sent.
     ``remove(environ)``: take the token out. ``write(environ, token)``: put a token there as a
-    client sends it, in the place of one that is there.
+    client sends it, and replace one that is there.
     """
 
     key: str
@@ -67,7 +67,10 @@ class Place(NamedTuple):
 
 
 def place(spec: str, max_size: int) -> Place:
-    """``header``, ``header:NAME`` or ``cookie:NAME``; ``max_size``: characters of a token."""
+    """Make a place of ``header``, ``header:NAME`` or ``cookie:NAME``.
+
+    ``max_size``: the most characters of a token.
+    """
     kind, _, name = spec.partition(":")
     if kind == "cookie":
         return _cookie(name, max_size)
@@ -75,14 +78,15 @@ def place(spec: str, max_size: int) -> Place:
 
 
 def environ_key(header: str) -> str:
-    """The environ key of a request header (PEP 3333); ``-`` and ``_`` are one there."""
+    """The environ key of a request header (PEP 3333); ``-`` and ``_`` give the same key."""
     return "HTTP_" + header.upper().replace("-", "_")
 
 
 def reader(places: Sequence[Place]) -> Read:
-    """How the one token of a request is read. One in two places is an error, never a choice.
+    """Return a function that reads the token of a request from these places.
 
-    What it returns raises :class:`MultipleTokensError` (RFC 6750 section 2), else as a place does.
+    It raises :class:`MultipleTokensError` if two places have a token (RFC 6750 section 2), and
+    otherwise what ``read`` of a place raises.
     """
 
     def read(environ: "WSGIEnvironment", _lenient: bool) -> str | None:  # noqa: FBT001
@@ -95,7 +99,7 @@ def reader(places: Sequence[Place]) -> Read:
 
 
 def _header(key: str, max_size: int, *, bare: bool) -> Place:
-    """``Bearer b64token``, or with ``bare`` the b64token alone as well."""
+    """Make a place for ``Bearer b64token``. ``bare``: the b64token alone is accepted as well."""
 
     def values(environ: "WSGIEnvironment") -> list[str]:
         return [environ[key]] if environ.get(key) else []
@@ -127,7 +131,7 @@ def _header(key: str, max_size: int, *, bare: bool) -> Place:
 
 
 def _cookie(name: str, max_size: int) -> Place:
-    """A cookie. Browsers also send it with requests that pages of other sites make."""
+    """Make a place for a cookie. Browsers also send it with requests from pages of other sites."""
     key = "HTTP_COOKIE"
 
     def values(environ: "WSGIEnvironment") -> list[str]:
@@ -137,7 +141,7 @@ def _cookie(name: str, max_size: int) -> Place:
         found = values(environ)
         if not any(found) or not cookie_counts(environ):
             return None
-        if len(found) > 1:  # a neighbour under the same domain can add one
+        if len(found) > 1:  # another host of the same domain can add one
             raise MultipleTokensError
         return _checked(found[0], max_size)
 
@@ -157,9 +161,9 @@ def _cookie(name: str, max_size: int) -> Place:
 def overrides(environ: "WSGIEnvironment") -> Sequence[str]:
     """Other methods that an app may take the request for, in upper case.
 
-    Headers and the query name them; the body is never read. Empty text stands for all values that
-    are no method of HTTP: what an app makes of them is unknown. Each is there once, because a query
-    has room for thousands, and each costs a look at the path.
+    Headers and the query name them; the body is never read. An empty string stands for all values
+    that are not HTTP methods, because an app may take them for any method. No method is repeated: a
+    query has room for thousands, and rules are searched for each.
     """
     named = environ.keys() & _METHOD_HEADERS
     values = [environ[name] for name in named] if named else []
@@ -186,9 +190,9 @@ def cookie_counts(environ: "WSGIEnvironment") -> bool:
     """Whether a cookie counts as a token: the request is safe, or a page of this origin sent it.
 
     Browsers send cookies with cross-site requests as well (RFC 6265bis section 8.8.1). A request
-    that names another method, or opens a WebSocket, is not safe. ``Sec-Fetch-Site``, where it is
-    present, alone decides: the browser knows the public origin. The origin that we see is wrong
-    behind a TLS proxy, where ``http`` pages of our host look like ours.
+    that names another method, or opens a WebSocket, is not safe. If ``Sec-Fetch-Site`` is present,
+    it alone decides: the browser knows the public origin. Behind a TLS proxy we see another origin,
+    which ``http`` pages of the same host have as well.
     """
     is_safe = environ["REQUEST_METHOD"] in _SAFE and "HTTP_UPGRADE" not in environ
     if is_safe and not overrides(environ):

@@ -1,8 +1,8 @@
-"""Remember verified tokens, so that one that comes again costs a tenth.
+"""Remembers verified tokens: to verify one again takes a tenth of the time.
 
 An entry is made only after the signature has been verified, so made-up tokens take no space. It is
-good while the issuer uses the key set that holds its key, and within the times that its claims
-name. What may change from one use to the next (own checks, revocation) is asked at every use.
+valid while the issuer uses the key set that holds its key, and within the times in its claims. The
+application's own checks and revocation are asked at every use, because their result may change.
 """
 
 import json
@@ -33,9 +33,9 @@ _TEXTS_PER_TOKEN: Final = 4
 class CachingVerifier:
     """A :class:`Verifier` that remembers the last ``size`` tokens it has verified, or half as many.
 
-    Two generations: what is not used while ``size / 2`` others come is forgotten. A large token
-    takes the place of several: all together have ``size * BYTES_PER_TOKEN`` bytes. No lock is
-    taken: single operations of a dict are enough, and a lost entry costs one verification.
+    There are two generations: a token that is not used while ``size / 2`` others come is forgotten.
+    A large token takes the place of several: all together have ``size * BYTES_PER_TOKEN`` bytes. No
+    lock is taken: single operations of a dict are enough, and a lost entry costs one verification.
     """
 
     def __init__(self, verifier: Verifier, size: int) -> None:
@@ -100,7 +100,7 @@ class _Entry:
     def __init__(self, token: UnverifiedToken, issuer: TrustedIssuer, keyset: KeySet) -> None:
         self.issuer, self.header, self.keyset = issuer, token.header, keyset
         self.payload = token.payload
-        #: Bytes of memory. What entries share counts for each of them: the others may go first.
+        #: Bytes of memory. Shared texts count for each entry: the others may be dropped first.
         self.size = _BARE_ENTRY + len(token.payload) + 4 * len(token.head)
         self.starts, self.ends = lifetime(
             token.claims, leeway=issuer.leeway, max_age=issuer.max_age
@@ -140,10 +140,10 @@ def _current(issuer: TrustedIssuer) -> object:
 
 @cache
 def _has_sets(source: type) -> bool:
-    """Whether a key source yields what is in its ``current()`` set, and nothing else.
+    """Whether a key source promises to yield keys of its ``current()`` set, and no others.
 
-    It promises that (:class:`~jwt_wsgi.keys.KeySource`). Of the tokens of any other source nothing
-    is remembered: it may refuse a key that it has yielded before.
+    :class:`~jwt_wsgi.keys.KeySource` says how. Tokens of other sources are not remembered, because
+    such a source may refuse a key that it has yielded before.
     """
     promised = getattr(source, "candidates_are_current", None)
     is_kept = promised is not None and promised is source.candidates  # type: ignore[attr-defined]

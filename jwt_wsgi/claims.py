@@ -26,6 +26,8 @@ Check: TypeAlias = Callable[[Mapping[str, Any], float], object]
 
 #: Seconds that clocks may differ, unless the settings say otherwise.
 LEEWAY: Final = 30.0
+#: The most seconds that the settings may say.
+MAX_LEEWAY: Final = 300.0
 #: The last second of the year 9999. A date beyond it was written in milliseconds, or is not a date.
 MAX_DATE: Final = 253_402_300_799
 _MIN_DATE: Final = -MAX_DATE
@@ -59,7 +61,7 @@ def claim_checks(
     required: Collection[str] = (),
     expected: Mapping[str, Collection[Any]] = MappingProxyType({}),
 ) -> tuple[Check, ...]:
-    """Every check that needs no key, in the order in which they are made."""
+    """Every check that needs no key, in the order of use. ``leeway``, ``max_age``: seconds."""
     checks: list[Check] = [check_times(leeway)]
     if max_age is not None:
         checks.append(check_age(max_age, leeway))
@@ -88,20 +90,20 @@ def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
 
 
 def check_times(leeway: float) -> Check:
-    """``exp``, which is required, and ``nbf``; ``leeway`` in seconds.
+    """Check ``exp``, which is required, and ``nbf``; ``leeway`` in seconds.
 
     ``iat`` must be a date where it is present (RFC 7519 section 4.1.6); any date passes.
     """
 
     def check(claims: Mapping[str, Any], now: float) -> None:
         expires, begins = numeric_date(claims, "exp"), numeric_date(claims, "nbf")
-        numeric_date(claims, "iat")
         if expires is None:
             raise InvalidTokenError("claim_missing", "exp is missing")
         if now - leeway >= expires:
             raise InvalidTokenError("token_expired", f"{now - expires:.0f} s ago")
         if begins is not None and now + leeway < begins:
             raise InvalidTokenError("token_not_yet_valid", f"for {begins - now:.0f} s more")
+        numeric_date(claims, "iat")
 
     return check
 
@@ -109,7 +111,10 @@ def check_times(leeway: float) -> Check:
 def lifetime(
     claims: Mapping[str, Any], *, leeway: float, max_age: float | None
 ) -> tuple[float, float]:
-    """The time span in which these claims, which have passed the checks of times, go on passing."""
+    """From when until when the checks of times accept these claims, in seconds since 1970.
+
+    The claims must have passed these checks once.
+    """
     starts, ends = claims.get("nbf", -math.inf), claims["exp"]
     if max_age is not None:
         starts, ends = max(starts, claims["iat"]), min(ends, claims["iat"] + max_age)
@@ -117,7 +122,7 @@ def lifetime(
 
 
 def check_age(max_age: float, leeway: float) -> Check:
-    """``iat``, which is then required: at most ``max_age`` seconds ago, and not yet to come."""
+    """Check ``iat``, which is required: at most ``max_age`` seconds ago, not in the future."""
 
     def check(claims: Mapping[str, Any], now: float) -> None:
         issued = numeric_date(claims, "iat")
@@ -132,16 +137,16 @@ def check_age(max_age: float, leeway: float) -> Check:
 
 
 def check_strings(claims: Mapping[str, Any], _now: float) -> None:
-    """``sub`` and ``jti`` are strings where they stand (RFC 7519 sections 4.1.2 and 4.1.7)."""
+    """Check that ``sub`` and ``jti`` are strings, if present (RFC 7519 4.1.2 and 4.1.7)."""
     for name in ("sub", "jti"):
         if not isinstance(claims.get(name, ""), str):
             raise InvalidTokenError("claim_invalid", f"{name} is not a string")
 
 
 def check_named(expected: Mapping[str, Collection[Any] | None]) -> Check:
-    """Every name has one of its values: is equal to it, or a list that holds it.
+    """Check that each named claim is equal to one of its values, or is a list that holds one.
 
-    None: any value but null. Names are read as :func:`find` does.
+    None: any value but null is accepted. Names are read as :func:`find` does.
     """
 
     def check(claims: Mapping[str, Any], _now: float) -> None:
@@ -156,7 +161,7 @@ def check_named(expected: Mapping[str, Collection[Any] | None]) -> Check:
 
 
 def check_audience(audience: Collection[str]) -> Check:
-    """``aud`` names one of ``audience`` (RFC 7519 section 4.1.3).
+    """Check that ``aud`` names one of ``audience`` (RFC 7519 section 4.1.3).
 
     Without a configured audience, a token that has ``aud`` was issued for another API and is
     refused.
@@ -176,7 +181,7 @@ def check_audience(audience: Collection[str]) -> Check:
             raise InvalidTokenError("audience_mismatch", "aud is not a string or a list of strings")
         if exact.isdisjoint(values) and not any(_is_below(value, below) for value in values):
             remedy = "" if audience else "; set audience to the value this API is known by"
-            raise InvalidTokenError("audience_mismatch", f"aud names none of ours{remedy}")
+            raise InvalidTokenError("audience_mismatch", f"aud names no accepted audience{remedy}")
 
     return check
 
@@ -185,8 +190,8 @@ def find(claims: Mapping[str, Any], name: str) -> object:
     """The value of a claim; None if there is none. No name leads into a list.
 
     ``name``: a name; or a dotted path, in which any dot may belong to a name; or the text of a JSON
-    array of names from the top down, which is exact. Raises ``claim_invalid`` if two readings of a
-    dotted path lead to a value: whoever chooses one of the names could hide the other value.
+    array of names from the top down, which is exact. Raises ``claim_invalid`` if a dotted path
+    leads to two values: an attacker who can choose a name in the token could hide one of them.
     """
     if name.startswith("["):
         return reduce(_member, _parts(name), claims)
@@ -206,7 +211,7 @@ def _member(value: Any, name: str) -> Any:
 def _readings(value: Any, name: str) -> Iterator[object]:
     """Every value that a dotted path leads to.
 
-    Asks each object once at most for each of the dots, of which the settings allow few.
+    The work is bounded: each object is asked once for each dot, and the settings limit the dots.
     """
     for first, rest in _splits(name) if isinstance(value, Mapping) else ():
         if first in value:
@@ -226,9 +231,9 @@ def has_one_of(found: object, values: Collection[object]) -> bool:
 
 
 def scopes(claims: Mapping[str, Any]) -> frozenset[str]:
-    """What the token may do: ``scope`` (RFC 8693 section 4.2), else ``scp``; string or list.
+    """The scopes of the token: ``scope`` (RFC 8693 section 4.2), else ``scp``; string or list.
 
-    A value of any other type grants nothing. What these scopes include is granted as well.
+    A value of any other type grants nothing. Scopes that these include are in the result as well.
     """
     value = claims.get("scope", claims.get("scp"))
     names = value.split(" ") if isinstance(value, str) else value

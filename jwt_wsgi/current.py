@@ -6,9 +6,9 @@
 
     payload = current_payload()
 
-It lives in a context variable (PEP 567), so threads and greenlets each see their own. It is set
-while the app runs, and while a lazy answer of the app's makes its next chunk or is closed; never
-in between. So what a thread does next, and what a task does that outlives its request, sees None.
+It is in a context variable (PEP 567), so each thread and each greenlet has its own. It is set
+while the app runs, and while the app's iterable makes a chunk or is closed; in between it is None.
+It is also None for what a thread does after the request, and in tasks that outlive the request.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 _READY: Final = (list, tuple)
 _NO_PAYLOAD: Final[list[dict[str, Any] | None]] = [None]
-#: A list of one. Tasks that are started in a request inherit it; it is emptied with the request.
+#: A list of one payload. Tasks that a request starts have the same list. When the request ends, the
+#: payload in it is replaced by None.
 _current: Final = ContextVar("jwt_wsgi.current", default=_NO_PAYLOAD)
 
 
@@ -45,9 +46,9 @@ def serve(
 ) -> Iterable[bytes]:
     """Call ``app`` with the payload of ``environ`` as the current one.
 
-    What it returns is returned itself if it is ready: a list, a tuple, a file, what
-    ``wsgi.file_wrapper`` made. Servers recognize these. Anything else may run code of the app's
-    for each chunk, and is wrapped once.
+    A list, a tuple, a file and a result of ``wsgi.file_wrapper`` are returned as they are, because
+    servers recognize these. Any other iterable may run the app's code for each chunk, so it is
+    wrapped.
     """
     held = [environ[PAYLOAD]]
     token = _current.set(held)
@@ -63,7 +64,7 @@ def serve(
 
 
 def _is_file(answer: object, environ: "WSGIEnvironment") -> bool:
-    """Whether the server may send it without running any code of the app's.
+    """Whether it is a file, which the server sends without running the app's code.
 
     PEP 3333 lets ``wsgi.file_wrapper`` be a class or any other callable, and hand the file
     itself back, as uWSGI's does.
@@ -73,7 +74,7 @@ def _is_file(answer: object, environ: "WSGIEnvironment") -> bool:
 
 
 class _Lazy:
-    """An iterable of the app's, in whose code the payload is the current one."""
+    """Wraps the app's iterable, and sets the current payload while the iterable's code runs."""
 
     __slots__ = ("_answer", "_chunks", "_held")
 

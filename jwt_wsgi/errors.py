@@ -38,7 +38,7 @@ TOKEN_ERRORS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-#: The same codes as a tuple: ``in`` then works for every value, also for one without a hash.
+#: The same codes as a tuple, so that ``in`` also works for values that cannot be hashed.
 _CODES: Final = tuple(TOKEN_ERRORS)
 #: The most characters of an error's ``detail`` in a log line.
 MAX_DETAIL: Final = 500
@@ -95,6 +95,9 @@ class AuthError(Portable, Exception):
 
     The class attributes make up the answer; an instance may override them. Text that a header
     cannot hold is left out of the challenge. A ``status`` below 400 is answered as 401.
+
+    The middleware writes what it adds (``scope``, ``rule``, ``claimed``) into ``vars(error)``: a
+    class of the application may let none of its attributes be set.
     """
 
     #: HTTP status of the answer.
@@ -127,10 +130,6 @@ class AuthError(Portable, Exception):
     def __str__(self) -> str:
         return str(self.detail or self.details or self.error)
 
-    def note(self, **facts: object) -> None:
-        """Keep what the request adds, also where the class lets none of its attributes be set."""
-        vars(self).update(facts)
-
     @property
     def label(self) -> str:
         """The code for logs and metrics: one of :data:`TOKEN_ERRORS`, else the class's."""
@@ -147,7 +146,7 @@ class AuthError(Portable, Exception):
 
 
 def class_code(cls: type[AuthError]) -> str:
-    """The code that all errors of a class have: not that of a property, which may be one each."""
+    """The constant code of a class; if its code is a property, the constant code of a base."""
     own: object = cls.code
     if isinstance(own, str):
         return own

@@ -43,7 +43,7 @@ class LogHook:
         logger.log(level, event.template + "%(more)s", words, extra=record_fields(event, repeated))
 
     def passes_over(self, kind: type[Event], key: Hashable) -> bool:
-        """Whether the log would not show this event; if so, count it, so it need not be created."""
+        """Whether the log would not show this event. Then it is counted, and need not be made."""
         if logger.isEnabledFor(kind.quiet_level):
             return False
         since, silent = self._last.get(key, (float("-inf"), 0))
@@ -53,7 +53,7 @@ class LogHook:
         return True
 
     def _loudness(self, event: Event) -> tuple[int, int, float]:
-        """Its level, the repetitions since the last line that was shown, and the seconds since."""
+        """The event's level, its repetitions since the last shown line, and seconds since then."""
         if not event.quiet:
             return event.loudness, 0, 0.0
         now = self._clock()

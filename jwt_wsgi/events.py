@@ -1,7 +1,7 @@
-"""What happened, as frozen facts: one class for each kind of event.
+"""Events: what happened, one frozen dataclass for each kind.
 
-A hook is any callable that takes one :class:`Event`. Labels are bounded: no event carries a
-token or a claim, and text from a client is escaped and cut by :func:`printable`.
+A hook is any callable that takes one :class:`Event`. No event holds a token, and none but
+:class:`Accepted` holds claims. Text from a client is escaped and cut by :func:`printable`.
 """
 
 import logging
@@ -65,11 +65,11 @@ class Event:
         return self.level
 
     def fields(self) -> dict[str, Any]:
-        """What is known of it: the names and values of its fields."""
+        """The names and values of its fields."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def words(self) -> dict[str, Any]:
-        """What the template needs: the fields, those of ``named`` once more, as one text."""
+        """The values for the template: the fields, and ``named``: some of them in one text."""
         known = self.fields()
         lists = {name: _listed(kids) for name, kids in known.items() if isinstance(kids, tuple)}
         facts = [f" {label}={known[name]}" for label, name in self.named.items() if known[name]]
@@ -141,14 +141,14 @@ class _Verdict(Event):
 
 @dataclass(frozen=True, slots=True)
 class Refused(_Verdict):
-    """A request was answered by us."""
+    """The middleware refused a request."""
 
     template = "refused %(status)d %(code)s%(detail)s%(named)s; see " + MORE
 
 
 @dataclass(frozen=True, slots=True)
 class Reported(_Verdict):
-    """A request that would have been refused reached the application, as its rule says."""
+    """A refused request reached the application all the same, because its rule only reports."""
 
     template = "would have refused %(status)d %(code)s%(detail)s%(named)s; see " + MORE
 
@@ -198,7 +198,7 @@ class KeysFound(KeysEvent):
 
 @dataclass(frozen=True, slots=True)
 class KeysLoaded(KeysEvent):
-    """The first key set of this process is here."""
+    """This process has fetched its first key set of an issuer."""
 
     template = "keys of %(source)s loaded in %(milliseconds)d ms: %(kids)s"
     kids: tuple[str, ...]
@@ -207,7 +207,7 @@ class KeysLoaded(KeysEvent):
 
 @dataclass(frozen=True, slots=True)
 class KeysChanged(KeysEvent):
-    """A refresh brought another set; ``digest`` names it, equal in every process that has it.
+    """A refresh brought a different set. Its ``digest`` is the same in every process.
 
     ``milliseconds``: how long the fetch took; 0 for a file.
     """
@@ -221,7 +221,7 @@ class KeysChanged(KeysEvent):
 
 @dataclass(frozen=True, slots=True)
 class KeysConfirmed(KeysEvent):
-    """A refresh brought the set we have."""
+    """A refresh brought the same set again."""
 
     template = "keys of %(source)s confirmed"
     milliseconds: int = 0
@@ -276,7 +276,8 @@ class KeysStale(KeysEvent):
     """An outage has used up 50, 75 or 90 percent of ``jwks_max_stale``."""
 
     template = (
-        "keys of %(source)s serve unconfirmed %(seconds_left).0f s more (%(percent)d %% over)"
+        "keys of %(source)s are not confirmed: %(percent)d %% of their time is over, and they can"
+        " be used for %(seconds_left).0f s more"
     )
     percent: int
     seconds_left: float
@@ -295,14 +296,14 @@ class KeysExpired(KeysEvent):
 class KeyMissed(KeysEvent):
     """A token named a key that is not in the set, and a look-up was started for it."""
 
-    template = "a token names key %(kid)s, new to us, of %(source)s; fetching its keys"
+    template = "a token names the unknown key %(kid)s of %(source)s; fetching its keys"
     kid: str
     quiet: ClassVar[float] = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class MemberEvent(KeysEvent):
-    """Something about one member of a set. A set that goes to and fro repeats it: once an hour."""
+    """Something about one member of a set. If two sets alternate, it is logged once an hour."""
 
     kid: str
     quiet: ClassVar[float] = 3600.0
@@ -320,7 +321,7 @@ class KeyDropped(MemberEvent):
 
 @dataclass(frozen=True, slots=True)
 class PrivateKeyPublished(MemberEvent):
-    """A fetched set holds a private key. Whoever has read the set can make tokens."""
+    """A fetched set holds a private key. Anyone who has read the set can make tokens."""
 
     template = "%(source)s PUBLISHES THE PRIVATE KEY %(kid)s; it is not used, replace it"
     level: ClassVar[int] = logging.ERROR
@@ -368,8 +369,8 @@ class ClockSkewed(KeysEvent):
 class RevocationFailed(Event):
     """It could not be found out whether a token is revoked, and its request was refused or passed.
 
-    ``reason``: what failed, or that the store rests; never the text of an error. ``first``: it
-    worked before.
+    ``reason``: what failed, or that the store is not asked after failures; never the text of an
+    error. ``first``: the previous check worked.
     """
 
     template = "revocation could not be checked (%(reason)s); the request %(outcome)s"
@@ -389,7 +390,7 @@ class RevocationFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class RevocationRecovered(Event):
-    """The store answers again; ``seconds`` since it first did not."""
+    """The store answers again; ``seconds`` since its first failure."""
 
     template = "revocation can be checked again, after %(seconds).0f s"
     seconds: float

@@ -1,8 +1,8 @@
-"""Rules with headers: what requests need in addition, by values that a client wrote.
+"""Rules with headers: conditions that are added because of headers, which clients write.
 
 A rule with ``headers`` never decides about a request by itself. It adds its conditions to those of
-the rule that does, so that no header makes a request need less. A header takes such a rule away
-only if its value can be read in one way and is none of the rule's.
+the rule that does, so that no header makes a request need less. It is left out only if a header has
+a value that can be read in one way, and that is none of the rule's values.
 """
 
 import re
@@ -22,8 +22,8 @@ from .rules import Rule
 from .rules import Rules
 from .rules import together
 
-#: A value that every program reads alike. Two headers that a server has joined have a comma, and
-#: what is encoded has ``%`` or ``=?``; an empty value says nothing.
+#: A value that every program reads alike: not empty, without a comma (a server may have joined two
+#: headers), and without ``%`` or ``=?`` (it may be encoded).
 PLAIN: Final = "[A-Za-z0-9._/:@+~-]{1,256}"
 _PLAIN: Final = re.compile(PLAIN)
 #: The rule of a request, given an index of rules.
@@ -33,7 +33,7 @@ Find: TypeAlias = Callable[[Rules, Any], Rule]
 def rule_finder(rules: Sequence[Rule], find: Find) -> Callable[[Any], Rule]:
     """Return a function that finds the rule of a WSGI environ, with what its headers add.
 
-    ``find`` finds the rule of a request by every method and path that the app may take it for.
+    ``find`` does the same without headers: see :func:`~.middleware.find_rule`.
     """
     by_path = Rules(rules)
     adding = [(rule, Rules([replace(rule, headers={})])) for rule in rules if rule.headers]
@@ -53,18 +53,18 @@ def rule_finder(rules: Sequence[Rule], find: Find) -> Callable[[Any], Rule]:
 
 
 def _may_be_meant(rule: Rule, environ: Mapping[str, Any]) -> bool:
-    """Whether no header says for sure that the request is not one of this rule's."""
+    """Whether the rule may be for this request: no header excludes it with certainty."""
     return not any(
-        is_another(environ.get(environ_key(name), ""), patterns)
+        matches_none(environ.get(environ_key(name), ""), patterns)
         for name, patterns in rule.headers.items()
     )
 
 
-def is_another(value: str, patterns: Collection[str]) -> bool:
-    """Whether a header has one plain value, and it is none of ``patterns``.
+def matches_none(value: str, patterns: Collection[str]) -> bool:
+    """Whether a header has one plain value, and it matches none of ``patterns``.
 
-    A pattern is a value, or the beginning of one and ``*``. Upper and lower case are the same: an
-    app may compare without regard to it.
+    A pattern is a value, or the beginning of one and ``*``. Upper and lower case are the same,
+    because an app may ignore the case.
     """
     if not _PLAIN.fullmatch(value):
         return False

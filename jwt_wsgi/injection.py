@@ -1,7 +1,7 @@
-"""What the application finds in its environ: the claims, and what options make of them.
+"""Writes the claims into the application's environ, and the headers that options make of them.
 
-Everything that is set here is removed first, on every path: what a client or an outer instance
-put there must not be taken for a result.
+Everything that is set here is removed first, on every path: the application must not mistake a
+value of a client or of an outer instance for a result.
 """
 
 import json
@@ -25,12 +25,14 @@ PAYLOAD: Final = "jwt_wsgi.payload"
 HEADER: Final = "jwt_wsgi.header"
 ERROR: Final = "jwt_wsgi.error"
 RULE: Final = "jwt_wsgi.rule"
+#: What the middleware writes at every request, for the application.
+RESULTS: Final = frozenset({PAYLOAD, HEADER, ERROR, RULE})
 #: The CGI variable (RFC 3875 section 4.1.11), which is no header of a request.
 REMOTE_USER: Final = "REMOTE_USER"
-#: Before the name of a claim: the issuer and ``|`` come first, so that no two issuers' users have
-#: one name.
+#: Prefix of a claim's name: the issuer and ``|`` are written before the value, so that users of two
+#: issuers never have the same name.
 WITH_ISSUER: Final = "iss|"
-#: Before the name of a claim: by the operator's word no two issuers give one value to two users.
+#: Prefix of a claim's name: the operator says that no two issuers give one value to two users.
 UNIQUE: Final = "unique|"
 #: Control characters, and what ends a line or paragraph. Some scripts need joiners, which may stay.
 _CONTROLS: Final = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")
@@ -44,10 +46,10 @@ def variable(name: str) -> str:
 def user_id(claims: Mapping[str, Any] | None) -> str | None:
     """Return ``iss|sub``: the user of a token, in one text that no other user has.
 
-    A ``sub`` alone is unique for one issuer only (RFC 7519 section 4.1.2), so it is no key of a
-    user. The text does not change when another issuer is added, and ``claim_headers`` writes the
-    same one for ``iss|sub``. None without claims (a public path) or without ``sub``. Raises
-    :class:`InvalidTokenError` for an issuer with a ``|``: the first one ends the issuer.
+    A ``sub`` alone is unique for one issuer only (RFC 7519 section 4.1.2), so it must not be the
+    key of a user. The text does not change when another issuer is added, and ``claim_headers``
+    writes the same one for ``iss|sub``. None without claims (a public path) or without ``sub``.
+    Raises :class:`InvalidTokenError` for an issuer with a ``|``, because the first ``|`` ends it.
     """
     if not claims or not claims.get("sub"):
         return None
@@ -60,10 +62,10 @@ def tells_issuers_apart(source: str) -> bool:
 
 
 class Injection:
-    """Clears the environ of a request, and puts into it what its token says.
+    """Clears the environ of a request, and writes the claims of its token.
 
     ``claim_headers``: claim, as :func:`find` takes it -> names of the headers that get its value.
-    Before the claim may stand :data:`WITH_ISSUER` or :data:`UNIQUE`.
+    A claim may have the prefix :data:`WITH_ISSUER` or :data:`UNIQUE`.
     """
 
     def __init__(self, claim_headers: Mapping[str, Iterable[str]]) -> None:
@@ -75,7 +77,7 @@ class Injection:
         self._cleared = (ERROR, *keys, *(["AUTH_TYPE"] if self._has_user else []))
 
     def clear(self, environ: "WSGIEnvironment", rule: Rule | None = None) -> None:
-        """Remove what stands where only we may write. ``rule``: that of the request."""
+        """Remove the values of the keys that only we may set. ``rule``: that of the request."""
         for key in self._cleared:
             environ.pop(key, None)
         environ[PAYLOAD] = environ[HEADER] = None
@@ -84,8 +86,8 @@ class Injection:
     def inject(self, environ: "WSGIEnvironment", claims: Claims) -> None:
         """Write everything or nothing. Raises :class:`InvalidTokenError`.
 
-        Raises TypeError where a replaced verifier has returned no claims: without them the app
-        would take the request for one without a token.
+        Raises TypeError if a replaced verifier has returned no mapping of claims: without it the
+        app would treat the request as one without a token.
         """
         if type(claims) is not Claims and not isinstance(claims, Mapping):
             raise TypeError(f"the verifier returned no claims: {type(claims).__name__}")
@@ -104,7 +106,7 @@ def needed_scopes(environ: Mapping[str, Any], scopes: Iterable[str]) -> tuple[st
 
 
 def _value(claims: Claims, source: str, key: str) -> str | None:
-    """The value of a claim for ``key``; the user's name must be there, and be one name."""
+    """The value of a claim for ``key``. For ``REMOTE_USER`` it must be there, and be one name."""
     name = source.removeprefix(WITH_ISSUER if source.startswith(WITH_ISSUER) else UNIQUE)
     if key == REMOTE_USER and isinstance(find(claims, name), list):
         raise InvalidTokenError("claim_invalid", f"{name} is a list")
@@ -118,13 +120,13 @@ def _value(claims: Claims, source: str, key: str) -> str | None:
 
 
 def _issuer(claims: Mapping[str, Any]) -> str:
-    """The issuer and the ``|`` that ends it, whatever the claim behind it holds.
+    """The issuer and ``|``, which separates it from the claim.
 
     Payloads that a test makes, and those of a replaced verifier, may have no ``iss``.
     """
     issuer: str = claims.get("iss", "")
     if "|" in issuer:
-        raise InvalidTokenError("claim_invalid", "iss has a |, which ends it in the id of a user")
+        raise InvalidTokenError("claim_invalid", "iss has a |, the separator in iss|sub")
     return f"{issuer}|"
 
 
@@ -135,7 +137,7 @@ def _text_of(claims: Claims, name: str) -> str | None:
         return None
     members = value if isinstance(value, list) else [value]
     text = " ".join(_text(member, name, in_list=isinstance(value, list)) for member in members)
-    if text != text.strip(" "):  # a proxy would cut it off: another name (RFC 9110 section 5.5)
+    if text != text.strip(" "):  # a proxy would remove it, and change the name (RFC 9110 5.5)
         raise InvalidTokenError("claim_invalid", f"{name} has a space at an end")
     return text.encode().decode("latin-1")
 
@@ -144,7 +146,7 @@ def _text(value: object, name: str, *, in_list: bool) -> str:
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     if not isinstance(value, str):
-        raise InvalidTokenError("claim_invalid", f"{name} is or holds what no header can say")
+        raise InvalidTokenError("claim_invalid", f"{name} is or holds an object, a list or null")
     if _CONTROLS.search(value):
         raise InvalidTokenError("claim_invalid", f"{name} has control characters")
     if in_list and " " in value:

@@ -1,4 +1,4 @@
-"""Parse tokens, import keys, verify signatures; the only module that imports JOSE libraries.
+"""Parse tokens, import keys, verify signatures. No other module verifies with JOSE libraries.
 
 joserfc imports the points of curves; ``cryptography`` does the rest, because joserfc warns at
 every EdDSA verification and at short RSA keys, and its algorithm lists and header limits are not
@@ -33,8 +33,8 @@ from joserfc import jwk as joserfc_jwk
 
 from .errors import InvalidTokenError
 from .jwk_form import MEMBERS
-from .jwk_form import not_a_key
 from .jwk_form import problem
+from .jwk_form import why_no_key
 from .strict_json import MalformedError
 from .strict_json import compact_object
 
@@ -54,7 +54,7 @@ class UnusableKeyError(Exception):
 
 
 class UnverifiedToken(NamedTuple):
-    """A token taken apart. Nothing in it may be believed before its signature has verified."""
+    """A parsed token. Nothing in it may be trusted before its signature is verified."""
 
     header: dict[str, Any]
     claims: dict[str, Any]
@@ -86,9 +86,9 @@ class Algorithm:
 
 
 def parse(token: str, heads: Mapping[bytes, dict[str, Any]] = _NO_HEADS) -> UnverifiedToken:
-    """Take a compact JWS apart (RFC 7515 section 3.1), strictly.
+    """Parse a compact JWS strictly (RFC 7515 section 3.1).
 
-    ``heads``: headers of tokens that have verified, by their encoded form, not parsed again.
+    ``heads``: parsed headers of verified tokens, by their encoded form; these are not parsed again.
     Raises :class:`InvalidTokenError` ``token_malformed`` for anything else, however broken.
     """
     try:
@@ -101,26 +101,26 @@ def parse(token: str, heads: Mapping[bytes, dict[str, Any]] = _NO_HEADS) -> Unve
         json_ = _base64url(payload)
         claims = compact_object(json_)
         return UnverifiedToken(header, claims, json_, signed, _base64url(signature), head)
-    except Exception as error:  # RecursionError, UnicodeError, ...: a hostile token is no 500
+    except Exception as error:  # RecursionError, UnicodeError, ...: a token must not cause a 500
         known = isinstance(error, MalformedError)
         reason = str(error) if known else _REASONS.get(type(error), "not JSON in UTF-8")
         raise InvalidTokenError("token_malformed", reason) from error
 
 
 def verify(algorithm: str, key: Key, signed: bytes, signature: bytes) -> bool:
-    """Tell whether ``signature`` over ``signed`` is ``key``'s, and the key is of its kind."""
+    """Whether ``key`` fits the algorithm and has made this ``signature`` over ``signed``."""
     try:
         row = ALGORITHMS[algorithm]
-        if key.kty != row.kty or key.crv not in row.crvs:  # whatever a key source yields
+        if key.kty != row.kty or key.crv not in row.crvs:  # a key source may yield any key
             return False  # RFC 8725 section 3.1
         row.verify(key.public_key, signature, signed)
-    except Exception:  # whatever a library says of a hostile signature, it is no
+    except Exception:  # any error of a library means that the signature is not valid
         return False
     return True
 
 
 def import_jwk(member: Mapping[str, Any]) -> Key:
-    """Make a key of one public JWK; ``x5c`` serves where the key's own members are missing.
+    """Make a key of one public JWK; ``x5c`` is used if the key's own members are missing.
 
     ``member`` has the form of :func:`~jwt_wsgi.jwk_form.normal`. Raises :class:`UnusableKeyError`,
     however broken it is.
@@ -139,7 +139,7 @@ def import_jwk(member: Mapping[str, Any]) -> Key:
     except UnusableKeyError:
         raise
     except Exception as error:
-        raise UnusableKeyError(not_a_key(member)) from error
+        raise UnusableKeyError(why_no_key(member)) from error
 
 
 def import_pem(text: str) -> Key:
@@ -163,11 +163,11 @@ def secret_key(secret: bytes) -> Key:
 
 
 def _header(encoded: bytes) -> dict[str, Any]:
-    """RFC 7515 section 4: unknown members are ignored, but ours must be what they should be."""
+    """Parse a header (RFC 7515 section 4): known members are checked, others are ignored."""
     if len(encoded) > MAX_HEADER_SIZE:
         raise MalformedError(f"the header is longer than {MAX_HEADER_SIZE} characters")
     header = compact_object(_base64url(encoded))
-    if "crit" in header:  # we understand no extension, so section 4.1.11 leaves one answer
+    if "crit" in header:  # section 4.1.11: unknown extensions are refused, and we know none
         raise MalformedError("the header has crit")
     if "b64" in header:  # RFC 7797 section 7: not in JWTs
         raise MalformedError("the header has b64")
@@ -183,7 +183,7 @@ def _header(encoded: bytes) -> dict[str, Any]:
 
 # base64url without padding (RFC 7515 section 2); the last character's spare bits must be zero, or
 # one token would have several spellings.
-_PLUS, _SLASH, _EQUALS = b"+/="  # of the other alphabet
+_PLUS, _SLASH, _EQUALS = b"+/="  # of base64, not of base64url
 _PADDING: Final = (b"", None, b"==", b"=")
 _LAST: Final = (b"", b"", frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
 
@@ -306,7 +306,7 @@ def _hmac(name: str) -> Callable[[bytes, bytes, bytes], None]:
 
 _SHA256, _SHA384, _SHA512 = hashes.SHA256(), hashes.SHA384(), hashes.SHA512()
 
-#: Every algorithm there is for us; which of them a token may use, the settings say.
+#: Every supported algorithm. The settings say which of them a token may use.
 ALGORITHMS: Final[Mapping[str, Algorithm]] = {
     "EdDSA": Algorithm("OKP", {"Ed25519", "Ed448"}, _eddsa, {"Ed25519", "Ed448"}),
     "Ed25519": Algorithm("OKP", {"Ed25519"}, _eddsa, {"EdDSA"}),
@@ -325,7 +325,7 @@ ALGORITHMS: Final[Mapping[str, Algorithm]] = {
     "HS384": Algorithm("oct", {""}, _hmac("sha384")),
     "HS512": Algorithm("oct", {""}, _hmac("sha512")),
 }
-#: The kinds of key there are: (kty, crv).
+#: The kinds of keys that these algorithms use: (kty, crv).
 KINDS: Final = frozenset((row.kty, crv) for row in ALGORITHMS.values() for crv in row.crvs)
 #: Bytes a shared secret needs at least: as many as its hash (RFC 7518 section 3.2).
 SECRET_SIZES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
@@ -338,6 +338,7 @@ DEFAULT_ALGORITHMS: Final = tuple(n for n in ALGORITHMS if n not in {*SECRET_SIZ
 def permitted(key: Key, algorithms: Collection[str]) -> bool:
     """Whether settings with these ``algorithms`` accept the key's curve.
 
-    ``EdDSA`` is the name of two (RFC 8037 section 3.1); Ed448 counts where it is named as well.
+    ``EdDSA`` means Ed25519 and Ed448 (RFC 8037 section 3.1). Keys on Ed448 are accepted only if
+    ``algorithms`` names Ed448.
     """
     return key.crv != "Ed448" or "Ed448" in algorithms

@@ -17,8 +17,10 @@ MEMBERS: Final[Mapping[str, frozenset[str]]] = {
     "EC": frozenset({"crv", "x", "y"}),
     "OKP": frozenset({"crv", "x"}),
 }
+#: Why a key is not used that is published for another purpose: nothing is wrong with it.
+NOT_FOR_SIGNATURES: Final = "its use is not sig"
 _NUMBERS: Final = ("n", "e", "x", "y")
-#: Members that are lists. A serialiser that knows them writes them empty where there are none.
+#: Members that are lists. Some serialisers write an empty list instead of leaving the member out.
 _LISTS: Final = frozenset({"key_ops", "x5c", "oth"})
 _NO_SPACE: Final = str.maketrans("", "", " \t\r\n")
 _TO_URL: Final = str.maketrans("+/", "-_")
@@ -32,11 +34,11 @@ _BASE64URL: Final = re.compile(
 
 
 def normal(jwk: Mapping[str, Any]) -> dict[str, Any]:
-    """The same key without members that say nothing, and with one spelling of its numbers.
+    """The same key without empty members, and with its numbers in base64url.
 
-    ``null`` says nothing, and so does an empty list where a list belongs; an empty text is a value.
-    Padding, white space and the standard alphabet of base64 are replaced; what mixes both alphabets
-    stays as it is, and :func:`problem` refuses it.
+    A member is empty if it is ``null``, or an empty list where a list belongs; an empty string is
+    kept. Padding, white space and the standard alphabet of base64 are replaced. A value that mixes
+    both alphabets stays as it is, and :func:`problem` refuses it.
     """
     found = {
         name: value
@@ -53,9 +55,9 @@ def normal(jwk: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def problem(jwk: Mapping[str, Any]) -> str:
-    """What is wrong with the members of a normal form, by name; empty if nothing is.
+    """Say which member of a JWK in normal form is wrong, and why; empty if none is.
 
-    A certificate serves where members are missing. ``jwk["kty"]`` is one of :data:`MEMBERS`.
+    Members may be missing if there is a certificate. ``jwk["kty"]`` is one of :data:`MEMBERS`.
     """
     names = sorted(MEMBERS[jwk["kty"]])
     if "x5c" in jwk and not jwk.keys() >= MEMBERS[jwk["kty"]]:
@@ -68,8 +70,8 @@ def problem(jwk: Mapping[str, Any]) -> str:
     return ""
 
 
-def not_a_key(jwk: Mapping[str, Any]) -> str:
-    """What is wrong if each member is right by itself, and together they make no key."""
+def why_no_key(jwk: Mapping[str, Any]) -> str:
+    """Say what is wrong with members that are valid one by one but make no key together."""
     kty, crv = jwk.get("kty"), jwk.get("crv")
     if kty == "EC":
         return f"its x and y are not a point of the curve {crv}"
@@ -91,7 +93,7 @@ def _wrong(value: object, *, is_number: bool) -> str:
 
 
 def _wrong_certificate(x5c: object) -> str:
-    """The first one of the list holds the key (RFC 7517 section 4.7)."""
+    """Say what is wrong with the first certificate, which has the key (RFC 7517 section 4.7)."""
     if not isinstance(x5c, list) or not isinstance(x5c[0], str):
         return "its x5c is not a list of certificates"
     too_long = len(x5c[0]) > MAX_CERTIFICATE_SIZE

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from . import jose
 from .errors import printable
+from .jwk_form import NOT_FOR_SIGNATURES
 from .jwk_form import normal
 from .key_sources.document_kind import why_no_jwks
 from .strict_json import json_object
@@ -35,10 +36,10 @@ class KeySource(Protocol):
     A source may also have these; each is used where it is there:
 
     * ``current()`` returns the :class:`KeySet` in use now, or None;
-    * ``candidates_are_current = candidates``, in the body of its class, promises that exactly that
-      ``candidates`` yields keys of ``current()`` and no others. Tokens are then remembered while
-      ``current()`` is the same object. A subclass with a ``candidates`` of its own, which may
-      refuse what it has yielded before, does not inherit the promise.
+    * ``candidates_are_current = candidates``, in the body of its class, promises that this method
+      yields keys of ``current()`` and no others. Verified tokens are then remembered while
+      ``current()`` is the same object. A subclass with a ``candidates`` of its own does not
+      inherit the promise: its method may refuse a key that it has yielded before.
     * ``warm_up(timeout, *, raises)`` loads keys, and returns whether they are there within
       ``timeout`` seconds; ``raises``: raise :class:`~jwt_wsgi.errors.KeysUnavailableError` instead;
     * ``health()`` returns a dict for JSON whose ``ready`` says whether it has keys; without I/O;
@@ -50,7 +51,7 @@ class KeySource(Protocol):
 
         ``header["alg"]`` is an allowed algorithm and ``header["kid"]``, if there, a string
         of 1 to 256 characters; neither is verified. Raises
-        :class:`~jwt_wsgi.errors.KeysUnavailableError` if that cannot be known now.
+        :class:`~jwt_wsgi.errors.KeysUnavailableError` if the keys cannot be found out now.
         """
 
 
@@ -59,7 +60,7 @@ class DocumentError(ValueError):
 
 
 class Dropped(NamedTuple):
-    """A member of a set that is not used; ``kid`` is escaped, ``private``: it holds a secret."""
+    """A member of a set that is not used. ``kid``: escaped. ``private``: it has a private part."""
 
     kid: str
     reason: str
@@ -86,29 +87,29 @@ class KeySet:
         self.dropped = tuple(dropped)
         self._digest: str | None = None
         self._by_kid: dict[str, list[_Member]] = {}
-        #: What was found, by kid and alg: no more than there are keys, so strangers fill nothing.
+        #: The keys found for a kid and an alg. Only hits are kept, so made-up kids do not fill it.
         self._found: dict[tuple[str | None, str], tuple[jose.Key, ...]] = {}
         for member in self._members:
             if member.kid is not None:
                 self._by_kid.setdefault(member.kid, []).append(member)
 
     @classmethod
-    def parse(cls, document: bytes | str, *, max_keys: int = MAX_KEYS) -> "KeySet":
+    def parse(cls, document: bytes | str) -> "KeySet":
         """Read a JWKS. Raises :class:`DocumentError` unless it holds one usable key at least."""
         try:
             data = document.encode() if isinstance(document, str) else document
-            return cls.of(json_object(data), max_keys=max_keys)
+            return cls.of(json_object(data))
         except ValueError as error:
             raise DocumentError(why_no_jwks(document, error)) from error
 
     @classmethod
-    def of(cls, jwks: Mapping[str, Any], *, max_keys: int = MAX_KEYS) -> "KeySet":
-        """Make a set of a JWKS that is an object already; otherwise as :meth:`parse`."""
+    def of(cls, jwks: Mapping[str, Any]) -> "KeySet":
+        """Make a set of a parsed JWKS. Raises :class:`DocumentError` as :meth:`parse`."""
         listed = jwks.get("keys")
         if not isinstance(listed, list):
             raise DocumentError('it has no "keys" list')
-        if len(listed) > max_keys:
-            raise DocumentError(f"it has {len(listed)} keys, more than {max_keys}")
+        if len(listed) > MAX_KEYS:
+            raise DocumentError(f"it has {len(listed)} keys, more than {MAX_KEYS}")
         read = [_Member.of(jwk) for jwk in listed]
         members = [member for member in read if isinstance(member, _Member)]
         keyset = cls(members, [dropped for dropped in read if isinstance(dropped, Dropped)])
@@ -123,7 +124,7 @@ class KeySet:
         return cls([_Member(None, key.kty, key.crv, None, None, key)], any_kid=True)
 
     def current(self) -> "KeySet":
-        """The set in use now, as every source of sets has it."""
+        """Return this set, which never changes: a key set is also a key source."""
         return self
 
     def candidates(self, header: Mapping[str, Any]) -> tuple[jose.Key, ...]:
@@ -139,16 +140,16 @@ class KeySet:
         if kid is not None and not self._any_kid:
             members = self._by_kid.get(kid, ())
         fitting = dict.fromkeys(member for member in members if member.fits(header["alg"]))
-        # Neither a broken key nor one that is listed twice takes a place.
+        # Broken keys, and keys that are listed twice, do not count towards MAX_CANDIDATES.
         built = filter(None, (member.key() for member in fitting))
         keys = tuple(islice(built, MAX_CANDIDATES))
-        if keys and not (self._any_kid and kid is not None):  # so it has an entry a key at most
+        if keys and not (self._any_kid and kid is not None):  # with any_kid, clients choose the kid
             self._found[kid, header["alg"]] = keys
         return keys
 
     @property
     def kids(self) -> tuple[str, ...]:
-        """The names of the keys; a key without a name has none here."""
+        """The ``kid`` of each key that has one."""
         return tuple(self._by_kid)
 
     @property
@@ -166,7 +167,7 @@ class KeySet:
         return len(set(self._members))  # the same key twice counts once
 
     def unusable(self) -> tuple[Dropped, ...]:
-        """Every member that is not used, those included that only building them shows."""
+        """Every member that is not used. All keys are built, which shows the broken ones."""
         broken = [member for member in dict.fromkeys(self._members) if member.key() is None]
         return (*self.dropped, *(Dropped(_name(member.kid), member.why) for member in broken))
 
@@ -194,7 +195,7 @@ class _Member:
 
     @classmethod
     def of(cls, jwk: object) -> "_Member | Dropped":
-        """Check what can be checked without arithmetic (a bad member spoils no other)."""
+        """Check a member, without arithmetic on its key. A bad member is dropped, not the set."""
         if not isinstance(jwk, dict):
             return Dropped(_name(None), "it is not a JSON object")
         jwk = normal(jwk)
@@ -205,9 +206,9 @@ class _Member:
         if kty not in ("RSA", "EC", "OKP"):
             return Dropped(name, "its kty is not one that verifies tokens")
         if "kid" in jwk and (not isinstance(kid, str) or not 0 < len(kid) <= jose.MAX_KID_SIZE):
-            return Dropped(name, "its kid is not a string of 1 to 256 characters")
+            return Dropped(name, f"its kid is not a string of 1 to {jose.MAX_KID_SIZE} characters")
         if jwk.get("use", "sig") != "sig":
-            return Dropped(name, "its use is not sig")
+            return Dropped(name, NOT_FOR_SIGNATURES)
         if "key_ops" in jwk and not _may_verify(jwk["key_ops"]):
             return Dropped(name, "its key_ops do not hold verify")
         row = jose.ALGORITHMS.get(alg) if isinstance(alg, str) else None
@@ -248,7 +249,7 @@ class _Member:
         return isinstance(other, _Member) and self.canonical == other.canonical
 
     def __hash__(self) -> int:
-        return hash(self.canonical)  # of fewer members, many keys without kid would have one hash
+        return hash(self.canonical)  # by kid alone, all keys without kid would have the same hash
 
 
 def _name(kid: object) -> str:

@@ -92,7 +92,7 @@ def warm_up(app: object, timeout: float = 5.0, *, raises: bool = False) -> bool:
 
 
 def inner_apps(layer: object) -> Iterator[tuple[str, object]]:
-    """Yield what a layer wraps, each with the name of its attribute; of mounts, with its prefix."""
+    """Yield what a layer wraps, each with the name of its attribute; mounts with their prefix."""
     if isinstance(layer, Mapping):
         yield from layer.items()
         return

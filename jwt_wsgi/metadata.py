@@ -37,15 +37,15 @@ _PREFLIGHT: Final = (
     ("Access-Control-Allow-Methods", METHODS),
     ("Access-Control-Allow-Headers", "Authorization, Content-Type, MCP-Protocol-Version"),
 )
-# RFC 3986 section 2 without "*", which as an audience would mean: anything below.
+# RFC 3986 section 2 without "*": an audience that ends in "/*" accepts every URL below it.
 _CHARACTERS: Final = re.compile(r"(?:[A-Za-z0-9._~:/?@!$&'()+,;=\[\]-]|%[0-9A-Fa-f]{2})+")
 
 
 def resource_problem(resource: str, *, allow_http: bool = False) -> str | None:
     """Say what is wrong with a resource identifier, and the remedy; None if nothing is.
 
-    RFC 9728 section 1.2: an https URL without a fragment. ``allow_http``: http off loopback, too.
-    It is compared as a string, so it must already be in the form that clients make of it.
+    RFC 9728 section 1.2: an https URL without a fragment. ``allow_http``: http as well, also off
+    loopback. Resources are compared as strings, so it must have the form that clients send.
     """
     if problem := check_url(resource, allow_http=allow_http):
         return problem
@@ -86,17 +86,17 @@ def metadata_url(resource: str) -> str:
 def paths(resource: str) -> frozenset[str]:
     """Each ``PATH_INFO`` (PEP 3333: percent-decoded, latin-1) that the metadata is served at.
 
-    Besides the one with the path inserted, the one without it, which clients ask for next, and
-    without a slash at its end: some remove it, as RFC 8414 would have it.
+    There are up to three: with the path of the resource; without it, which clients ask for next;
+    and without the slash at its end, which some clients remove, as RFC 8414 asks.
     """
     path = unquote_to_bytes(_path(resource)).decode("latin-1")
     return frozenset({WELL_KNOWN, WELL_KNOWN + path, WELL_KNOWN + path.removesuffix("/")})
 
 
 def audiences(resource: str) -> tuple[str, ...]:
-    """Each ``aud`` that means ``resource``: with an empty path it is one with ``/``.
+    """Each ``aud`` that means ``resource``: an empty path and ``/`` mean the same.
 
-    RFC 3986 section 6.2.3; browsers' URL objects, and so clients, always write the slash.
+    RFC 3986 section 6.2.3. URL objects of browsers, and so many clients, always write the slash.
     """
     origin = resource.removesuffix("/")
     only_origin = not urlsplit(resource).query and not _path(resource)
@@ -108,37 +108,13 @@ def _path(resource: str) -> str:
     return "" if path == "/" else path
 
 
-def document(
-    resource: str,
-    *,
-    issuers: Iterable[str],
-    scopes: Collection[str] = (),
-    methods: Collection[str] = ("header",),
-    more: Mapping[str, Any] = MappingProxyType({}),
-) -> dict[str, Any]:
-    """The metadata (RFC 9728 section 2): issuers verbatim and in their order, scopes sorted.
-
-    ``more``: other members. Its scopes are published beside ``scopes``, ``offline_access`` never.
-
-    ``methods``: how a bearer token may be sent (RFC 6750 section 2); we know ``header``.
-
-    What would be empty is left out, as section 3.2 asks.
-    """
-    members = {
-        **more,
-        "resource": resource,
-        "authorization_servers": list(issuers),
-        SCOPES: sorted({*scopes, *more.get(SCOPES, ())} - {OFFLINE_ACCESS}),
-        "bearer_methods_supported": list(methods),
-    }
-    return {name: value for name, value in members.items() if value not in ("", [], ())}
-
-
 class Metadata:
-    """The document of one resource as a WSGI app, prepared once.
+    """The metadata of one resource (RFC 9728 section 2) as a WSGI app, prepared once.
 
-    ``url``: where clients find it. ``paths``: each ``PATH_INFO`` to send here, before any rule
-    is asked. ``scopes``: those that it names. ``max_age``: seconds a client may keep it.
+    ``url``: where clients find it. ``paths``: each ``PATH_INFO`` that it answers, before any rule
+    is applied. ``scopes``: those that requests need. ``methods``: how a bearer token may be sent
+    (RFC 6750 section 2). ``more``: other members; their scopes are published beside ``scopes``,
+    and ``offline_access`` never. ``max_age``: seconds that a client may keep it.
     """
 
     def __init__(
@@ -151,14 +127,26 @@ class Metadata:
         more: Mapping[str, Any] = MappingProxyType({}),
         max_age: int = MAX_AGE,
     ) -> None:
+        #: Where clients find it.
         self.url = metadata_url(resource)
+        #: Each ``PATH_INFO`` to send here, before any rule is asked.
         self.paths = paths(resource)
-        keep = ("Cache-Control", f"public, max-age={max_age}")
-        named = document(resource, issuers=issuers, scopes=scopes, methods=methods, more=more)
-        self.scopes: list[str] = named.get(SCOPES, [])
-        found = _json(named)
+        #: The scopes that it names, sorted.
+        self.scopes = sorted({*scopes, *more.get(SCOPES, ())} - {OFFLINE_ACCESS})
+        members = {
+            **more,
+            "resource": resource,
+            "authorization_servers": list(issuers),
+            SCOPES: self.scopes,
+            "bearer_methods_supported": list(methods),
+        }
+        #: The document. What would be empty is left out, as section 3.2 asks.
+        self.document = {
+            name: value for name, value in members.items() if value not in ("", [], ())
+        }
+        found = _json(self.document)
         refused = _json({"error": "Method not allowed"})
-        allow = ("Allow", METHODS)
+        allow, keep = ("Allow", METHODS), ("Cache-Control", f"public, max-age={max_age}")
         get = ("200 OK", (*_headers(found), keep), found)
         age = ("Access-Control-Max-Age", str(max_age))
         options = ("204 No Content", (allow, *_PREFLIGHT, age), b"")

@@ -1,4 +1,4 @@
-"""The WSGI middleware. :meth:`JWTMiddleware.authenticate` is the whole way of a request."""
+"""The WSGI middleware. :meth:`JWTMiddleware.authenticate` has all steps of a request, in order."""
 
 import os
 from collections.abc import Iterable
@@ -78,7 +78,7 @@ class JWTMiddleware:
         if settings is not None and options:
             raise ConfigurationError(["settings: give it or keywords, not both"])
         if settings is not None and settings.settings_from_request:
-            # Each request's settings are read anew, from keywords first: none of these would count.
+            # Each request's settings are made of keywords again, so ``settings`` would be ignored.
             raise ConfigurationError(["settings_from_request: give keywords instead of Settings"])
         if problem := app_problem(app):
             raise ConfigurationError([f"app: {problem}"])
@@ -105,10 +105,10 @@ class JWTMiddleware:
             emit=self._emit,
             resource_metadata=assembly.resource_metadata(self.settings),
         )
-        self._preflight_reported = False
-        #: ``verifier.verify(token)`` returns the claims, a mapping, or raises an ``AuthError``. Any
-        #: object with this method may stand here, not with ``settings_from_request``; ``warm_up``,
-        #: ``health`` and ``close`` are for the configured issuers all the same.
+        self._warned = False  # of a preflight that was refused
+        #: ``verifier.verify(token)`` returns the claims, a mapping, or raises an ``AuthError``. It
+        #: may be replaced by any object with this method, but not with ``settings_from_request``;
+        #: ``warm_up``, ``health`` and ``close`` are still about the configured issuers.
         self.verifier = assembly.verifier(self.settings, self._emit, self._shared)
         self._issuers = self.verifier.issuers
         self._around = assembly.around_verify(self.settings, self._issuers)
@@ -117,7 +117,7 @@ class JWTMiddleware:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Serve one request (PEP 3333). The app is called outside the ``try``: not our errors."""
+        """Serve one request (PEP 3333). Errors of the app are not caught."""
         if self._variants is not None:
             return self._variants(environ, start_response)
         if self._origin_check and (foreign := self._origin_check(environ)):
@@ -128,7 +128,8 @@ class JWTMiddleware:
         try:
             self.authenticate(environ, rule)
         except AuthError as error:
-            error.note(scope=rule.scope, rule=rule.path)
+            if rule is not REQUIRE_TOKEN:  # else no rule matched
+                vars(error).update(scope=rule.scope, rule=rule.path)
             if rule.token is not Token.REPORT:
                 return self.refuse(error, environ, start_response)
             environ[ERROR] = error
@@ -160,21 +161,21 @@ class JWTMiddleware:
             self._emit(Accepted(*(escaped(str(name), MAX_DETAIL) for name in named), **more))
 
     def warm_up(self, timeout: float = 5.0, *, raises: bool = False) -> bool:
-        """Load the keys before serving; True if they are here within ``timeout`` seconds.
+        """Load the keys before serving; True if they are loaded within ``timeout`` seconds.
 
-        Of several issuers one is enough, if ``ready`` in the option ``issuer`` says nothing else.
-        Costs nothing when they are here, and asks no more often than requests would when the
-        issuer does not answer: a readiness probe may call it. ``raises``: raise
-        :class:`~jwt_wsgi.errors.KeysUnavailableError`, which names each issuer that is missing,
-        instead of returning False.
+        If there are several issuers, the keys of one are enough, unless ``ready`` in the option
+        ``issuer`` says otherwise. A readiness probe may call it: it does nothing if the keys are
+        loaded, and asks an issuer that does not answer no more often than requests would.
+        ``raises``: raise :class:`~jwt_wsgi.errors.KeysUnavailableError`, which names each issuer
+        without keys, instead of returning False.
         """
         return upkeep.warm_up(self._issuers, self.settings.ready, timeout, raises=raises)
 
     def health(self) -> dict[str, Any]:
         """What is known of the keys of each issuer, without any I/O: for a readiness probe.
 
-        ``ready``: as :meth:`warm_up`. Where a function names the issuers, it is True, and those
-        issuers are listed that a token has named.
+        ``ready``: as :meth:`warm_up`. If a function names the issuers, ``ready`` is True, and the
+        issuers of verified tokens are listed.
         """
         return upkeep.health(self._issuers, self.settings.ready)
 
@@ -187,10 +188,9 @@ class JWTMiddleware:
     def refuse(
         self, error: AuthError, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> list[bytes]:
-        """Answer a request as a refusal, and log it: a WSGI app once ``error`` is bound."""
-        is_new = is_preflight(environ) and not self._preflight_reported
-        if is_new and isinstance(error, MissingTokenError):
-            self._preflight_reported = True
+        """Answer a request with a refusal, and log it. With ``error`` bound, it is a WSGI app."""
+        if not self._warned and isinstance(error, MissingTokenError) and is_preflight(environ):
+            self._warned = True
             logger.warning("a CORS preflight was refused; the option cors can let them through")
         self._report(Refused, error, environ)
         answer = self._responses.answer(error)
@@ -218,7 +218,7 @@ class _Variant(JWTMiddleware):
 
 
 def find_rule(rules: Rules, environ: "WSGIEnvironment") -> Rule:
-    """The rule of a request, by every method and path that the app may take it for."""
+    """The rule of a request. It counts every method and path that the app may take it for."""
     if "HTTP_X_VHM_ROOT" in environ:  # Pyramid's traversal puts it in front of the path
         return rules.every
     path = environ.get("PATH_INFO") or "/"
@@ -228,9 +228,9 @@ def find_rule(rules: Rules, environ: "WSGIEnvironment") -> Rule:
 
 
 def is_preflight(environ: "WSGIEnvironment") -> bool:
-    """Whether a browser asks for permission (Fetch standard section 3.2.2), and nothing else.
+    """Whether a request is only a browser's question for permission (Fetch standard 3.2.2).
 
-    An ``OPTIONS`` that names another method may be that method to the app.
+    It is not if it names another method: the app may treat it as a request of that method.
     """
     signs = ("HTTP_ORIGIN", "HTTP_ACCESS_CONTROL_REQUEST_METHOD")
     is_options = environ["REQUEST_METHOD"] == "OPTIONS" and all(sign in environ for sign in signs)

@@ -1,8 +1,8 @@
-"""Which web pages may send requests, and by which name: the headers ``Origin`` and ``Host``.
+"""Which web pages may send requests, and to which host: the headers ``Origin`` and ``Host``.
 
 A page of any website can send requests to a server that its browser reaches. With DNS rebinding it
-can also read the answers: the page's own name then leads to that server. Whoever checks ``Origin``
-and ``Host`` refuses both. The decision takes the three facts of a request and nothing else.
+can also read the answers: the page's own name then leads to that server. Checks of ``Origin`` and
+``Host`` prevent both. The decision depends on path, ``Origin`` and ``Host`` only.
 """
 
 import re
@@ -27,8 +27,8 @@ _DEFAULT_PORT: Final = re.compile(r":(?:80|443)\Z")
 class AllowedOrigins(NamedTuple):
     """What is allowed. ``origins``: as browsers write them (RFC 6454 section 6.2).
 
-    ``hosts``: in lower case, without a default port; empty: ``Host`` is not looked at. ``paths``:
-    exact paths and subtrees that it is about, as in rules; empty: every path.
+    ``hosts``: in lower case, without a default port; empty: ``Host`` is not checked. ``paths``: the
+    paths to check, exact or subtrees, as in rules; empty: every path.
     """
 
     origins: tuple[str, ...]
@@ -39,9 +39,9 @@ class AllowedOrigins(NamedTuple):
 def problem(allowed: AllowedOrigins, origin: str | None, host: str | None) -> str | None:
     """Say what is not allowed, for the log; None if nothing is.
 
-    ``origin`` and ``host``: the headers as the server hands them on; None: not sent. A request
-    without ``Origin`` passes: it is of no browser, or a browser sees no reason to send it. What is
-    sent must be equal to a listed origin byte for byte. So ``null``, an empty value, another case
+    ``origin`` and ``host``: the headers as the server passes them on; None: not sent. A request
+    without ``Origin`` passes: no browser sent it, or a browser that need not send ``Origin``. A
+    value must be equal to a listed origin byte for byte. So ``null``, an empty value, another case
     and two values that the server has joined are refused: no browser sends such a value for a
     listed origin. The case of ``Host`` and a default port have no meaning (RFC 9110 section 4.2.3).
     """
@@ -53,10 +53,10 @@ def problem(allowed: AllowedOrigins, origin: str | None, host: str | None) -> st
 
 
 def origin_check(allowed: AllowedOrigins | None) -> OriginCheck | None:
-    """The check of a middleware; None without terms: everything is allowed.
+    """The check of a middleware; None if everything is allowed.
 
-    A path that a router may read as one of ``paths`` is checked as well. Only ``Host`` itself
-    counts: any client can send ``X-Forwarded-Host`` and its relatives.
+    A path that a router may read as one of ``paths`` is checked as well. ``X-Forwarded-Host`` and
+    similar headers are ignored, because any client can send them.
     """
     if allowed is None:
         return None

@@ -1,4 +1,4 @@
-"""Errors that can be pickled and copied, whatever their class asks for."""
+"""Errors that can be pickled and copied, whatever arguments their ``__init__`` takes."""
 
 from typing import Any
 from typing import TypeVar
@@ -7,12 +7,12 @@ _E = TypeVar("_E", bound="Portable")
 
 
 def _rebuilt(cls: type[Any], args: tuple[object, ...]) -> Any:
-    """A bare instance, made by Python's own class: that of the application may ask for more."""
+    """Make an instance by the builtin base: the application's ``__new__`` may need arguments."""
     builtin: Any = cls
     while builtin.__module__ != "builtins":
         builtin = builtin.__base__
     bare = builtin.__new__(cls, *args)
-    object.__setattr__(bare, "args", args)  # OSError leaves them to a subclass's ``__init__``
+    object.__setattr__(bare, "args", args)  # OSError sets them in ``__init__``, which is not called
     return bare
 
 
@@ -36,9 +36,9 @@ class Portable:
 
 
 def own_copy(error: _E) -> _E:
-    """Return a copy, made without any method of the application's class, because it may raise.
+    """Return a copy. No method of the application's class is called, because it may raise.
 
-    An error that cannot be copied even so is returned itself.
+    If the error cannot be copied, the error itself is returned.
     """
     try:
         own: _E = _rebuilt(type(error), error.args)

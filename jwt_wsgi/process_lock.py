@@ -1,4 +1,4 @@
-"""Locks, and other things, that each process makes for itself."""
+"""Locks and other values that each process makes for itself."""
 
 import os
 import threading
@@ -24,7 +24,7 @@ class PerProcess(Generic[T]):
         pid = os.getpid()
         if (value := self._values.get(pid)) is not None:
             return value
-        value = self._values.setdefault(pid, self._make())  # of several threads one wins
+        value = self._values.setdefault(pid, self._make())  # all threads use the first one
         for other in list(self._values):
             if other != pid:  # a later child may get the pid of a parent that has ended
                 self._values.pop(other, None)
@@ -36,10 +36,10 @@ class PerProcess(Generic[T]):
 
 
 class ProcessLock(PerProcess[threading.Lock]):
-    """``with lock():`` a lock for a few lines without I/O that no fork leaves held for ever.
+    """A lock for a few lines without I/O: ``with lock():``. Each process has one of its own.
 
-    Another thread may hold it in the moment of a fork. That thread does not exist in the child,
-    so there the same lock would never be released.
+    Another thread may hold a lock at the moment of a fork. That thread does not exist in the child,
+    where a shared lock would never be released.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A fixture for the tests of your app. It is asked for, and never loads itself.
+"""A fixture for the tests of your app. pytest loads it only if you name it.
 
 .. code-block:: python
 

@@ -10,7 +10,7 @@ _Value = TypeVar("_Value")
 class Recent(Generic[_Value]):
     """Values by name: the newest ``half`` of them, and at most as many older ones.
 
-    Reading takes no lock. Writers hold a lock of theirs.
+    Reading takes no lock. The caller holds a lock while it writes.
     """
 
     def __init__(self, half: int) -> None:
@@ -29,7 +29,7 @@ class Recent(Generic[_Value]):
         self.old.pop(name, None)
 
     def swap(self, name: str, value: _Value) -> None:
-        """Put the value where the one of its name is."""
+        """Replace the value of a name that is there."""
         (self.young if name in self.young else self.old)[name] = value
 
     def pop(self, name: str) -> None:

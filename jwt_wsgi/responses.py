@@ -82,13 +82,13 @@ class Answer(NamedTuple):
 
 
 class Responses:
-    """Makes answers of errors, in the words the settings ask for.
+    """Turns errors into answers, as the settings ask.
 
     ``details`` false: no ``details``, no ``error_description``, and instead of the reason the code
-    of the error's class. All invalid tokens have one answer then, because most are refused before
-    their signature is checked: a reason would tell anyone which issuers exist here. A 503 or
-    429 stays what it is, although it shows that the issuer exists: a 401 would log users out while
-    the keys of their issuer cannot be had, or while requests name many unknown keys.
+    of the error's class. All invalid tokens then have the same answer, because most are refused
+    before their signature is checked: a reason would tell anyone which issuers exist here. A 503 or
+    429 stays as it is, although it shows that the issuer exists: a 401 would log users out while
+    the keys of their issuer are not available, or while requests name many unknown keys.
 
     ``responder``: see :data:`Responder`. ``emit`` gets an event when it fails.
     """
@@ -111,7 +111,7 @@ class Responses:
         self._made: dict[object, Answer] = {}
 
     def answer(self, error: AuthError) -> Answer:
-        """The whole answer. It is remembered only where every word of it is from our own table."""
+        """The whole answer. It is remembered only if all its text comes from our own tables."""
         key = None if self._responder is not None else _standard(error)
         if key is None:
             return self._answer(error)
@@ -205,7 +205,7 @@ def _standard(error: AuthError) -> tuple[object, ...] | None:
         return None
     code, named = error.code, error.challenge_error
     if kind is InvalidTokenError:
-        known = type(code) is str and code in TOKEN_ERRORS  # a text of another class may lie
+        known = type(code) is str and code in TOKEN_ERRORS  # a subclass of str may have any __eq__
         return (code, named) if known and error.details is TOKEN_ERRORS[code] else None
     return (code, named) if named in _CHALLENGE_ERRORS else None
 

@@ -1,7 +1,7 @@
 """Which token a request needs: rules by path and method; the first one that matches decides.
 
 This module takes a method and a path, no environ, so that it can be read and tested as a table.
-The router of the app may read both differently. Where it may, every reading must be permitted.
+The app's router may read them in another way. If it may, every reading must be permitted.
 """
 
 import re
@@ -20,12 +20,11 @@ from typing import Final
 from typing import TypeAlias
 
 from . import claims as claims_
+from .claims import MAX_LEEWAY
 from .errors import InsufficientAuthError
 from .errors import InsufficientScopeError
 from .errors import ask
 
-#: Seconds that a login may lie in the future: the most that ``leeway`` can be.
-_SKEW: Final = 300.0
 #: Says whether the verified claims permit the request, which it sees as a WSGI environ.
 Permits: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
 #: What routers read differently in a path that is decoded: an empty segment, a dot segment,
@@ -51,16 +50,16 @@ class Rule:
     """Requests to ``path`` (exact, or a whole subtree: ``/docs/*``) and what they need.
 
     ``methods`` None: all of them; GET includes HEAD. The token needs all of ``scopes``, one of
-    ``any_scope``, and the expected ``claims`` (name or path = value, or one of several);
-    its login one of ``acr_values`` and at most ``max_age`` seconds of age (RFC 9470).
+    ``any_scope``, and the expected ``claims`` (name or path = value, or one of several). The login
+    needs one of ``acr_values``, and is at most ``max_age`` seconds old (RFC 9470).
 
-    ``check(claims, environ)`` is asked last, about the verified claims and the WSGI environ. Only
+    ``check(claims, environ)`` is called last, with the verified claims and the WSGI environ. Only
     True permits the request: a policy engine without a decision returns None, or an object. If it
     raises LookupError, TypeError or ValueError, the request is refused as well; an
-    :class:`AuthError` is the answer; anything else is 503.
+    :class:`AuthError` is the answer; any other error is a 503.
 
     A rule with ``headers`` (name = value, or several; ``*`` at the end of one stands for any rest)
-    is no rule of its own. Its conditions are added for requests that may have such headers.
+    decides nothing by itself. Its conditions are added for requests that may have such headers.
     """
 
     path: str
@@ -75,7 +74,7 @@ class Rule:
     headers: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def takes(self, method: str) -> bool:
-        """Whether requests of this method are the rule's."""
+        """Whether the rule is for requests of this method."""
         names = {method, "GET"} if method == "HEAD" else {method}
         return self.methods is None or not names.isdisjoint(self.methods)
 
@@ -86,7 +85,7 @@ class Rule:
 
     @property
     def scope(self) -> tuple[str, ...]:
-        """Scopes that are enough, for a challenge."""
+        """Scopes that satisfy the rule, for a challenge."""
         if not (self.scopes or self.any_scope):
             return ()
         return (*sorted(self.scopes), *list(self.any_scope)[:1])
@@ -119,14 +118,14 @@ class Rule:
                 raise InsufficientScopeError("the check of the rule did not return True")
 
     def _step_up(self, claims: Mapping[str, Any], now: float) -> None:
-        """RFC 9470 section 3: what is missing is not enough."""
+        """Check the login (RFC 9470 section 3). A missing claim refuses the request."""
         missing = ""
         if self.acr_values and claims.get("acr") not in tuple(self.acr_values):
             missing = "acr is none of acr_values"
         if self.max_age is not None:
-            login: Any = claims.get("auth_time")
-            # Of a wrong type, or in milliseconds, it is as good as missing.
-            if type(login) not in (int, float) or not now - self.max_age <= login <= now + _SKEW:
+            auth: Any = claims.get("auth_time")
+            # A wrong type, or milliseconds, count as missing. A clock may be ahead.
+            if type(auth) not in (int, float) or not now - self.max_age <= auth <= now + MAX_LEEWAY:
                 missing = "auth_time is missing or too long ago"
         if missing:
             raise InsufficientAuthError(missing, acr_values=self.acr_values, max_age=self.max_age)
@@ -137,14 +136,14 @@ REQUIRE_TOKEN: Final = Rule("/*")
 
 
 class Rules:
-    """An index over rules: a decision costs the segments of the path, not the rules there are.
+    """An index over rules. Its speed depends on the segments of a path, not on the number of rules.
 
     The rules are as the settings make them: ``methods``, ``scopes`` and the like are sets and
     tuples.
     """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        rules = [rule for rule in rules if not rule.headers]  # those are added to what is found
+        rules = [rule for rule in rules if not rule.headers]  # header_rules adds the others
         by_pattern: dict[str, list[int]] = {}
         for order, rule in enumerate(rules):
             by_pattern.setdefault(_pattern(rule), []).append(order)
@@ -157,19 +156,19 @@ class Rules:
 
         #: Path -> every rule that can match it, in their order.
         self._exact = {path: matching(path) for path in by_pattern if not path.endswith("/*")}
-        #: The same for all paths below it that have no entry nearer to them.
+        #: Path of a subtree -> the same, for paths that are in no smaller subtree.
         self._below = {path[:-2]: matching(path) for path in by_pattern if path.endswith("/*")}
-        #: How many segments those paths have, and no other number is looked for; nearest first.
+        #: The numbers of segments of those paths, the largest first: only these are looked for.
         self._depths = sorted({path.count("/") + 1 for path in self._below}, reverse=True)
         named = {_pattern(rule) for rule in rules if rule.token is Token.REQUIRED}
-        #: What such a rule names: ``/users`` for ``/users``, ``/users/`` and ``/users/*``.
+        #: The base of the path of each: ``/users`` for ``/users``, ``/users/`` and ``/users/*``.
         self._named = {path.removesuffix("*").removesuffix("/") for path in named}
         #: Paths that differ from a rule's in the slash at the end.
         self._twins = {_twin(path) for path in named if not path.endswith("/*")}
         #: Whether the method of a request matters at all.
         self.by_method = any(rule.methods is not None for rule in rules)
-        #: For a request that any rule may be for. Its challenge names no scope: a client must
-        #: not ask for those of all rules.
+        #: The rule of a request for which any rule may be meant. Its challenge names no scope: a
+        #: client must not ask for the scopes of all rules.
         self.every: Rule = _AllOf("/*", rules=tuple(_conditions(rules)))
 
     def find(self, method: str, path: str) -> Rule:
@@ -177,8 +176,8 @@ class Rules:
 
         Routers read some paths differently: ``//admin``, ``admin`` and ``post`` are ``/admin``
         and ``POST`` to Werkzeug. Any rule may be meant there, so the conditions of all count.
-        Some routers ignore a slash at the end, or a suffix such as ``.json``: then what the rule
-        of the path without it asks for is needed, too.
+        Some routers ignore a slash at the end, or a suffix such as ``.json``: the conditions of
+        the path without it then count as well.
         """
         if not (is_plain(path) and method.isupper()):
             return self.every
@@ -188,9 +187,10 @@ class Rules:
         return together([rule, *others]) if others else rule
 
     def _first(self, method: str, path: str) -> Rule:
-        """The first rule that matches this very path: of its entry, else of the nearest subtree.
+        """The first rule that matches exactly this path, else that of the nearest subtree.
 
-        A path of a hundred thousand segments costs no more than the rules have.
+        Segments beyond those of the longest rule are not looked at, so a path of a hundred thousand
+        segments takes no longer.
         """
         matching = self._exact.get(path)
         if matching is None and self._depths:
@@ -207,8 +207,8 @@ class Rules:
     def _stricter(self, decided: Rule, method: str, path: str) -> list[Rule]:
         """The rules of the paths that a router may take ``path`` for, if they need a token.
 
-        None where the deciding rule is for this very path alone: its author knows the path. A
-        rule for a subtree that ``path`` is in, too, was already asked.
+        No rules if the deciding rule names exactly this path: it is meant for it. A rule for a
+        subtree that contains ``path`` took part in the decision already.
         """
         readings = [_twin(path)] if path in self._twins else []
         stem, _, suffix = path.removesuffix("/").rpartition(".")
@@ -223,7 +223,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class _AllOf(Rule):
-    """What several rules ask for, together."""
+    """The conditions of several rules together."""
 
     rules: tuple[Rule, ...] = ()
 
@@ -237,10 +237,10 @@ class _AllOf(Rule):
 
 
 def together(rules: Iterable[Rule]) -> Rule:
-    """One rule for a request that all of these are for: the strictest token, all conditions."""
+    """Combine the rules that may be meant for one request: the strictest token, all conditions."""
     rules = {id(rule): rule for rule in rules}.values()
     token = next(token for token in Token if any(rule.token == token for rule in rules))
-    # Where a bad token is refused, a rule that only reports asks for nothing.
+    # If a bad token is refused anyway, a rule that only reports adds nothing.
     counts = {token, Token.OPTIONAL} if token is Token.REQUIRED else {token}
     asking = [rule for rule in rules if rule.token in counts and rule is not REQUIRE_TOKEN]
     if not asking:
@@ -256,8 +256,8 @@ def together(rules: Iterable[Rule]) -> Rule:
 
 
 def _conditions(rules: Iterable[Rule]) -> Iterator[Rule]:
-    """Every condition of these rules, once: a thousand rules with one scope cost what one does."""
-    asking = [rule for rule in rules if rule.token is not Token.REPORT]  # it asks for nothing yet
+    """Every condition of these rules, once, so that a thousand rules with one scope are as fast."""
+    asking = [rule for rule in rules if rule.token is not Token.REPORT]  # that refuses nothing
     yield Rule("/*", scopes=frozenset().union(*(rule.scopes for rule in asking)))
     for any_scope in dict.fromkeys(tuple(rule.any_scope) for rule in asking if rule.any_scope):
         yield Rule("/*", any_scope=any_scope)
@@ -274,10 +274,10 @@ def _conditions(rules: Iterable[Rule]) -> Iterator[Rule]:
 
 
 def is_plain(path: str) -> bool:
-    """Whether every router reads this path alike, so that it may need less than a token.
+    """Whether every router reads this path alike. Only such a path may do without a token.
 
-    It begins with a slash, has nothing of :data:`_ODD`, and is UTF-8: Bottle leaves out what is
-    not, so ``/ad%ffmin`` is ``/admin`` there.
+    It begins with a slash, has nothing of :data:`_ODD`, and is UTF-8: Bottle leaves out bytes that
+    are not, so ``/ad%ffmin`` is ``/admin`` there.
     """
     return path[:1] == "/" and not _ODD.search(path) and (path.isascii() or _is_utf8(path))
 

@@ -1,4 +1,4 @@
-"""Scopes that include others: what a token with ``admin`` may do without naming it."""
+"""Scopes that include others: a token with ``admin`` may have ``read`` without naming it."""
 
 from collections.abc import Collection
 from collections.abc import Mapping
@@ -27,10 +27,10 @@ def included(hierarchy: Mapping[str, Collection[str]]) -> Included:
 
 
 def granting(claims: Any, includes: Included | None) -> Any:
-    """Return the claims, which grant from now on what their scopes include.
+    """Return the claims with ``includes``, so that :func:`~.claims.scopes` adds included scopes.
 
-    The claims themselves stay as they were signed. A mapping that a verifier of the application's
-    own has returned is copied first.
+    The signed claims are not changed. A mapping that the application's own verifier has returned
+    is copied first.
     """
     if not includes or not isinstance(claims, Mapping):
         return claims

@@ -1,7 +1,7 @@
 """JSON that every reader reads alike (RFC 8259), for tokens, JWKS, metadata and settings.
 
 Refused are duplicate members, NaN, numbers and nesting beyond a bound, and lone surrogates. The
-bounds are checked before the work that they bound, because strangers write these documents.
+bounds are checked before the work that they bound, because anyone can write such documents.
 """
 
 import json

@@ -4,9 +4,9 @@ Any client can write the ``iss`` of a real tenant into a token. So there are two
 that was only named by a token never pushes out a tenant whose token was verified. A few
 tenants load their first keys at a time; the others are answered 503 and load later.
 
-A function of ``iss`` alone is asked again after ``max_age``. If it says no, the tenant is refused;
-if it returns other terms or other keys, these count. While it fails, the tenants in memory stay as
-they are.
+A function of ``iss`` alone is asked again after ``max_age``. If it returns None, the tenant is
+refused; if it returns other terms or other keys, these are used. While it fails, the tenants in
+memory stay as they are.
 
 A function that sees the request as well is asked for each request, because its answer may be right
 for this request only. Keys are remembered, and what was made of an answer is used for equal ones.
@@ -30,11 +30,9 @@ from .errors import InvalidTokenError
 from .errors import KeysUnavailableError
 from .errors import ask
 from .events import Emit
-from .events import Event
 from .events import FunctionFailed
 from .events import logger
 from .jose import Key
-from .key_sources.facts import Policy
 from .key_sources.remote import RemoteKeys
 from .process_lock import PerProcess
 from .process_lock import ProcessLock
@@ -43,7 +41,6 @@ from .scope_hierarchy import Included
 from .scope_hierarchy import granting
 from .settings.issuer import FETCH_OPTIONS
 from .settings.issuer import KEY_SLOT
-from .settings.issuer import MAX_TENANTS
 from .settings.issuer import Issuer
 from .trusted_issuer import TrustedIssuer
 from .urls import check_issuer
@@ -55,12 +52,12 @@ MAX_NAMED: Final = 1024
 REFUSED_FOR: Final = 5.0
 #: Tenants that load their first keys at the same time.
 MAX_LOADING: Final = 4
-#: First loads that are remembered, also of tenants that are no longer in memory; where more
-#: tenants may be kept, four times as many as those.
+#: The most first loads that are remembered, also of tenants that are no longer in memory. If more
+#: tenants may be kept, the limit is four times their number.
 MAX_LOADS: Final = 16384
 #: Characters of an ``iss`` that is asked for.
 MAX_IDENTIFIER: Final = 1024
-#: Stands in ``until`` before an answer is held, and when another one has replaced it.
+#: The value of ``until`` of a tenant that is not yet, or no longer, in memory.
 NOT_HELD: Final = float("-inf")
 
 
@@ -73,14 +70,8 @@ class _Tenant:
     until: float = NOT_HELD
 
 
-#: The defaults of remote keys.
-_POLICY: Final = Policy()
 #: The environ of the request whose token is being verified.
 _request: Final[ContextVar[Mapping[str, Any] | None]] = ContextVar("_request", default=None)
-
-
-def _ignore(_event: Event) -> None:
-    pass
 
 
 class Tenants:
@@ -88,12 +79,12 @@ class Tenants:
 
     ``resolve(iss)`` returns an :class:`Issuer`, or None for one that is not trusted; ``build``
     makes it ready. ``cooldown``: seconds between first loads of a tenant's keys. ``max_age``:
-    seconds after which the function is asked again. ``most``: verified tenants that are kept for
-    sure; up to as many again may be. ``sees_request``: the function is ``resolve(iss, environ)``,
+    seconds after which the function is asked again. ``most``: at least as many verified tenants
+    are kept, and at most twice as many. ``sees_request``: the function is ``resolve(iss, environ)``
     and is asked for each request; see :func:`verified_with`. ``emit`` gets its failures.
 
     Reading takes no lock. Writing takes one for a few lines, never while ``resolve`` or ``build``
-    runs. An answer replaces only what was held when the question was put.
+    runs. An answer replaces only the tenant that was in memory when the function was asked.
     """
 
     def __init__(
@@ -101,11 +92,11 @@ class Tenants:
         resolve: Callable[..., Issuer | None],
         *,
         build: Callable[[Issuer], TrustedIssuer],
-        cooldown: float = _POLICY.cooldown,
-        max_age: float = _POLICY.max_age,
-        most: int = MAX_TENANTS,
-        sees_request: bool = False,
-        emit: Emit = _ignore,
+        cooldown: float,
+        max_age: float,
+        most: int,
+        sees_request: bool,
+        emit: Emit,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolve, self._build, self._emit = resolve, build, emit
@@ -142,14 +133,14 @@ class Tenants:
         with self._lock():
             if now < held.until or self._held(identifier) is not held:
                 return held.trusted  # another request asks, or has asked
-            held.until = now + self._cooldown  # so long all are served if the function fails
+            held.until = now + self._cooldown  # until then all are served if the function fails
         return self._ask(identifier, held)
 
     def proven(self, trusted: TrustedIssuer) -> None:
         """Note that a token of this tenant was verified: made-up tokens no longer push it out.
 
-        Only the object that is held counts: what the function has replaced while a request was
-        served does not come back. What made-up tokens have pushed out meanwhile does come back.
+        A tenant that the function has replaced while the request was served does not come back. A
+        tenant that made-up tokens have pushed out meanwhile does.
         """
         name, keys = trusted.identifier, trusted.keys
         held = self._proven.young.get(name)
@@ -167,14 +158,14 @@ class Tenants:
             self._proven.put(name, held)
 
     def close(self) -> None:
-        """Load no first keys any more, and refresh none of a tenant that was only named."""
+        """Stop loading first keys, and stop refreshing the keys of tenants that were only named."""
         self._closed = True
         for tenant in self._named.all():
             if isinstance(tenant.trusted.keys, _FirstKeys):
                 tenant.trusted.keys.source.close()
 
     def __iter__(self) -> Iterator[str]:
-        """Nothing: tenants are too many to read, and some must not learn of the others."""
+        """Yield nothing: there are too many tenants to read, and none may learn of the others."""
         return iter(())
 
     def __contains__(self, identifier: object, /) -> bool:
@@ -191,7 +182,7 @@ class Tenants:
         return self._clock() < (self._refused.get(name) or 0.0)
 
     def _ask(self, name: str, before: _Tenant | None) -> TrustedIssuer | None:
-        """Ask the function; ``before``: what is held as its last answer."""
+        """Ask the function. ``before``: the tenant in memory, which is its last answer."""
         try:
             issuer = self._answer(name)
             after = self._made(issuer, before) if issuer is not None else None
@@ -264,10 +255,10 @@ class Tenants:
         after: _Tenant | None,
         refused_for: float = 0.0,
     ) -> _Tenant | None:
-        """Hold ``after`` in the place of ``before``; None stands for nothing. Return what is held.
+        """Replace ``before`` by ``after`` in memory; None: no tenant. Return the tenant there now.
 
-        Changes nothing where another request has replaced ``before`` since this one asked, or the
-        function has said to it that there is no such tenant. ``refused_for``: seconds.
+        Nothing changes if another request was faster: its answer has replaced ``before``, or was
+        that there is no such tenant. ``refused_for``: seconds.
         """
         with self._lock():
             held = self._held(name)
@@ -296,10 +287,10 @@ class Tenants:
     def first_load(
         self, asking: "_FirstKeys", header: Mapping[str, Any]
     ) -> tuple[RemoteKeys, Iterable[Key]]:
-        """The keys, and the source that has them: a second request waits for the first one's.
+        """Return the source of the keys, and the keys. A second request waits for the first one.
 
-        Raises :class:`KeysUnavailableError` as the source does, and for a tenant that has loaded
-        within the cooldown, finds :data:`MAX_LOADING` others loading, or has other keys now.
+        Raises :class:`KeysUnavailableError` as the source does; and if the tenant has loaded within
+        the cooldown, if :data:`MAX_LOADING` others are loading, or if the keys were replaced.
         """
         name = asking.tenant.issuer.identifier
         loading, loads = self._loads()
@@ -308,7 +299,7 @@ class Tenants:
         first = found.source
         try:
             if not _same_keys(found.tenant.issuer, asking.tenant.issuer):
-                raise KeysUnavailableError(1, "keys load that the function has replaced")
+                raise KeysUnavailableError(1, "the function has replaced the keys that are loading")
             if not first.ready and name not in list(loading)[:MAX_LOADING]:
                 raise KeysUnavailableError(1, "too many tenants load their first keys")
             if held is mine and not first.ready:
@@ -321,7 +312,7 @@ class Tenants:
                 first.close()
 
     def _note_load(self, name: str, loads: dict[str, float]) -> None:
-        """Remember the load, so that a tenant that is pushed out and named again has to wait."""
+        """Note the time of the load: a tenant that is pushed out and named again has to wait."""
         now = self._clock()
         if self._closed:
             raise KeysUnavailableError(60, "closed")
@@ -337,7 +328,7 @@ class Tenants:
 
 
 class _FirstKeys:
-    """The keys of a tenant until one of its tokens has verified: loading them takes a place."""
+    """The keys of a tenant before its first verified token. Few tenants load them at a time."""
 
     __slots__ = ("_tenants", "source", "tenant")
 
@@ -361,7 +352,7 @@ def verified_with(
 
     ``includes``: what scopes include.
 
-    Afterwards there is no request again: one that is over must not decide about a token.
+    The request is forgotten afterwards: it must not decide about a later token.
     """
     mark = _request.set(request)
     try:
@@ -377,7 +368,7 @@ def _wrong_settings(name: str, error: ConfigurationError) -> KeysUnavailableErro
 
 
 def _may_be_asked(name: str) -> bool:
-    """Whether the function may see this ``iss``: a database or a log may stand behind it."""
+    """Whether the function may see this ``iss``, which it may pass on to a database or a log."""
     if not 0 < len(name) <= MAX_IDENTIFIER or not name.isprintable():
         return False
     if problem := check_issuer(name):
@@ -386,12 +377,12 @@ def _may_be_asked(name: str) -> bool:
 
 
 def _same_terms(one: Issuer, other: Issuer) -> bool:
-    """Whether nothing has changed."""
+    """Whether both are configured alike."""
     return one.keys is other.keys and one.options == other.options
 
 
 def _same_keys(one: Issuer, other: Issuer) -> bool:
-    """Whether their keys are in the same place, so that those that are held serve on."""
+    """Whether both have their keys in the same place. The keys in memory then stay in use."""
     places = (
         [issuer.options.get(name) for name in sorted(KEY_SLOT | FETCH_OPTIONS)]
         for issuer in (one, other)

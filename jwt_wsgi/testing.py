@@ -115,7 +115,7 @@ class FakeIssuer:
         return self._token(self._keys[0], header, claims)
 
     def wrong_key(self) -> Callable[..., str]:
-        """A :meth:`token` that signs with a key of its own under the current ``kid``."""
+        """Return a :meth:`token` that signs with another key under the current ``kid``."""
         impostor = SigningKey(self.algorithm, self.kid)
 
         def token(*, header: Mapping[str, Any] | None = None, **claims: object) -> str:
@@ -156,7 +156,7 @@ class FakeIssuer:
         return {"keys": [key.jwk() for key in self._keys]}
 
     def protect(self, app: "WSGIApplication", **options: Unpack[Options]) -> ProtectedApp:
-        """Wrap ``app`` so that it trusts this issuer and its keys, rotated or not; no network.
+        """Wrap ``app`` so that it trusts this issuer, also after :meth:`rotate`; no network.
 
         The variables ``JWT_WSGI_*`` of the shell are not read. ``protect(app).test_client()`` is
         Flask's or Django's own client, or Werkzeug's for any other app.
@@ -300,7 +300,7 @@ class FakeProvider(FakeIssuer):
         return super().protect(app, **options)
 
     def id_token(self, *, header: Mapping[str, Any] | None = None, **claims: object) -> str:
-        """Make an ID token; :class:`ValueError` if the provider has none."""
+        """Make an ID token. Raises :class:`ValueError` if the provider has none."""
         if self.provider.id_token is None:
             raise ValueError(f"{self.provider.title} has no ID tokens")
         return super()._token(self._keys[0], header, self._filled(self.provider.id_token) | claims)
@@ -373,7 +373,7 @@ def authenticated(
     inner = guard.app if guard else app
     jose_header = {"alg": "none", "typ": "JWT"} if header is None else header
 
-    def let_everybody_in(
+    def app_without_tokens(
         environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> "Iterable[bytes]":
         injection.clear(environ)
@@ -383,4 +383,4 @@ def authenticated(
             injection.inject(environ, granting(claims, includes))
         return current.serve(inner, environ, start_response)
 
-    return replaced(app, guard, let_everybody_in) if guard else let_everybody_in
+    return replaced(app, guard, app_without_tokens) if guard else app_without_tokens

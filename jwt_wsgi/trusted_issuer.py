@@ -50,7 +50,7 @@ class TrustedIssuer:
     max_age: float | None = None
 
     def check_header(self, header: Mapping[str, Any]) -> None:
-        """Refuse algorithms and kinds of token that were not asked for."""
+        """Refuse algorithms and kinds of tokens that are not accepted."""
         if header["alg"] not in self.algorithms:
             raise InvalidTokenError("algorithm_not_allowed", _allowed("alg", self.algorithms))
         kind = media_type(header.get("typ", ""))
@@ -66,9 +66,9 @@ class TrustedIssuer:
             check(claims, now)
 
     def check_own(self, claims: Mapping[str, Any], now: float) -> None:
-        """Make the user's checks; one that returns False, 0 or something empty refuses as well.
+        """Make the application's checks. One that returns False, 0 or an empty value refuses, too.
 
-        One that raises anything but an AuthError refuses as :func:`~jwt_wsgi.errors.refusal` says.
+        If one raises any error but an AuthError, see :func:`~jwt_wsgi.errors.refusal`.
         """
         for check in self.own_checks:
             if ask(check, claims, now, read=_refuses):

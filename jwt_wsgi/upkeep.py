@@ -1,7 +1,6 @@
 """What operators do with the keys of a middleware: load, report on them, stop fetching.
 
-A key source is asked for what it has: ``warm_up``, ``health`` and ``close`` are optional members
-of :class:`~jwt_wsgi.keys.KeySource`.
+``warm_up``, ``health`` and ``close`` are optional methods of a :class:`~jwt_wsgi.keys.KeySource`.
 """
 
 import time
@@ -21,7 +20,7 @@ from .trusted_issuer import TrustedIssuer
 from .urls import shown_url
 from .verifier import Issuers
 
-#: Seconds for which one of several issuers is waited for before it is the next one's turn.
+#: Seconds to wait for one of several issuers before waiting for the next one.
 _TURN: Final = 0.05
 
 
@@ -29,14 +28,14 @@ class LoadsKeys(Protocol):
     """A key source that can load its keys before a request needs them."""
 
     def warm_up(self, timeout: float, *, raises: bool) -> bool:
-        """Whether the keys are there within ``timeout`` seconds.
+        """Load the keys. Return whether they are there within ``timeout`` seconds.
 
         ``raises``: raise :class:`KeysUnavailableError` instead of returning False.
         """
 
 
 class ReportsHealth(Protocol):
-    """A key source that says what it has."""
+    """A key source that reports on its keys."""
 
     def health(self) -> dict[str, Any]:
         """Return a dict for JSON, whose ``ready`` says whether there are keys; without I/O."""
@@ -50,20 +49,20 @@ class Closes(Protocol):
 
 
 def warm_up(issuers: Issuers, required: Required, timeout: float, *, raises: bool) -> bool:
-    """Load all keys at once; True if those that are required are here within ``timeout`` seconds.
+    """Load all keys at once; True if the required ones are there within ``timeout`` seconds.
 
     Held keys are refreshed as by a request, so those past ``jwks_max_age`` are confirmed first.
-    It does not wait for an issuer that has failed, nor for any once the required ones have keys.
-    Keys of which none fits the accepted algorithms of their issuer count as missing, because every
+    There is no wait for an issuer that has failed, and none once the required issuers have keys.
+    If no key of an issuer fits its accepted algorithms, its keys count as missing, because every
     token would be refused. ``raises``: :class:`KeysUnavailableError` instead of False; it names
-    each issuer that is missing.
+    each issuer without keys.
     """
     known = {issuer.identifier: issuer for issuer in issuers.values()}
     sources = _having(issuers, "warm_up")
     missing = {name for name, keys in sources.items() if not keys.warm_up(0, raises=False)}
 
     def ready() -> dict[str, bool]:
-        return {name: name not in missing and not _unfit(known[name]) for name in known}
+        return {name: name not in missing and not _why_unfit(known[name]) for name in known}
 
     until = time.monotonic() + timeout
     waiting = [name for name in sources if name in missing and _counts(name, required)]
@@ -78,7 +77,7 @@ def warm_up(issuers: Issuers, required: Required, timeout: float, *, raises: boo
             waiting.append(name)
     if raises and not _enough(found, required):
         wrong = [name for name in known if not found[name] and _counts(name, required)]
-        problems = [_unfit(known[name]) or _why(name, sources[name]) for name in wrong]
+        problems = [_why_unfit(known[name]) or _why(name, sources[name]) for name in wrong]
         raise KeysUnavailableError(detail="; ".join(problems))
     return _enough(found, required)
 
@@ -88,7 +87,7 @@ def _counts(name: str, required: Required) -> bool:
 
 
 def _enough(ready: Mapping[str, bool], required: Required) -> bool:
-    """Whether those issuers are ready that must be. ``ready``: by identifier."""
+    """Whether all required issuers are ready. ``ready``: identifier -> whether it is."""
     if isinstance(required, frozenset):
         return all(ready[name] for name in required)
     return any(ready.values()) if required == "any" else all(ready.values())
@@ -103,9 +102,9 @@ def _why(name: str, keys: Any) -> str:
     return f"{shown_url(name)}: its key source has no keys"
 
 
-def _unfit(issuer: TrustedIssuer) -> str:
-    """What is wrong if no key that is here fits an accepted algorithm; empty otherwise."""
-    if not isinstance(issuer.keys, RemoteKeys | FileKeys | KeySet):  # not asked of an app's own
+def _why_unfit(issuer: TrustedIssuer) -> str:
+    """What is wrong if no held key fits an accepted algorithm; empty otherwise."""
+    if not isinstance(issuer.keys, RemoteKeys | FileKeys | KeySet):  # a key source of the app
         return ""
     keyset = issuer.keys.current()
     if keyset is None or fits_any(keyset, issuer.algorithms):
@@ -119,7 +118,7 @@ def health(issuers: Issuers, required: Required) -> dict[str, Any]:
     """Return what is known of each issuer, without I/O; ``ready`` counts those ``required``."""
     known = {identifier: keys.health() for identifier, keys in _having(issuers, "health").items()}
     ready = {
-        issuer.identifier: not (isinstance(issuer.keys, KeySet) and _unfit(issuer))
+        issuer.identifier: not (isinstance(issuer.keys, KeySet) and _why_unfit(issuer))
         for issuer in issuers.values()
     }
     ready |= {identifier: keys["ready"] for identifier, keys in known.items()}

@@ -16,7 +16,7 @@ DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 #: Anything that some program reads as a URL: also ``https:x`` and ``\\\\x``.
 _LOOKS_LIKE_A_URL: Final = re.compile(r"\s*(?:https?:|[/\\])|.*:[/\\]", re.IGNORECASE | re.DOTALL)
 _LABEL: Final = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-#: A URL in normal form, but for what a regular expression cannot say. RFC 3986 section 3.3
+#: A URL in normal form, as far as a regular expression can check it. RFC 3986 section 3.3
 #: without ``;``: Java servers take ``;x`` out of a path, so that ``..;`` becomes a dot segment.
 _NORMAL: Final = re.compile(
     r"[a-z][a-z0-9+.-]*://"
@@ -24,7 +24,7 @@ _NORMAL: Final = re.compile(
     r"(?::(?P<port>[1-9][0-9]{0,4}))?"
     r"(?P<path>(?:/(?:[A-Za-z0-9._~!$&'()*+,=:@-]|%[0-9A-F]{2})+)*/?)"
 )
-#: Encoded, these are read as themselves by one program and as a part of the URL by another.
+#: Characters that must not be percent-encoded: programs disagree on what the encoded form means.
 _NEVER_ENCODED: Final = frozenset(
     f"%{ord(char):02X}" for char in f"{ascii_letters}{digits}-._~/\\%?#;"
 )
@@ -64,8 +64,8 @@ def check_issuer(issuer: str) -> str | None:
 
     RFC 8414 section 2 allows neither a query nor a fragment. The rest is refused because two
     programs may read it differently: the application compares the text of ``iss``, while a
-    client or a server resolves ``..`` and decodes ``%2e``. A default port is accepted: it is
-    read alike, and some issuers behind a proxy have it in their tokens.
+    client or a server resolves ``..`` and decodes ``%2e``. A default port is accepted: all
+    programs read it alike, and some issuers behind a proxy have it in their tokens.
     """
     if not _LOOKS_LIKE_A_URL.match(issuer):
         return None
@@ -98,9 +98,9 @@ def _is_read_alike(name: str | None, ipv6: str | None, port: str | None, path: s
 def shown_url(url: str, limit: int = 80) -> str:
     """The URL for people, quoted and escaped, without what may be secret, and of bounded length.
 
-    Query and fragment are left out, and so is what may be user-info: everything before the last
-    ``@``, since people forget to encode a password that has ``/``, ``?`` or ``#`` in it. An
-    e-mail address, which may be an ``iss``, is shown.
+    Query and fragment are left out. So is everything before the last ``@``, which may be user-info:
+    people forget to encode ``/``, ``?`` and ``#`` in a password. An e-mail address, which may be
+    an ``iss``, is shown.
     """
     scheme, slashes, user_info, rest = _PARTS.fullmatch(url).groups()  # type: ignore[union-attr]
     if user_info and (scheme or slashes):

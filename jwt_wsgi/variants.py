@@ -1,4 +1,4 @@
-"""Middlewares with the settings of single requests, made when they are needed; a bounded number."""
+"""Middlewares with the settings of single requests: a bounded number, each made when needed."""
 
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ MAX_VARIANTS: Final = 16
 
 
 class Middleware(Protocol):
-    """What is made: a WSGI application that can be closed."""
+    """A WSGI application that can be closed."""
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse", /
@@ -37,11 +37,11 @@ class Middleware(Protocol):
 class Variants:
     """Serves requests by middlewares with the requests' own settings.
 
-    ``given``: what keywords and the environment say; ``make`` builds a middleware, of settings and
-    the keys that all of them share; ``refuse`` answers a request for which none can be made.
+    ``given``: the options of keywords and environment. ``make(settings, keys)`` builds a
+    middleware; all of them share ``keys``. ``refuse`` answers a request for which none can be made.
 
     A server may make a setting of what the client sends, a Host for instance. So settings that
-    have verified a token are kept apart: made-up ones push out made-up ones only. The oldest goes
+    have verified a token are kept apart, and made-up settings never push them out. The oldest goes
     first, and is made again when it is needed. There is no lock: single operations of a dict are
     enough.
     """

@@ -50,7 +50,8 @@ class Issuers(Protocol):
         """Whether it is an issuer in memory. Fetches nothing and asks no function."""
 
 
-#: What can be remembered: it is true while the key is in its set, within the times of the claims.
+#: A result that can be remembered. It is valid while the key is in its set, within the times of the
+#: claims.
 Verified: TypeAlias = tuple[TrustedIssuer, jose.Key, jose.UnverifiedToken]
 
 
@@ -115,7 +116,7 @@ class Verifier:
             if "cnf" in claims and not self._accept_bound_tokens:
                 raise InvalidTokenError("token_bound", "it has cnf, and came as a bearer token")
         except AuthError as error:
-            error.note(claimed=claimed(header, claims))
+            vars(error)["claimed"] = claimed(header, claims)
             raise
         return issuer, key, unverified
 
@@ -127,7 +128,7 @@ class Verifier:
             if self._revoked is not None and self._revoked(claims):
                 raise InvalidTokenError("token_revoked")
         except AuthError as error:
-            error.note(claimed=claimed(claims.header, claims))
+            vars(error)["claimed"] = claimed(claims.header, claims)
             raise
 
     def _remember_head(self, token: jose.UnverifiedToken) -> None:
@@ -172,7 +173,7 @@ class Verifier:
             raise for_one_request(error.judged(token.claims.get("iat"), issuer.leeway)) from error
         except AuthError as error:
             raise for_one_request(error) from error
-        except Exception as error:  # of the source: it finds no key, or is out of order
+        except Exception as error:  # the source does not know the key, or it is broken
             blamed = partial(InvalidTokenError, "key_not_found")
             raise refusal(issuer.keys, error, blamed=blamed, outage=KeysUnavailableError) from error
         if not tried:

@@ -77,7 +77,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the developer has set for a server of his own is no part of a test."""
+    """Settings of a developer's own server have no effect on a test."""
     for name in [name for name in os.environ if name.startswith("JWT_WSGI_")]:
         monkeypatch.delenv(name)
 

@@ -22,6 +22,8 @@ from jwt_wsgi.cli.remedies import FETCH_REMEDIES
 from jwt_wsgi.contrib.flask import NotConfiguredError
 from jwt_wsgi.contrib.prometheus import metrics
 from jwt_wsgi.responses import Responses
+from jwt_wsgi.settings.options import OPTIONS
+from jwt_wsgi.settings.options import PREFIX
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,6 +52,15 @@ def metric_rows() -> str:
         name = metric._name + ("_total" if metric._type == "counter" else "")  # type: ignore[attr-defined]
         labels = ", ".join(f"`{label}`" for label in metric._labelnames)  # type: ignore[attr-defined]
         rows.append(f"| `{name}` | {labels} | {metric._documentation} |")  # type: ignore[attr-defined]
+    return "\n".join(rows) + "\n"
+
+
+def setting_rows() -> str:
+    """Every option: its variable, its default, its meaning."""
+    rows = ["| option | environment | default | meaning |", "|---|---|---|---|"]
+    for name, row in OPTIONS.items():
+        variable = f"`{PREFIX}{name.upper()}`" if row.text else "keyword only"
+        rows.append(f"| `{name}` | {variable} | {row.default} | {row.meaning} |")
     return "\n".join(rows) + "\n"
 
 
@@ -112,8 +123,8 @@ def _answer(code: str) -> list[str]:
     sent = [f"HTTP/1.1 {answer.status}", *shown, "", answer.body.decode()]
     parts = ["## The answer", "", "```text", *sent, "```", ""]
     if code == error.label and code != NotConfiguredError.code:
-        decided = {"detail": error.detail} if code == "origin_not_allowed" else {"rule": "'/*'"}
-        line = events.Refused(code, error.status, method="'GET'", **decided)
+        detail = error.detail if code == "origin_not_allowed" else ""
+        line = events.Refused(code, error.status, method="'GET'", detail=detail)
         parts += ["## In the log", "", "```text", f"WARNING {line}", "```", ""]
     return parts
 

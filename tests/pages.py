@@ -21,7 +21,6 @@ import page_parts as parts
 import provider_parts
 
 from jwt_wsgi import JWTMiddleware
-from jwt_wsgi.settings.options import markdown_table
 from jwt_wsgi.testing import FakeIssuer
 
 ROOT = Path(__file__).parent.parent
@@ -93,7 +92,7 @@ GENERATED: list[tuple[str, str, Callable[[], str]]] = [
         (f"docs/reference/refusals/{code}.md", "refusal", partial(parts.refusal, code))
         for code in parts.CODES
     ),
-    ("docs/reference/settings.md", "settings", markdown_table),
+    ("docs/reference/settings.md", "settings", parts.setting_rows),
     *provider_parts.parts(),
 ]
 

@@ -13,8 +13,6 @@ from test_architecture import own_imports_of
 
 from jwt_wsgi.cli.explain_code import CODES
 from jwt_wsgi.cli.explain_steps import STEPS
-from jwt_wsgi.cli.svg import arrow_down
-from jwt_wsgi.cli.svg import arrow_right
 from jwt_wsgi.cli.svg import box
 from jwt_wsgi.cli.svg import picture
 from jwt_wsgi.cli.svg import text
@@ -40,6 +38,20 @@ EXITS = {
     "access": ("insufficient_scope", "insufficient_user_authentication"),
 }
 LINE = 22  # from one line of text to the next
+
+
+def arrow_down(x: float, y: float, length: float) -> str:
+    """An arrow from ``y`` down, with its head."""
+    end = y + length
+    head = f"{x - 5:.1f},{end - 8:.1f} {x + 5:.1f},{end - 8:.1f} {x:.1f},{end:.1f}"
+    return f'{box("rule", x - 1, y, 2, length - 6)}<polygon class="rule" points="{head}"/>'
+
+
+def arrow_right(x: float, y: float, length: float) -> str:
+    """An arrow from ``x`` to the right, with its head."""
+    end = x + length
+    head = f"{end - 8:.1f},{y - 5:.1f} {end - 8:.1f},{y + 5:.1f} {end:.1f},{y:.1f}"
+    return f'{box("rule", x, y - 1, length - 6, 2)}<polygon class="rule" points="{head}"/>'
 
 
 def way() -> str:

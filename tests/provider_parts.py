@@ -280,7 +280,7 @@ def _verdict(said: str) -> Iterator[str]:
     if steps:
         yield "…"
     for line in (refused[1:] + verdict).splitlines():
-        if not line.startswith(("  (nothing of this is verified", "warning: ")):
+        if not line.startswith("warning: "):
             yield line
 
 

@@ -64,8 +64,10 @@ def detailed(text: object) -> InvalidTokenError:
 # --- What is remembered --------------------------------------------------------------------------
 
 
-def test_words_about_one_user_answer_nobody_else(client: Make, issuer: FakeIssuer) -> None:
-    """Neither the next user, nor a request whose token was never verified."""
+def test_own_texts_about_one_user_are_sent_to_no_other_user(
+    client: Make, issuer: FakeIssuer
+) -> None:
+    """Neither to the next user, nor for a token that was never verified."""
     visitor = client(checks=raising(lambda claims: detailed(f"{claims['sub']} is banned")))
 
     for sub in ("ada", "bob"):
@@ -106,8 +108,8 @@ def test_a_changed_error_changes_no_other_answer(
         assert responses.answer(make()) == fresh
 
 
-def test_a_text_that_only_claims_to_be_a_code_is_no_standard_answer() -> None:
-    """A code is compared as plain text: the class of another text may call it equal."""
+def test_a_str_subclass_as_code_gets_no_standard_answer() -> None:
+    """A code is compared as plain text: a subclass of str may say that it is equal to one."""
 
     class Alike(str):
         __slots__ = ()
@@ -149,7 +151,7 @@ def options_of(where: str, function: Shared, issuer: FakeIssuer) -> dict[str, An
 
 
 @pytest.mark.parametrize("where", ["checks", "rule", "revocation", "issuer", "keys"])
-def test_an_error_that_is_raised_again_keeps_nothing_of_its_requests(
+def test_an_error_that_is_raised_for_many_requests_keeps_no_data_of_them(
     where: str, app: EchoApp, issuer: FakeIssuer
 ) -> None:
     """Its traceback would grow with each request, and hold their tokens."""
@@ -260,8 +262,8 @@ def test_an_error_of_any_class_keeps_its_answer(
     assert vars(error) == before
 
 
-def test_a_key_source_may_raise_one_error_that_asks_to_try_again(issuer: FakeIssuer) -> None:
-    """It is answered 429 each time, and no error is the cause of itself."""
+def test_a_key_source_may_raise_the_same_429_again(issuer: FakeIssuer) -> None:
+    """It is answered 429 each time, and the error never becomes its own cause."""
     shared = Shared()
     shared.error = KeyNotKnownYetError(1)
     keys: Any = SimpleNamespace(candidates=shared)
@@ -330,8 +332,8 @@ def challenge_of(error: AuthError, **options: Any) -> str:
 
 
 @pytest.mark.parametrize("text", UNFIT, ids=lambda text: ascii(text[:20]))
-def test_text_that_no_challenge_can_hold_is_left_out_of_it(text: str) -> None:
-    """The body has it all the same: JSON can say everything."""
+def test_text_that_does_not_fit_a_challenge_is_left_out(text: str) -> None:
+    """The JSON body has it all the same."""
     answer = Responses(realm="api").answer(detailed(text))
 
     assert dict(answer.headers)["WWW-Authenticate"] == 'Bearer realm="api", error="invalid_token"'
@@ -385,8 +387,8 @@ def test_a_scope_in_a_challenge_has_the_grammar_of_a_scope(scope: str) -> None:
     assert challenge_of(OddError(challenge_members={"scope": scope})) == 'Bearer realm="api"'
 
 
-def test_scopes_may_be_given_as_one_text() -> None:
-    """As tokens have them; not one letter after the other."""
+def test_scopes_may_be_given_as_one_string() -> None:
+    """As tokens have them. It is not split into letters."""
     assert 'scope="read write"' in challenge_of(InsufficientScopeError(scope="read write"))
     assert 'acr_values="mfa"' in challenge_of(InsufficientAuthError(acr_values="mfa"))
 
@@ -442,8 +444,8 @@ def test_retry_after_of_an_error_of_one_s_own_is_a_number(seconds: object) -> No
         (True, "401 Unauthorized"),
     ],
 )
-def test_an_error_s_status_is_that_of_an_error(status: Any, line: str) -> None:
-    """A number that is none is answered as 401."""
+def test_a_status_that_is_not_an_error_is_answered_as_401(status: Any, line: str) -> None:
+    """Also one that is not a number."""
     answer = Responses(realm="api").answer(OddError(status=status))
 
     assert answer.status == line
@@ -476,18 +478,18 @@ class Lazy:
         ({"challenge_members": {"x": 5, 6: "y"}}, {"error": "Request refused"}),
     ],
 )
-def test_an_error_of_one_s_own_may_lack_or_have_anything(
+def test_an_own_error_with_unusual_attributes_is_answered(
     members: dict[str, Any], body: dict[str, Any]
 ) -> None:
-    """It is an answer, and never a 500."""
+    """It never leads to a 500."""
     answer = Responses(realm="api").answer(OddError(**members))
 
     assert json.loads(answer.body) == body
     assert dict(answer.headers)["WWW-Authenticate"] == 'Bearer realm="api"'
 
 
-def test_the_base_class_can_be_raised(client: Make, issuer: FakeIssuer) -> None:
-    """It is the name people find first."""
+def test_autherror_itself_can_be_raised(client: Make, issuer: FakeIssuer) -> None:
+    """It is the name that people find first."""
     visitor = client(checks=raising(lambda _: AuthError("why")))
 
     answer = visitor.get("/", headers=bearer(issuer.token()))
@@ -619,8 +621,8 @@ def whole(error: AuthError, status: int) -> Any:
     return status, [("Content-Type", "text/plain"), ("X-Code", error.code)], b"no"
 
 
-def test_a_responder_gives_the_answer_but_the_challenge(client: Make) -> None:
-    """Its status, headers and body; the challenge, the length and no-store are ours."""
+def test_a_responder_gives_status_headers_and_body(client: Make) -> None:
+    """The challenge, the length and no-store are ours."""
     answer = client(responder=whole).get("/")
 
     assert answer.status == "401 Unauthorized"
@@ -646,7 +648,7 @@ def test_a_responder_gives_the_answer_but_the_challenge(client: Make) -> None:
         (InsufficientScopeError(), 200, True, None),
     ],
 )
-def test_a_responder_cannot_lose_what_a_status_demands(
+def test_a_responder_cannot_remove_required_headers(
     error: AuthError, status: int, challenge: bool, retry: str | None
 ) -> None:
     """A challenge with 401, Retry-After with 503, and never a remembered refusal."""
@@ -704,10 +706,10 @@ NONSENSE: dict[str, Any] = {
 
 @pytest.mark.parametrize("responder", NONSENSE.values(), ids=NONSENSE)
 @pytest.mark.parametrize("token", ["", "forged"])
-def test_a_responder_that_fails_costs_no_answer(
+def test_if_a_responder_fails_the_standard_answer_is_sent(
     responder: Any, token: str, client: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The standard answer is sent, and one ERROR names the function, without a word of its."""
+    """One ERROR names the function, without the text of its error."""
     headers = bearer(token) if token else {}
     expected = client().get("/", headers=headers)
     visitor = client(responder=responder)
@@ -936,16 +938,15 @@ def test_a_rule_that_only_reports_tells_of_the_function_too(
     "name",
     ["a' iss='evil", 'a" iss="evil', "a\\' iss='evil", "a\\\\' iss='evil", "'", "' iss='" * 20],
 )
-def test_a_value_in_the_log_cannot_look_like_a_field(
+def test_a_value_in_the_log_cannot_look_like_another_field(
     name: str, client: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is left without quoted strings is what we wrote."""
+    """Without the quoted strings, only our own text is left."""
     client().get("/", headers={"X-Request-ID": name})
     (line,) = [record.message for record in caplog.records if "refused" in record.message]
 
     assert re.sub(r"'(\\.|[^'\\])*'", "", line) == (
-        "refused 401 token_missing method= rule= request="
-        "; see jwt-wsgi explain --code token_missing"
+        "refused 401 token_missing method= request=; see jwt-wsgi explain --code token_missing"
     )
 
 
@@ -1047,6 +1048,6 @@ def test_an_error_of_one_s_own_class_survives_with_its_slots(
     assert Responses(realm="api").answer(again) == Responses(realm="api").answer(error)
 
 
-def test_settings_problems_are_not_letters_after_a_copy() -> None:
-    """They were: the message was taken for a list of problems."""
+def test_a_copied_configuration_error_has_the_same_problems() -> None:
+    """Copies once took the message for the list, so that each letter was a problem."""
     assert copy.copy(ConfigurationError(["one", "two"])).problems == ("one", "two")

@@ -610,10 +610,10 @@ def rsa(alg: str) -> str:
 
 @pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize("made", ACCEPTED.values(), ids=ACCEPTED)
-def test_what_is_odd_but_good_is_accepted(
+def test_unusual_but_valid_tokens_and_key_sets_are_accepted(
     made: Callable[[], str], published: FakeIssuer, app: EchoApp
 ) -> None:
-    """RFC 7515 section 4: what is unknown is ignored; and one bad key spoils nothing."""
+    """RFC 7515 section 4: unknown members are ignored. One bad key does not affect the others."""
     every = door(app, published, algorithms=[*forge.GOOD_ALGORITHMS, *("RS384", "RS512"),
                                              *("PS256", "PS384", "PS512")])  # fmt: skip
     got = knock(every, f"Bearer {made()}")
@@ -639,16 +639,18 @@ def test_iat_may_be_any_date(iat: str, published: FakeIssuer, app: EchoApp) -> N
     assert knock(door(app, published), f"Bearer {made}").status == 200
 
 
-def test_no_secret_goes_with_public_keys(published: FakeIssuer, app: EchoApp) -> None:
-    """T02, T04: the list of algorithms cannot be widened into the confusion."""
+def test_hs_algorithms_and_secrets_are_refused_beside_public_keys(
+    published: FakeIssuer, app: EchoApp
+) -> None:
+    """T02, T04: no option can make a public key serve as a shared secret."""
     for more in ({"algorithms": "HS256"}, {"algorithms": "ES256 HS256"}, {"algorithms": "none"},
                  {"secret": "x" * 64}, {"algorithms": []}):  # fmt: skip
         with pytest.raises(ConfigurationError):
             door(app, published, **more)
 
 
-def test_checks_cannot_be_forgotten(app: EchoApp) -> None:
-    """T31: without an issuer nothing starts, and exp and iss are not to be switched off."""
+def test_required_checks_cannot_be_switched_off(app: EchoApp) -> None:
+    """T31: an issuer must be set, and no option switches off the checks of exp and iss."""
     with pytest.raises(ConfigurationError, match="issuer: missing"):
         JWTMiddleware(app)
     for name in ("verify", "verify_exp", "verify_signature", "options", "verify_iss"):
@@ -657,8 +659,8 @@ def test_checks_cannot_be_forgotten(app: EchoApp) -> None:
 
 
 @pytest.mark.usefixtures("with_and_without_a_cache")
-def test_the_only_key_is_not_the_key_of_any_kid(app: EchoApp, issuer: FakeIssuer) -> None:
-    """T22: one key in the set, a good signature, and a kid that is not its."""
+def test_the_only_key_of_a_set_does_not_serve_another_kid(app: EchoApp, issuer: FakeIssuer) -> None:
+    """T22: a good signature by the only key in the set, under a kid that it does not have."""
     middleware = issuer.protect(validator(app))
 
     assert_refused(knock(middleware, f"Bearer {issuer.token(header={'kid': 'x'})}"),
@@ -679,8 +681,8 @@ def test_nothing_that_a_header_names_is_fetched(app: EchoApp) -> None:
 
 
 @pytest.mark.usefixtures("with_and_without_a_cache")
-def test_the_keys_of_an_issuer_are_its_own(app: EchoApp) -> None:
-    """T30: two instances in one process share no key, even under one kid."""
+def test_two_instances_share_no_keys(app: EchoApp) -> None:
+    """T30: not even if both have a key with the same kid."""
     one, other = FakeIssuer("https://a.example"), FakeIssuer("https://b.example")
     doors = {issuer: issuer.protect(validator(app)) for issuer in (one, other)}
     assert one.kid == other.kid
@@ -697,7 +699,7 @@ def test_the_keys_of_an_issuer_are_its_own(app: EchoApp) -> None:
 
 
 @pytest.mark.usefixtures("with_and_without_a_cache")
-def test_a_verdict_belongs_to_the_whole_token(published: FakeIssuer, app: EchoApp) -> None:
+def test_a_remembered_result_is_for_the_whole_token(published: FakeIssuer, app: EchoApp) -> None:
     """T35: after a good token, the same header and claims under another signature are refused."""
     middleware = door(app, published)
     payload = claims()
@@ -719,10 +721,10 @@ FORGED = {
 
 @pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize("options", [{"public_paths": "/*"}, {"optional": True}, {}], ids=repr)
-def test_no_header_becomes_a_result(
+def test_no_header_of_a_request_sets_a_result(
     options: dict[str, Any], published: FakeIssuer, app: EchoApp
 ) -> None:
-    """T39: nor what an outer instance, or the server, left under our names."""
+    """T39: values that an outer instance or the server left under our keys are removed as well."""
     left = {f"jwt_wsgi.{name}": {"sub": "root"} for name in ("payload", "header", "error")}
     got = knock(door(app, published, **options), **FORGED, **left)
 
@@ -734,8 +736,8 @@ def test_no_header_becomes_a_result(
 
 
 @pytest.mark.usefixtures("with_and_without_a_cache")
-def test_an_inner_instance_does_not_believe_an_outer_one(app: EchoApp) -> None:
-    """T39: what is good for the outer issuer is no token of the inner one's."""
+def test_an_inner_instance_does_not_use_the_result_of_an_outer_one(app: EchoApp) -> None:
+    """T39: the inner instance refuses a token that is valid for the outer issuer only."""
     outer, inner = FakeIssuer("https://outer.example"), FakeIssuer("https://inner.example")
     both = outer.protect(validator(inner.protect(validator(app), optional=True)))
 
@@ -762,10 +764,10 @@ def test_an_inner_instance_does_not_believe_an_outer_one(app: EchoApp) -> None:
     ],
     ids=repr,
 )  # fmt: skip
-def test_headers_and_odd_paths_open_nothing(
+def test_headers_and_odd_paths_never_make_a_request_need_less(
     environ: dict[str, str], published: FakeIssuer, app: EchoApp
 ) -> None:
-    """T40: a header makes a request need more, never less; so does an odd path."""
+    """T40: they can only add conditions."""
     middleware = door(
         app, published, public_paths=["/public", "/public/*"], cors={"skip_preflight": True}
     )
@@ -774,10 +776,10 @@ def test_headers_and_odd_paths_open_nothing(
 
 
 @pytest.mark.slow
-def test_script_name_from_a_client_opens_nothing_behind_gunicorn(
+def test_a_script_name_from_a_client_makes_no_path_public_behind_gunicorn(
     tmp_path: Path, issuer: FakeIssuer
 ) -> None:
-    """T40: gunicorn takes it from a header of a loopback peer, and then cuts the path by it."""
+    """T40: gunicorn takes it from a header of a loopback peer, and removes it from the path."""
     (tmp_path / "guarded.py").write_text(
         "from jwt_wsgi import JWTMiddleware\n"
         "def inner(environ, start_response):\n"
@@ -843,10 +845,10 @@ ELSEWHERE_IN_A_REQUEST = {
 
 
 @pytest.mark.parametrize("environ", ELSEWHERE_IN_A_REQUEST.values(), ids=ELSEWHERE_IN_A_REQUEST)
-def test_a_token_elsewhere_is_none(
+def test_a_token_in_another_place_is_ignored(
     environ: dict[str, Any], published: FakeIssuer, app: EchoApp
 ) -> None:
-    """T41: RFC 6750 section 2.3, RFC 9700 section 4.3.2; not even looked at."""
+    """T41: RFC 6750 section 2.3, RFC 9700 section 4.3.2. It is not even read."""
     assert_refused(knock(door(app, published), **environ), "no token", app)
 
 
@@ -854,10 +856,10 @@ def test_a_token_elsewhere_is_none(
     "origin",
     ["https://evil.example", "a\nSet-Cookie: evil=1", "a\r\n\r\n<script>", "\xff", "x" * 9000],
 )
-def test_no_text_of_a_client_s_comes_back(
+def test_no_answer_contains_text_of_the_client(
     origin: str, published: FakeIssuer, app: EchoApp, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """T42: not even the Origin, which uWSGI hands on with a line feed in it."""
+    """T42: not even the Origin, in which uWSGI may pass on a line feed."""
     caplog.set_level(logging.DEBUG, "jwt_wsgi")
     marker = secrets.token_hex(8)
     loud = {
@@ -877,10 +879,10 @@ def test_no_text_of_a_client_s_comes_back(
 
 
 @pytest.mark.parametrize("realm", ['a"b', "a\\b", "a\nb", "a\r\nX: y", "ä", "\0", ""])
-def test_a_realm_that_would_need_escaping_never_starts(
+def test_a_realm_that_needs_escaping_is_a_configuration_error(
     realm: str, published: FakeIssuer, app: EchoApp
 ) -> None:
-    """T42: nothing in a challenge of ours has to be escaped."""
+    """T42: so nothing in our challenges has to be escaped."""
     with pytest.raises(ConfigurationError, match="realm"):
         door(app, published, realm=realm)
 
@@ -926,8 +928,8 @@ def test_a_million_refusals_of_a_day_are_a_few_lines(caplog: pytest.LogCaptureFi
 
 
 @pytest.mark.slow
-def test_optional_lets_no_bad_token_pass(published: FakeIssuer, app: EchoApp) -> None:
-    """T47: every attack with a token is refused the same; credentials of others are none."""
+def test_optional_refuses_every_bad_token(published: FakeIssuer, app: EchoApp) -> None:
+    """T47: each attack with a token is refused as before; other schemes count as no token."""
     doors: dict[str, JWTMiddleware] = {}
     for attack in ATTACKS:
         if attack.id.startswith("T38 1000"):
@@ -960,8 +962,8 @@ def test_a_flood_of_unknown_kids_fetches_little_and_delays_nobody(app: EchoApp) 
 
 
 @pytest.mark.usefixtures("with_and_without_a_cache")
-def test_an_outage_takes_nothing_from_those_who_are_known(app: EchoApp) -> None:
-    """T59: held keys stay; what cannot be known is 503, with no challenge, and never passes."""
+def test_tokens_of_held_keys_are_accepted_in_an_outage(app: EchoApp) -> None:
+    """T59: an unknown key leads to 503 without a challenge, and never to acceptance."""
     with Published().serve() as published, published.outage():
         got = knock(door(app, published), f"Bearer {GOOD}")
         assert (got.status, got.body["code"]) == (503, "keys_unavailable")
@@ -978,8 +980,8 @@ def test_an_outage_takes_nothing_from_those_who_are_known(app: EchoApp) -> None:
 
 
 @pytest.mark.usefixtures("with_and_without_a_cache")
-def test_a_new_key_serves_at_once(app: EchoApp) -> None:
-    """T62: the first token of a rotated issuer is worth a fetch."""
+def test_a_token_of_a_new_key_is_accepted_at_once(app: EchoApp) -> None:
+    """T62: the first token of a new key starts a fetch."""
     with FakeIssuer().serve() as issuer:
         middleware = JWTMiddleware(validator(app), issuer=issuer.issuer)
         assert knock(middleware, f"Bearer {issuer.token()}").status == 200
@@ -987,8 +989,8 @@ def test_a_new_key_serves_at_once(app: EchoApp) -> None:
         assert knock(middleware, f"Bearer {issuer.token()}").status == 200
 
 
-def test_the_issuer_gets_nothing_of_the_client_s(app: EchoApp) -> None:
-    """T64: a fetch carries no credentials, no cookie, and nothing of the token."""
+def test_a_fetch_sends_no_data_of_the_client(app: EchoApp) -> None:
+    """T64: it has no credentials, no cookie, and no part of the token."""
     jwks = says("200 OK\nSet-Cookie: a=b", json.dumps({"keys": forge.PUBLISHED}).encode())
     with fault_server(jwks) as server:
         middleware = JWTMiddleware(validator(app), issuer=forge.ISSUER, jwks_uri=server.url)
@@ -1048,10 +1050,10 @@ NOT_BELOW = {
 
 @pytest.mark.parametrize("name", NOT_BELOW.values(), ids=NOT_BELOW)
 @pytest.mark.parametrize("has_keys", [True, False])
-def test_an_iss_that_leads_elsewhere_never_reaches_the_function(
+def test_an_iss_that_resolves_to_another_path_never_reaches_the_function(
     name: str, app: EchoApp, *, has_keys: bool
 ) -> None:
-    """T30: the stranger serves keys of his own there, and the function compares a prefix only."""
+    """T30: an attacker serves keys at that path, and the function only compares a prefix."""
     stranger, asked = FakeIssuer(name), []
 
     def resolve(iss: str) -> Issuer | None:
@@ -1066,7 +1068,7 @@ def test_an_iss_that_leads_elsewhere_never_reaches_the_function(
     assert asked == []
 
 
-def test_a_realm_below_the_prefix_gets_in(app: EchoApp) -> None:
+def test_a_realm_below_the_prefix_is_accepted(app: EchoApp) -> None:
     """A space in its name is `%20`."""
     realm = FakeIssuer(f"{REALMS}My%20Realm")
     middleware = JWTMiddleware(
@@ -1088,8 +1090,10 @@ INJECTING: dict[str, Any] = {
 
 @pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize("path", ["/public/x", "/optional/x", "/report/x"])
-def test_no_header_becomes_a_claim(path: str, published: FakeIssuer, app: EchoApp) -> None:
-    """T39: a claim header, in whatever spelling reaches us, and REMOTE_USER are ours alone."""
+def test_no_header_of_a_request_counts_as_a_claim(
+    path: str, published: FakeIssuer, app: EchoApp
+) -> None:
+    """T39: claim headers in any spelling, and REMOTE_USER, are set by the middleware only."""
     forged = {"HTTP_X_USER": "root", "HTTP_X_ROLES": "x", "REMOTE_USER": "root", "AUTH_TYPE": "x"}
     bad = None if path == "/optional/x" else f"Bearer {token({'alg': 'none'})}"
     for header in (None, bad):
@@ -1113,8 +1117,8 @@ def test_no_claim_becomes_another_header(sub: str, published: FakeIssuer, app: E
 
 @pytest.mark.usefixtures("with_and_without_a_cache")
 @pytest.mark.parametrize("scope", ["", "readwrite", "xread", 5, ["x"], {"read": 1}, None, ...])
-def test_any_scope_is_one_of_them_by_word(scope: Any, published: FakeIssuer, app: EchoApp) -> None:
-    """T33: of the scopes named, never a part of one."""
+def test_any_scope_compares_whole_scopes(scope: Any, published: FakeIssuer, app: EchoApp) -> None:
+    """T33: a part of a scope is not enough."""
     made = token(payload={"scope": scope})
     got = knock(door(app, published, **INJECTING), f"Bearer {made}", PATH_INFO="/any/x")
 
@@ -1122,8 +1126,10 @@ def test_any_scope_is_one_of_them_by_word(scope: Any, published: FakeIssuer, app
 
 
 @pytest.mark.slow
-def test_report_only_lets_pass_but_believes_nothing(published: FakeIssuer, app: EchoApp) -> None:
-    """T47: whatever the attack, the app finds no payload, no user, and the error."""
+def test_a_report_rule_passes_every_attack_without_claims(
+    published: FakeIssuer, app: EchoApp
+) -> None:
+    """T47: the app finds the error, and neither a payload nor a user."""
     middleware = door(app, published, **INJECTING)
     for attack in ATTACKS:
         if attack.options or attack.id.startswith("T38 1000"):
@@ -1171,10 +1177,10 @@ POST = COOKIE | {"REQUEST_METHOD": "POST", "HTTP_HOST": "api.example"}
     ],
     ids=range(23),
 )
-def test_a_cookie_counts_for_a_page_of_our_own(
+def test_a_cookie_counts_for_pages_of_the_same_origin_only(
     environ: dict[str, str], code: str | None, published: FakeIssuer, app: EchoApp
 ) -> None:
-    """T41: RFC 6265bis section 8.8.1; and a token in two places is an error, never a choice."""
+    """T41: RFC 6265bis section 8.8.1. A second token in another place is an error."""
     got = knock(door(app, published, token_from="header, cookie:session"), **environ)
 
     if code is None:

@@ -13,10 +13,10 @@ from jwt_wsgi.__main__ import _parser
 from jwt_wsgi.__main__ import main
 
 
-def test_the_consoles_of_the_page_on_audits_are_true(
+def test_the_commands_of_the_page_on_audits_print_what_it_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each command prints what the page shows; `…` stands for lines that are left out."""
+    """`…` stands for lines that are left out."""
     (source,) = pages.blocks("docs/how-to/audit.md", "python")
     (tmp_path / "shop.py").write_text(source.code)
     monkeypatch.chdir(tmp_path)

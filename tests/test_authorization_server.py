@@ -45,10 +45,10 @@ def test_what_mcp_requires_cannot_be_left_out(registered: tuple[Any, str], name:
     [{"code_challenge": ""}, {"code_challenge": "short"}, {"code_challenge_method": "plain"}],
     ids=["empty", "short", "plain"],
 )
-def test_a_challenge_that_is_no_challenge_is_refused(
+def test_an_invalid_code_challenge_is_refused(
     registered: tuple[Any, str], wrong: dict[str, str]
 ) -> None:
-    """RFC 7636 section 4.2: 43 characters at least; only S256 is taken."""
+    """RFC 7636 section 4.2: 43 characters at least; only S256 is accepted."""
     visitor, client_id = registered
 
     answer = visitor.get("/authorize", query_string={"client_id": client_id, **ASKED, **wrong})

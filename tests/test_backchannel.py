@@ -465,7 +465,7 @@ def test_the_jti_of_one_issuer_is_not_that_of_another(guarded: Guarded) -> None:
 @pytest.mark.parametrize("audience", ["api", "shop", "*"])
 @pytest.mark.parametrize("typ", ["logout+jwt", "JWT"])
 @pytest.mark.parametrize("listens", [True, False], ids=["with logouts", "without"])
-def test_a_logout_token_is_no_access_token(
+def test_a_logout_token_is_refused_as_an_access_token(
     issuer: FakeIssuer, app: EchoApp, audience: str, typ: str, listens: bool
 ) -> None:
     """Not even if the API's audience is the client id, or if the API takes no logouts."""
@@ -660,7 +660,7 @@ def test_another_spelling_of_the_path_needs_an_access_token(guarded: Guarded, pa
     assert (guarded.app.environ, guarded.held) == (None, {})
 
 
-def test_no_rule_stands_before_the_path(issuer: FakeIssuer, app: EchoApp) -> None:
+def test_no_rule_is_applied_to_the_logout_path(issuer: FakeIssuer, app: EchoApp) -> None:
     """The provider has no access token, so no rule is applied; the app does not get the path."""
     rules = json.dumps([{"path": PATH, "token": "ignored"}, {"path": "/*", "scopes": ["admin"]}])
     guarded = Guarded(issuer, app, rules=rules)
@@ -670,8 +670,8 @@ def test_no_rule_stands_before_the_path(issuer: FakeIssuer, app: EchoApp) -> Non
     assert app.environ is None
 
 
-def test_it_is_off_by_default(issuer: FakeIssuer, app: EchoApp) -> None:
-    """The path is the app's."""
+def test_backchannel_logout_is_off_by_default(issuer: FakeIssuer, app: EchoApp) -> None:
+    """The app gets requests to the path."""
     guarded = Guarded(issuer, app)
     guarded.options["revocation"] = guarded.store
     guarded.client = guarded.worker()
@@ -713,10 +713,10 @@ class FailingStore(SharedStore):
     [("read", 0), ("read", 1), ("read", 2), ("add", 0), ("add", 1), ("add", 2)],
     ids=["read", "read of one", "read of the other", "session", "sessionless", "jti"],
 )
-def test_a_store_that_fails_is_never_ok(
+def test_a_logout_is_503_if_the_store_fails(
     issuer: FakeIssuer, app: EchoApp, method: str, after: int, fail_open: bool
 ) -> None:
-    """503. The same token is accepted later, because it was not marked as used."""
+    """The same token is accepted later, because it was not marked as used."""
     guarded = Guarded(issuer, app)
     guarded.store = store = FailingStore(method, after)
     guarded.options["revocation"] = {
@@ -739,8 +739,8 @@ def test_a_store_that_fails_is_never_ok(
     assert guarded.status(guarded.token(sid="session-1")) == 401
 
 
-def test_a_store_that_keeps_nothing_is_never_ok(issuer: FakeIssuer, app: EchoApp) -> None:
-    """A cache without room may confirm a write and not keep it."""
+def test_a_logout_is_503_if_the_store_does_not_keep_it(issuer: FakeIssuer, app: EchoApp) -> None:
+    """A cache without room may confirm a write and not keep the value."""
 
     class Forgetful(SharedStore):
         def _put(self, key: str, value: bytes, timeout: float | None) -> None:
@@ -758,10 +758,10 @@ def test_a_store_that_keeps_nothing_is_never_ok(issuer: FakeIssuer, app: EchoApp
     [(KeysUnavailableError(7), 503), (KeyNotKnownYetError(7), 429)],
     ids=["no keys", "unknown key"],
 )
-def test_keys_that_cannot_be_had_now_are_no_bad_request(
+def test_a_logout_is_503_or_429_if_keys_are_not_available(
     issuer: FakeIssuer, app: EchoApp, error: Exception, status: int
 ) -> None:
-    """503 or 429 with Retry-After, so that the provider sends it again."""
+    """With Retry-After, so that the provider sends it again."""
 
     class Keys:
         def candidates(self, _header: Any) -> Iterator[Any]:
@@ -837,7 +837,7 @@ def test_nothing_of_a_token_is_in_the_log(
     ],
     ids=range(21),
 )
-def test_what_is_wrong_does_not_start(issuer: FakeIssuer, value: Any, why: str) -> None:
+def test_wrong_members_are_configuration_errors(issuer: FakeIssuer, value: Any, why: str) -> None:
     """The error names the member and the remedy."""
     revocation = {"store": SharedStore(), "backchannel_logout": value}
     with pytest.raises(ConfigurationError, match=r"revocation: .*backchannel_logout: ") as caught:
@@ -846,14 +846,14 @@ def test_what_is_wrong_does_not_start(issuer: FakeIssuer, value: Any, why: str) 
     assert why in str(caught.value)
 
 
-def test_a_function_keeps_nothing(issuer: FakeIssuer) -> None:
-    """A logout needs a place that all processes share."""
+def test_backchannel_logout_needs_a_store(issuer: FakeIssuer) -> None:
+    """A function alone cannot keep what was revoked."""
     revocation = {"function": lambda _: False, "backchannel_logout": LOGOUT}
     with pytest.raises(ConfigurationError, match="needs a store that all processes share"):
         issuer.protect(lambda e, s: [], revocation=revocation)
 
 
-def test_the_issuers_are_listed(issuer: FakeIssuer) -> None:
+def test_backchannel_logout_needs_listed_issuers(issuer: FakeIssuer) -> None:
     """A function cannot say which client id belongs to which issuer, so it is refused."""
     revocation = {"store": SharedStore(), "backchannel_logout": LOGOUT}
     with pytest.raises(ConfigurationError, match="it needs issuers that are listed"):
@@ -885,7 +885,7 @@ def test_each_client_of_the_api_may_be_logged_out(issuer: FakeIssuer, app: EchoA
 
 
 @pytest.mark.parametrize("store", [MemoryStore(), SharedStore()], ids=["memory", "shared"])
-def test_a_store_of_one_process_is_a_warning(
+def test_a_store_of_one_process_causes_a_warning(
     issuer: FakeIssuer, caplog: pytest.LogCaptureFixture, store: MemoryStore
 ) -> None:
     """With several workers a logout would reach one of them."""

@@ -143,8 +143,8 @@ def test_a_token_is_written_as_a_client_sends_it(
     assert where.read(environ, False) is None
 
 
-def test_everything_that_stands_in_a_place() -> None:
-    """As it is, good or not: for those who explain a refusal."""
+def test_all_values_in_a_place_are_returned() -> None:
+    """Good or not, as they were sent: ``explain`` needs them."""
     environ = {"HTTP_COOKIE": "t=a; x=y; t=b", "HTTP_AUTHORIZATION": "Basic x"}
 
     assert place("cookie:t", 100).values(environ) == ["a", "b"]

@@ -101,8 +101,8 @@ def test_a_token_is_verified_once() -> None:
     ],
     ids=["shallow", "deep", "flat"],
 )
-def test_the_app_may_change_what_it_gets(claims: dict[str, Any]) -> None:
-    """Down to the last list; no later request sees it."""
+def test_changes_of_the_app_to_claims_stay_in_its_request(claims: dict[str, Any]) -> None:
+    """No later request with this token sees them, not even those in nested lists."""
     world = World()
     token = world.issuer.token(**claims)
 
@@ -155,8 +155,8 @@ def test_a_nested_claim_is_the_apps_own_whatever_its_shape(claim: Any) -> None:
     assert world.signatures == 1
 
 
-def test_it_ends_the_moment_it_expires() -> None:
-    """Leeway included, to the second that the check itself has."""
+def test_a_remembered_token_ends_when_it_expires() -> None:
+    """To the second that the check of exp has, leeway included."""
     world = World()
     token = world.issuer.token(exp=int(world.now) + 100)
     assert world.verify(token)["sub"]
@@ -167,8 +167,8 @@ def test_it_ends_the_moment_it_expires() -> None:
     assert world.verify(token) == "token_expired"
 
 
-def test_a_clock_that_is_set_back_brings_nothing_forward() -> None:
-    """nbf is asked at every use as well."""
+def test_nbf_is_checked_at_every_use() -> None:
+    """The clock may have been set back since the first use."""
     world = World()
     token = world.issuer.token(nbf=int(world.now), exp=int(world.now) + 1000)
     assert world.verify(token)["sub"]
@@ -177,7 +177,7 @@ def test_a_clock_that_is_set_back_brings_nothing_forward() -> None:
     assert world.verify(token) == "token_not_yet_valid"
 
 
-def test_it_ends_with_max_token_age() -> None:
+def test_a_remembered_token_ends_with_max_token_age() -> None:
     """Whatever exp says."""
     world = World(max_token_age=60)
     token = world.issuer.token(iat=int(world.now), exp=int(world.now) + 1000)
@@ -187,8 +187,8 @@ def test_it_ends_with_max_token_age() -> None:
     assert world.verify(token) == "token_too_old"
 
 
-def test_it_dies_with_its_key() -> None:
-    """A key that is gone takes its tokens along; one that stays in another set does not."""
+def test_a_remembered_token_ends_with_its_key() -> None:
+    """If the key is in the new set as well, the token is still accepted."""
     world = World()
     token = world.issuer.token()
     assert world.verify(token)["sub"]
@@ -205,8 +205,8 @@ def test_it_dies_with_its_key() -> None:
     assert not world.verifier._verifier.heads
 
 
-def test_a_key_that_goes_while_its_token_is_verified_is_not_remembered() -> None:
-    """The set of after the signature counts."""
+def test_a_token_whose_key_goes_during_its_verification_is_not_remembered() -> None:
+    """The key set that is current after the check of the signature counts."""
     world = World()
     token = world.issuer.token()
     world.issuer.rotate(keep=False)
@@ -217,7 +217,7 @@ def test_a_key_that_goes_while_its_token_is_verified_is_not_remembered() -> None
     assert world.remembered == 0
 
 
-def test_it_ends_when_it_is_revoked() -> None:
+def test_a_remembered_token_ends_when_it_is_revoked() -> None:
     """Revocation is asked at every use."""
     world = World()
     token = world.issuer.token(sub="ada")
@@ -230,8 +230,8 @@ def test_it_ends_when_it_is_revoked() -> None:
     assert world.signatures == 1
 
 
-def test_own_checks_are_made_at_every_use() -> None:
-    """They may change their mind."""
+def test_own_checks_are_called_at_every_use() -> None:
+    """Their result may change."""
     answers = [True, True, False, True]
     world = World(checks=[lambda claims, now: answers.pop(0)])
     token = world.issuer.token()
@@ -240,8 +240,8 @@ def test_own_checks_are_made_at_every_use() -> None:
     assert world.signatures == 1
 
 
-def test_it_ends_when_the_issuer_is_trusted_no_longer() -> None:
-    """A function that names issuers may take one back."""
+def test_a_remembered_token_ends_when_its_issuer_is_no_longer_trusted() -> None:
+    """A function that names issuers may return None later."""
     world = World()
     token = world.issuer.token()
     assert world.verify(token)["sub"]
@@ -250,8 +250,8 @@ def test_it_ends_when_the_issuer_is_trusted_no_longer() -> None:
     assert world.verify(token) == "issuer_not_trusted"
 
 
-def test_strangers_fill_nothing() -> None:
-    """Only what has verified is remembered, and refusals never are."""
+def test_refused_tokens_are_not_remembered() -> None:
+    """Only verified tokens take memory."""
     world = World()
     good = world.issuer.token()
     for number in range(50):
@@ -265,8 +265,8 @@ def test_strangers_fill_nothing() -> None:
     assert world.remembered == 1
 
 
-def test_another_token_is_another_token() -> None:
-    """One that differs in a single character, or only continues, is verified for itself."""
+def test_a_changed_token_is_not_taken_for_a_remembered_one() -> None:
+    """A token that differs in one character, or has more of them, is verified itself."""
     world = World()
     token = world.issuer.token()
     assert world.verify(token)["sub"]
@@ -333,6 +333,7 @@ SHAPES: dict[str, Callable[[int], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_memory_is_bounded_by_what_is_really_kept(
     shape: Callable[[int], dict[str, Any]],
@@ -364,7 +365,7 @@ def test_memory_of_headers_is_bounded() -> None:
         assert world.signatures == times
 
 
-def test_ordinary_tokens_fill_their_number_before_their_bytes() -> None:
+def test_ordinary_tokens_reach_the_bound_of_number_first() -> None:
     """The bound of bytes is for large tokens."""
     world = World(size=64)
     for n in range(64):
@@ -377,7 +378,7 @@ def test_ordinary_tokens_fill_their_number_before_their_bytes() -> None:
     assert world.remembered == 64
 
 
-def test_a_token_used_once_costs_less_than_itself() -> None:
+def test_a_token_used_once_takes_less_memory_than_its_text() -> None:
     """P14: its claims are built when it comes again."""
     world = World()
     world.verify(token := world.issuer.token(filling="x" * 600))
@@ -451,8 +452,8 @@ def test_the_lifetime_is_what_the_checks_say(max_age: float | None) -> None:
         assert passes == (starts <= now < ends) or now == ends
 
 
-def test_rules_decide_after_the_hit(app: EchoApp) -> None:
-    """What a path needs is asked of the remembered claims, too."""
+def test_rules_are_applied_to_remembered_tokens(app: EchoApp) -> None:
+    """The claims from memory must satisfy the rule of the path."""
     issuer = FakeIssuer("https://issuer.example")
     rules = [{"path": "/admin", "scopes": "admin"}]
     visitor = Client(JWTMiddleware(app, issuer=issuer.issuer, jwks=issuer.jwks(), rules=rules))

@@ -420,7 +420,7 @@ def test_why_a_real_fetch_fails(url: str, kind: str) -> None:
     assert told["remedy"] == FETCH_REMEDIES[kind]
 
 
-def test_a_number_looks_like_one() -> None:
+def test_a_number_and_a_text_look_different() -> None:
     """42 is not '42', and that is the cause."""
     told = judged(Example("", "", of(org="42"), {"claims": {"org": [42]}}))["facts"]
     assert told[0] == "org is '42'; accepted: 42"

@@ -87,8 +87,8 @@ def serving(jwks: dict[str, Any], issuer: str = "") -> Callable[[str], dict[str,
     return documents
 
 
-def test_nothing_is_wrong(doctor: Doctor) -> None:
-    """Exit code 0, and every check says what it found."""
+def test_a_good_configuration_gives_exit_code_0(doctor: Doctor) -> None:
+    """Every check says what it found."""
     with FakeIssuer().serve() as issuer:
         code, told = doctor(ISSUER=issuer.issuer, AUDIENCE="api")
 
@@ -139,8 +139,8 @@ def test_ad_fs_signs_access_tokens_in_another_name(doctor: Doctor) -> None:
     )
 
 
-def test_an_issuer_that_nobody_answers_for(doctor: Doctor) -> None:
-    """Its trouble is named."""
+def test_an_issuer_without_a_server(doctor: Doctor) -> None:
+    """The line names what is wrong."""
     code, told = doctor(ISSUER="http://127.0.0.1:1")
 
     assert (code, told["keys"][0][0]) == (1, "fail")
@@ -189,8 +189,10 @@ def test_a_slash_too_many_or_too_few(
     assert f"Set JWT_WSGI_ISSUER={named.format(url)!r}:" in told["issuer"][0][1]
 
 
-def test_what_is_meant_for_the_keys_goes_nowhere_else(doctor: Doctor, issuer: FakeIssuer) -> None:
-    """The issuer is asked how it is spelt, without the headers for the host of its keys."""
+def test_headers_for_the_keys_are_not_sent_to_the_issuer(
+    doctor: Doctor, issuer: FakeIssuer
+) -> None:
+    """The metadata are read without them, to compare the spelling of the issuer."""
     jwks = says("200 OK", json.dumps(issuer.jwks()).encode())
     with fault_server(jwks) as keys, fault_server(says("404 No")) as named:
         url = named.url.removesuffix("/jwks")
@@ -201,8 +203,8 @@ def test_what_is_meant_for_the_keys_goes_nowhere_else(doctor: Doctor, issuer: Fa
     assert "hush" not in str(named.heads)
 
 
-def test_a_certificate_that_nobody_vouches_for(doctor: Doctor, tmp_path: Path) -> None:
-    """OpenSSL's own words, and the variable for a CA of one's own, which mends it."""
+def test_a_certificate_of_an_unknown_ca(doctor: Doctor, tmp_path: Path) -> None:
+    """The message of OpenSSL, and the variable for your own CA, which is the remedy."""
     ca, context = certificates(tmp_path)
     with fault_server(says("404 Not Found"), context) as server:
         url = server.url.removesuffix("/jwks")
@@ -258,7 +260,7 @@ def test_no_key_is_usable(doctor: Doctor, issuer: FakeIssuer) -> None:
 
 
 def test_no_key_fits_the_accepted_algorithms(doctor: Doctor) -> None:
-    """Nobody would get in, so it is a failure, and both sides are named."""
+    """It is a failure, because every token would be refused. Keys and algorithms are named."""
     with FakeIssuer(algorithm="ES256").serve() as issuer:
         code, told = doctor(ISSUER=issuer.issuer, AUDIENCE="api", ALGORITHMS="RS256")
         keys = main(["keys"])
@@ -489,7 +491,7 @@ def mangling(app: Any) -> Any:
         pytest.param(mangling, "fail", "arrives changed", id="changed"),
     ],
 )
-def test_the_way_to_the_app(
+def test_a_refusal_of_a_made_up_token_shows_that_it_arrived(
     doctor: Doctor,
     app: EchoApp,
     issuer: FakeIssuer,
@@ -498,7 +500,7 @@ def test_the_way_to_the_app(
     words: str,
     details: bool,
 ) -> None:
-    """A made-up token that is refused as one has come all the way."""
+    """It has passed every server and proxy."""
     guarded = issuer.protect(app, error_details=details)
     with running(between(guarded)) as url:
         code, told = doctor("--url", url, ISSUER=issuer.issuer, JWKS=json.dumps(issuer.jwks()))
@@ -511,10 +513,10 @@ def test_the_way_to_the_app(
 
 
 @pytest.mark.parametrize("place", ["header:X-Token", "cookie:token"])
-def test_the_way_of_another_header(
+def test_a_token_is_sent_where_the_app_looks_for_it(
     doctor: Doctor, app: EchoApp, issuer: FakeIssuer, place: str
 ) -> None:
-    """The token goes where the app looks for it."""
+    """The first place of token_from."""
     with running(issuer.protect(app, token_from=place)) as url:
         _, told = doctor(
             "--url", url, ISSUER=issuer.issuer, JWKS=json.dumps(issuer.jwks()), TOKEN_FROM=place
@@ -590,8 +592,8 @@ def test_an_app_that_cannot_be_asked(doctor: Doctor, url: str, words: str) -> No
     assert "Error" not in told["app"][0][1]
 
 
-def test_an_app_that_hangs_up(doctor: Doctor) -> None:
-    """Something listens, and speaks no HTTP."""
+def test_a_server_that_does_not_answer_in_http(doctor: Doctor) -> None:
+    """Something listens at the port, and speaks no HTTP."""
     with fault_server(lambda connection: connection.close()) as server:
         _, told = doctor("--url", server.url)
 

@@ -14,6 +14,7 @@ from conftest import EchoApp
 from servers.redis_server import redis_server
 from werkzeug.test import Client
 
+from jwt_wsgi import Issuer
 from jwt_wsgi import JWTMiddleware
 from jwt_wsgi import errors
 from jwt_wsgi.__main__ import main
@@ -92,7 +93,8 @@ SIGNS = FakeIssuer().jwks()["keys"][0]
 
 CASES = [
     pytest.param(
-        "token_missing", lambda _: "", {}, [], "credentials", False, "", id="nothing"
+        "token_missing", lambda _: "", {}, [],
+        "credentials", False, "the input is empty", id="nothing",
     ),
     pytest.param(
         "token_missing", lambda _: "Host: api.example", {"TOKEN_FROM": "header,cookie:t"}, [],
@@ -333,7 +335,7 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202e\ud800\r\n\x9b\"'<script>\0" + "x" * 500
         ({}, {"sub": HOSTILE}, {"CLAIM_HEADERS": "sub=X-U"}),
     ],
 )
-def test_a_terminal_obeys_no_token(
+def test_control_characters_in_a_token_are_escaped(
     explain: Explain,
     issuer: FakeIssuer,
     monkeypatch: pytest.MonkeyPatch,
@@ -342,7 +344,7 @@ def test_a_terminal_obeys_no_token(
     claims: dict[str, Any],
     variables: dict[str, str],
 ) -> None:
-    """Whatever it holds is one escaped line of a bounded length."""
+    """Each value is one escaped line of bounded length."""
     token = issuer.token(header=header, **{"aud": "api", **claims})
     exit_code, _ = explain(token, **variables)
     monkeypatch.setattr("sys.stdin", io.StringIO(token))
@@ -355,8 +357,8 @@ def test_a_terminal_obeys_no_token(
 
 
 @pytest.mark.parametrize("text", ["\x1b[2J", "Basic \x1b[2J", "\x1b: \x1b", "\0" * 99, ". . ."])
-def test_a_terminal_obeys_nothing_that_is_pasted(explain: Explain, text: str) -> None:
-    """Nor what is no token at all."""
+def test_control_characters_in_other_input_are_escaped(explain: Explain, text: str) -> None:
+    """Also if the input is not a token."""
     assert explain(text)[0] == 1
 
 
@@ -376,6 +378,40 @@ def test_a_key_that_is_not_known_yet_is_429(
 
     assert exit_code == 1
     assert (told["code"], told["status"]) == ("key_not_known_yet", 429)
+    assert told["step"] == "key"
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        pytest.param(lambda _iss: 1 / 0, id="of iss"),
+        pytest.param(lambda _iss, _environ: 1 / 0, id="of iss and environ"),
+    ],
+)
+def test_an_issuer_that_cannot_be_asked_for_is_where_it_ends(function: Any) -> None:
+    """No later step passes: a function that names the issuers has failed."""
+    settings = Settings.of(issuer=function, audience="api")
+    found = verdict_on(settings, FakeIssuer("https://issuer.example").token(aud="api")).as_json()
+
+    assert (found["code"], found["step"]) == ("keys_unavailable", "issuer")
+    assert [row["step"] for row in found["steps"] if row["outcome"] == "ok"][-1] == "form"
+
+
+def test_a_function_that_sees_the_request_is_asked_once() -> None:
+    """What the steps say of the issuer is its answer for this request."""
+    issuer, asked = FakeIssuer("https://issuer.example"), []
+
+    def function(iss: str, environ: Any) -> Issuer:
+        asked.append(environ["PATH_INFO"])
+        return Issuer(iss, jwks=issuer.jwks(), audience="api")
+
+    settings = Settings.of(issuer=function)
+    found = verdict_on(settings, issuer.token(aud="api", header={"kid": "key-9"}), path="/a")
+
+    assert (found.step, asked) == ("key", ["/a"])
+    assert [line.says for line in found.lines if line.name == "issuer"] == [
+        "iss 'https://issuer.example' is trusted"
+    ]
 
 
 def test_no_code_is_without_a_case_and_a_remedy() -> None:
@@ -393,13 +429,11 @@ def test_no_code_is_without_a_case_and_a_remedy() -> None:
 
 
 def test_no_failure_of_a_fetch_is_without_a_remedy() -> None:
-    """Each kind that FetchError names, and what can be wrong with a document or a file."""
+    """Each kind that FetchError names, and what can be wrong with a key source of the app's own."""
     kinds = re.search(r"one of these labels: ([a-z_,\s]+)\.", FetchError.__doc__ or "")
     assert kinds is not None
 
-    assert set(FETCH_REMEDIES) == {*kinds[1].replace(",", "").split()} | {
-        "discovery", "document", "file", "own"
-    }  # fmt: skip
+    assert set(FETCH_REMEDIES) == {*kinds[1].replace(",", "").split(), "own"}
 
 
 @pytest.mark.parametrize(
@@ -432,7 +466,9 @@ def test_a_good_token_however_it_was_pasted(
 
 
 @pytest.mark.parametrize("place", ["header:X-Token", "cookie:token"])
-def test_a_token_of_another_place(explain: Explain, issuer: FakeIssuer, place: str) -> None:
+def test_a_token_is_put_where_the_app_looks_for_it(
+    explain: Explain, issuer: FakeIssuer, place: str
+) -> None:
     """Where the app looks for it, there it is put."""
     exit_code, told = explain(issuer.token(aud="api"), "--method", "POST", TOKEN_FROM=place)
 
@@ -503,10 +539,10 @@ def test_a_check_that_cannot_decide(issuer: FakeIssuer) -> None:
     assert found["remedy"] == REFUSAL_REMEDIES["temporarily_unavailable"]
 
 
-def test_what_stands_in_the_token(
+def test_header_and_claims_are_shown(
     issuer: FakeIssuer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Header and claims, times as dates and distances, and whether they are verified."""
+    """Times as dates and distances; a heading says whether they are verified."""
     monkeypatch.setenv("JWT_WSGI_ISSUER", issuer.issuer)
     monkeypatch.setenv("JWT_WSGI_JWKS", json.dumps(issuer.jwks()))
     shown = []
@@ -605,7 +641,7 @@ def answer_of(text: str, path: str = "/", method: str = "GET") -> tuple[int, str
     ("code", "make", "variables", "arguments"),
     [pytest.param(*case.values[:4], id=str(case.id)) for case in CASES],
 )
-def test_the_middleware_says_the_same(
+def test_explain_and_the_middleware_give_the_same_code(
     explain: Explain,
     issuer: FakeIssuer,
     code: str,
@@ -613,7 +649,7 @@ def test_the_middleware_says_the_same(
     variables: dict[str, str],
     arguments: list[str],
 ) -> None:
-    """Status and code of the answer to the very request."""
+    """Status and code are those of the middleware's answer to this request."""
     text = make(issuer)
     _, told = explain(text, *arguments, **variables)
     given = dict(zip(arguments[::2], arguments[1::2], strict=True))
@@ -685,8 +721,8 @@ def test_settings_that_only_requests_bring(
     assert "give --issuer" in capsys.readouterr().err
 
 
-def test_a_path_is_a_path(capsys: pytest.CaptureFixture[str]) -> None:
-    """A URL is none."""
+def test_a_url_in_the_place_of_a_path_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """A path starts with a slash."""
     assert main(["explain", "x", "--issuer", "https://i.example", "--path", "https://x/"]) == 2
     assert "--path" in capsys.readouterr().err
 

@@ -133,7 +133,7 @@ def test_a_configured_issuer_by_its_name(keys: Keys, issuer: FakeIssuer) -> None
     assert (code, report["source"]) == (0, "jwks")
 
 
-def test_sets_that_are_no_document_any_more(keys: Keys, issuer: FakeIssuer) -> None:
+def test_sets_that_were_parsed_before_are_reported(keys: Keys, issuer: FakeIssuer) -> None:
     """Inline, one PEM, a shared secret: what is known of them, and nothing of the secret."""
     inline = {"keys": [*issuer.jwks()["keys"], {**issuer.jwks()["keys"][0], "use": "enc"}]}
     code, report = keys("--issuer", issuer.issuer, JWKS=json.dumps(inline))
@@ -212,10 +212,10 @@ def test_an_issuer_that_cannot_be_asked(capsys: pytest.CaptureFixture[str]) -> N
     assert "problem: connect" in capsys.readouterr().out
 
 
-def test_it_is_a_table_for_people(
+def test_keys_are_shown_as_a_table(
     issuer: FakeIssuer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever a kid holds, a terminal is not obeyed."""
+    """Control characters in a kid are escaped."""
     hostile = {**issuer.jwks()["keys"][0], "kid": "a\x1b[2J\n", "use": "enc"}
     file = tmp_path / "jwks.json"
     file.write_text(json.dumps({"keys": [*issuer.jwks()["keys"], hostile]}))

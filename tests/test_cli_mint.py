@@ -37,7 +37,9 @@ def test_every_algorithm(
     assert main(["explain", "--issuer", "https://issuer.example", "--audience", "api"]) == 0
 
 
-def test_what_is_said_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_given_claims_and_header_members_are_in_the_token(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Claims and header members: JSON where it is JSON, else text; null leaves one out."""
     token, _ = minted(
         capsys, "--iss", "https://i.example", "--sub", "ada", "--aud", "a", "--aud", "b",
@@ -57,8 +59,10 @@ def test_what_is_said_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(("said", "seconds"), [("1h", 3600), ("-5m", -300)])
-def test_how_long_it_is_good(said: str, seconds: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """Or how long it has been no longer."""
+def test_exp_sets_the_lifetime_of_the_token(
+    said: str, seconds: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A negative duration makes an expired token."""
     token, _ = minted(capsys, f"--exp={said}")
     claims = jose.parse(token).claims
 
@@ -80,7 +84,7 @@ def test_a_key_is_kept_and_used_again(
     assert "JWT_WSGI" not in said
     before = key.read_text()
     assert main(["mint", "--alg", algorithm, "--key-out", str(key)]) == 2
-    assert "File exists" in capsys.readouterr().err
+    assert "File exists; --key signs with the key that is in it" in capsys.readouterr().err
     assert key.read_text() == before
 
 

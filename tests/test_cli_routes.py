@@ -314,8 +314,8 @@ def test_an_app_without_a_guard_or_without_a_router(
 # --- The committed file --------------------------------------------------------------------------
 
 
-def test_one_row_is_one(routes: Routes) -> None:
-    """The line at the end is a sentence, whatever the number."""
+def test_one_row_is_counted_in_the_singular(routes: Routes) -> None:
+    """The last line is a sentence for every number."""
     app = flask.Flask("shop", static_folder=None)
     app.add_url_rule("/", "home", lambda: "")
 
@@ -331,7 +331,7 @@ def test_a_view_that_becomes_public_is_seen(routes: Routes, tmp_path: Path) -> N
     guarded = ISSUER.protect(app, public_paths=["/healthz", "/docs/*"])
 
     assert routes(guarded, "--write", str(file))[0] == 0
-    assert routes(guarded, "--check", str(file)) == (0, f"{file}: as the app is, 3 rows\n")
+    assert routes(guarded, "--check", str(file)) == (0, f"{file}: the same as the app, 3 rows\n")
 
     app.add_url_rule("/docs/internal", "internal", lambda: "")
     code, out = routes(guarded, "--check", str(file))
@@ -386,8 +386,8 @@ def test_a_prefix(routes: Routes) -> None:
     assert "the router serves /vaultx as well, where a token is optional" in said
 
 
-def test_case(routes: Routes) -> None:
-    """A pattern that ignores it."""
+def test_a_pattern_that_ignores_case(routes: Routes) -> None:
+    """The router serves spellings that the rule does not name."""
     rules = [Rule("/vault/*"), Rule("/*", token="optional")]
     with Django([re_path("(?i)^vault/$", view)]) as project:
         said = warnings_of(routes, ISSUER.protect(project, rules=rules))

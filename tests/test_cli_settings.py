@@ -211,7 +211,7 @@ def test_rules_and_relaxed_checks(report: Report) -> None:
     [
         ({"public_paths": ["/healthz"]}, "/healthz: no token is looked at"),
         ({"optional": True}, "/*: a token is optional"),
-        ({"rules": [Rule("/x", token="report")]}, "/x: a token is looked at, and everything"),
+        ({"rules": [Rule("/x", token="report")]}, "/x: a token is checked, and every request"),
         ({"audience": "*"}, "audience: *"),
         ({"allow_http": True}, "allow_http: "),
         ({"cors": {"skip_preflight": True}}, "cors: skip_preflight: "),

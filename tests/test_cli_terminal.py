@@ -233,8 +233,8 @@ def test_a_problem_of_an_issuer_is_indented_below_it() -> None:
     assert max(map(len, lines)) <= 80
 
 
-def test_who_waits_is_told_what_for() -> None:
-    """On a terminal, on standard error."""
+def test_progress_is_shown_at_a_terminal() -> None:
+    """On standard error."""
     with FakeIssuer().serve() as issuer:
         environ = {**os.environ, "JWT_WSGI_ISSUER": issuer.issuer, "TERM": "dumb"}
         seen, url = under_a_terminal(["keys"], environ), issuer.url
@@ -244,8 +244,8 @@ def test_who_waits_is_told_what_for() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["keys"], ["doctor", "--json"], ["--help"]])
-def test_a_reader_that_has_seen_enough(issuer: FakeIssuer, arguments: list[str]) -> None:
-    """No traceback."""
+def test_a_closed_pipe_causes_no_traceback(issuer: FakeIssuer, arguments: list[str]) -> None:
+    """For instance with ``head``."""
     running = subprocess.Popen(
         [*COMMAND, *arguments],
         env=environment(issuer, PYTHONUNBUFFERED=""),
@@ -261,8 +261,8 @@ def test_a_reader_that_has_seen_enough(issuer: FakeIssuer, arguments: list[str])
 
 
 @pytest.mark.slow
-def test_input_without_an_end(issuer: FakeIssuer) -> None:
-    """A million characters are looked at, and refused in no time."""
+def test_endless_input_is_refused(issuer: FakeIssuer) -> None:
+    """After a million characters."""
     with Path("/dev/zero").open("rb") as endless:
         done = subprocess.run(
             [*COMMAND, "explain"], stdin=endless, env=environment(issuer), text=True,
@@ -322,8 +322,8 @@ def test_input_that_is_no_text(issuer: FakeIssuer) -> None:
     assert (done.returncode, done.stderr) == (1, b"")
 
 
-def test_a_terminal_without_signs(issuer: FakeIssuer) -> None:
-    """What ASCII cannot say is escaped, not a traceback."""
+def test_characters_that_a_terminal_cannot_show_are_escaped(issuer: FakeIssuer) -> None:
+    """There is no traceback."""
     done = subprocess.run(
         [*COMMAND, "doctor"], env={**os.environ, "PYTHONIOENCODING": "ascii"},
         capture_output=True, timeout=30, check=False,

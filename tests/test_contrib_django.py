@@ -206,8 +206,8 @@ def test_a_403_names_the_scopes_of_the_rule_as_well(issuer: FakeIssuer) -> None:
     assert answer.headers["WWW-Authenticate"].endswith(', scope="base read write"')
 
 
-def test_who_came_in_by_something_else_has_no_scope(client: Client, issuer: FakeIssuer) -> None:
-    """A session's user does not borrow the scopes of a token beside it."""
+def test_a_user_of_a_session_has_no_scopes(client: Client, issuer: FakeIssuer) -> None:
+    """The scopes of a token in the same request are not the user's."""
     answer = client.get("/rest/session", headers=bearer(issuer.token(scope="read")))
 
     assert answer.status_code == 403
@@ -551,7 +551,7 @@ from rest_framework.test import APIClient
 
 from jwt_wsgi.testing import FakeIssuer
 
-ISSUER = FakeIssuer("https://fake.example")
+ISSUER = FakeIssuer("https://fake.example", aud="https://api.example.com")
 ADA = {"Authorization": "Bearer " + ISSUER.token(sub="ada")}
 
 
@@ -614,8 +614,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_in(project: Path, issuer: FakeIssuer, *command: str) -> subprocess.CompletedProcess[str]:
-    env = environment_of(project, issuer)
+def run_in(
+    project: Path, issuer: FakeIssuer, *command: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    env = environment_of(project, issuer) | variables
     return subprocess.run(
         [sys.executable, *command],
         cwd=project,
@@ -638,12 +640,14 @@ def environment_of(project: Path, issuer: FakeIssuer) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_a_project_s_tests_run(project: Path, issuer: FakeIssuer) -> None:
     """Those of docs/how-to/testing.md, and what Django's own test client is let through for."""
     page = (Path(__file__).parent.parent / "docs" / "how-to" / "testing.md").read_text()
     (block,) = re.findall(r"^```python\n(import urllib.*?)^```$", page, re.DOTALL | re.MULTILINE)
     (project / "test_page.py").write_text(block)
-    run = run_in(project, issuer, "-m", "django", "test")
+    audience = "https://api.example.com"  # that of the settings in the README
+    run = run_in(project, issuer, "-m", "django", "test", JWT_WSGI_AUDIENCE=audience)
 
     assert run.returncode == 0, run.stderr
     assert "Ran 8 tests" in run.stderr
@@ -679,6 +683,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_a_project_knows_the_user(project: Path, issuer: FakeIssuer) -> None:
     """Permissions of Django's are a 403, never a 500; no answer makes a session."""
     run = run_in(project, issuer, "-c", IN_THE_PROJECT)
@@ -693,6 +698,7 @@ def test_a_project_knows_the_user(project: Path, issuer: FakeIssuer) -> None:
     assert found["public"] == " False "
 
 
+@pytest.mark.slow
 def test_an_asgi_server_serves_nothing(project: Path, issuer: FakeIssuer) -> None:
     """uvicorn runs `asgi.py`, around which there is no guard."""
     pytest.importorskip("uvicorn")

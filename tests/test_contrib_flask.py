@@ -64,7 +64,7 @@ def get(client: Client, issuer: FakeIssuer, path: str, **claims: Any) -> TestRes
 
 
 def test_current_payload_is_that_of_the_request(client: Client, issuer: FakeIssuer) -> None:
-    """In a view and in a stream; nobody where there is none."""
+    """In a view and in a stream. Without a token it is false."""
     assert get(client, issuer, "/who").json == {"sub": "ada"}
     assert get(client, issuer, "/stream").text == "adaada"
     assert client.get("/anyone").json == {"somebody": False}
@@ -333,13 +333,13 @@ def test_without_any_setting_nothing_is_served(caplog: pytest.LogCaptureFixture)
         {"JWT_WSGI_ISUER": "https://a.example"},
     ],
 )
-def test_a_wrong_setting_does_not_wait_for_a_request(config: dict[str, Any]) -> None:
-    """Only where nothing at all is set the error is put off."""
+def test_a_wrong_setting_is_an_error_when_the_app_is_made(config: dict[str, Any]) -> None:
+    """Only if nothing at all is set, every request is answered 503 instead."""
     with pytest.raises(ConfigurationError):
         JWT(shop(**config))
 
 
-def test_a_wrong_requirement_does_not_wait_for_a_request() -> None:
+def test_a_wrong_requirement_is_an_error_when_the_view_is_decorated() -> None:
     """It fails where it is written."""
     with pytest.raises(ConfigurationError, match="scope"):
         require(scopes=["two words"])
@@ -438,8 +438,8 @@ def test_what_is_no_setting_of_ours_does_not_count(
     assert (answer.status_code, (answer.json or {})["code"]) == (503, "not_configured")
 
 
-def test_a_setting_of_none_was_meant_to_be_one() -> None:
-    """`os.environ.get` of a name that is missing in production must not wait for a request."""
+def test_a_setting_that_is_none_is_an_error() -> None:
+    """`os.environ.get` returns None for a name that is missing in production."""
     with pytest.raises(ConfigurationError, match="issuer: missing"):
         JWT(shop(JWT_WSGI_ISSUER=None))
 

@@ -183,8 +183,8 @@ def test_the_realm_is_a_setting(issuer: FakeIssuer) -> None:
     assert client(issuer, app).get("/read").headers["WWW-Authenticate"] == 'Bearer realm="shop"'
 
 
-def test_an_apps_own_policy_and_view_win(issuer: FakeIssuer) -> None:
-    """What is included yields to what includes it."""
+def test_an_apps_own_policy_and_view_take_precedence(issuer: FakeIssuer) -> None:
+    """They override those that are included."""
 
     class Own(JWTSecurityPolicy):
         def permits(self, request: Any, context: object, permission: str) -> Any:

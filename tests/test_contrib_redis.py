@@ -109,10 +109,10 @@ def claims(issuer: FakeIssuer) -> dict[str, Any]:
         pytest.param(lambda r, c: r.revoke_session(c["iss"], c["sid"]), id="sid"),
     ],
 )
-def test_what_one_revokes_all_refuse(
+def test_a_revocation_by_one_process_counts_in_all(
     redis: RedisServer, claims: dict[str, Any], revoke: Any
 ) -> None:
-    """At once, without a word between them."""
+    """At once, without any other contact between them."""
     one, other = Worker(redis), Worker(redis)
     assert not one.ask(claims)[0]
     assert not other.ask(claims)[0]
@@ -304,7 +304,7 @@ def through(proxy: TCPProxy) -> Worker:
         pytest.param(TCPProxy.reset, id="the connections are reset"),
     ],
 )
-def test_a_fault_of_the_network_refuses_nobody(
+def test_a_fault_of_the_network_refuses_no_request(
     proxy: TCPProxy, redis: RedisServer, claims: dict[str, Any], fault: Any
 ) -> None:
     """The second attempt goes over a new connection; and what is revoked stays so."""

@@ -53,7 +53,7 @@ class Stream:
         self.closed.append(sub())
 
 
-def test_it_is_the_payload_of_the_request(issuer: FakeIssuer) -> None:
+def test_current_payload_is_the_payload_of_the_request(issuer: FakeIssuer) -> None:
     """The same object that stands in the environ; None before and after."""
     seen: list[Any] = []
 
@@ -68,7 +68,7 @@ def test_it_is_the_payload_of_the_request(issuer: FakeIssuer) -> None:
     assert current_payload() is None
 
 
-def test_it_is_none_when_the_app_has_failed(issuer: FakeIssuer) -> None:
+def test_current_payload_is_none_after_the_app_has_failed(issuer: FakeIssuer) -> None:
     """The next request of this thread may not come through the middleware."""
 
     def app(_environ: Any, _start: Any) -> list[bytes]:

@@ -83,8 +83,8 @@ def test_every_printed_line_works_when_pasted() -> None:
         assert '{"message": "Access granted", "user": {"iss": ' in granted
 
 
-def test_what_there_is_for_machines() -> None:
-    """One line of JSON: where everything is, and requests with the status of their answers."""
+def test_the_demo_prints_json() -> None:
+    """One line: the URLs, and requests with the status of their answers."""
     with demo("--json") as (_, printed):
         told = json.loads(printed)
         for request in told["requests"]:
@@ -171,8 +171,8 @@ def test_the_issuer_answers_for_its_own_host_only() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_all_of_it(number: signal.Signals) -> None:
-    """Exit code 0, no traceback, and nobody listens any more."""
+def test_a_signal_ends_all_processes_of_the_demo(number: signal.Signals) -> None:
+    """Exit code 0, no traceback, and no port is in use any more."""
     with demo() as (running, printed):
         ports = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", printed)}
         running.send_signal(number)

@@ -108,8 +108,8 @@ def test_openid_discovery_first() -> None:
         pytest.param(b"\xff", id="no text"),
     ],
 )
-def test_what_moves_on(elsewhere: Any) -> None:
-    """The next place is asked when this one has no such document, and only then."""
+def test_the_next_place_is_asked_only_if_this_one_has_no_document(elsewhere: Any) -> None:
+    """Other failures end the search."""
     assert found({OIDC: elsewhere, RFC8414: metadata()}) == (
         Located(URI, "RFC 8414 metadata"),
         [OIDC, RFC8414],
@@ -387,8 +387,8 @@ def world(pages: dict[str, Any]) -> tuple[World, Web]:
     return World(jwks_uri=None, fetch=web), web
 
 
-def test_found_once_told_once() -> None:
-    """The first fetch finds and fetches; later ones know."""
+def test_the_place_of_the_keys_is_searched_and_reported_once() -> None:
+    """Later fetches remember it."""
     source, web = world({OIDC: metadata(), URI: document("a")})
     source.ask()
     source.now += 301
@@ -484,7 +484,7 @@ def test_a_reread_that_hangs_leaves_time_for_the_keys() -> None:
     source.ask()
     source.run_until(source.now + 6)
 
-    assert source.keys.state == "FRESH"
+    assert source.keys.health()["state"] == "FRESH"
     assert source.keys.health()["fails"] == 0
 
 

@@ -209,8 +209,8 @@ def test_the_public_route_is_public(running: Running, served: FakeIssuer) -> Non
         assert (answer.status, json.loads(answer.body)) == (200, {"status": "ok"})
 
 
-def test_unknown_paths_need_a_token_first(running: Running, served: FakeIssuer) -> None:
-    """A stranger does not learn which paths there are; with a token the app's own 404 answers."""
+def test_unknown_paths_need_a_token(running: Running, served: FakeIssuer) -> None:
+    """Without a token nobody learns which paths exist; with one the app answers 404."""
     stranger = running.ask("/nowhere")
     known = running.ask("/nowhere", bearer(served.token()))
 

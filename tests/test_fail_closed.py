@@ -85,7 +85,9 @@ def test_ready_made_settings_do_not_go_with_those_of_requests() -> None:
 # --- Paths that routers read in two ways --------------------------------------------------------
 
 
-def test_a_line_feed_at_the_end_opens_no_door(app: EchoApp, issuer: FakeIssuer) -> None:
+def test_a_line_feed_at_the_end_of_a_path_makes_it_not_public(
+    app: EchoApp, issuer: FakeIssuer
+) -> None:
     """Pyramid's routes end in ``$``, which also matches before a last line feed."""
     rules = [Rule("/admin", scopes=["admin"]), Rule("/*", token="ignored")]
     visitor = Client(JWTMiddleware(app, issuer=issuer.issuer, jwks=issuer.jwks(), rules=rules))
@@ -139,8 +141,8 @@ def test_a_rule_of_another_class_does_not_start(issuer: FakeIssuer) -> None:
     ids=["pem", "ssh", "jwks", "url"],
 )
 @pytest.mark.parametrize("encoded", [False, True], ids=["text", "base64"])
-def test_what_is_public_is_no_secret(public: str, encoded: bool) -> None:
-    """Whoever knows the "secret" signs tokens with HS256 (RFC 8725 section 2.1)."""
+def test_a_public_text_is_refused_as_a_secret(public: str, encoded: bool) -> None:
+    """With it anyone could sign tokens with HS256 (RFC 8725 section 2.1)."""
     text = f"base64:{base64.b64encode(public.encode()).decode()}" if encoded else public
 
     with pytest.raises(ConfigurationError, match="is not a secret") as refused:
@@ -161,8 +163,8 @@ class RefuseLater:
 
 
 @pytest.mark.parametrize("check", [refuse_later, RefuseLater(), partial(refuse_later)])
-def test_a_coroutine_function_is_no_check(check: Any, issuer: FakeIssuer) -> None:
-    """It returns a coroutine, which nobody awaits and which is not False."""
+def test_a_coroutine_function_is_refused_as_a_check(check: Any, issuer: FakeIssuer) -> None:
+    """It returns a coroutine, which is not awaited and not False."""
     with pytest.raises(ConfigurationError, match=r"checks: .*async"):
         Settings.of(issuer=issuer.issuer, checks=check)
     with pytest.raises(ConfigurationError, match=r"revocation: .*async"):
@@ -184,10 +186,10 @@ def test_a_check_that_has_not_run_refuses(check: Any, app: EchoApp, issuer: Fake
 
 
 @pytest.mark.parametrize("verdict", [False, 0, [], "", {}], ids=repr)
-def test_a_check_refuses_with_whatever_is_false(
+def test_a_check_that_returns_an_empty_value_refuses(
     verdict: object, app: EchoApp, issuer: FakeIssuer
 ) -> None:
-    """``claims.get("roles", []) and …`` is an empty list, and no leave to pass."""
+    """``claims.get("roles", []) and …`` is an empty list, which must not permit the request."""
     trusted = {"issuer": issuer.issuer, "jwks": issuer.jwks()}
     visitor = Client(JWTMiddleware(app, checks=lambda _claims, _now: verdict, **trusted))
 
@@ -338,7 +340,7 @@ def test_an_error_of_one_s_own_answers_its_own_caller(app: EchoApp, issuer: Fake
 # --- Times in milliseconds ----------------------------------------------------------------------
 
 
-def test_a_login_in_the_future_is_not_recent() -> None:
+def test_a_login_in_the_future_is_refused() -> None:
     """An ``auth_time`` in milliseconds would be recent for ever (RFC 9470)."""
     now = 1_800_000_000.0
     rule = Rule("/*", max_age=60)

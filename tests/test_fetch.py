@@ -244,8 +244,8 @@ def test_no_answer_fills_memory(name: str) -> None:
     assert peak < 5 << 20
 
 
-def test_what_a_document_may_come_with() -> None:
-    """D8, D9: cookies, a Location, a Refresh and what follows the body are nobody's business."""
+def test_other_headers_and_bytes_of_an_answer_are_ignored() -> None:
+    """D8, D9: cookies, a Location, a Refresh, and bytes after the body."""
     head = "200 OK\nSet-Cookie: a=b\nLocation: http://127.0.0.1:1/\nRefresh: 0; url=/x\n"
     answer = says(f"{head}Content-Type: text/html\nContent-Length: 12", b'{"keys": []}HTTP/1.1 2')
     with fault_server(answer) as server:
@@ -259,8 +259,8 @@ def test_retry_after_may_be_a_date() -> None:
         assert get(server.url).retry_after == 0.0
 
 
-def test_nobodys_password_is_sent(tmp_path: Path) -> None:
-    """~/.netrc is for people."""
+def test_passwords_of_netrc_are_not_sent(tmp_path: Path) -> None:
+    """~/.netrc is for the tools of a person."""
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ada password s3cret\n")
     (tmp_path / ".netrc").chmod(0o600)
     with fault_server(says("200 OK\nSet-Cookie: a=b", b"{}")) as server:
@@ -506,7 +506,7 @@ def tls(tmp_path: Path) -> Iterator[tuple[FaultServer, Path, ssl.SSLContext]]:
         yield server, ca, context
 
 
-def test_a_stranger_s_certificate_is_refused(tls: Any) -> None:
+def test_a_certificate_of_an_unknown_ca_is_refused(tls: Any) -> None:
     """T65: verification is on; with the right CA bundle it succeeds."""
     server, ca, _ = tls
 

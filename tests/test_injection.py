@@ -105,8 +105,8 @@ RULES = [
 
 
 @pytest.mark.parametrize("path", ["/public", "/optional", "/report", "/preflight", "/refused"])
-def test_what_came_from_outside_is_removed_on_every_path(app: EchoApp, path: str) -> None:
-    """Where nothing is verified nothing is told."""
+def test_headers_of_the_client_are_removed_on_every_path(app: EchoApp, path: str) -> None:
+    """Also on public paths, where no token is verified."""
     middleware = ISSUER.protect(
         app,
         rules=RULES,
@@ -132,8 +132,8 @@ def test_what_came_from_outside_is_removed_on_every_path(app: EchoApp, path: str
     assert left.get("jwt_wsgi.error") != "x"
 
 
-def test_all_or_nothing(app: EchoApp) -> None:
-    """A claim that cannot be told leaves no other one behind, in a report neither."""
+def test_if_one_claim_cannot_be_a_header_none_is_written(app: EchoApp) -> None:
+    """This holds for a rule that only reports as well."""
     middleware = ISSUER.protect(
         app, rules=[{"path": "/*", "token": "report"}],
         claim_headers={"sub": ["X-User", "REMOTE_USER"], "bad": "X-Bad"},
@@ -196,7 +196,9 @@ def user_of(app: EchoApp, source: str, token: str, key: str = "REMOTE_USER", **o
 
 @pytest.mark.parametrize("several", SEVERAL)
 @pytest.mark.parametrize("header", ["REMOTE_USER", "X-User"])
-def test_one_name_of_two_people_does_not_start(several: str, header: str) -> None:
+def test_a_user_name_that_two_issuers_may_share_is_a_configuration_error(
+    several: str, header: str
+) -> None:
     """The error names the claim, and both ways to say which user is meant."""
     with pytest.raises(ConfigurationError) as caught:
         JWTMiddleware(
@@ -204,7 +206,7 @@ def test_one_name_of_two_people_does_not_start(several: str, header: str) -> Non
         )
 
     (problem,) = caught.value.problems
-    assert problem.startswith("claim_headers: sub: two issuers may give one value to two people")
+    assert problem.startswith("claim_headers: sub: two issuers may use the same value for two")
     assert "iss|sub" in problem
     assert "unique|sub" in problem
 
@@ -219,8 +221,8 @@ def test_what_tells_users_apart_starts(app: EchoApp, source: str, several: str) 
     assert user_of(app, source, token, **SEVERAL[several]) == told.get(source, OTHER.issuer)
 
 
-def test_two_people_have_two_names(app: EchoApp) -> None:
-    """Whatever stands in sub: an issuer has no |, so the first one ends it."""
+def test_users_of_two_issuers_have_different_names(app: EchoApp) -> None:
+    """An issuer has no |, so the first one in the name ends it."""
     users = [
         (issuer, name) for issuer in (ISSUER, OTHER)
         for name in ("ada", "|ada", f"{OTHER.issuer}|ada", f"{ISSUER.issuer}|ada", "auth0|ada")
@@ -383,7 +385,7 @@ SPOOFS = ("X-User: root", "X_User: root", "x-user: root", "Remote-User: root", "
 
 @pytest.mark.slow
 def test_the_framework_knows_the_user(url: str) -> None:
-    """Django's RemoteUserMiddleware logs him in, Flask and Pyramid name him; no token is left."""
+    """Django's RemoteUserMiddleware logs the user in, Flask and Pyramid have the name."""
     told = ask(url, f"Authorization: Bearer {ISSUER.token(sub='ada')}", *SPOOFS)
 
     assert told == {
@@ -393,8 +395,8 @@ def test_the_framework_knows_the_user(url: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("spoof", SPOOFS)
-def test_nobody_is_somebody_by_a_header(url: str, spoof: str) -> None:
-    """However it is spelled."""
+def test_a_client_cannot_set_the_user_by_a_header(url: str, spoof: str) -> None:
+    """In no spelling of the header's name."""
     assert ask(url, spoof) == {
         "sub": None, "user": None, "x_user": None, "authorization": False, "error": None,
     }  # fmt: skip

@@ -221,8 +221,8 @@ def test_secrets_are_in_no_repr() -> None:
     assert not any(HIDDEN in text for text in texts)
 
 
-def test_one_is_down_and_the_others_work() -> None:
-    """Its tokens are answered 503 with Retry-After; theirs as ever."""
+def test_if_one_issuer_is_down_the_others_work() -> None:
+    """Its tokens are answered 503 with Retry-After, those of the others 200."""
     with FakeIssuer().serve() as up, FakeIssuer().serve() as down, down.outage():
         client = Client(JWTMiddleware(EchoApp(), issuer=[up.issuer, down.issuer]))
 

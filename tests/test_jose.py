@@ -73,7 +73,7 @@ def test_a_signature_is_good_for_its_own_algorithm_only(signed_as: str, verified
     assert verified(ISSUERS[signed_as].token(), keyset(signed_as), verified_as) is same
 
 
-def test_a_public_key_is_no_secret() -> None:
+def test_a_public_key_is_not_used_as_a_secret() -> None:
     """T02: a token signed by HMAC with the text of a public key finds no key at all."""
     public = json.dumps(ISSUERS["RS256"].jwks()["keys"][0]).encode()
     signed = token({"alg": "HS256", "kid": ISSUERS["RS256"].kid}).rpartition(".")[0]
@@ -190,8 +190,8 @@ def test_white_space_around_a_document_is_fine(space: str) -> None:
 
 
 @pytest.mark.parametrize("space", ["\x0b", "\x0c", "\xa0", "\u2003", "\0"])
-def test_other_space_is_none(space: str) -> None:
-    """Only the four characters of RFC 8259."""
+def test_other_white_space_is_refused(space: str) -> None:
+    """Only the four characters of RFC 8259 are accepted."""
     for text in (f"{space}{{}}", f"{{}}{space}", f"{{}}\n{space}"):
         with pytest.raises(ValueError):
             strict_json.json_object(text.encode())

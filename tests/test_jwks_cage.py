@@ -174,7 +174,7 @@ def test_held_keys_survive(answer: Any, timeout: float, caplog: pytest.LogCaptur
         warm.ahead += 10
         assert warm.served()
         warm.settled()
-        assert warm.keys.state == "FRESH"
+        assert warm.keys.health()["state"] == "FRESH"
 
 
 @pytest.mark.slow
@@ -337,11 +337,11 @@ def test_no_file_descriptor_and_no_thread_left() -> None:
             warm.ahead += 10
             assert warm.served()
             warm.settled()
-            assert warm.keys.state == "FRESH"
+            assert warm.keys.health()["state"] == "FRESH"
 
             threading.Thread.start = no_thread
             warm.ahead += 400
             assert warm.served()  # by a refresh that this request ran itself
-            assert warm.keys.state == "FRESH"
+            assert warm.keys.health()["state"] == "FRESH"
             threading.Thread.start = start
     """)

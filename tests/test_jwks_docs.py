@@ -4,13 +4,15 @@ import re
 from pathlib import Path
 
 import test_jwks
+import test_jwks_fork
 
 from jwt_wsgi.key_sources.freshness import State
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs/development/keys.md").read_text()
 CODE = [path.read_text() for path in (ROOT / "jwt_wsgi/key_sources").glob("*.py")]
-TESTS = {name for name in vars(test_jwks) if name.startswith("test_")}
+NAMES = [*vars(test_jwks), *vars(test_jwks_fork)]
+TESTS = {name for name in NAMES if name.startswith("test_")}
 
 
 def _table(heading: str) -> list[list[str]]:

@@ -213,6 +213,39 @@ assert child(lambda: child(serve)) == 0
     )
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux shows its threads")
+def test_rule_fork_may_follow_a_warm_up_at_once() -> None:
+    """A thread that ends holds a lock of OpenSSL, which a child would inherit and never release."""
+    run(
+        """
+looks, begun, may_end = [], [], threading.Event()
+
+def start(run):
+    def thread():
+        begun.append(threading.get_native_id())
+        run()
+        may_end.wait(50)
+    threading.Thread(target=thread, daemon=True).start()
+
+really_sleep = time.sleep
+
+def sleep(seconds):
+    looks.append(seconds)
+    may_end.set()
+    really_sleep(seconds)
+
+keys._start_thread, time.sleep = start, sleep
+go.set()
+assert keys.warm_up()
+assert looks
+assert str(begun[0]) not in os.listdir("/proc/self/task")
+before = len(looks)
+assert keys.warm_up()  # nothing more to wait for
+assert len(looks) == before
+"""
+    )
+
+
 def test_a_child_knows_at_once_that_its_parents_fetch_is_not_its_own() -> None:
     """Before it is asked for anything: a probe of its health sees the child, not the parent."""
     run(

@@ -172,6 +172,7 @@ def _mutated(issuer: FakeIssuer, chance: random.Random) -> Iterator[str]:
         yield "".join(token).encode("latin-1").decode("latin-1")
 
 
+@pytest.mark.slow
 def test_k16_no_forgery_looks_like_an_outage(app: EchoApp, served: FakeIssuer) -> None:
     """Never 503 and never 500 while the issuer is well; 429 when there are too many kids."""
     visitor = Client(JWTMiddleware(app, issuer=served.issuer))

@@ -40,7 +40,7 @@ def reason(jwk: Any) -> str:
 
 
 @pytest.mark.parametrize("name", [*SECRET_MEMBERS, "use", "alg", "key_ops", "x5c", "x5t", "x5u"])
-def test_a_member_that_is_null_says_nothing(name: str) -> None:
+def test_null_members_of_a_jwk_are_ignored(name: str) -> None:
     """Some serialisers write every member. The key is used, and no private key is reported."""
     keyset = of(RSA | {name: None})
 
@@ -55,8 +55,8 @@ def test_a_kid_that_is_null_is_no_kid() -> None:
 
 
 @pytest.mark.parametrize("name", ["key_ops", "x5c", "oth"])
-def test_a_list_that_is_empty_says_nothing(name: str) -> None:
-    """Of the three members that are lists."""
+def test_empty_lists_in_a_jwk_are_ignored(name: str) -> None:
+    """This is so for the three members that are lists."""
     for empty in ([], ()):
         keyset = of(RSA | {name: empty})
         assert keyset.candidates({"alg": "RS256", "kid": "rsa"})
@@ -72,8 +72,8 @@ def test_an_empty_text_is_not_null(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["use", "alg", "kid"])
-def test_an_empty_text_elsewhere_is_a_value(name: str) -> None:
-    """A wrong one."""
+def test_an_empty_string_in_a_required_member_is_an_error(name: str) -> None:
+    """The key is dropped, with a reason."""
     assert reason(RSA | {name: ""})
 
 

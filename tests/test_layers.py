@@ -109,14 +109,14 @@ class Broken:
 
 
 @pytest.mark.parametrize("app", [None, object(), Flask(__name__), Endless(), Broken()])
-def test_where_there_is_none_the_search_ends(app: Any) -> None:
-    """Whatever the object does when it is looked at."""
+def test_the_search_ends_if_there_is_no_middleware(app: Any) -> None:
+    """Whatever the object does when its attributes are read."""
     assert guards(app) == []
     with pytest.raises(ConfigurationError, match="no JWTMiddleware"):
         jwt_wsgi.warm_up(app)
 
 
-def test_a_loop_ends(guard: JWTMiddleware) -> None:
+def test_the_search_ends_in_a_loop_of_layers(guard: JWTMiddleware) -> None:
     """Two layers may refer to each other."""
     one, two = Layer("app", guard), Layer("app", None)
     one.application, two.app = two, one  # type: ignore[attr-defined]

@@ -122,7 +122,7 @@ def test_the_actor_can_be_asked_for(issuer: FakeIssuer, act: Any, status: int) -
     assert get(issuer, token, rules=rules) == (200 if status == 200 else 403)
 
 
-def test_an_actor_that_can_be_read_in_two_ways_is_none(issuer: FakeIssuer) -> None:
+def test_an_actor_that_can_be_read_in_two_ways_is_refused(issuer: FakeIssuer) -> None:
     """A claim that is called ``act.sub`` cannot stand for the member of ``act``."""
     claims: dict[str, Any] = {"act.sub": "agent-7"}
     hidden = issuer.token(sub="ada", act={"sub": "agent-3"}, **claims)
@@ -166,11 +166,11 @@ def test_a_refusal_has_the_path_if_it_is_asked_for(
 
     asked, usual = caplog.records
     assert asked.getMessage() == (
-        "refused 401 token_missing method='GET' rule='/*' path='/orders/7'"
+        "refused 401 token_missing method='GET' path='/orders/7'"
         "; see jwt-wsgi explain --code token_missing"
     )
     assert vars(asked)["jwt_wsgi_path"] == "'/orders/7'"
-    assert "rule='/*'; see" in usual.getMessage()
+    assert "method='GET'; see" in usual.getMessage()
     assert "secret" not in caplog.text
 
 

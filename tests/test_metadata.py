@@ -20,7 +20,6 @@ from jwt_wsgi import Settings
 from jwt_wsgi.metadata import WELL_KNOWN
 from jwt_wsgi.metadata import Metadata
 from jwt_wsgi.metadata import audiences
-from jwt_wsgi.metadata import document
 from jwt_wsgi.metadata import metadata_url
 from jwt_wsgi.metadata import paths
 from jwt_wsgi.metadata import resource_problem
@@ -164,8 +163,8 @@ def test_anything_else_is_told_what_to_do(resource: str, remedy: str) -> None:
     assert "secret" not in problem
 
 
-def test_http_off_loopback_is_a_decision_somebody_takes() -> None:
-    """With allow_http only, and then nothing else is let pass."""
+def test_http_off_loopback_needs_allow_http() -> None:
+    """Nothing else is accepted with it."""
     assert resource_problem("http://api.internal/mcp", allow_http=True) is None
     assert resource_problem("http://api.internal/mcp#a", allow_http=True)
 
@@ -192,7 +191,7 @@ def test_the_document() -> None:
 
 def test_what_is_empty_is_left_out() -> None:
     """RFC 9728 section 3.2: no member with zero elements."""
-    assert document(RESOURCE, issuers=[]) == {
+    assert Metadata(RESOURCE, issuers=[]).document == {
         "resource": RESOURCE,
         "bearer_methods_supported": ["header"],
     }
@@ -312,7 +311,7 @@ def test_it_needs_no_token_and_says_what_the_settings_say(
         "/mcp",
     ],
 )
-def test_nothing_beside_it_is_public(mcp: Client, path: str) -> None:
+def test_no_path_beside_the_metadata_is_public(mcp: Client, path: str) -> None:
     """Each path is compared as a whole."""
     assert mcp.get("/", environ_overrides={"PATH_INFO": path}).status_code == 401
 
@@ -329,8 +328,8 @@ def test_the_mount_point_does_not_count(mcp: Client) -> None:
         assert mcp.get("/", environ_overrides=place).status_code == status
 
 
-def test_without_a_resource_there_is_nothing(client: Clients) -> None:
-    """The path is the app's own, and the challenge is as ever."""
+def test_without_a_resource_no_metadata_is_served(client: Clients) -> None:
+    """The path is the app's own, and challenges do not name it."""
     answer = client(required_scopes=["read"]).get(WELL_KNOWN)
 
     assert answer.status_code == 401
@@ -516,7 +515,7 @@ def test_issuers_that_a_function_names_are_not_told(app: EchoApp) -> None:
     """They are nobody's business, and there is no list of them; the rest is as ever."""
     mcp = Client(JWTMiddleware(app, issuer=lambda _: None, resource=RESOURCE))
 
-    assert mcp.get(WELL_KNOWN).json == document(RESOURCE, issuers=[])
+    assert mcp.get(WELL_KNOWN).json == Metadata(RESOURCE, issuers=[]).document
     assert URL in mcp.get("/").headers["WWW-Authenticate"]
 
 

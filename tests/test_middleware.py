@@ -127,10 +127,10 @@ def test_other_paths_need_one(client: Make, path: str) -> None:
     assert client(public_paths=["/healthz", "/docs/*"]).open(environ).status_code == 401
 
 
-def test_optional_lets_the_missing_pass_and_refuses_the_bad(
+def test_optional_accepts_a_missing_token_and_refuses_a_bad_one(
     app: EchoApp, client: Make, issuer: FakeIssuer
 ) -> None:
-    """optional: no token or another scheme is anonymous, a bad token is still refused."""
+    """Another scheme than Bearer counts as no token."""
     visitor = client(optional=True)
 
     assert visitor.get("/").status_code == 200
@@ -300,18 +300,16 @@ OTHER_KINDS = """
 
 
 @pytest.mark.parametrize("typ", OTHER_KINDS.split())
-def test_no_other_kind_of_jwt_is_an_access_token(
-    client: Make, issuer: FakeIssuer, typ: str
-) -> None:
-    """RFC 8725 section 3.11: a proof or a logout token of the same issuer opens no door."""
+def test_other_kinds_of_jwts_are_refused(client: Make, issuer: FakeIssuer, typ: str) -> None:
+    """RFC 8725 section 3.11: a proof or a logout token of the same issuer is not accepted."""
     visitor = client()
     for spelling in (typ, f"application/{typ}", typ.upper()):
         answer = visitor.get("/", headers=bearer(issuer.token(header={"typ": spelling})))
         assert (answer.status_code, answer.json["code"]) == (401, "token_type_not_allowed")
 
 
-def test_leeway_is_for_both_ends(client: Make, issuer: FakeIssuer) -> None:
-    """A clock off by less than the leeway logs nobody out."""
+def test_the_leeway_applies_to_exp_and_nbf(client: Make, issuer: FakeIssuer) -> None:
+    """A clock that is wrong by less than the leeway refuses no user."""
     import time
 
     now = time.time()
@@ -367,7 +365,7 @@ def test_a_responder_writes_the_body_of_a_refusal(client: Make, issuer: FakeIssu
     assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
 
 
-def test_hooks_hear_what_happens(client: Make, issuer: FakeIssuer) -> None:
+def test_hooks_get_events(client: Make, issuer: FakeIssuer) -> None:
     """on_event gets Accepted and Refused; a hook that raises breaks nothing."""
     heard: list[Event] = []
 
@@ -379,20 +377,18 @@ def test_hooks_hear_what_happens(client: Make, issuer: FakeIssuer) -> None:
     visitor.get("/", headers={"X-Request-ID": "r-1"})
 
     assert [type(event) for event in heard] == [Accepted, Refused]
-    assert heard[1] == Refused(
-        "token_missing", 401, request_id="'r-1'", method="'GET'", rule="'/*'"
-    )
+    assert heard[1] == Refused("token_missing", 401, request_id="'r-1'", method="'GET'")
 
 
 @pytest.mark.parametrize(
     ("method", "path", "told"),
     [
         ("GET", "/reset/s3cret", "method='GET' rule='/reset/*'"),
-        ("POST", "/s3cret", "method='POST' rule='/*'"),
-        ("GET", "//s3cret", "method='GET' rule='/*'"),
-        ("GET", "/orders/s3cret.json", "method='GET' rule='/*'"),
+        ("POST", "/s3cret", "method='POST'"),
+        ("GET", "//s3cret", "method='GET'"),
+        ("GET", "/orders/s3cret.json", "method='GET'"),
         ("X' rule='/admin", "/s3cret", r"method='X\' rule=\'/admi...' rule='/*'"),
-        ("M" * 5000, "/s3cret", "method='MMMMMMMMMMMMMMMM...' rule='/*'"),
+        ("M" * 5000, "/s3cret", "method='MMMMMMMMMMMMMMMM...'"),
     ],
     ids=[
         "a rule",
@@ -535,10 +531,10 @@ def test_close_ends_the_fetches_for_the_settings_of_requests_too(app: EchoApp) -
         pytest.param(lambda issuer: "x" * 20_000, id="too long"),
     ],
 )
-def test_what_needs_no_key_to_be_refused_costs_no_fetch(
+def test_tokens_that_are_refused_without_a_key_cause_no_fetch(
     app: EchoApp, make: Callable[[FakeIssuer], str]
 ) -> None:
-    """KEYS 9.1 C3: a cold process is not made to fetch by rubbish."""
+    """KEYS 9.1 C3: a cold process fetches nothing for malformed tokens."""
     with FakeIssuer().serve() as issuer:
         visitor = Client(JWTMiddleware(app, issuer=issuer.issuer))
 

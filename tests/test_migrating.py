@@ -102,8 +102,8 @@ def test_a_route_that_nobody_thought_of() -> None:
     assert [answer.status_code for answer in asked] == [200, 401]
 
 
-def test_an_outage_is_not_the_users_fault() -> None:
-    """Even where no keys are held: 401 before, 503 and when to come again after."""
+def test_an_outage_is_503_where_it_was_401_before() -> None:
+    """Even if no keys are held; the answer has Retry-After."""
     with FakeIssuer(algorithm="RS256", aud=AUDIENCE).serve() as issuer, issuer.outage():
         page = blocks("migrate-from-pyjwt", issuer)
         asked = [

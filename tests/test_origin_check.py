@@ -38,7 +38,7 @@ LISTED = AllowedOrigins(
 @pytest.mark.parametrize(
     "origin", [None, *LISTED.origins], ids=lambda origin: str(origin).replace("/", "")
 )
-def test_a_listed_origin_passes_and_so_does_none(origin: str | None) -> None:
+def test_a_listed_origin_passes_and_so_does_a_request_without_one(origin: str | None) -> None:
     """A client that is no browser sends no Origin; a browser sends none with many GETs."""
     assert problem(LISTED, origin, "api.example") is None
 
@@ -200,8 +200,8 @@ def test_every_reading_of_a_named_path_is_guarded(client: Make, path: str) -> No
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/mcpx", "/mc", "/api/mcp"])
-def test_other_paths_are_not(client: Make, path: str) -> None:
-    """They have the answer that they had."""
+def test_other_paths_are_not_checked(client: Make, path: str) -> None:
+    """Their answers do not change."""
     visitor = client(allowed_origins={"origins": [PAGE], "paths": ["/mcp", "/mcp/*"]})
 
     assert visitor.get(path, headers={"Origin": EVIL}).status_code == 401
@@ -218,7 +218,7 @@ def test_a_path_that_pyramid_puts_together_is_guarded(client: Make) -> None:
 @pytest.mark.parametrize(
     "name", ["X-Forwarded-Host", "X-Forwarded-Server", "Forwarded", "X-Host", "X-Original-Host"]
 )
-def test_what_any_client_can_write_is_not_believed(
+def test_headers_that_any_client_can_write_are_ignored(
     client: Make, issuer: FakeIssuer, name: str
 ) -> None:
     """Neither in favour of a request nor against it: only Host itself counts."""

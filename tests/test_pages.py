@@ -50,6 +50,7 @@ def _without_settings() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if pages.runnable(page)])
 def test_the_python_blocks_of_a_page_run(page: str, failures: dict[str, str]) -> None:
     if failures[page].startswith(pages.NOT_INSTALLED) and not os.environ.get("CI"):

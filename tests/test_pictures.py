@@ -11,6 +11,7 @@ from pages import PAGES
 from pages import ROOT
 
 from jwt_wsgi.cli.explain_code import CODES
+from jwt_wsgi.cli.explain_recorder import STEP_OF_CODE
 from jwt_wsgi.cli.explain_steps import STEPS
 from jwt_wsgi.cli.remedies import REFUSAL_REMEDIES
 from jwt_wsgi.cli.svg import text
@@ -42,6 +43,15 @@ def test_the_way_has_every_step_and_every_code() -> None:
     assert list(pictures.EXITS) == list(STEPS)
     assert codes == set(REFUSAL_REMEDIES)
     assert all(f"{CODES[code].status} {code}" in pictures.way() for code in codes)
+
+
+def test_the_way_leaves_where_explain_says() -> None:
+    """The steps of the verifier, as the picture and as ``jwt-wsgi explain`` have them."""
+    steps = [*STEPS][2:9]  # from the form of a token to its binding
+    drawn = {code: step for step in steps for code in pictures.EXITS[step]}
+
+    assert drawn == {code: STEP_OF_CODE.get(code, "claims") for code in drawn}
+    assert drawn.keys() >= STEP_OF_CODE.keys()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

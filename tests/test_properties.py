@@ -351,6 +351,7 @@ def test_json_is_what_the_strict_reader_reads(text: str) -> None:
     agree_on_json(text.encode("utf-8", "surrogatepass"))
 
 
+@pytest.mark.slow
 @settings(MANY, max_examples=300)
 @given(
     st.binary(max_size=40) | st.text("{} \xe9", max_size=9).map(lambda text: text.encode("utf-16"))

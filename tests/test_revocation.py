@@ -148,8 +148,8 @@ def test_a_subject_is_revoked_up_to_a_time(claims: dict[str, Any], revoked: bool
     assert a.it.is_revoked({"iss": ISSUER, "sub": "ada"} | claims) is revoked
 
 
-def test_a_token_that_names_nothing_asks_for_nothing() -> None:
-    """No entry can be for it, so a dead store is no reason to refuse it."""
+def test_a_token_without_names_is_not_looked_up() -> None:
+    """No entry can be for it, so a store that is down is no reason to refuse it."""
     a = Set()
     a.store.broken = TimeoutError()
 
@@ -290,8 +290,8 @@ def test_an_entry_outlives_its_tokens_and_then_goes() -> None:
     assert not a.it.is_revoked(token)
 
 
-def test_what_is_revoked_stays_so() -> None:
-    """An earlier time or a shorter life, given later, takes nothing back."""
+def test_a_later_revocation_never_shortens_an_earlier_one() -> None:
+    """An earlier time or a shorter lifetime, given later, changes nothing."""
     a = Set()
     a.it.revoke_subject(ISSUER, "ada", NOW, lifetime=3600)
     entry = a.it.revoke_subject(ISSUER, "ada", NOW - 1000, lifetime=60)
@@ -318,7 +318,7 @@ def test_what_is_revoked_stays_so() -> None:
     ],
     ids=["iss", "sub", "sid", "exp in ms", "exp NaN", "not_before in ms", "lifetime in ms"],
 )
-def test_what_cannot_be_meant_is_refused(revoke: Any, why: str) -> None:
+def test_revocations_with_wrong_values_are_refused(revoke: Any, why: str) -> None:
     """An unset variable of a shell, or a time in milliseconds, would revoke nothing or for ever."""
     a = Set()
 
@@ -509,7 +509,7 @@ def test_what_cannot_be_asked_for_is_no_failure_of_the_store() -> None:
     assert not a.it.is_revoked(TOKEN)
 
 
-def test_an_answer_of_another_length_is_none() -> None:
+def test_an_answer_with_too_few_values_is_a_failure() -> None:
     """A store that returns fewer values than it was asked for has not answered."""
 
     class Short(MemoryStore):
@@ -601,8 +601,8 @@ def test_a_function_and_a_store_may_both_say_so(own: bool, stored: bool, revoked
     assert check(TOKEN) is revoked
 
 
-def test_one_of_them_is_enough_and_none_is_none() -> None:
-    """Nobody is asked where nothing is configured."""
+def test_a_store_or_a_function_is_enough_for_revocation() -> None:
+    """If neither is configured, there is no check."""
     store = MemoryStore()
     Revocations(store).revoke_token(ISSUER, "token-1")
     by_store, by_function = checker(None, store), checker(lambda _: True)

@@ -115,8 +115,10 @@ def test_it_passes_by_option_and_is_told(client: Clients, issuer: FakeIssuer) ->
     assert next(type(event) for event in events) is RevocationFailed
 
 
-def test_nobody_is_asked_about_a_token_that_is_no_good(client: Clients, issuer: FakeIssuer) -> None:
-    """A stranger's token costs no round trip and cannot lead to 503."""
+def test_revocation_is_not_checked_for_a_token_that_is_refused_before(
+    client: Clients, issuer: FakeIssuer
+) -> None:
+    """A made-up token costs no round trip, and cannot cause a 503."""
     asked: list[Any] = []
     it = client(revocation=lambda claims: asked.append(claims) or True)
     for token in (issuer.wrong_key()(), issuer.token(exp=1), issuer.token(cnf={"jkt": "x"}), "x"):

@@ -76,8 +76,12 @@ def test_a_usage_that_argparse_refuses(
     ("arguments", "why"),
     [
         pytest.param(["list"], "give --store redis://", id="no store"),
-        pytest.param([*STORE, "token", "--iss", "i"], "--jti: give it", id="no jti"),
-        pytest.param([*STORE, "token", "--jti", "i"], "--iss: give it", id="no iss"),
+        pytest.param(
+            [*STORE, "token", "--iss", "i"], "--jti: give both --iss and --jti", id="no jti"
+        ),
+        pytest.param(
+            [*STORE, "token", "--jti", "i"], "--iss: give both --iss and --jti", id="no iss"
+        ),
         pytest.param(["--store", "", "list"], "begins with redis://", id="an empty store"),
         pytest.param(["--store", "http://x", "list"], "begins with redis://", id="another store"),
         pytest.param(

@@ -359,6 +359,7 @@ QUERIES = st.builds(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", APPS)
 @settings(max_examples=400, deadline=None)
 @given(

@@ -115,8 +115,8 @@ def test_the_first_match_decides() -> None:
     assert rules(narrow, wide).find("GET", "/a/b") is narrow
 
 
-def test_no_match_requires_a_token() -> None:
-    """Nothing is open that nobody opened."""
+def test_a_path_without_a_rule_needs_a_token() -> None:
+    """A path is public only if a rule says so."""
     assert rules().find("GET", "/").token is Token.REQUIRED
     assert rules(Rule("/a", token=PUBLIC)).find("GET", "/b").token is Token.REQUIRED
 
@@ -256,8 +256,10 @@ def body_of(app: Any, path: str, script_name: str = "") -> bytes:
 @pytest.mark.parametrize("framework", APPS)
 @pytest.mark.parametrize("script_name", ["", "/docs", "/docs/", "/public"])
 @pytest.mark.parametrize("path", ["/admin", *HOSTILE])
-def test_no_path_walks_around_the_rules(framework: str, script_name: str, path: str) -> None:
-    """T40: what a router takes for the protected view is never public."""
+def test_no_spelling_of_a_protected_path_is_public(
+    framework: str, script_name: str, path: str
+) -> None:
+    """T40: this is so for each spelling that a router takes for the protected view."""
     assert SECRET not in body_of(APPS[framework], path, script_name)
 
 
@@ -277,8 +279,10 @@ PIECES = st.sampled_from(
 @pytest.mark.parametrize("framework", APPS)
 @settings(max_examples=150, deadline=None)
 @given(pieces=st.lists(PIECES, min_size=1, max_size=6), joint=st.sampled_from(["/", "//", "%2f"]))
-def test_no_mixture_walks_around_them_either(framework: str, pieces: list[str], joint: str) -> None:
-    """Whatever is put together from what attackers use."""
+def test_no_combination_of_spellings_is_public(
+    framework: str, pieces: list[str], joint: str
+) -> None:
+    """The spellings are parts that attackers use, combined at random."""
     assert SECRET not in body_of(APPS[framework], "/" + joint.join(pieces))
 
 
@@ -310,10 +314,10 @@ STRICT = [
         ("Get", "//admin"),
     ],
 )
-def test_a_stricter_rule_is_not_walked_around(
+def test_no_spelling_of_a_path_avoids_its_stricter_rule(
     app: Any, options: dict[str, Any], scope: str | None, method: str, path: str
 ) -> None:
-    """What a router takes for /admin needs what /admin needs, however it is spelled."""
+    """A path that a router takes for /admin needs what /admin needs."""
     made = {} if scope is None else {"Authorization": f"Bearer {ISSUER.token(scope=scope)}"}
     environ = EnvironBuilder(headers=made).get_environ()
     environ |= {"PATH_INFO": path, "REQUEST_METHOD": method}
@@ -322,7 +326,7 @@ def test_a_stricter_rule_is_not_walked_around(
     assert b"the secret" not in b"".join(chunks)
 
 
-def test_who_has_every_scope_may_spell_a_path_as_they_like() -> None:
+def test_a_token_with_every_scope_may_use_an_odd_path() -> None:
     """An odd path is not forbidden."""
     token = ISSUER.token(scope="admin")
     environ = EnvironBuilder(headers={"Authorization": f"Bearer {token}"}).get_environ()
@@ -595,8 +599,8 @@ def test_the_rule_of_all_rules_asks_for_each_condition() -> None:
             odd.authorize(good | wrong)
 
 
-def test_conditions_that_are_equal_and_not_alike_are_two() -> None:
-    """1 == True in Python, and not in a token."""
+def test_expected_values_1_and_true_are_two_conditions() -> None:
+    """1 == True in Python, but not in a token."""
     odd = rules(Rule("/a", claims={"n": (1,)}), Rule("/b", claims={"n": (True,)})).find("GET", "//")
 
     for n in (1, True):
@@ -634,7 +638,7 @@ SCOPED = {
 
 @pytest.mark.parametrize("listed", SCOPED.values(), ids=SCOPED)
 @pytest.mark.parametrize("path", ADMIN, ids=ascii)
-def test_a_scope_cannot_be_walked_around(listed: list[Rule], path: str) -> None:
+def test_no_spelling_of_a_path_avoids_its_scope(listed: list[Rule], path: str) -> None:
     """However a path is spelled that some router takes for /admin, its scope is needed."""
     rule = rules(*listed).find("GET", path)
 
@@ -917,11 +921,11 @@ def test_methods_that_are_left_over_can_match() -> None:
 
 
 def test_rules_beside_shorthands_show_the_rules_to_write() -> None:
-    """Ready to paste; and pasted they do the same."""
+    """The rules in the message can be pasted, and have the same effect."""
     short: dict[str, Any] = {"public_paths": "/a /b/*", "optional": True, "required_scopes": "r"}
     with pytest.raises(ConfigurationError) as caught:
         Settings.of(issuer="https://issuer.example", rules=[Rule("/c")], **short)
 
-    shown = caught.value.problems[0].partition("which as rules are ")[2]
+    shown = caught.value.problems[0].partition("written as rules, these are ")[2]
     pasted = Settings.of(issuer="https://issuer.example", rules=shown)
     assert pasted.rules == Settings.of(issuer="https://issuer.example", **short).request_rules

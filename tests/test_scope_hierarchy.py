@@ -160,6 +160,7 @@ def test_a_wrong_hierarchy_is_an_error_at_start(value: Any, remedy: str) -> None
 NAMES = st.sampled_from("abcdefg")
 
 
+@pytest.mark.slow
 @given(st.dictionaries(NAMES, st.lists(NAMES, max_size=4), max_size=7))
 def test_it_is_transitive_or_an_error(hierarchy: dict[str, list[str]]) -> None:
     """Whatever is included includes what it includes."""

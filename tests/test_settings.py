@@ -521,7 +521,27 @@ def test_ages_fit_together() -> None:
     """refresh_after <= max_age <= max_stale; refresh_after is half of max_age, and 1 s at least."""
     assert load(jwks_max_age="20m").policy.refresh_after == 600.0
     assert load(jwks_max_age="1s").policy.refresh_after == 1.0
-    assert problems(jwks_max_age="20m", jwks_max_stale="10m")
+    assert load(jwks_max_stale=0).policy.expires_after == load().jwks_max_age
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"jwks_max_age": "0.9s"},
+        {"jwks_max_age": float("nan")},
+        {"jwks_max_stale": "10m", "jwks_max_age": "20m"},
+        {"jwks_max_stale": float("nan")},
+        {"jwks_max_stale": float("inf")},
+        {"jwks_timeout": 0},
+        {"jwks_timeout": "61s"},
+        {"jwks_timeout": float("nan")},
+    ],
+)
+def test_an_age_that_does_not_fit_is_the_problem_of_its_option(options: dict[str, Any]) -> None:
+    """The sentence begins with the option to change."""
+    (problem,) = problems(**options)
+
+    assert problem.startswith(f"{next(iter(options))}: ")
 
 
 def test_an_issuer_need_not_be_a_url_if_its_keys_are_given() -> None:

@@ -155,10 +155,10 @@ def row_of(issuer: str) -> SharedIssuer:
 
 @callers_choose_the_audience
 @pytest.mark.parametrize("audience", [None, "*", "https://api.example"])
-def test_an_audience_that_callers_choose_keeps_nobody_out(
+def test_an_audience_that_callers_choose_excludes_no_customer(
     issuer: str, audience: str | None
 ) -> None:
-    """The refusal says who else gets in, and each claim that would keep them out."""
+    """The error says whose tokens would be accepted, and lists the claims that prevent it."""
     problem = refusal(issuer, audience=audience)
     best, *others = PINS[issuer].split()
 
@@ -176,16 +176,16 @@ def test_each_claim_of_a_row_makes_it_safe(issuer: str) -> None:
 
 
 @callers_choose_the_audience
-def test_only_expected_values_pin_somebody(issuer: str) -> None:
-    """Not that a claim is there, and neither a scope nor a kind of token."""
+def test_only_expected_values_of_the_right_claims_count(issuer: str) -> None:
+    """Not that a claim is present, and neither a scope nor a kind of token."""
     names = PINS[issuer].split()
 
     refusal(issuer, required_claims=names, required_scopes=["admin"], token_types=["JWT"])
 
 
 @pytest.mark.parametrize("issuer", OF_ANYBODY)
-def test_a_value_that_anybody_can_have_pins_nobody(issuer: str) -> None:
-    """All of them together do not."""
+def test_claims_that_every_customer_can_have_do_not_count(issuer: str) -> None:
+    """Not even all of them together."""
     refusal(issuer, claims=dict.fromkeys(OF_ANYBODY[issuer].split(), "ours"))
 
 
@@ -209,14 +209,14 @@ def test_an_audience_that_the_issuer_assigns_is_enough(issuer: str) -> None:
 
 
 @pytest.mark.parametrize("issuer", [*PINS, *ASSIGNED])
-def test_own_checks_take_the_decision_over(issuer: str) -> None:
-    """They may know a rule that no table can."""
+def test_own_checks_suppress_the_error(issuer: str) -> None:
+    """They may implement a rule that is not in the table."""
     assert start(issuer, checks=[lambda _claims, _now: True])
 
 
 @pytest.mark.parametrize("issuer", [*PINS, *ASSIGNED])
-def test_another_spelling_is_no_way_around(issuer: str) -> None:
-    """No token of theirs would verify; who wrote it hears the other problem now."""
+def test_another_spelling_of_the_issuer_is_an_error_as_well(issuer: str) -> None:
+    """No token has it as its iss, but a correction would make the settings unsafe."""
     plain = issuer.rstrip("/")
 
     for spelling in (plain, f"{plain}/", f"{plain}//", plain.upper(), f"{plain.title()}/"):
@@ -242,15 +242,15 @@ def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert JWTMiddleware(EchoApp())
 
 
-def test_a_claim_that_cannot_be_read_is_one_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is told to set the claims he has just set wrongly."""
+def test_an_unreadable_claim_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no second error that asks for claims."""
     monkeypatch.setenv("JWT_WSGI_CLAIMS", "repository_owner_id")
 
     assert "name=value" in refusal(GITHUB)
 
 
-def test_the_stranger_of_the_table_stays_outside() -> None:
-    """With the remedy in place his token, for our audience and rightly signed, is refused."""
+def test_another_customer_of_each_issuer_is_refused() -> None:
+    """With the remedy in place, a token with our audience and a good signature is refused."""
     github, app = FakeIssuer(GITHUB), EchoApp()
     client = Client(
         JWTMiddleware(
@@ -262,14 +262,14 @@ def test_the_stranger_of_the_table_stays_outside() -> None:
         )
     )
     ours = github.token(aud="https://api.example", sub="repo:acme/api", repository_owner_id="65")
-    his = github.token(aud="https://api.example", sub="repo:evil/api", repository_owner_id="66")
+    others = github.token(aud="https://api.example", sub="repo:evil/api", repository_owner_id="66")
 
     assert client.get("/", headers=bearer(ours)).status_code == 200
-    response = client.get("/", headers=bearer(his))
+    response = client.get("/", headers=bearer(others))
     assert (response.status_code, (response.json or {})["code"]) == (401, "claim_invalid")
 
 
-def test_a_project_of_vercel_that_asks_for_our_audience_stays_outside() -> None:
+def test_another_project_of_vercel_with_our_audience_is_refused() -> None:
     """Vercel exchanges a token for one with any audience: its claims tell projects apart."""
     vercel = FakeIssuer("https://oidc.vercel.com", aud="https://api.example")
     keys = {"issuer": vercel.issuer, "jwks": vercel.jwks(), "audience": "https://api.example"}

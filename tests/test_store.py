@@ -83,8 +83,8 @@ def test_of_many_that_add_at_once_one_wins() -> None:
         sys.setswitchinterval(interval)
 
 
-def test_a_full_store_says_so_and_forgets_nothing() -> None:
-    """To forget an entry would be to let a revoked token in again."""
+def test_a_full_store_raises_and_forgets_nothing() -> None:
+    """If it forgot an entry, a revoked token would be accepted again."""
     clock = Clock()
     store = MemoryStore(2, clock=clock)
     store.write_entry("a", b"1", 10)
@@ -96,8 +96,8 @@ def test_a_full_store_says_so_and_forgets_nothing() -> None:
     assert (read(store, "a"), read(store, "b")) == (b"4", b"2")
 
 
-def test_what_has_expired_makes_room() -> None:
-    """So memory is bounded by what is alive."""
+def test_expired_entries_make_room() -> None:
+    """So memory is bounded by the entries that are valid."""
     clock = Clock()
     store = MemoryStore(2, clock=clock)
     for number in range(100):

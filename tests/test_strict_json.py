@@ -92,6 +92,7 @@ def pythons() -> list[str]:
     return [sys.executable, *(path for path in found if ran(path, "").returncode == 0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "refusal"),
     [
@@ -132,6 +133,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(VALUES, st.integers(0, 40), st.booleans())
 def test_the_depth_is_that_of_the_parsed_value(value: Any, more: int, ascii_: bool) -> None:

@@ -54,7 +54,14 @@ class World:
         self.broken: set[str] = set()
         self.loads: dict[str, float] = {}
         self.tenants = Tenants(
-            self.resolve, build=self.build, most=most, clock=lambda: self.now, cooldown=30.0
+            self.resolve,
+            build=self.build,
+            cooldown=30.0,
+            max_age=600.0,
+            most=most,
+            sees_request=False,
+            emit=lambda _: None,
+            clock=lambda: self.now,
         )
         self.verifier = Verifier(self.tenants, on_verified=self.tenants.proven)
 
@@ -113,7 +120,7 @@ def world() -> World:
     return World()
 
 
-def test_strangers_never_push_out_a_proven_tenant(world: World) -> None:
+def test_made_up_tokens_never_push_out_a_verified_tenant(world: World) -> None:
     """Thousands of valid names later it answers without the function and without a fetch."""
     world.verify("real")
     for number in range(3 * MAX_NAMED):
@@ -127,8 +134,8 @@ def test_strangers_never_push_out_a_proven_tenant(world: World) -> None:
     assert MAX_NAMED // 2 <= len(names(world.tenants._named)) <= MAX_NAMED
 
 
-def test_the_memory_of_the_proven_is_bounded_and_keeps_those_in_use() -> None:
-    """Two generations; who is used in the younger one stays, who is not makes room."""
+def test_the_memory_of_verified_tenants_is_bounded_and_keeps_those_in_use() -> None:
+    """There are two generations: tenants that are not used while others come are dropped."""
     world = World(most=10)
     world.verify("busy")
     for number in range(100):
@@ -220,8 +227,8 @@ def test_a_first_load_that_fails_counts_as_well(world: World) -> None:
     world.verify("t")
 
 
-def test_a_stranger_cannot_keep_a_tenant_out(world: World) -> None:
-    """Who named it has loaded its keys for it: as long as it is remembered its users get in."""
+def test_a_made_up_token_does_not_delay_the_users_of_its_tenant(world: World) -> None:
+    """It has loaded the tenant's keys, and users get in while the tenant is remembered."""
     world.forge("t")
     world.verify("t")
 
@@ -249,8 +256,8 @@ def test_few_tenants_load_at_once(world: World) -> None:
 
 
 @pytest.mark.parametrize("failing", [False, True])
-def test_no_place_is_lost(world: World, failing: bool) -> None:
-    """However the loads end."""
+def test_every_load_frees_its_place(world: World, failing: bool) -> None:
+    """However it ends."""
     for number in range(3 * MAX_LOADING):
         world.broken |= {f"https://t{number}"} if failing else set()
         world.forge(f"t{number}")
@@ -281,7 +288,7 @@ def test_a_hundred_threads_and_one_tenant(world: World) -> None:
     assert world.fetches == {"https://t": 1}
 
 
-def test_who_is_late_finds_the_tenant_that_was_proven_meanwhile(world: World) -> None:
+def test_a_late_request_uses_the_tenant_that_was_verified_meanwhile(world: World) -> None:
     """Its own key source would have to wait for the cooldown."""
     real = world.tenants._build
 
@@ -296,8 +303,8 @@ def test_who_is_late_finds_the_tenant_that_was_proven_meanwhile(world: World) ->
     assert world.fetches == {"https://t": 1}
 
 
-def test_who_comes_second_waits_for_the_first_though_it_was_evicted(world: World) -> None:
-    """One load, whatever strangers pushed out meanwhile."""
+def test_a_second_request_waits_for_the_load_of_an_evicted_tenant(world: World) -> None:
+    """There is one load, even if made-up tokens have pushed the tenant out meanwhile."""
     world.gate.clear()
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(world.verify, "t")
@@ -358,14 +365,14 @@ def test_the_memory_of_loads_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     "iss", ["", "x" * (MAX_IDENTIFIER + 1), "https://t\n", "https://\0", "https://t\x85", "https://\ud800"],
     ids=ascii,
 )  # fmt: skip
-def test_a_hostile_name_never_reaches_the_function(world: World, iss: str) -> None:
-    """A database or a log of yours stands behind it."""
+def test_an_iss_in_a_wrong_form_never_reaches_the_function(world: World, iss: str) -> None:
+    """The function may pass it on to a database or a log."""
     assert world.tenants.get(iss) is None
     assert world.asked == []
 
 
-def test_an_issuer_of_another_name_is_none(world: World) -> None:
-    """The function's mistake makes nobody's keys load."""
+def test_an_issuer_with_another_identifier_is_not_trusted(world: World) -> None:
+    """No keys are loaded for a mistake of the function."""
     world.tenants._resolve = lambda _: Issuer("https://other.example")
 
     assert world.tenants.get("https://t") is None
@@ -375,8 +382,8 @@ def test_an_issuer_of_another_name_is_none(world: World) -> None:
 # --- The function is asked again ------------------------------------------------------------------
 
 
-def test_who_is_no_tenant_any_more_is_refused(world: World) -> None:
-    """Ten minutes later at most, proven or only named; until then the function rests."""
+def test_a_removed_tenant_is_refused_after_max_age(world: World) -> None:
+    """After ten minutes at most. Until then the function is not asked again."""
     world.verify("proven")
     world.forge("named")
     world.tenants._resolve = lambda _: None
@@ -392,8 +399,8 @@ def test_who_is_no_tenant_any_more_is_refused(world: World) -> None:
     assert not names(world.tenants._proven) | names(world.tenants._named)
 
 
-def test_who_is_one_still_keeps_his_keys(world: World) -> None:
-    """Once in ten minutes it is asked, and nothing is fetched for that."""
+def test_a_confirmed_tenant_keeps_its_keys(world: World) -> None:
+    """The function is asked once in ten minutes, and no keys are fetched for it."""
     world.verify("t")
     tenant = world.tenants.get("https://t")
     for _ in range(5):
@@ -430,8 +437,8 @@ def test_an_outage_of_the_function_removes_no_tenant(world: World) -> None:
 
 
 @pytest.mark.parametrize("proven", [True, False])
-def test_other_terms_count_and_the_keys_serve_on(app: Any, *, proven: bool) -> None:
-    """A token that was remembered under the old terms is none any more."""
+def test_new_terms_apply_and_the_keys_stay(app: Any, *, proven: bool) -> None:
+    """A token that was remembered under the old terms is verified again."""
     now, terms = 1000.0, {"audience": "old"}
     with FakeIssuer().serve() as issuer:
 
@@ -453,8 +460,8 @@ def test_other_terms_count_and_the_keys_serve_on(app: Any, *, proven: bool) -> N
     assert answers == [401, 200, 200]
 
 
-def test_other_terms_that_are_wrong_are_a_503_for_everybody(app: Any) -> None:
-    """Nobody goes on by the old ones meanwhile."""
+def test_new_terms_that_are_wrong_are_a_503(app: Any) -> None:
+    """The old terms are no longer used."""
     now, terms = 1000.0, {"leeway": "5s"}
 
     def resolve(iss: str) -> Issuer:
@@ -495,7 +502,7 @@ def test_a_refusal_of_the_function_counts_at_once(world: World) -> None:
             world.verify("t")
 
 
-def test_one_asks_again_and_the_others_are_served(world: World) -> None:
+def test_one_request_asks_again_and_the_others_are_served(world: World) -> None:
     """A function that takes its time delays one request."""
     world.verify("t")
     resolve, begun, gate = world.tenants._resolve, threading.Event(), threading.Event()
@@ -532,6 +539,11 @@ class Replaced:
         self.tenants = Tenants(
             lambda _: self.answer,
             build=lambda issuer: assembly.trusted(settings.for_issuer(issuer), lambda _: None),
+            cooldown=30.0,
+            max_age=600.0,
+            most=8,
+            sees_request=False,
+            emit=lambda _: None,
             clock=lambda: self.now,
         )
         self.verifier = Verifier(self.tenants, on_verified=self.tenants.proven)
@@ -578,6 +590,7 @@ def test_a_request_in_flight_does_not_bring_a_removed_tenant_back() -> None:
     assert world.tenants.get("https://t.example") is None
 
 
+@pytest.mark.slow
 def test_two_threads_of_ordinary_traffic_never_bring_replaced_keys_back() -> None:
     """Twenty replacements while two threads verify tokens of the old key without a pause."""
     wrong = []
@@ -700,6 +713,7 @@ def test_a_tenant_that_strangers_pushed_out_while_it_loaded_is_proven_all_the_sa
     assert world.asked == ["https://t"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [None, Issuer("https://t", jwks_uri="https://new.example")])
 def test_a_replaced_tenant_does_not_come_back_when_the_new_one_was_pushed_out(
     world: World, answer: Issuer | None
@@ -815,8 +829,8 @@ def client(app: Any, resolve: Callable[[str], Any], **options: Any) -> Client:
     return Client(JWTMiddleware(app, issuer=resolve, **options))
 
 
-def test_none_is_not_trusted(app: Any) -> None:
-    """401 issuer_not_trusted, and an Issuer of another name is none."""
+def test_an_issuer_for_which_the_function_returns_none_is_not_trusted(app: Any) -> None:
+    """401 issuer_not_trusted. So is an Issuer with another identifier."""
     for resolve in (lambda _: None, lambda _: Issuer("https://other.example", jwks=ISSUER.jwks())):
         answer = client(app, resolve).get("/", headers=bearer(ISSUER.token()))
         assert (answer.status_code, answer.json["code"]) == (401, "issuer_not_trusted")
@@ -833,10 +847,10 @@ def test_none_is_not_trusted(app: Any) -> None:
         pytest.param(lambda iss: iss, id="no Issuer"),
     ],
 )
-def test_wrong_settings_of_a_tenant_are_our_trouble(
+def test_wrong_settings_of_a_tenant_are_a_503(
     app: Any, make: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """503 with Retry-After for that tenant alone, and the log says what is wrong."""
+    """Only for that tenant, with Retry-After, and the log says what is wrong."""
     answer = client(app, make).get("/", headers=bearer(ISSUER.token()))
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
@@ -901,8 +915,8 @@ def test_a_tenant_has_its_own_terms(app: Any) -> None:
     assert visitor.get("/", headers=bearer(ISSUER.token(aud="a"))).status_code == 401
 
 
-def test_a_key_of_the_middleware_is_nobodys(app: Any) -> None:
-    """Which tenant's would it be?"""
+def test_key_options_beside_a_function_of_issuers_are_an_error(app: Any) -> None:
+    """It would not be clear which tenant they are for."""
     with pytest.raises(ConfigurationError, match="as an option of Issuer"):
         client(app, lambda _: None, jwks=ISSUER.jwks())
 
@@ -950,8 +964,10 @@ def test_after_close_nothing_is_refreshed_either(world: World, *, pushed_out: bo
     assert world.fetches == before
 
 
-def test_a_function_that_raises_is_503_and_told(app: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """Never a 500; the text of a foreign error may hold anything and stays out."""
+def test_a_function_that_raises_leads_to_503_and_a_log_line(
+    app: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Never to a 500. The text of the error is not shown, because it may hold anything."""
 
     def broken(_iss: str) -> None:
         raise ZeroDivisionError("secret")
@@ -963,8 +979,10 @@ def test_a_function_that_raises_is_503_and_told(app: Any, caplog: pytest.LogCapt
     assert "secret" not in caplog.text
 
 
-def test_a_slash_is_explained_for_tenants_too(app: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """For those that are verified; names of others are not told."""
+def test_a_wrong_slash_is_explained_for_verified_tenants(
+    app: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The names of other tenants are not shown."""
 
     def resolve(iss: str) -> Issuer | None:
         return Issuer(iss, jwks=ISSUER.jwks()) if iss == ISSUER.issuer else None

@@ -124,20 +124,20 @@ def test_an_outage_and_a_slow_day(app: EchoApp, slept: list[float]) -> None:
             assert slept[-1] == 0.05
 
 
-def test_unserved_it_says_so() -> None:
-    """Instead of an address that nobody listens at."""
+def test_the_url_of_an_issuer_that_is_not_served_is_an_error() -> None:
+    """The error says how to serve it."""
     with pytest.raises(RuntimeError, match=r"with issuer\.serve"):
         _ = FakeIssuer().jwks_uri
 
 
-def test_an_algorithm_that_nobody_knows_is_no_rsa() -> None:
-    """Told at once, with those there are."""
+def test_an_unknown_algorithm_is_an_error() -> None:
+    """The message lists the known ones."""
     with pytest.raises(ValueError, match=r"'RS265': give one of EdDSA, .*HS512"):
         FakeIssuer(algorithm="RS265")
 
 
-def test_troubles_may_be_nested_and_end_in_any_order(slept: list[float]) -> None:
-    """The end of an inner one is not the end of the outer one, nor does the server's end hurt."""
+def test_outages_and_delays_may_be_nested_and_end_in_any_order(slept: list[float]) -> None:
+    """The end of the inner one does not end the outer one."""
     issuer = FakeIssuer()
     with issuer.serve():
         with issuer.outage(), issuer.slow(0.05):
@@ -152,8 +152,8 @@ def test_troubles_may_be_nested_and_end_in_any_order(slept: list[float]) -> None
     outage.__exit__(None, None, None)
 
 
-def test_it_is_served_once_at_a_time() -> None:
-    """A second server would take the first one's place, and its URL, in the middle of a test."""
+def test_a_served_issuer_cannot_be_served_again() -> None:
+    """The second server would replace the first one, and its URL, during a test."""
     with FakeIssuer().serve() as issuer:
         with pytest.raises(RuntimeError, match="served already, at http"), issuer.serve():
             pass
@@ -224,15 +224,15 @@ def test_authenticated_for_code_without_an_environ(app: EchoApp) -> None:
     assert current_payload() is None
 
 
-def test_authenticated_as_nobody(app: EchoApp) -> None:
-    """As on a public path."""
+def test_authenticated_with_none_is_like_a_public_path(app: EchoApp) -> None:
+    """The app finds no payload."""
     assert Client(authenticated(app, None)).get("/").text == "None"
     assert app.environ is not None
     assert app.environ["jwt_wsgi.header"] is None
 
 
-def test_authenticated_takes_the_guard_off(app: EchoApp, issuer: FakeIssuer) -> None:
-    """And what the app is told of the claims elsewhere, it is still told."""
+def test_authenticated_replaces_the_middleware(app: EchoApp, issuer: FakeIssuer) -> None:
+    """Its claim headers are still set."""
     guarded = issuer.protect(
         app, claim_headers={"sub": "X-User", "email": "REMOTE_USER"}, required_scopes="read"
     )

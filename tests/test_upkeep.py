@@ -107,10 +107,10 @@ def test_warm_up_before_a_fork_confirms_old_keys() -> None:
         keys: Any = master.verifier.issuers.get(issuer.issuer).keys  # type: ignore[union-attr]
         now = keys._clock
         keys._clock = keys._loader._clock = lambda: now() + 601
-        assert keys.state == "IDLE"
+        assert keys.health()["state"] == "IDLE"
 
         assert master.warm_up(timeout=20.0)
-        assert keys.state == "FRESH"
+        assert keys.health()["state"] == "FRESH"
         assert keys.health()["age"] < 600
 
 

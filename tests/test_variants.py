@@ -36,8 +36,8 @@ def by_host(client: Client, host: str, token: str, **more: str) -> Any:
     return client.get("/", headers=bearer(token), environ_overrides=settings)
 
 
-def test_made_up_hosts_lock_nobody_out(app: EchoApp) -> None:
-    """Neither who was here before them, nor who comes after; and all of them share one fetch."""
+def test_made_up_hosts_lock_no_user_out(app: EchoApp) -> None:
+    """Neither earlier nor later users; and all settings share one fetch."""
     with FakeIssuer().serve() as issuer:
         client = Client(guarded(app, issuer=issuer.issuer))
         ours = issuer.token(aud="https://api.example", sub="ada")
@@ -78,7 +78,9 @@ def test_settings_that_verified_a_token_keep_their_place(app: EchoApp, issuer: F
     assert len(variants_of(middleware).unused) == MAX_VARIANTS
 
 
-def test_even_used_ones_are_bounded(app: EchoApp, issuer: FakeIssuer) -> None:
+def test_settings_that_verified_a_token_are_bounded_as_well(
+    app: EchoApp, issuer: FakeIssuer
+) -> None:
     """One good token and many realms: the oldest goes, and is made again when it is needed."""
     middleware = guarded(app, issuer=issuer.issuer, jwks=issuer.jwks())
     client, token = Client(middleware), issuer.token(sub="ada")

@@ -275,8 +275,10 @@ def test_a_figure_is_a_token_if_it_is_a_jwt(figure: Figure) -> None:
         ("7515 A.3", {"jwks": {"keys": [RSA_A2, EC_A3]}}),
     ],
 )
-def test_joe_was_let_in_until_he_expired(app: EchoApp, name: str, options: dict[str, Any]) -> None:
-    """The JWTs of RFC 7515 through the whole verifier, in 2011 and after."""
+def test_the_tokens_of_rfc_7515_are_accepted_until_they_expire(
+    app: EchoApp, name: str, options: dict[str, Any]
+) -> None:
+    """They pass the whole verifier in 2011, and no longer one second after their exp."""
     now = 1300819379.0
     verifier = JWTMiddleware(app, issuer="joe", leeway=0, token_cache_size=0, **options).verifier
     verifier.clock = lambda: now

@@ -109,7 +109,7 @@ def test_an_app_is_wrapped_by_name(monkeypatch: pytest.MonkeyPatch, app: str) ->
         ("wrapped_by_name:broken(**{})", "a call with literals"),
     ],
 )
-def test_a_wrong_name_is_told(monkeypatch: pytest.MonkeyPatch, app: str, remedy: str) -> None:
+def test_a_wrong_name_is_reported(monkeypatch: pytest.MonkeyPatch, app: str, remedy: str) -> None:
     """In one sentence, with the variable, its value and what is wrong with it."""
     with pytest.raises(ConfigurationError, match=re.escape(remedy)) as caught:
         load(monkeypatch, app)
@@ -155,8 +155,8 @@ class WsgiClass:
         (lambda: None, "is it a factory"),
     ],
 )
-def test_what_is_no_wsgi_application_does_not_start(app: Any, problem: str) -> None:
-    """It says what was given; without this every request would be a 500."""
+def test_an_object_that_is_no_wsgi_application_is_an_error(app: Any, problem: str) -> None:
+    """The message says what it is. Without the check every request would be a 500."""
     with pytest.raises(ConfigurationError, match=f"^app: .*{re.escape(problem)}"):
         JWTMiddleware(app, issuer="https://a.example")
 

@@ -52,7 +52,9 @@ def hello(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/api/x", "/api/open", "/api"])
 @pytest.mark.parametrize("kind", ["good", "bad", "none"])
-def test_both_validators_are_content(issuer: FakeIssuer, method: str, path: str, kind: str) -> None:
+def test_both_validators_find_no_mistake(
+    issuer: FakeIssuer, method: str, path: str, kind: str
+) -> None:
     """Every method, public or not, with and without a token: both sides keep to PEP 3333."""
     headers = {"good": bearer(issuer.token(sub="ada")), "bad": bearer("x.y.z"), "none": {}}[kind]
     visitor = Client(twice(hello, issuer))

@@ -1,1 +1,1 @@
-"""The commands of ``python -m jwt_wsgi``, and what only they use: no request comes here."""
+"""The commands of ``python -m jwt_wsgi``, and code that only they use. No request runs it."""

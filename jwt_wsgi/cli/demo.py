@@ -220,8 +220,8 @@ class _Quiet(WSGIRequestHandler):
 def run(app: str, port: int, issuer_port: int, *, as_json: bool = False) -> None:
     """Serve until SIGINT or SIGTERM. Raises :class:`DemoError` if serving is impossible.
 
-    ``app``: ``module:attribute`` of a WSGI app, as in ``JWT_WSGI_APP``. ``as_json``: say what
-    there is as one line of JSON.
+    ``app``: ``module:attribute`` of a WSGI app, as in ``JWT_WSGI_APP``. ``as_json``: print the URLs
+    and the examples as one line of JSON.
     """
     if find_spec("gunicorn") is None:
         raise DemoError("gunicorn is missing; run: pip install gunicorn")
@@ -272,7 +272,7 @@ def _start_gunicorn(app: str, port: int, issuer: str) -> "subprocess.Popen[bytes
         "JWT_WSGI_ISSUER": issuer,  # for an app with a middleware that reads them
         "JWT_WSGI_AUDIENCE": AUDIENCE,
     }
-    for name in ("NO_PROXY", "no_proxy"):  # no proxy of the shell's is for loopback
+    for name in ("NO_PROXY", "no_proxy"):  # loopback is reached without the shell's proxy
         own[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1"]))
     others = {name: value for name, value in os.environ.items() if not _is_setting(name)}
     command = [sys.executable, "-m", "gunicorn", "jwt_wsgi.cli.demo_app:application()"]
@@ -343,7 +343,7 @@ def _examples(url: str, issuer: str) -> Iterator[Example]:
     yield Example(about, 200, (fetch, ask("Bearer $TOKEN")))
     about = "The same, with the token in the line"
     yield Example(about, 200, (ask(f"Bearer {token}"),))
-    if _status(url + PUBLIC_PATH) == HTTPStatus.OK:  # an app of the user's may have none
+    if _status(url + PUBLIC_PATH) == HTTPStatus.OK:  # the user's own app may not have this path
         command = f"curl -i {url}{PUBLIC_PATH}"
         yield Example("A public path: 200 without a token", 200, (command,))
 
@@ -383,5 +383,5 @@ def _status(url: str) -> int:
         return 0
 
 
-#: No proxy of the shell's is for loopback.
+#: Loopback is reached without the shell's proxy.
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open

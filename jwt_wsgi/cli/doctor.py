@@ -1,4 +1,4 @@
-"""``python -m jwt_wsgi doctor``: is the configuration good, and do tokens reach the app?
+"""``python -m jwt_wsgi doctor``: checks the configuration, the issuers and the running app.
 
 Each check prints one line with its remedy, and changes nothing. Keys are fetched as the middleware
 fetches them. With ``--url``, made-up tokens are sent to the running app.
@@ -29,7 +29,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     """Add ``doctor`` to the command line."""
     parser = commands.add_parser(
         "doctor",
-        help="is the configuration good, are the issuers there, does the token get through",
+        help="check the configuration, the issuers, and whether a token reaches the app",
         description="Check the configuration of the environment, every issuer (discovery, TLS,"
         " keys, clock) and, with --url, the running app. Exit code 0: nothing is wrong, 1:"
         " something is, 2: the configuration does not load.",
@@ -46,7 +46,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Make the checks, and show each as soon as it is made."""
+    """Make the checks, and show each result at once."""
     with warnings_of_settings() as unknown:
         try:
             settings = load_settings(options)

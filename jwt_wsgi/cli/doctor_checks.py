@@ -1,4 +1,4 @@
-"""What ``jwt-wsgi doctor`` looks at: one line a check, with its remedy."""
+"""The checks of ``jwt-wsgi doctor``: each gives one line, with its remedy."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from jwt_wsgi import assembly
 from jwt_wsgi.errors import RevocationUnavailableError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.events import logger
-from jwt_wsgi.key_sources.arrival import NOT_FOR_SIGNATURES
+from jwt_wsgi.jwk_form import NOT_FOR_SIGNATURES
 from jwt_wsgi.key_sources.tls import CERTIFI
 from jwt_wsgi.key_sources.tls import trusted_place
 from jwt_wsgi.revocation.revocations import Revocations
@@ -149,7 +149,7 @@ def _audience(own: Settings, name: str) -> Line:
 
 
 def _provider(own: Settings) -> Iterator[Line]:
-    """Warn of settings that have another effect at this provider."""
+    """Warn of settings that have an unexpected effect with this provider."""
     if warning := provider_warning(own):
         says, _, remedy_ = warning.partition("; ")
         yield Line(WARN, "provider", says.removeprefix("issuer: "), remedy_)

@@ -1,7 +1,7 @@
-"""Does a token get through to the running app? A few requests with made-up tokens.
+"""Finds out whether tokens reach the running app: sends a few requests with made-up tokens.
 
-A refusal of the token shows that the whole way is good: server, proxies, and the middleware behind
-them. ``No token provided`` shows that something on the way removed the header.
+A refusal of the token shows that it reached the middleware, through the server and all proxies.
+``No token provided`` shows that a server or proxy removed the header.
 """
 
 import http.client
@@ -56,7 +56,7 @@ _REMOVED_HEADER: Final = (
 
 
 class Answer(NamedTuple):
-    """An answer. ``code``: of our JSON body. ``challenge``: the whole ``WWW-Authenticate``."""
+    """An answer. ``error``, ``code``: in the body. ``challenge``: all of ``WWW-Authenticate``."""
 
     status: int
     error: str

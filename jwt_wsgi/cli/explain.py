@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     except ConfigurationError as error:
         return complain("explain", error.problems, as_json=options.json)
     text = read_token() if options.token == _STANDARD_INPUT else options.token
-    progress("asking the issuer, if its keys are needed ...", as_json=options.json)
+    progress("the issuer is asked only if its keys are needed ...", as_json=options.json)
     with warnings_of_settings() as warnings:
         found = verdict_on(settings, text, method=options.method.upper(), path=options.path)
     if options.json:

@@ -161,7 +161,7 @@ CAUSES: Final = (
         "token_type_not_allowed",
         "another kind",
         lambda case: media_type(str(case.header("typ"))) in OTHER_KINDS,
-        "It is another kind of JWT than an access token, by its typ.",
+        "Its typ says that it is another kind of JWT, not an access token.",
         "Send an access token.",
     ),
     Cause(

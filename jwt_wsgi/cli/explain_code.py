@@ -11,9 +11,13 @@ from typing import Final
 from typing import NamedTuple
 
 from jwt_wsgi import errors
+from jwt_wsgi.revocation.backchannel import LogoutReplayedError
+from jwt_wsgi.revocation.backchannel import LogoutRequestError
+from jwt_wsgi.revocation.backchannel import LogoutUnavailableError
 
 from .explain_causes import CAUSES
 from .remedies import FETCH_REMEDIES
+from .remedies import OF_THE_APP
 from .remedies import REFUSAL_REMEDIES
 from .terminal import EXIT_FINE
 from .terminal import complain
@@ -25,7 +29,7 @@ _PAGES: Final = "docs/reference/refusals"
 _PLACE: Final = "the header Authorization: Bearer TOKEN"
 
 
-#: What the code of a refused logout token begins with; the rest is that of an access token.
+#: Prefix of the codes of refused logout tokens. The rest is the code that an access token has.
 _LOGOUT: Final = "logout_"
 
 
@@ -35,6 +39,10 @@ class Meaning(NamedTuple):
     status: int
     says: str
     remedy: str
+
+
+def _meaning(kind: type[errors.AuthError], remedy: str) -> Meaning:
+    return Meaning(kind.status, kind.details or kind.error, remedy)
 
 
 #: Codes that ``explain`` never finds, because they do not depend on the token of a request.
@@ -47,23 +55,20 @@ _OTHERS: Final = {
     "refused": Meaning(
         401,
         "A check of the app refused the request, and gave no code of its own",
-        "Ask the authors of the check that refused it.",
+        OF_THE_APP,
     ),
-    "logout_malformed": Meaning(
-        400,
-        "Not a POST of a form with one logout_token",
+    LogoutRequestError.code: _meaning(
+        LogoutRequestError,
         "Look at the detail in the log; if the request came from the issuer, compare its back-"
         "channel logout with OpenID Connect Back-Channel Logout 1.0, section 2.5.",
     ),
-    "logout_replayed": Meaning(
-        400,
-        "The logout token was used before",
+    LogoutReplayedError.code: _meaning(
+        LogoutReplayedError,
         "Do nothing if the issuer sent it again: the first one counted. If it did not, the token"
         " was read on its way.",
     ),
-    "logout_unavailable": Meaning(
-        503,
-        "The logout cannot be kept at the moment; send it again",
+    LogoutUnavailableError.code: _meaning(
+        LogoutUnavailableError,
         "Make the store of JWT_WSGI_REVOCATION reachable from this machine; the user stays logged"
         " in until the issuer sends the logout again.",
     ),
@@ -89,8 +94,8 @@ def _meanings() -> Iterator[tuple[str, Meaning]]:
     kinds = {kind.code: kind for kind in vars(errors).values() if _is_refusal(kind)}
     for code, remedy in REFUSAL_REMEDIES.items():
         kind = kinds.get(code, errors.InvalidTokenError)
-        says = errors.TOKEN_ERRORS.get(code) or kind.details or kind.error
-        yield code, Meaning(kind.status, says, remedy.replace("{place}", _PLACE))
+        meaning = _meaning(kind, remedy.replace("{place}", _PLACE))
+        yield code, meaning._replace(says=errors.TOKEN_ERRORS.get(code, meaning.says))
     yield from _OTHERS.items()
 
 
@@ -99,7 +104,7 @@ CODES: Final[Mapping[str, Meaning]] = MappingProxyType(dict(_meanings()))
 
 
 def causes(code: str) -> list[tuple[str, str]]:
-    """The causes that are recognised: for each one a sentence, and what to do."""
+    """The causes that are recognised: for each, a sentence and the remedy."""
     general = CODES[code].remedy
     found = [row for row in CAUSES if row.code == code and row.sentence]
     return [(row.sentence, (row.remedy or general).replace("{place}", _PLACE)) for row in found]
@@ -111,7 +116,7 @@ def page(code: str) -> str:
 
 
 def explain_code(code: str, *, as_json: bool) -> int:
-    """Print it. Exit code 2 if it is no code of ours."""
+    """Print what the code means. Exit code 2 if this package has no such code."""
     named = code if code in CODES else code.removeprefix(_LOGOUT)
     if named not in CODES:
         problem = f"--code: {errors.printable(code)} is misspelled, or a code of your app; ours are"

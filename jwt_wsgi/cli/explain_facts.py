@@ -89,6 +89,8 @@ def elsewhere(case: Case) -> Iterator[str]:
 
 
 def _missing_token(case: Case) -> Iterator[str]:
+    if not any(key.startswith("HTTP_") for key in case.request.environ):
+        yield "the input is empty: it holds no token and no header"
     yield f"looked for at: {', '.join(case.settings.token_from)}"
     if found := list(elsewhere(case)):
         yield f"a token is at: {', '.join(map(printable, found[:5]))}"

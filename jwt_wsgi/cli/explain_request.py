@@ -26,9 +26,9 @@ _PARTS: Final = 3  # of a signed JWT
 
 
 class Request(NamedTuple):
-    """A request as a server would hand it over (PEP 3333), and what it brings.
+    """A request as a server would pass it on (PEP 3333), and its credentials.
 
-    ``found``: each place of ``token_from`` that holds something, and what, as it was sent.
+    ``found``: each place of ``token_from`` that has a value, and the value as it was sent.
     """
 
     environ: dict[str, Any]
@@ -92,7 +92,7 @@ def _joined(text: str) -> str:
 
 
 def _headers(text: str) -> dict[str, str]:
-    """Headers by their key in an environ; empty if there is a line that is none.
+    """Headers by their key in an environ; empty if a line is not a header.
 
     Credentials with another scheme than Bearer are the header Authorization.
     """
@@ -120,7 +120,7 @@ def _other_scheme(lines: list[str]) -> dict[str, str]:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines of a request: of all that ``curl -v`` shows those it sent, and nothing of a body.
+    """The header lines of a request: of the output of ``curl -v``, those that it sent.
 
     Browsers may put a value below its name, and show HTTP/2's pseudo-headers (``:method``). A
     token that is wrapped over lines is joined.

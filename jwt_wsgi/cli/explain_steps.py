@@ -28,7 +28,6 @@ from jwt_wsgi.responses import status_of
 from jwt_wsgi.rules import Rule
 from jwt_wsgi.rules import Token
 from jwt_wsgi.settings.loading import Settings
-from jwt_wsgi.trusted_issuer import TrustedIssuer
 
 from .explain_causes import cause_of
 from .explain_causes import remedy_of
@@ -74,8 +73,8 @@ _SIGNATURE: Final = "signature"
 class Verdict:
     """The verdict on one request.
 
-    ``step``: where it was refused, or the last step. ``case``: what the refusal is explained from;
-    None for a request that passes. ``token``: taken apart, None if it is no JWT or there is none.
+    ``step``: where it was refused, or the last step. ``case``: the data that explains the refusal;
+    None for a request that passes. ``token``: parsed; None if it is no JWT, or there is none.
     """
 
     method: str
@@ -171,19 +170,11 @@ def _parsed(token: str) -> jose.UnverifiedToken | None:
         return None
 
 
-def _trusted(recorder: Recorder, token: jose.UnverifiedToken | None) -> TrustedIssuer | None:
-    iss = token.claims.get("iss") if token else None
-    try:
-        return recorder.issuers.get(iss) if isinstance(iss, str) else None
-    except AuthError:
-        return None
-
-
 def _case(
     settings: Settings, recorder: Recorder, rule: Rule, request: Request, error: AuthError
 ) -> Case:
     token = _parsed(request.token)
-    trusted = _trusted(recorder, token)
+    trusted = recorder.issuer
     terms = {own.issuers[0].identifier: own for own in settings.terms}
     own = terms.get(trusted.identifier, settings) if trusted else settings
     return Case(error, own, rule, request, token, trusted, time.time())
@@ -214,7 +205,7 @@ def _says(settings: Settings, recorder: Recorder, rule: Rule, request: Request) 
     form = "a compact JWS; nothing of it is verified yet"
     found = {"rule": f"{needs(rule)} (rule {rule.path})", "credentials": where, "form": form}
     token = _parsed(request.token)
-    trusted = _trusted(recorder, token)
+    trusted = recorder.issuer
     if token is None or trusted is None:
         return found
     header, claims = token.header, token.claims

@@ -35,7 +35,8 @@ from jwt_wsgi.urls import shown_url
 
 from .thumbprint import thumbprint
 
-#: A good key (RFC 8037 appendix A.2): beside it even a set of one bad key can be judged.
+#: A valid key (RFC 8037 appendix A.2). It is added to each key that is judged, because a set needs
+#: one valid key.
 _GOOD: Final = {
     "kty": "OKP",
     "crv": "Ed25519",
@@ -62,7 +63,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The keys of one issuer. ``problem`` (and its ``kind``) if there are none to be used."""
+    """The keys of one issuer. ``problem`` and its ``kind``: why no key can be used."""
 
     issuer: str
     source: str

@@ -51,7 +51,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         type=lifetime,
         default="5m",
         metavar="DURATION",
-        help="valid for 90s, 5m, 1h (%(default)s); --exp=-5m: expired since",
+        help="valid for 90s, 5m, 1h (%(default)s); --exp=-5m: expired 5 minutes ago",
     )
     parser.add_argument("--claim", action="append", type=member, metavar="NAME=VALUE", default=[])
     parser.add_argument("--header", action="append", type=member, metavar="NAME=VALUE", default=[])
@@ -103,6 +103,8 @@ def run(options: argparse.Namespace) -> int:
         notes = list(_write(options, issuer, jwks))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
+        if isinstance(error, FileExistsError):
+            why = f"{why}; --key signs with the key that is in it"
         return complain(
             "mint", [f"{getattr(error, 'filename', None) or 'key'}: {why}"], as_json=options.json
         )
@@ -111,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
         show_json({"token": token, "jwks": jwks, "kid": kid})
     else:
         say(token)
-    note("for tests only: whoever has its key can make more such tokens", *notes)
+    note("for tests only: anyone who has its key can make more such tokens", *notes)
     return EXIT_FINE
 
 

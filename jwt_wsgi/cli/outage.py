@@ -1,7 +1,7 @@
 """``python -m jwt_wsgi demo --outage``: one issuer rotated, attacked and killed under load.
 
 The same scenes for this middleware and for PyJWT with its PyJWKClient, on loopback, in real time
-and with real sockets. What is claimed of this middleware is checked; what PyJWT does is only shown.
+and with real sockets. The claims about this middleware are checked; those of PyJWT are only shown.
 """
 
 import json
@@ -45,7 +45,7 @@ from .demo import echo
 from .terminal import counted
 
 CROWD: Final = 50  # requests at once
-STRANGERS: Final = 10_000
+UNKNOWN_KIDS: Final = 10_000
 USERS: Final = 1_000
 CONNECTIONS: Final = 8
 FRESH: Final = 1.0  # seconds that keys are fresh, for both, in scenes about old keys
@@ -153,23 +153,23 @@ def scenes(open_: Contestant, progress: Callable[[str], None]) -> Iterator[Fact]
         yield Fact("rotation, used at once: refused", CROWD - crowd.let_in, "0", lambda n: n == 0)
         yield Fact("rotation, used at once: GETs", crowd.fetches, "1", lambda n: n == 1)
 
-    with stage("one stranger at a rotation") as (issuer, ask):
+    with stage("an unknown kid at a rotation") as (issuer, ask):
         _warm(issuer, ask)
-        ask(issuer.token(header={"kid": "stranger"}))
+        ask(issuer.token(header={"kid": "unknown"}))
         issuer.rotate()
-        ask(issuer.token(header={"kid": "another stranger"}))
+        ask(issuer.token(header={"kid": "another-unknown"}))
         crowd = _send(ask, issuer, [issuer.token()] * CROWD, CROWD)
         refused = CROWD - crowd.let_in
-        yield Fact("one stranger at a rotation: refused", refused, "0", lambda n: n == 0)
+        yield Fact("an unknown kid at a rotation: refused", refused, "0", lambda n: n == 0)
 
-    with stage(f"{STRANGERS:,} strange kids, among them {USERS:,} users") as (issuer, ask):
+    with stage(f"{UNKNOWN_KIDS:,} unknown kids, among them {USERS:,} users") as (issuer, ask):
         _warm(issuer, ask)
-        strange = [issuer.token(header={"kid": f"stranger-{n}"}) for n in range(STRANGERS)]
-        for position in range(0, STRANGERS, STRANGERS // USERS):
-            strange.insert(position, issuer.token())
-        crowd = _send(ask, issuer, strange, CONNECTIONS)
-        yield Fact("strangers: users served", _percent(crowd), "100 %", _all, " %")
-        yield Fact("strangers: GETs", crowd.fetches, "at most 8 a minute", lambda n: n <= 8)  # noqa: PLR2004
+        tokens = [issuer.token(header={"kid": f"unknown-{n}"}) for n in range(UNKNOWN_KIDS)]
+        for position in range(0, UNKNOWN_KIDS, UNKNOWN_KIDS // USERS):
+            tokens.insert(position, issuer.token())
+        crowd = _send(ask, issuer, tokens, CONNECTIONS)
+        yield Fact("many unknown kids: users served", _percent(crowd), "100 %", _all, " %")
+        yield Fact("many unknown kids: GETs", crowd.fetches, "at most 8 a minute", lambda n: n <= 8)  # noqa: PLR2004
 
     with stage(f"an issuer that takes {STALL:.0f} s", fresh=FRESH) as (issuer, ask):
         _warm(issuer, ask)
@@ -232,10 +232,10 @@ def forgeries(issuer: FakeIssuer) -> Iterator[str]:
     for secret in (public["x"].encode(), json.dumps(public).encode(), b"", b"secret"):
         signed = f"{token_part({'alg': 'HS256', 'kid': public['kid']})}.{claims}"
         yield f"{signed}.{base64url(digest(secret, signed.encode(), sha256))}"
-    stranger = FakeIssuer(issuer.issuer, algorithm="ES256", aud=AUDIENCE)
-    (other,) = stranger.jwks()["keys"]
-    yield stranger.token(header={"kid": issuer.kid})
-    yield stranger.token(header={"kid": issuer.kid, "jwk": other})
+    impostor = FakeIssuer(issuer.issuer, algorithm="ES256", aud=AUDIENCE)
+    (other,) = impostor.jwks()["keys"]
+    yield impostor.token(header={"kid": issuer.kid})
+    yield impostor.token(header={"kid": issuer.kid, "jwk": other})
     yield issuer.wrong_key()()
     good = issuer.token()
     yield good[:-4] + ("AAAA" if not good.endswith("AAAA") else "BBBB")

@@ -59,6 +59,9 @@ REFUSAL_REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+#: For the codes of the app's own checks.
+OF_THE_APP: Final = "Ask the authors of the check that refused it."
+
 #: For each ``kind`` of a ``FetchError``, and of a document or file.
 FETCH_REMEDIES: Final[Mapping[str, str]] = {
     "dns": "Look at the spelling of the host's name, and at this machine's DNS.",
@@ -152,4 +155,4 @@ def fetch_remedy(kind: str, problem: str) -> str:
 
 def remedy(code: str) -> str:
     """The remedy. A code that is not in the table comes from a check of the app itself."""
-    return REFUSAL_REMEDIES.get(code, "Ask the authors of the check that refused it.")
+    return REFUSAL_REMEDIES.get(code, OF_THE_APP)

@@ -1,8 +1,7 @@
-"""``python -m jwt_wsgi revoke``: add what is revoked to a store, take it away, and list it.
+"""``python -m jwt_wsgi revoke``: adds entries to a store of revoked tokens, removes and lists them.
 
-The store is that of ``--store`` or ``--app``, or as the middleware finds it: that of
-``JWT_WSGI_REVOCATION`` or ``JWT_WSGI_REVOCATION_FILE``, which keep a password out of the shell's
-history.
+The store is that of ``--store`` or ``--app``, else that of ``JWT_WSGI_REVOCATION`` or
+``JWT_WSGI_REVOCATION_FILE``, which keep a password out of the shell's history.
 """
 
 import argparse
@@ -89,7 +88,7 @@ def _add_kind(
     words: str,
 ) -> argparse.ArgumentParser:
     parser = kinds.add_parser(kind, parents=[common], help=words, description=f"Revoke {words}.")
-    # A token says both itself: then it is read from standard input.
+    # A token on standard input holds both.
     needed = kind != "token"
     parser.add_argument("--iss", required=needed, help="issuer of the tokens")
     parser.add_argument(f"--{CLAIMS[kind]}", required=needed, dest="name")
@@ -126,7 +125,7 @@ def run(options: argparse.Namespace) -> int:
 def _store(options: argparse.Namespace) -> Store:
     revocation = load_option("revocation", options.store, options.app)
     if revocation is None or revocation.store is None:
-        why = "what a process has in its own memory cannot be reached from here"
+        why = "this command cannot reach the memory of another process"
         remedy = "give --store redis://…, or set JWT_WSGI_REVOCATION"
         raise ConfigurationError([f"revocation: {remedy}; {why}"])
     store: Store = revocation.store
@@ -162,7 +161,7 @@ def lifetime(text: str) -> float:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     if not 0 < seconds <= _MOST:
-        raise argparse.ArgumentTypeError("give more than nothing, and at most 3650d")
+        raise argparse.ArgumentTypeError("give more than 0 s, and at most 3650d")
     return seconds
 
 
@@ -171,7 +170,7 @@ def _token(revocations: Revocations, options: argparse.Namespace) -> int:
         _read_token(options)
     for name, value in (("iss", options.iss), ("jti", options.name)):
         if value is None:
-            raise ValueError(f"--{name}: give it, too; or neither, and the token on standard input")
+            raise ValueError(f"--{name}: give both --iss and --jti, or the token on standard input")
     if options.undo:
         return _undo(revocations, options)
     lifetime_ = options.lifetime or LIFETIME
@@ -180,7 +179,7 @@ def _token(revocations: Revocations, options: argparse.Namespace) -> int:
 
 
 def _read_token(options: argparse.Namespace) -> None:
-    """Take what names a token, and when it expires at the latest, from itself; it is not verified.
+    """Read ``iss``, ``jti`` and ``exp`` from the token itself, which is not verified.
 
     Raises ValueError, without any part of the token.
     """
@@ -197,7 +196,7 @@ def _read_token(options: argparse.Namespace) -> None:
     if options.name is None:
         raise ValueError("it has no jti; revoke its subject (--sub) or its session (--sid)")
     expires: Any = claims.get("exp")
-    # Never earlier than without it: a token with another exp would let the real one live on.
+    # A forged exp must not make the entry end too early: the real token could be used again.
     counts = type(expires) in (int, float) and time.time() + LIFETIME < expires <= MAX_DATE
     if counts and options.expires is None and options.lifetime is None:
         options.expires = expires
@@ -213,7 +212,7 @@ def _undo(revocations: Revocations, options: argparse.Namespace) -> int:
     """Remove an entry. Exit code 1 if there was none."""
     kind, issuer, name = options.kind, options.iss, options.name
     what = f"{kind} {printable(name, 256)} of {printable(issuer, 256)}"
-    # What an issuer's logout of a session did to tokens that name none is undone by subject.
+    # A logout of a session also revokes tokens of the subject without sid. This undoes it, too.
     kinds = (kind, "sessionless") if kind == "subject" else (kind,)
     undone = [revocations.undo(each, issuer, name) for each in kinds]
     if not any(undone):

@@ -29,13 +29,13 @@ from .rule_words import conditions
 from .rule_words import needs
 from .rule_words import place
 
-#: The class of each framework's app, and the module that reads its router.
-_ROUTERS: Final = {
-    "flask.app.Flask": "router_flask",
-    "django.core.handlers.wsgi.WSGIHandler": "router_django",
-    "pyramid.router.Router": "router_pyramid",
-    "bottle.Bottle": "router_bottle",
-    "falcon.app.App": "router_falcon",
+#: The class of each framework's app, and its name; ``router_flask`` reads the router of Flask.
+FRAMEWORKS: Final = {
+    "flask.app.Flask": "Flask",
+    "django.core.handlers.wsgi.WSGIHandler": "Django",
+    "pyramid.router.Router": "Pyramid",
+    "bottle.Bottle": "Bottle",
+    "falcon.app.App": "Falcon",
 }
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 UNGUARDED: Final = "unguarded"
@@ -97,8 +97,8 @@ class Row:
 class Guarded:
     """One router, the middlewares in front of it, and what they require of requests."""
 
-    def __init__(self, router: Router, layer: Layer) -> None:
-        self.router, self.prefix = router, layer.prefix
+    def __init__(self, framework: str, router: Router, layer: Layer) -> None:
+        self.framework, self.router, self.prefix = framework, router, layer.prefix
         self._guards = [(guard, len(lost)) for guard, lost in layer.guards]
         self._indexes = [Rules(guard.settings.request_rules) for guard, _ in self._guards]
 
@@ -181,24 +181,26 @@ def _order(row: Row) -> tuple[object, ...]:
 
 def _routers(found: Iterable[Layer]) -> Iterator[Guarded]:
     """The routers of the layers. Flask and Bottle are reached by a method that may be wrapped."""
-    known = [layer for layer in found if _module_of(layer.app)]
+    known = [layer for layer in found if _framework_of(layer.app)]
     reached = {id(getattr(layer.app, "__self__", None)) for layer in known}
     for layer in known:
         app = getattr(layer.app, "__self__", layer.app)
         if app is layer.app and id(app) in reached:
             continue
-        router = import_module(f".{_module_of(app)}", __package__).router(app)
-        yield Guarded(router, layer)
+        framework = _framework_of(app)
+        router = import_module(f".router_{framework.lower()}", __package__).router(app)
+        yield Guarded(framework, router, layer)
         for prefix, inner in router.mounts:
             inside = Layer(inner, layer.prefix + prefix, layer.guards)
             yield from _routers(layers(inside))
 
 
-def _module_of(app: object) -> str | None:
+def _framework_of(app: object) -> str:
+    """The framework of an app; empty if it is of none that is known."""
     if inspect.ismethod(app):
         app = app.__self__
     names = (f"{class_.__module__}.{class_.__qualname__}" for class_ in type(app).__mro__)
-    return next((_ROUTERS[name] for name in names if name in _ROUTERS), None)
+    return next((FRAMEWORKS[name] for name in names if name in FRAMEWORKS), "")
 
 
 # --- Rows ----------------------------------------------------------------------------------------
@@ -214,15 +216,14 @@ def _rows(guarded: Guarded, route: Route) -> tuple[list[Row], str | None]:
             if (methods, _key(rule)) not in seen:
                 seen.add((methods, _key(rule)))
                 shown = guarded.prefix + route.path
-                framework = guarded.router.framework
-                rows.append(Row(shown, methods, rule, route.view, framework, value))
+                rows.append(Row(shown, methods, rule, route.view, guarded.framework, value))
     return rows, sample
 
 
 def _special_paths(guarded: Guarded, route: Route, usual: str) -> Iterator[tuple[str, str]]:
-    """Paths of this route that may be decided otherwise, each with a name.
+    """Paths of this route for which another rule may decide, each with a name.
 
-    Those that a rule names, and other spellings that need less.
+    These are paths that a rule names, and other spellings that need less.
     """
     segments = usual.split("/")
     for _, named in guarded.rules:
@@ -273,7 +274,7 @@ def _key(rule: Rule | None) -> object:
 
 
 def _name(rule: Rule) -> object:
-    """The purpose of a rule. The shorthands create their rules at each access."""
+    """A key of a rule. Its identity would not do: shorthands create new rules at each access."""
     return rule.path, rule.methods
 
 

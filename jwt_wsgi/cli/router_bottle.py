@@ -35,7 +35,7 @@ def router(app: Any) -> Router:
         except HTTPError:
             return False
 
-    return Router("Bottle", routes, serves, mounts)
+    return Router(routes, serves, mounts)
 
 
 def _parameter(match: re.Match[str]) -> Parameter:

@@ -42,7 +42,7 @@ def router(_app: Any) -> Router:
         named = _below(f"{language}/", text) if has_language else text
         return bool(match.route == named and match.func is view)
 
-    return Router("Django", list(_routes(resolver, "", ["/"])), serves, [])
+    return Router(list(_routes(resolver, "", ["/"])), serves, [])
 
 
 def _language_of(path: str) -> str:

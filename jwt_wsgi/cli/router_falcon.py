@@ -33,12 +33,12 @@ def router(app: Any) -> Router:
         whole = path
         if app.req_options.strip_url_path_trailing_slash and len(path) > 1:
             whole = path.removesuffix("/")
-        found = app._router.find(whole)  # noqa: SLF001  # as Falcon asks a router of one's own
+        found = app._router.find(whole)  # noqa: SLF001  # as Falcon calls a custom router
         if found is not None and found[0] is not None:
             return bool(found[-1] == route.key)
         return route.key in prefixes and bool(route.key.match(whole))  # type: ignore[attr-defined]
 
-    return Router("Falcon", routes, serves, [])
+    return Router(routes, serves, [])
 
 
 def _parameter(match: re.Match[str]) -> Parameter:

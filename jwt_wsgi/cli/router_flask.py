@@ -27,7 +27,7 @@ def router(app: Any) -> Router:
             return False
 
     routes = [_route(app, rule) for rule in app.url_map.iter_rules() if not rule.build_only]
-    return Router("Flask", routes, serves, [])
+    return Router(routes, serves, [])
 
 
 def _route(app: Any, rule: Any) -> Route:

@@ -95,7 +95,6 @@ class Route:
 class Router(NamedTuple):
     """``serves(route, method, path)``: whether the router takes this very path for that route."""
 
-    framework: str
     routes: list[Route]
     serves: Callable[[Route, str, str], bool]
     #: Apps that it has mounted: prefix and WSGI app.

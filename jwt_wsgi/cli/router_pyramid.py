@@ -41,7 +41,7 @@ def router(app: Any) -> Router:
             return first is None and path.rstrip("/").endswith(route.key)
         return first is route.key
 
-    return Router("Pyramid", routes, serves, [])
+    return Router(routes, serves, [])
 
 
 def _methods(view: Any, known: Any) -> frozenset[str] | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.layers import guards
 
+from .route_table import FRAMEWORKS
 from .route_table import MARKS
 from .route_table import Row
 from .route_table import Table
@@ -25,7 +26,7 @@ from .terminal import painted
 from .terminal import say
 from .terminal import show_json
 
-_FRAMEWORKS = "Flask, Django, Pyramid, Bottle or Falcon"
+_FRAMEWORKS = " or ".join(", ".join(FRAMEWORKS.values()).rsplit(", ", 1))
 _INDENT = 9
 
 
@@ -85,8 +86,8 @@ def _table(spec: str) -> Table:
     table = table_of(app)
     if not table.rows:
         problem = (
-            f"--app: {spec}: there is no app of {_FRAMEWORKS} in it. A layer that keeps the app in"
-            " a closure cannot be seen through"
+            f"--app: {spec}: there is no app of {_FRAMEWORKS} in it. An app that a layer keeps in a"
+            " closure cannot be found"
         )
         raise ConfigurationError([problem])
     return table
@@ -145,5 +146,5 @@ def _check(table: Table, options: argparse.Namespace) -> int:
             say(line, _INDENT + 2)
         note(f"jwt-wsgi routes: {file} differs; if that is right: {again}")
     else:
-        say(f"{file}: as the app is, {counted(len(new), 'row')}")
+        say(f"{file}: the same as the app, {counted(len(new), 'row')}")
     return EXIT_REFUSED if changes else EXIT_FINE

@@ -12,7 +12,7 @@ from jwt_wsgi.rules import Token
 TOKENS: Final = {
     Token.REQUIRED: "a token is required",
     Token.OPTIONAL: "a token is optional",
-    Token.REPORT: "a token is looked at, and everything passes",
+    Token.REPORT: "a token is checked, and every request passes",
     Token.IGNORED: "no token is looked at",
 }
 
@@ -44,9 +44,9 @@ def conditions(rule: Rule) -> list[str]:
 
 
 def atoms(rule: Rule) -> frozenset[Hashable]:
-    """Each condition of a rule as a value of its own: a rule that has more asks for more.
+    """The conditions of a rule as a set of values: a stricter rule has a superset.
 
-    The token is one condition for each step of strictness.
+    The token adds one value for each step of strictness.
     """
     strictness = list(Token)[::-1].index(Token(rule.token))
     found: set[Hashable] = set(range(1, strictness + 1))
@@ -64,5 +64,5 @@ def atoms(rule: Rule) -> frozenset[Hashable]:
 
 
 def place(rule: Rule) -> str:
-    """The name of a rule: its path; several that count together each have theirs."""
+    """The name of a rule: its path, or the paths of all rules that are combined."""
     return "no rule" if rule is REQUIRE_TOKEN else f"rule {rule.path}"

@@ -57,17 +57,3 @@ def text(x: float, y: float, words: str, anchor: str = "start", kind: str = "") 
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
     named = f' class="{kind}"' if kind else ""
     return f"<text{named} {place}>{escape(words)}</text>"
-
-
-def arrow_down(x: float, y: float, length: float) -> str:
-    """An arrow from ``y`` down, with its head."""
-    end = y + length
-    head = f"{x - 5:.1f},{end - 8:.1f} {x + 5:.1f},{end - 8:.1f} {x:.1f},{end:.1f}"
-    return f'{box("rule", x - 1, y, 2, length - 6)}<polygon class="rule" points="{head}"/>'
-
-
-def arrow_right(x: float, y: float, length: float) -> str:
-    """An arrow from ``x`` to the right, with its head."""
-    end = x + length
-    head = f"{end - 8:.1f},{y - 5:.1f} {end - 8:.1f},{y + 5:.1f} {end:.1f},{y:.1f}"
-    return f'{box("rule", x, y - 1, length - 6, 2)}<polygon class="rule" points="{head}"/>'

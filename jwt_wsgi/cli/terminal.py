@@ -61,7 +61,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.set_defaults(parser=self)  # that of a command comes over this one
+        self.set_defaults(parser=self)  # the parser of a command replaces it
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As in argparse."""
@@ -199,8 +199,8 @@ def warnings_of_settings() -> Iterator[list[str]]:
         logger.propagate = propagate
 
 
-def guarded(run: Callable[[], int]) -> int:
-    """Run a command. A closed pipe, a full disk and Ctrl-C give an exit code, no traceback."""
+def run_command(run: Callable[[], int]) -> int:
+    """Run a command and return its exit code, also after a closed pipe, a full disk or Ctrl-C."""
     _reopen()
     try:
         try:

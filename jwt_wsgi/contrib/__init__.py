@@ -1,1 +1,1 @@
-"""What meets a framework or a client library; each module is imported by its users only."""
+"""Integrations with frameworks and client libraries. Only apps that use a module import it."""

@@ -41,6 +41,7 @@ from jwt_wsgi import errors
 from jwt_wsgi.claims import scopes as scopes_of
 from jwt_wsgi.current import current_payload
 from jwt_wsgi.portable import Portable
+from jwt_wsgi.responses import DEFAULT_REALM
 from jwt_wsgi.responses import Responses
 
 #: The text of Authlib's 401 without a payload: why a valid token is refused there.
@@ -50,7 +51,7 @@ UNVERIFIED: Final = "The token was not verified on its way to this route"
 class VerifiedTokenValidator(TokenValidator):
     """A token validator for Authlib's ``ResourceProtector``; ``realm`` is for challenges."""
 
-    def __init__(self, realm: str = "api", **extra_attributes: str) -> None:
+    def __init__(self, realm: str = DEFAULT_REALM, **extra_attributes: str) -> None:
         super().__init__(realm, **extra_attributes)
 
     def authenticate_token(self, token_string: str) -> dict[str, Any] | None:  # noqa: ARG002

@@ -13,7 +13,8 @@
     MIDDLEWARE.insert(0, "jwt_wsgi.contrib.django.request_jwt")  # request.jwt
     JWT_WSGI = {"issuer": "https://my-api.zuplo.com/__zuplo/issuer", "public_paths": ["/healthz"]}
 
-Each of these works without the others. What ``JWT_WSGI`` does not say comes from the environment.
+Each of these works without the others. Options that are not in ``JWT_WSGI`` are read from the
+environment.
 ``request_user`` in ``MIDDLEWARE``, in place of ``request_jwt`` or behind Django's
 ``AuthenticationMiddleware``, also sets ``request.user`` to a :class:`TokenUser`, without a session.
 
@@ -28,7 +29,7 @@ there ``request_jwt`` and ``request_user`` answer 503, and the checks fail.
 ``jwt_wsgi.E005``  the project is served by ASGI, which is not guarded, as well
 ``jwt_wsgi.W001``  the app is installed, but ``JWT_WSGI`` is not set and nothing verifies tokens
 ``jwt_wsgi.W002``  neither ``request_jwt`` nor ``request_user`` is in ``MIDDLEWARE``
-``jwt_wsgi.W003``  ``RemoteUserMiddleware`` turns a token of minutes into a session of weeks
+``jwt_wsgi.W003``  ``RemoteUserMiddleware`` keeps users logged in after their token has expired
 =================  ===============================================================================
 """
 
@@ -87,10 +88,10 @@ class TokenUser:
     """The user that a verified token names, with what Django and DRF expect of a user.
 
     No database is used and nothing is saved. ``payload`` holds the claims. A token user has no
-    permission and no group of Django's and is never staff: what it may do is what its token says.
-    Every name that code may take for a key (``pk``, ``id``, ``username``, ``str(user)``) is
-    :func:`~jwt_wsgi.user_id`; to show a user to people there is :meth:`get_short_name`. An empty
-    payload makes an anonymous user.
+    permission and no group of Django and is never staff: the claims say what it may do. Every name
+    that code may take for a key (``pk``, ``id``, ``username``, ``str(user)``) is
+    :func:`~jwt_wsgi.user_id`; use :meth:`get_short_name` to display a user. An empty payload makes
+    an anonymous user.
     """
 
     is_staff: Final = False
@@ -131,7 +132,7 @@ class TokenUser:
         return self.username
 
     def get_short_name(self) -> str:
-        """The ``sub`` alone, to show to people: two issuers may give one to two users."""
+        """The ``sub`` alone, to display it. It is no key: two issuers may use it for two users."""
         return self.payload.get("sub") or ""
 
     get_full_name = get_short_name
@@ -196,8 +197,8 @@ def request_jwt(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def request_user(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Django middleware: as :func:`request_jwt`, and ``request.user`` is a :class:`TokenUser`.
 
-    Without a token a user that another middleware has set stays, and else is anonymous. No session
-    is read or made.
+    Without a token, a user that another middleware has set stays; if there is none, the user is
+    anonymous. No session is read or made.
     """
 
     def middleware(request: Any) -> Any:

@@ -23,7 +23,9 @@ from jwt_wsgi.claims import scopes as scopes_of
 from jwt_wsgi.contrib.django import TokenUser
 from jwt_wsgi.errors import InsufficientScopeError
 from jwt_wsgi.errors import MissingTokenError
+from jwt_wsgi.injection import PAYLOAD
 from jwt_wsgi.injection import needed_scopes
+from jwt_wsgi.responses import DEFAULT_REALM
 from jwt_wsgi.responses import Responses
 
 
@@ -31,11 +33,11 @@ class JWTAuthentication(BaseAuthentication):
     """The payload that the middleware has verified; anonymous where there is none."""
 
     #: ``realm`` of the challenges; subclass to change it.
-    realm = "api"
+    realm = DEFAULT_REALM
 
     def authenticate(self, request: Any) -> tuple[TokenUser, dict[str, Any]] | None:
         """The user and the payload, or None, so that DRF tries the next class."""
-        payload = request.META.get("jwt_wsgi.payload")
+        payload = request.META.get(PAYLOAD)
         return None if payload is None else (TokenUser(payload), payload)
 
     def authenticate_header(self, request: Any) -> str:  # noqa: ARG002

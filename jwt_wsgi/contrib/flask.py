@@ -80,9 +80,10 @@ current_payload: Any = LocalProxy(_payload)
 
 
 class JWT:
-    """Wraps ``app.wsgi_app`` in a :class:`~jwt_wsgi.JWTMiddleware`; test client and commands stay.
+    """Wraps ``app.wsgi_app`` in a :class:`~jwt_wsgi.JWTMiddleware`.
 
-    ``options`` are the keywords of the middleware. One object serves any number of apps.
+    The app's test client and commands work as before. ``options`` are the keywords of the
+    middleware. One object serves any number of apps.
     """
 
     def __init__(self, app: Flask | None = None, **options: Unpack[Options]) -> None:
@@ -115,13 +116,13 @@ def require(
 ) -> Callable[[Callable[_P, _R]], Callable[_P, _R | Response]]:
     """Decorate a view: the token must have all ``scopes`` and the expected ``claims``.
 
-    The answers are those of a :class:`~jwt_wsgi.Rule`: 403 with what is missing, and 401 where
+    The answers are those of a :class:`~jwt_wsgi.Rule`: 403 with the missing scopes, and 401 if
     there is no token (a public path). Without arguments a token is enough. ``claims``: name or
-    dotted path = value, or several of which one must be there. With several issuers name ``iss``
-    beside ``sub``: two of them may give one ``sub`` to two people. Write it below ``@app.get(…)``:
-    Flask serves what ``@app.get`` is given. Raises :class:`~jwt_wsgi.ConfigurationError` at once
-    for arguments that no rule can have. A request that did not pass a :class:`JWTMiddleware`, which
-    may be any that is around the app, is a RuntimeError.
+    dotted path = value, or several values of which one must be there. If there are several issuers,
+    name ``iss`` beside ``sub``: two issuers may use one ``sub`` for two people. Write the decorator
+    below ``@app.get(…)``, because Flask serves the function that ``@app.get`` gets. Raises
+    :class:`~jwt_wsgi.ConfigurationError` at once for arguments that a rule cannot have. A view
+    raises RuntimeError for a request that has passed no :class:`JWTMiddleware`.
     """
     written = {"path": "/*", "scopes": list(scopes), "claims": dict(claims or {})}
     given = {name: value for name, value in written.items() if value}
@@ -133,7 +134,7 @@ def require(
             try:
                 _authorize(rule)
             except AuthError as error:
-                error.note(scope=needed_scopes(request.environ, rule.scope))
+                vars(error)["scope"] = needed_scopes(request.environ, rule.scope)
                 return _refusal(error)
             served: _R = current_app.ensure_sync(view)(*args, **kwargs)  # it may be asynchronous
             return served

@@ -10,10 +10,10 @@
     [pipeline:main]
     pipeline = jwt app
 
-Every option is one of the middleware's, with values as in the environment, which says what the
-file does not. Wrong options raise :class:`~jwt_wsgi.errors.ConfigurationError` where the file is
-loaded. So does an option's name in ``[DEFAULT]`` or on the command line of ``pserve``: Paste
-would not let the filter see its own value of that name.
+Every option is one of the middleware's, with values as in the environment. Options that are not in
+the file are read from the environment. Wrong options raise
+:class:`~jwt_wsgi.errors.ConfigurationError` when the file is loaded. So does an option's name in
+``[DEFAULT]`` or on the command line of ``pserve``, because Paste would hide the filter's own value.
 """
 
 from collections.abc import Callable

@@ -6,7 +6,7 @@
 
     app = JWTMiddleware(app, on_event=metrics())
 
-Serve the registry as ever, with ``prometheus_client.make_wsgi_app()``. In gunicorn's
+Serve the registry as usual, with ``prometheus_client.make_wsgi_app()``. In gunicorn's
 multi-process mode set ``PROMETHEUS_MULTIPROC_DIR`` and end workers with ``mark_process_dead``
 (examples/deploy/gunicorn.conf.py).
 
@@ -39,9 +39,9 @@ BUCKETS: Final = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 def metrics(registry: CollectorRegistry = REGISTRY, *, max_issuers: int = 100) -> Hook:
     """Make a hook that counts events in ``registry``; several middlewares may share it.
 
-    ``max_issuers``: more values than this of ``issuer`` and ``source`` each, in one process, are
-    counted as ``other``, for functions that name issuers; 0 counts all of them so. Raises
-    ValueError when the registry has these metrics already: make one hook, and share it.
+    ``max_issuers``: how many values of ``issuer``, and of ``source``, have a label of their own in
+    each process; all others are counted as ``other``. Raises ValueError if the registry has these
+    metrics already: make one hook, and share it.
     """
     issuer, source = _bounded(max_issuers), _bounded(max_issuers)
     requests, keys = _requests(registry, issuer), _keys(registry, source)
@@ -75,7 +75,7 @@ def _requests(registry: CollectorRegistry, issuer: Callable[[str], str]) -> Hook
         return Counter(f"jwt_wsgi_{name}", meaning, labels, registry=registry)
 
     accepted = counter("accepted", "Requests with a verified token.", "issuer", "algorithm")
-    refused = counter("refused", "Requests that we answered.", "code", "status")
+    refused = counter("refused", "Requests that the middleware refused.", "code", "status")
     reported = counter("reported", "Requests that a rule only reports.", "code", "status")
     failures = counter("revocation_failures", "Revocation could not be checked.", "outcome")
     functions = counter("function_failures", "A function of yours raised.", "function")
@@ -132,7 +132,7 @@ def _keys(
     )
     others = Counter(
         "jwt_wsgi_key_events",
-        "What else happened to keys, by the name of the event.",
+        "Other events of keys, by their name.",
         ("source", "event"),
         registry=registry,
     )

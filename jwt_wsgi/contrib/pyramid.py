@@ -31,8 +31,10 @@ from jwt_wsgi.claims import scopes
 from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import InsufficientScopeError
 from jwt_wsgi.errors import MissingTokenError
+from jwt_wsgi.injection import PAYLOAD
 from jwt_wsgi.injection import needed_scopes
 from jwt_wsgi.injection import user_id
+from jwt_wsgi.responses import DEFAULT_REALM
 from jwt_wsgi.responses import Responses
 
 _ACLS: Final = ACLHelper()
@@ -43,7 +45,7 @@ class JWTSecurityPolicy:
 
     def identity(self, request: Request) -> dict[str, Any] | None:
         """The verified payload: ``request.identity``."""
-        payload: dict[str, Any] | None = request.environ.get("jwt_wsgi.payload")
+        payload: dict[str, Any] | None = request.environ.get(PAYLOAD)
         return payload
 
     def authenticated_userid(self, request: Request) -> str | None:
@@ -91,10 +93,10 @@ def forbidden(context: HTTPForbidden, request: Request) -> Response:
     if not isinstance(denied, Denied):
         return context
     error: AuthError = MissingTokenError()
-    if request.environ.get("jwt_wsgi.payload") is not None:
+    if request.environ.get(PAYLOAD) is not None:
         needed = denied.args[0].split() if isinstance(denied, ScopeDenied) else ()
         error = InsufficientScopeError(scope=needed_scopes(request.environ, needed))
-    realm = request.registry.settings.get("jwt_wsgi.realm", "api")
+    realm = request.registry.settings.get("jwt_wsgi.realm", DEFAULT_REALM)
     answer = Responses(realm=realm).answer(error)
     return Response(answer.body, answer.status, list(answer.headers))
 

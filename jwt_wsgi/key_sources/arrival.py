@@ -9,12 +9,11 @@ from jwt_wsgi.events import KeyDropped
 from jwt_wsgi.events import NoKeyFits
 from jwt_wsgi.events import PrivateKeyPublished
 from jwt_wsgi.jose import permitted
+from jwt_wsgi.jwk_form import NOT_FOR_SIGNATURES
 from jwt_wsgi.keys import KeySet
 
 #: The most members of one set that are reported. ``jwt-wsgi keys`` lists all of them.
 MAX_DROPPED_REPORTED: Final = 20
-#: Why a key is not used that is published for another purpose: nothing is wrong with it.
-NOT_FOR_SIGNATURES: Final = "its use is not sig"
 
 
 def fits_any(keyset: KeySet, algorithms: Collection[str]) -> bool:

@@ -28,21 +28,6 @@ class Policy:
     #: The accepted values of ``alg``; empty: any.
     algorithms: frozenset[str] = frozenset()
 
-    def problems(self) -> list[str]:
-        """Return contradictions, each with its remedy. NaN passes no comparison, so it is one."""
-        problems = []
-        if not 1 <= self.max_age < math.inf:
-            problems.append("jwks_max_age: at least 1 s")
-        elif not 1 <= self.refresh_after <= self.max_age:
-            problems.append("jwks_refresh_after: from 1 s to jwks_max_age")
-        if self.max_stale != 0 and not self.max_age <= self.max_stale < math.inf:
-            problems.append("jwks_max_stale: at least jwks_max_age; 0 for no stale keys at all")
-        if not 1 <= self.cooldown < math.inf:
-            problems.append("jwks_cooldown: at least 1 s, or clients could cause many fetches")
-        if not 0.1 <= self.timeout <= 60:  # noqa: PLR2004
-            problems.append("jwks_timeout: from 0.1 s to 60 s, and below your server's time-out")
-        return problems
-
     @property
     def expires_after(self) -> float:
         """The age in seconds from which on keys are never used."""
@@ -84,7 +69,7 @@ class KeyFetch:
     finished: Finished
     kid: str = ""  # of a look-up: the kid that it was started for
     kids: frozenset[str] = frozenset()  # of a look-up: all kids that were waiting at its start
-    running: bool = False  # its thread has begun to run
+    thread: int = 0  # the native id of the thread that runs it; 0: it does not run yet
     ok: bool = False
 
     @property

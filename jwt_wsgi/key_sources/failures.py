@@ -19,8 +19,9 @@ class FetchError(Portable, Exception):
     """The document could not be fetched.
 
     ``kind`` is one of these labels: http, timeout, dns, tls, connect, too_big, encoding, redirect,
-    url, file, lost, broken. ``detail`` is for the operator's log. It holds no query, no password
-    and no part of a body. ``retry_after``: the seconds in the ``Retry-After`` of a 429 or 503.
+    url, file, lost, broken, discovery, document. ``detail`` is for the operator's log. It holds no
+    query, no password and no part of a body. ``retry_after``: the seconds in the ``Retry-After`` of
+    a 429 or 503.
     """
 
     def __init__(

@@ -51,6 +51,7 @@ from .tls import client_context
 
 CONNECT_TIMEOUT: Final = 2.0  # seconds; half a second was too short between regions
 READ_TIMEOUT: Final = 3.0  # seconds, for one read
+MAX_BYTES: Final = 1_048_576  # of a document, after decompression
 #: Kubernetes answers 406 unless Accept has application/jwk-set+json (RFC 7517 section 8.5.1).
 _USUAL: Final = {
     "Accept": "application/jwk-set+json, application/json;q=0.9, */*;q=0.1",
@@ -92,7 +93,7 @@ class HTTPFetch:
     they are left out, a WARNING is logged.
     """
 
-    max_bytes: int = 1_048_576
+    max_bytes: int = MAX_BYTES
     verify: str | None = None
     cert: str | tuple[str, str] | None = None
     headers: Mapping[str, str | HeaderFile] = field(default_factory=dict)
@@ -196,7 +197,7 @@ class _Adapter(HTTPAdapter):
     """Connections that are read only until ``deadline``, the proxy's answer included.
 
     ``context``: of TLS with the server; ``for_proxy``: of TLS with a proxy, which does not get our
-    own certificate. requests and urllib3 add no certificates of certifi to them.
+    client certificate. requests and urllib3 add no certificates of certifi to them.
     """
 
     def __init__(

@@ -15,7 +15,6 @@ from jwt_wsgi.events import KeysConfirmed
 from jwt_wsgi.events import Recovered
 from jwt_wsgi.events import RefreshFailed
 from jwt_wsgi.jose import Key
-from jwt_wsgi.keys import MAX_KEYS
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
 
@@ -39,7 +38,6 @@ class FileKeys:
         *,
         emit: Callable[[Event], None],
         algorithms: Collection[str] = (),
-        max_keys: int = MAX_KEYS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Read the file once. ``algorithms``: the accepted values of ``alg``; empty: any.
@@ -49,14 +47,13 @@ class FileKeys:
         #: The file.
         self.path = Path(path)
         self._emit, self._algorithms = emit, algorithms
-        self._max_keys = max_keys
         self._clock = clock
         self._looked = self._read = clock()
         self._fails, self._failing_since = 0, 0.0
         #: A mark of the thread that looks now, by process: threads do not survive a fork.
         self._looking: dict[int, object] = {}
         self._seen = self._fingerprint()
-        self._keyset = KeySet.parse(self.path.read_bytes(), max_keys=max_keys)
+        self._keyset = KeySet.parse(self.path.read_bytes())
         self._report(self._keyset)
 
     def candidates(self, header: Mapping[str, Any]) -> tuple[Key, ...]:
@@ -86,7 +83,7 @@ class FileKeys:
             seen = self._fingerprint()
             fresh = self._keyset
             if seen != self._seen:
-                fresh = KeySet.parse(self.path.read_bytes(), max_keys=self._max_keys)
+                fresh = KeySet.parse(self.path.read_bytes())
         except (OSError, DocumentError) as error:
             self._failed(getattr(error, "strerror", None) or str(error))
             return

@@ -25,7 +25,7 @@ from .failures import FetchError
 
 #: Seconds that a request waits for an unknown kid.
 WAIT: Final = 2.0
-#: After failures, requests wait again once no fetch has started for this many seconds.
+#: After failures, requests wait again for a fetch that starts so many seconds after the pause.
 WAIT_AGAIN_AFTER: Final = 30.0
 #: After a failure within this many seconds, the request that starts the next fetch waits for it.
 QUICK_FAILURE: Final = 1.0
@@ -41,7 +41,7 @@ NEW_KEY_PAUSES: Final = (5.0, 10.0, 15.0)
 WARM_PAUSES: Final = (5.0, 10.0, 20.0, 40.0, 60.0)
 #: Seconds for which an issuer's ``Retry-After`` counts at most.
 MAX_RETRY_AFTER: Final = 60.0
-#: The most look-ups of unknown kids in a row; one more is allowed each ``jwks_cooldown``.
+#: The most look-ups of unknown kids in a row; one more is allowed in each cooldown.
 LOOKUPS: Final = 4
 
 
@@ -239,7 +239,7 @@ def time_passed(facts: Facts, now: float, policy: Policy, jitter: float) -> Fact
     fetch = facts.fetch
     if fetch is not None and now >= (end := fetch.start + policy.lease):  # Rule: lost fetch.
         lost = facts.lost | {fetch}
-        inline = facts.inline or not (facts.reported or fetch.running)  # Rule: no thread.
+        inline = facts.inline or not (facts.reported or fetch.thread)  # Rule: no thread.
         facts = facts._replace(lost=lost, inline=inline)
         error = FetchError("lost", "the fetch did not end in time")
         facts = fetch_failed(facts, fetch, error, end, policy, jitter)

@@ -41,14 +41,13 @@ class Loader:
         fetch: Fetch,
         emit: Emit,
         allow_http: bool,
-        max_keys: int,
         clock: Callable[[], float],
         saved: SavedKeysFile | None = None,
     ) -> None:
         self.source = source_name(jwks_uri or issuer)
         self._issuer, self._jwks_uri = issuer, jwks_uri
         self._fetch, self._emit, self._clock = fetch, emit, clock
-        self._allow_http, self._max_keys = allow_http, max_keys
+        self._allow_http = allow_http
         self._saved = saved
         #: The URL of the keys, and when the metadata was read.
         self._located: tuple[Located, float] | None = None
@@ -100,7 +99,7 @@ class Loader:
                 )
             answer = found
         try:
-            keyset = KeySet.parse(answer.body, max_keys=self._max_keys)
+            keyset = KeySet.parse(answer.body)
         except DocumentError as error:
             raise self._named(FetchError("document", str(error)), located.jwks_uri) from error
         _ = keyset.digest  # made here, not later under the lock
@@ -119,7 +118,7 @@ class Loader:
         if self._saved is None or (found := self._saved.load(where)) is None:
             return None
         try:
-            keyset = KeySet.parse(found.jwks, max_keys=self._max_keys)
+            keyset = KeySet.parse(found.jwks)
         except DocumentError as error:
             logger.warning("jwks_snapshot: %s is not used: %s", self._saved.path, error)
             return None

@@ -23,7 +23,6 @@ from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.events import Emit
 from jwt_wsgi.jose import Key
-from jwt_wsgi.keys import MAX_KEYS
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.process_lock import ProcessLock
 
@@ -38,7 +37,6 @@ from .facts import Policy
 from .failures import FetchError
 from .fetch import Fetch
 from .freshness import Start
-from .freshness import State
 from .freshness import Then
 from .loading import Loader
 from .saved_keys import SavedKeysFile
@@ -66,7 +64,6 @@ class RemoteKeys:
         emit: Emit,
         leeway: float = LEEWAY,
         allow_http: bool = False,
-        max_keys: int = MAX_KEYS,
         clock: Callable[[], float] = system.boottime,
         wall_clock: Callable[[], float] = time.time,
         random: Callable[[], float] = system.chance,
@@ -80,7 +77,6 @@ class RemoteKeys:
             fetch=fetch,
             emit=emit,
             allow_http=allow_http,
-            max_keys=max_keys,
             clock=clock,
             saved=saved,
         )
@@ -91,7 +87,7 @@ class RemoteKeys:
         self._start_thread, self._make_event = start_thread, make_event
         self._unknown = UnknownKids()
         self._counters = reports.Counters()
-        self._pid = os.getpid()
+        self._pid, self._thread = os.getpid(), 0  # the native id of the last fetch's thread
         self._process_lock = ProcessLock()
         self._keep(Facts())
         _sources.add(self)
@@ -297,7 +293,7 @@ class RemoteKeys:
             self._run(fetch)
 
     def _run(self, fetch: KeyFetch) -> None:
-        fetch.running = True
+        fetch.thread = self._thread = threading.get_native_id()
         result: Loaded | FetchError = FetchError("lost", "the thread of the fetch was stopped")
         try:
             result = self._loader.result(fetch, lambda: self._facts, self.policy.timeout)
@@ -345,13 +341,15 @@ class RemoteKeys:
     def warm_up(self, timeout: float = 5.0, *, raises: bool = False) -> bool:
         """Load the keys before serving. True if they are loaded within ``timeout`` seconds.
 
-        It does nothing if they are loaded already, and fetches no more often than requests do, so
-        a readiness probe may call it. ``raises``: :class:`KeysUnavailableError` instead of False.
+        It does nothing if they are loaded, and fetches no more often than requests do, so that a
+        readiness probe may call it. The thread of the fetch has ended when it returns, so that the
+        process may fork. ``raises``: :class:`KeysUnavailableError` instead of False.
         """
-        if not self.ready:
-            _, fetch = self._ask()
-            if fetch is not None:
-                fetch.finished.wait(min(timeout, self.policy.lease))
+        if not self.ready and (fetch := self._ask()[1]) is not None:
+            fetch.finished.wait(min(timeout, self.policy.lease))
+        if self._facts.fetch is None:
+            system.wait_until_ended(self._thread)
+            self._thread = 0
         if raises and not self.ready:
             raise self._not_now()
         return self.ready
@@ -365,11 +363,6 @@ class RemoteKeys:
     def ready(self) -> bool:
         """Whether there is a usable set. A failed refresh does not change that."""
         return self._held(self._clock()) is not None
-
-    @property
-    def state(self) -> State:
-        """The state, as :meth:`health` shows it."""
-        return freshness.state(self._facts, self._clock(), self.policy)
 
     def health(self) -> dict[str, Any]:
         """Return the state as a dict for JSON, without I/O or the lock. Times in seconds."""

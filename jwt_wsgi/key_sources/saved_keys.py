@@ -23,14 +23,15 @@ from typing import Final
 
 from jwt_wsgi.events import logger
 
+from .fetch import MAX_BYTES
+
 #: The default of ``max_age``, in seconds.
 MAX_AGE: Final = 3600.0
 #: The least bytes of a secret, as for HS256 (RFC 7518 section 3.2).
 MIN_SECRET: Final = 32
 #: The HMAC covers this prefix first, in case the same secret has another use.
 _PURPOSE: Final = b"jwt_wsgi JWKS snapshot 1\n"
-#: The most bytes of a JWKS, as of a fetch, and of the two lines before it.
-_MAX_JWKS: Final = 1_048_576
+#: The most bytes of the two lines before the JWKS.
 _MAX_HEAD: Final = 16_384
 _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -78,7 +79,7 @@ class SavedKeysFile:
         ``began``: when the fetch began, seconds since 1970. Keys that another process has saved
         from a later fetch are not replaced. The first of several failures is logged as a WARNING.
         """
-        if len(jwks) > _MAX_JWKS:
+        if len(jwks) > MAX_BYTES:
             return
         try:
             held = self._read()
@@ -126,8 +127,8 @@ class SavedKeysFile:
                 raise SavedKeysError("it belongs to another user")
             if os.name != "nt" and status.st_mode & 0o077:
                 raise SavedKeysError("other users may read or write it; its mode must be 0600")
-            data = file.read(_MAX_HEAD + _MAX_JWKS + 1)
-        if len(data) > _MAX_HEAD + _MAX_JWKS:
+            data = file.read(_MAX_HEAD + MAX_BYTES + 1)
+        if len(data) > _MAX_HEAD + MAX_BYTES:
             raise SavedKeysError("it is too large")
         return self._unpacked(data)
 

@@ -19,6 +19,7 @@ from typing import Any
 from typing import Final
 from urllib.parse import parse_qsl
 
+from jwt_wsgi.claims import MAX_LEEWAY
 from jwt_wsgi.claims import claim_checks
 from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import InvalidTokenError
@@ -33,7 +34,6 @@ from jwt_wsgi.verifier import MAX_TOKEN_SIZE
 from jwt_wsgi.verifier import Verifier
 
 from .revocations import LIFETIME
-from .revocations import MAX_LEEWAY
 from .revocations import Revocations
 from .store import Store
 
@@ -167,7 +167,7 @@ class LogoutReceiver:
         start_response: "StartResponse",
         status: int,
     ) -> list[bytes]:
-        error.note(rule=self._path)
+        vars(error)["rule"] = self._path
         code = f"logout_{error.label.removeprefix('logout_')}"  # apart from those of API requests
         more = request_facts(environ, self._log_fields)
         self._emit(Refused(code, status, **more, **error.facts))

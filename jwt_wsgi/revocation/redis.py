@@ -4,8 +4,8 @@
 
     app = JWTMiddleware(app, revocation="redis://redis.internal:6379/0")
 
-What is revoked is what Redis remembers: give it persistence (``appendonly yes``) and a
-``maxmemory-policy`` of ``noeviction``, or a restart and a full memory let revoked tokens in.
+Redis must not lose entries. Configure persistence (``appendonly yes``) and the ``maxmemory-policy``
+``noeviction``; otherwise revoked tokens are accepted again after a restart or if memory is full.
 """
 
 import math
@@ -27,8 +27,8 @@ from redis.retry import Retry
 TIMEOUT: Final = 0.5
 #: Options that a URL cannot change: values stay bytes, and redis-py itself tries once.
 _FIXED: Final = {"decode_responses": False, "retry_on_timeout": False}
-#: TCP keep-alive, in seconds: a firewall that forgets idle connections sees one that is not idle.
-#: The first one has another name on macOS, and a system may lack any of them.
+#: TCP keep-alive, in seconds, so that a firewall does not drop the connection as idle. The first
+#: one has another name on macOS, and a system may lack any of them.
 _KEEPALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 
 _Answer = TypeVar("_Answer")
@@ -37,8 +37,8 @@ _Answer = TypeVar("_Answer")
 class RedisStore:
     """A :class:`~jwt_wsgi.revocation.store.Store`. ``client``: best made by :meth:`from_url`.
 
-    Each command is tried twice, the second time on a new connection: what the first attempt met
-    may be a connection that a firewall, a proxy or a new primary has forgotten.
+    Each command is tried twice, the second time on a new connection: a firewall, a proxy or a new
+    primary may have dropped the connection of the first attempt.
 
     Raises ValueError for a client without ``socket_timeout``, which would hang with its Redis,
     and for one with ``decode_responses``. A client of your own may have retries of its own; then

@@ -3,7 +3,7 @@
 .. code-block:: python
 
     revocations = Revocations(RedisStore.from_url("redis://redis.internal:6379/0"))
-    revocations.revoke_subject("https://issuer.example", "ada")  # all her tokens until now
+    revocations.revoke_subject("https://issuer.example", "ada")  # all tokens of ada until now
 
 An entry is for one token (``jti``), for the tokens that a subject got before a time (all of them,
 or those without ``sid``), or for a session (``sid``), always of one issuer. Not for opaque tokens,
@@ -24,6 +24,7 @@ from typing import Final
 from typing import TypeAlias
 
 from jwt_wsgi.claims import MAX_DATE
+from jwt_wsgi.claims import MAX_LEEWAY
 from jwt_wsgi.errors import AuthError
 from jwt_wsgi.errors import RevocationUnavailableError
 from jwt_wsgi.errors import blames_the_token
@@ -50,8 +51,6 @@ PREFIX: Final = "{jwt_wsgi:revoked}:1:"
 #: Seconds that an entry stays unless a lifetime is given: 30 days, which is the
 #: longest that Auth0 lets an access token live, and much longer than others do.
 LIFETIME: Final = 30 * 86400.0
-#: Seconds for which an expired token may still be accepted: the maximum of ``leeway``.
-MAX_LEEWAY: Final = 300.0
 #: A subject's tokens are valid again if issued this many seconds after the revocation: the
 #: issuer's clock, which sets ``iat``, may be ahead of the clock of the store.
 MARGIN: Final = 5.0
@@ -154,7 +153,7 @@ class Revocations:
     ``fail_open``: while the store fails, tokens count as not revoked. ``clock`` returns seconds
     since 1970, ``elapsed`` monotonic seconds. The methods that add an entry return it
     as it is now, and raise the errors of the store; ``lifetime`` (seconds) must be at least as
-    long as the tokens live. What is revoked already stays so: entries only grow.
+    long as the tokens live. An entry that is there is only extended, so it stays revoked.
 
     Times of entries are by the clock of the store, if it has ``read_time()``: the clock of a host
     that revokes may be wrong, and hosts may disagree.
@@ -305,7 +304,7 @@ class Revocations:
         return hasattr(self._store, "read_time")
 
     def _now(self, kind: str, issuer: str, name: str) -> float:
-        """Seconds since 1970; checks first what an entry is to be for. Raises ValueError."""
+        """Seconds since 1970. Raises ValueError if the issuer or the name is empty."""
         if not (issuer and name):
             raise ValueError(f"iss and {CLAIMS[kind]} must not be empty")
         if not self.uses_clock_of_store:
@@ -314,7 +313,7 @@ class Revocations:
         return found
 
     def _write(self, entry: Entry, now: float) -> Entry:
-        """Add the entry, or to the one that is there. Two that do so at once may lose one."""
+        """Add the entry, or extend the one that is there. Of two at once, one may be lost."""
         _date(entry.expires)
         if not self._store.add_entry(entry.key, entry.to_bytes(), _timeout(entry, now)):
             held = self._held(entry.key)

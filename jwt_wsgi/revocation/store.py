@@ -1,7 +1,7 @@
 """A store of bytes that processes share, and a breaker that spares a failing store.
 
-A store is any object with the three methods of :class:`Store`. Their names are their own: a cache
-of another library, which may unpickle what it reads, has none of them and is never taken for one.
+A store is any object with the three methods of :class:`Store`. No cache library uses these names,
+so that a cache, which may unpickle what it reads, is never taken for a store.
 """
 
 from collections.abc import Callable
@@ -119,7 +119,7 @@ class Breaker:
             return False
 
     def answered(self) -> float | None:
-        """The store answered; the seconds since it first did not, None if it did before."""
+        """Note that the store answered. Return the seconds since its first failure, or None."""
         if self._trouble is None:
             return None
         with self._lock():

@@ -46,10 +46,7 @@ def problems(settings: Table) -> Iterator[Contradiction]:
     if several and (given := _given(settings, FETCH_OPTIONS)):
         sentence = f"{', '.join(given)}: give it to the one issuer whose server it is for"
         yield Contradiction(f"{sentence}, as an option of Issuer", ("issuer", *given))
-    for problem in settings.policy.problems():
-        name, _, why = problem.partition(": ")
-        needed = (name, "jwks_max_age") if name == "jwks_max_stale" else (name,)
-        yield Contradiction(f"{name}: {getattr(settings, name):g} s: {why}", needed)
+    yield from _duration_problems(settings)
     yield from _snapshot_problems(settings)
     resource = settings.resource.url if settings.resource else ""
     if resource and (wrong := resource_problem(resource, allow_http=settings.allow_http)):
@@ -87,7 +84,7 @@ def problems_of_terms(own: Table) -> Iterator[Contradiction]:
     if own.jwks_uri and (wrong := check_url(own.jwks_uri, allow_http=own.allow_http)):
         yield Contradiction(f"jwks_uri: {shown_url(own.jwks_uri)}: {wrong}", ("jwks_uri",))
     for issuer in own.issuers:
-        if wrong := shared_issuers.unsafe(
+        if wrong := shared_issuers.why_unsafe(
             issuer.identifier,
             audience=own.accepted_audience,
             expected_claims=own.claims or (),
@@ -111,9 +108,9 @@ def _claim_header_problems(settings: Table, *, several: bool) -> Iterator[Contra
     for source in headers if several else ():
         if not tells_issuers_apart(source):
             yield Contradiction(
-                f"claim_headers: {source}: two issuers may give one value to two people; take"
+                f"claim_headers: {source}: two issuers may use the same value for two people; take"
                 f" {WITH_ISSUER}{source}, which has the issuer in front, or {UNIQUE}{source} if all"
-                " your issuers mean the same by a value",
+                " your issuers mean the same person by a value",
                 ("claim_headers", "issuer", "settings_from_request"),
             )
     if any(source.startswith(WITH_ISSUER) for source in headers):
@@ -125,14 +122,17 @@ def _claim_header_problems(settings: Table, *, several: bool) -> Iterator[Contra
 
 
 def _subject_problems(settings: Table) -> Iterator[Contradiction]:
-    """Permissions by ``sub`` alone: two issuers may give one to two people (RFC 7519 4.1.2)."""
+    """Find permissions by ``sub`` alone, which two issuers may use for two people.
+
+    RFC 7519 section 4.1.2.
+    """
     asked = [("claims", "", settings.claims or {})]
     asked += [("rules", f"{printable(rule.path)}: ", rule.claims) for rule in settings.rules]
     for name, where, claims in asked:
         by_user = [claim for claim in ("sub", "act.sub") if claim in claims]
         if by_user and "iss" not in claims:
             yield Contradiction(
-                f"{name}: {where}{by_user[0]}: two issuers may give one value to two people;"
+                f"{name}: {where}{by_user[0]}: two issuers may use the same value for two people;"
                 " name iss beside it",
                 (name, "issuer", "settings_from_request"),
             )
@@ -146,6 +146,19 @@ def _origin_problems(settings: Table) -> Iterator[Contradiction]:
         if origin != "*" and origin not in allowed.origins:
             why = "allowed_origins refuses its requests; list it there as well"
             yield Contradiction(f"cors: {origin}: {why}", ("cors", "allowed_origins"))
+
+
+def _duration_problems(settings: Table) -> Iterator[Contradiction]:
+    """Durations of held keys and of fetches that are out of range, or contradict each other."""
+    age, stale, timeout = settings.jwks_max_age, settings.jwks_max_stale, settings.jwks_timeout
+    if age < 1:
+        yield Contradiction(f"jwks_max_age: {age:g} s: at least 1 s", ("jwks_max_age",))
+    if stale != 0 and stale < age:
+        why = f"{stale:g} s: at least jwks_max_age; 0 for no stale keys at all"
+        yield Contradiction(f"jwks_max_stale: {why}", ("jwks_max_stale", "jwks_max_age"))
+    if not 0.1 <= timeout <= 60:  # noqa: PLR2004
+        why = f"{timeout:g} s: from 0.1 s to 60 s, and below your server's time-out"
+        yield Contradiction(f"jwks_timeout: {why}", ("jwks_timeout",))
 
 
 def _snapshot_problems(settings: Table) -> Iterator[Contradiction]:
@@ -172,7 +185,7 @@ def _rule_problems(settings: Table) -> Iterator[Contradiction]:
     if settings.rules and given:
         written = json.dumps([rule_as_json(rule) for rule in settings.shorthand_rules()])
         yield Contradiction(
-            f"rules: they replace {', '.join(given)}, which as rules are {written}",
+            f"rules: they replace {', '.join(given)}; written as rules, these are {written}",
             ("rules", *shorthands),
         )
     for path in settings.public_paths:

@@ -71,8 +71,8 @@ class Terms:
 
     audience: tuple[str, ...] = option(
         values.read_audience,
-        "Accepted `aud` values, any of. An entry that ends in `/*` accepts that URL and all below"
-        " it; `*`: not checked. Not set: a token that carries `aud` is refused.",
+        "Accepted `aud` values; a token needs one of them. An entry that ends in `/*` accepts that"
+        " URL and all below it; `*`: not checked. Not set: a token that has `aud` is refused.",
         (),
     )
     jwks_uri: str | None = option(values.read_jwks_uri, "URL of the JWKS.", shown="discovered")
@@ -128,7 +128,7 @@ class Terms:
         ' JSON array: `["own", "example.com/roles"]`).',
     )
     max_token_age: float | None = option(
-        values.read_age, "Age from `iat`, which is then required, that a token may have."
+        values.read_age, "The most time since `iat`, which is then required."
     )
     token_types: tuple[str, ...] = option(
         values.read_token_types,
@@ -139,7 +139,7 @@ class Terms:
     )
     checks: tuple[Check, ...] = option(
         values.read_functions,
-        "Own functions `(claims, now)`; one that returns `False` or raises refuses.",
+        "Your own functions `(claims, now)`. A token is refused if one returns `False` or raises.",
         (),
         text=False,
     )
@@ -163,7 +163,7 @@ class Issuer:
                    Issuer("https://b.example", jwks_uri="https://keys.example/b")]
 
     The identifier is compared byte for byte with ``iss``. ``keys``: a key source of your own.
-    Options are read here, once; the middleware reports those that are wrong, all at once.
+    Options are read here. Nothing is raised: the middleware reports all wrong options together.
     """
 
     __slots__ = ("identifier", "keys", "options", "reading")

@@ -16,6 +16,7 @@ from typing import Unpack
 from jwt_wsgi.errors import ConfigurationError
 from jwt_wsgi.errors import printable
 from jwt_wsgi.events import logger
+from jwt_wsgi.injection import RESULTS
 from jwt_wsgi.urls import shown_url
 
 from .contradictions import problems
@@ -35,8 +36,6 @@ from .reading import did_you_mean
 from .reading import read
 
 REQUEST_PREFIX: Final = "jwt_wsgi."
-#: Keys with the same prefix that an outer middleware sets; they are not options.
-_INJECTED: Final = frozenset({"payload", "header", "error", "rule"})
 #: Options that may be a path: for these ``JWT_WSGI_<NAME>_FILE`` is a file that is watched.
 _FILES: Final = frozenset({"jwks"})
 #: Variables that Kubernetes sets for a Service called jwt-wsgi, and JWT_WSGI_APP.
@@ -238,8 +237,10 @@ def request_settings(environ: Mapping[str, Any]) -> dict[str, str]:
 
     Raises :class:`ConfigurationError` for a name that is not one of an option.
     """
-    named = [key.removeprefix(REQUEST_PREFIX) for key in environ if key.startswith(REQUEST_PREFIX)]
-    unknown = [name for name in named if name not in OPTIONS and name not in _INJECTED]
+    # An outer middleware has written RESULTS, which are no options.
+    keys = [key for key in environ if key.startswith(REQUEST_PREFIX) and key not in RESULTS]
+    named = [key.removeprefix(REQUEST_PREFIX) for key in keys]
+    unknown = [name for name in named if name not in OPTIONS]
     if unknown:
         raise ConfigurationError(
             f"{REQUEST_PREFIX}{name}: no such option{did_you_mean(name, OPTIONS)}"

@@ -1,4 +1,4 @@
-"""Finds settings that start and are seldom meant, for a warning at start."""
+"""Finds settings that are valid but seldom intended, for a warning at start."""
 
 from collections.abc import Iterator
 from typing import Final

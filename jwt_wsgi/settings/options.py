@@ -57,7 +57,7 @@ _POLICY: Final = Policy()
 
 
 class Options(IssuerOptions, total=False):
-    """The keywords of ``JWTMiddleware``, for type checkers; :class:`Table` says the rest."""
+    """The keywords of ``JWTMiddleware``, for type checkers; :class:`Table` explains them."""
 
     issuer: str | Issuer | Iterable[str | Issuer] | Resolver | Mapping[str, Any]
     max_token_size: int | str
@@ -101,7 +101,7 @@ class Table(Terms):
         shown="**required**",
     )
     max_token_size: int = option(
-        values.read_integer(256, 1_000_000), "Characters a token may have.", MAX_TOKEN_SIZE
+        values.read_integer(256, 1_000_000), "The most characters of a token.", MAX_TOKEN_SIZE
     )
     token_from: tuple[str, ...] = option(
         request_values.read_token_from,
@@ -153,9 +153,9 @@ class Table(Terms):
     claim_headers: Mapping[str, tuple[str, ...]] | None = option(
         request_values.read_claim_headers,
         "Claims the app finds as request headers (`sub=X-User`); incoming ones are removed. The"
-        " header `REMOTE_USER` is that CGI variable, and needs its claim. With several issuers"
-        " `iss\\|sub` (the issuer, `\\|` and the claim), or `unique\\|sub` if all of them mean the"
-        " same person by one value.",
+        " name `REMOTE_USER` stands for the CGI variable; a token without its claim is refused. For"
+        " several issuers: `iss\\|sub` (the issuer, `\\|` and the claim), or `unique\\|sub` if all"
+        " of them mean the same person by one value.",
     )
     realm: str = option(request_values.read_realm, "`realm` of every challenge.", DEFAULT_REALM)
     error_details: bool = option(
@@ -166,27 +166,27 @@ class Table(Terms):
     )
     responder: Responder | None = option(
         values.read_function,
-        "Function `(error, status) -> (status, headers, body)`: the answer but its challenge.",
+        "Function `(error, status) -> (status, headers, body)`: the answer without its challenge.",
         text=False,
     )
     resource: Resource | None = option(
         read_resource,
-        "RFC 9728 identifier of this API: publishes its metadata, names them in challenges, and is"
-        " an accepted audience. Or a mapping of `resource` and other members of the metadata, such"
+        "RFC 9728 identifier of this API. It is an accepted audience, its metadata is published,"
+        " and challenges have its URL. Or a mapping of `resource` and other members, such"
         " as `resource_name`, `resource_documentation` and `scopes_supported` (besides the scopes"
         " that rules need).",
     )
     bound_tokens: str = option(
         values.read_one_of("refuse", "accept"),
-        "Tokens bound to a key (`cnf`): `accept` when something in front has checked the proof.",
+        "Tokens bound to a key (`cnf`): `accept` them if a proxy in front has checked the proof.",
         "refuse",
     )
     revocation: Revocation | None = option(
         read_revocation,
         "Which tokens are revoked: the URL of a Redis, a `Store`, a function `(claims) -> bool`, or"
         " a mapping of `store`, `function`, `fail_open` and `backchannel_logout` (`path` and"
-        " `client_id`: where your issuer posts logouts). What cannot be asked is 503; with"
-        " `fail_open` the token passes.",
+        " `client_id`: where your issuer posts logouts). If store or function fail, the answer is"
+        " 503; with `fail_open` the token passes.",
         secret=True,
     )
     jwks_max_age: float = option(
@@ -194,7 +194,7 @@ class Table(Terms):
     )
     jwks_max_stale: float = option(
         values.read_seconds,
-        "How long held keys serve while the issuer cannot be asked.",
+        "How long held keys are used while the issuer cannot be reached.",
         _POLICY.max_stale,
     )
     jwks_timeout: float = option(
@@ -207,7 +207,7 @@ class Table(Terms):
         secret=True,
     )
     allow_http: bool = option(
-        values.read_boolean, "Permit issuers and JWKS over `http` off loopback.", False
+        values.read_boolean, "Permit `http` for issuers and JWKS, also off loopback.", False
     )
     token_cache_size: int = option(
         values.read_integer(0, 1_000_000),
@@ -228,26 +228,26 @@ class Table(Terms):
     )
     log_fields: tuple[str, ...] = option(
         values.read_some_of(*LOG_FIELDS),
-        "What the log says of requests as well, some of `sub`, `jti`, `client_id`, `act` (verified"
+        "Further fields of requests in the log: some of `sub`, `jti`, `client_id`, `act` (verified"
         " claims, on an INFO line for each accepted request) and `path` (of refusals, too).",
         (),
     )
 
     @property
     def issuers(self) -> tuple[Issuer, ...]:
-        """The issuers that are known now; none of them where a function names them."""
+        """The configured issuers; empty if a function names the issuers."""
         return self.issuer if isinstance(self.issuer, tuple) else ()
 
     @property
     def ready(self) -> Required:
-        """Which issuers must have keys before a process is ready; none that a function names."""
+        """Which issuers must have keys before a process is ready; none if a function names them."""
         if isinstance(self.issuer, IssuerList):
             return self.issuer.ready
         return "any" if isinstance(self.issuer, tuple) else frozenset()
 
     @property
     def has_resolver(self) -> bool:
-        """Whether a function names the issuers, each when a token names it."""
+        """Whether a function names the issuers, when their tokens come."""
         return isinstance(self.issuer, TenantFunction)
 
     @property
@@ -287,12 +287,3 @@ class Table(Terms):
 OPTIONS: Final[Mapping[str, Option]] = dict(
     sorted(options_of(Table).items(), key=lambda row: row[0] != "issuer")
 )
-
-
-def markdown_table() -> str:
-    """The table of settings in the documentation."""
-    rows = ["| option | environment | default | meaning |", "|---|---|---|---|"]
-    for name, row in OPTIONS.items():
-        variable = f"`{PREFIX}{name.upper()}`" if row.text else "keyword only"
-        rows.append(f"| `{name}` | {variable} | {row.default} | {row.meaning} |")
-    return "\n".join(rows) + "\n"

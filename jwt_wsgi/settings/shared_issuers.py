@@ -1,11 +1,11 @@
 """Issuers that sign for all their customers, and the claims that must be pinned for each.
 
-A signature of such an issuer says that the caller is one of its customers, not that the caller is
-yours. Most of these issuers let the caller choose the audience. Issuer and audience together then
-let every other customer in. What other customers cannot choose is a claim that names an account, a
-repository or a client.
+A signature of such an issuer shows that the caller is one of its customers, but not which one. Most
+of these issuers let the caller choose the audience. A check of issuer and audience alone then
+accepts tokens of every customer. Customers cannot choose a claim that names an account, a
+repository or a client, so its value must be checked.
 
-An issuer of one tenant each has no row: a Zuplo project's own ``…/__zuplo/issuer``, an Entra
+An issuer that is for one tenant has no row: a Zuplo project's own ``…/__zuplo/issuer``, an Entra
 tenant, a self-hosted GitLab, ``https://securetoken.google.com/PROJECT``, a CircleCI, Fly.io,
 Semaphore or Trigger.dev organization, a Bitbucket workspace, an AWS account, a cluster's service
 accounts.
@@ -35,7 +35,7 @@ class SharedIssuer(NamedTuple):
     note: str = ""
 
 
-#: What another customer can have with your value is no claim to pin: names that are unique only
+#: Claims that another customer can have with your value are not listed: names that are unique only
 #: within an account (Zuplo's ``project``, Buildkite's ``pipeline_slug``, GitHub's ``environment``
 #: or ``job_workflow_ref``), a public repository that any user may open (Cursor's ``repo_url``,
 #: Gitpod's ``sub``), a container image that any user may run, and a ``sub`` that the caller
@@ -312,20 +312,20 @@ _BY_IDENTIFIER: Final[Mapping[str, SharedIssuer]] = {
 }
 
 
-def unsafe(
+def why_unsafe(
     issuer: str,
     *,
     audience: Collection[str],
     expected_claims: Collection[str],
     has_own_checks: bool,
 ) -> str | None:
-    """Why ``issuer`` on these terms would let other customers in, and the remedy; else None.
+    """Why ``issuer`` with these settings would accept other customers, and the remedy; else None.
 
-    ``expected_claims`` are the names whose values are compared: that a claim is there pins nothing.
-    With checks of your own the decision is yours.
+    ``expected_claims``: the claims whose values are compared. A claim that must only be present
+    does not help. If there are checks of your own, nothing is reported.
 
-    A final slash or an upper-case letter makes no difference. No token has such an ``iss``, so it
-    would refuse every token, and the next correction would make it unsafe.
+    A final slash and the case of letters are ignored here. With a wrong one the settings would
+    refuse every token; once that is corrected, they would be unsafe.
     """
     row = _BY_IDENTIFIER.get(_plain(issuer))
     if row is None or has_own_checks:
@@ -344,8 +344,8 @@ def _claims_needed(row: SharedIssuer) -> str:
     best, *others = row.claims
     choice = f" (or one of: {', '.join(others)})" if others else ""
     return (
-        f"issuer: {row.identifiers[0]} signs for {row.whom}, and its audience keeps none of them"
-        f' out; set claims={{"{best}": "…"}} with your value{choice}, or checks of your own'
+        f"issuer: {row.identifiers[0]} signs for {row.whom}, and an audience excludes none of them"
+        f'; set claims={{"{best}": "…"}} with your value{choice}, or checks of your own'
         f"{row.note}"
     )
 

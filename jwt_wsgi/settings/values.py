@@ -20,6 +20,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from jwt_wsgi import jose
+from jwt_wsgi.claims import MAX_LEEWAY
 from jwt_wsgi.keys import DocumentError
 from jwt_wsgi.keys import KeySet
 from jwt_wsgi.strict_json import json_value
@@ -149,7 +150,7 @@ def read_json(text: str, kind: type) -> Any:
     try:
         value = json_value(text.encode())
     except ValueError as error:
-        raise ValueError(f"it looks like JSON but is none: {error}") from error
+        raise ValueError(f"it looks like JSON but cannot be read: {error}") from error
     if not isinstance(value, kind):
         raise ValueError("it is JSON of another kind")  # noqa: TRY004  # a setting's value
     return value
@@ -184,7 +185,7 @@ def read_seconds(value: Any) -> float:
 def read_age(value: object) -> float:
     age = read_seconds(value)
     if age < 1:
-        raise ValueError("no token is that new; give at least 1 s, or leave it out")
+        raise ValueError("it is too short; give at least 1 s, or leave it out")
     return age
 
 
@@ -210,8 +211,9 @@ def read_one_of(*words: str) -> Callable[[object], str]:
 
 def read_leeway(value: object) -> float:
     leeway = read_seconds(value)
-    if leeway > 300:  # noqa: PLR2004
-        raise ValueError("at most 300 s, or expired tokens pass for too long; correct the clocks")
+    if leeway > MAX_LEEWAY:
+        most = f"at most {MAX_LEEWAY:g} s"
+        raise ValueError(f"{most}, or expired tokens pass for too long; correct the clocks")
     return leeway
 
 
@@ -316,7 +318,7 @@ _PUBLIC: Final = re.compile(rb"\s*(-----BEGIN |ssh-|ecdsa-sha2-|https?://)")
 _EXAMPLE: Final = re.compile(rb"at-least-\d+-bits-long|your-\d+-bit-secret")
 
 
-#: Different bytes of a secret that can be guessed. Of secrets of 32 random digits, one in ten
+#: A secret with so few different bytes can be guessed. Of secrets of 32 random digits, one in ten
 #: million has so few.
 _FEW: Final = 5
 
@@ -342,7 +344,7 @@ def read_secret(value: object) -> bytes:
 
 
 def _is_json_object(data: bytes) -> bool:
-    """A JWK or a JWKS; of random secrets one in 256 begins with ``{``, and is none."""
+    """Whether it is a JWK or a JWKS. One random secret in 256 begins with ``{`` as well."""
     try:
         return isinstance(json.loads(data), dict)
     except (ValueError, RecursionError):

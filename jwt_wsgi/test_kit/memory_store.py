@@ -18,7 +18,7 @@ class MemoryStore:
     on, never going back.
     """
 
-    #: What is written here no other process reads.
+    #: No other process can read what is written here.
     of_one_process = True
 
     def __init__(

@@ -48,7 +48,7 @@ SERVICES: Final[Mapping[str, Provider]] = {
         kid="c8ab71530972bba20b49f78a09c9852c43ff9{number}18",
         checked="2026-11-28: sign-in/web/backend-auth, openid-connect/reference (both spellings of"
         " iss, aud, discovery), TokenPayload of google-auth-library (azp, at_hash, email_verified)",
-        note=f"{_OPAQUE} Any service account may ask for a token with your audience: azp tells.",
+        note=f"{_OPAQUE} Any service account may ask for a token with your audience; azp differs.",
     ),
     "google-iap": Provider(
         "Google Identity-Aware Proxy",

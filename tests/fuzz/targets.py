@@ -107,7 +107,7 @@ def token(data: bytes) -> None:
 def jwks(data: bytes) -> None:
     """No set (``DocumentError``), or one whose every key is public, of its kind and of a size."""
     try:
-        keyset = KeySet.parse(data, max_keys=64)
+        keyset = KeySet.parse(data)
     except DocumentError as error:
         str(error).encode("ascii")
         return
@@ -120,7 +120,7 @@ def jwks(data: bytes) -> None:
                 assert key.crv in algorithm.crvs
                 assert key.kty != "RSA" or 2048 <= key.public_key.key_size <= 8192
                 assert not jose.verify(name, key, b"x", bytes(64))
-    assert keyset.digest == KeySet.parse(data, max_keys=64).digest
+    assert keyset.digest == KeySet.parse(data).digest
     for dropped in keyset.unusable():
         (dropped.kid + dropped.reason).encode("ascii")
 
@@ -134,7 +134,9 @@ def settings(data: bytes) -> None:
         assert str(error)
         return
     assert 0 <= read.leeway <= 300
-    assert not read.policy.problems()
+    policy = read.policy
+    assert 1 <= policy.refresh_after <= policy.max_age <= policy.expires_after
+    assert 0.1 <= policy.timeout <= 60
     symmetric = set(jose.SECRET_SIZES) & set(read.algorithms)
     assert not symmetric or read.secret
     Rules(read.request_rules).find("GET", "/")

@@ -42,7 +42,12 @@ def test_a_claim_that_fails_is_said_and_is_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """PyJWT in our place, and fewer of everything."""
-    for name, value in {"ours": outage.pyjwt, "STRANGERS": 100, "USERS": 50, "STALL": 1.2}.items():
+    for name, value in {
+        "ours": outage.pyjwt,
+        "UNKNOWN_KIDS": 100,
+        "USERS": 50,
+        "STALL": 1.2,
+    }.items():
         monkeypatch.setattr(outage, name, value)
 
     assert main(["demo", "--outage"]) == 1
