@@ -1,13 +1,15 @@
-"""The build backend: setuptools, with a source archive that is equal in every build.
+"""The build backend: setuptools, with a source archive and a wheel that are equal in every build.
 
-The wheels of setuptools are equal already. Its source archives hold the time of the build and the
-name of the user.
+The source archives of setuptools hold the time of the build and the name of the user. Its wheels
+hold the modes of the files, which depend on the umask of the user.
 """
 
 import gzip
 import io
 import os
+import stat
 import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,15 @@ def build_sdist(sdist_directory: str, config_settings: Any = None) -> str:
     """Build the source archive (PEP 517), with the time of ``SOURCE_DATE_EPOCH`` in it."""
     name = build_meta.build_sdist(sdist_directory, config_settings)
     normalise(Path(sdist_directory, name), int(os.environ.get("SOURCE_DATE_EPOCH", LONG_AGO)))
+    return name
+
+
+def build_wheel(
+    wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None
+) -> str:
+    """Build the wheel (PEP 517), with one mode for all of its files."""
+    name = build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
+    normalise_modes(Path(wheel_directory, name))
     return name
 
 
@@ -41,3 +52,14 @@ def normalise(archive: Path, mtime: int) -> None:
             member.pax_headers = {}
             new.addfile(member, old.extractfile(member) if member.isfile() else None)
     archive.write_bytes(gzip.compress(plain.getvalue(), mtime=mtime))
+
+
+def normalise_modes(wheel: Path) -> None:
+    """Write the wheel again: every member is a file that all may read."""
+    plain = io.BytesIO()
+    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(plain, "w") as new:
+        for member in old.infolist():
+            content = old.read(member)
+            member.external_attr = (stat.S_IFREG | 0o644) << 16
+            new.writestr(member, content)
+    wheel.write_bytes(plain.getvalue())

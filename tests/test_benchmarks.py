@@ -1,5 +1,6 @@
 """The benchmarks' gate: nobody is timed who lets a forgery in. Timing itself is never tested."""
 
+import inspect
 import json
 import re
 import subprocess
@@ -118,3 +119,15 @@ def test_the_page_has_the_table_of_the_kept_results(parts: Parts) -> None:
     assert report.MARKS[0] in page
     assert report.updated(page) == page
     assert "| the same token again, EdDSA |" in report.summary()
+
+
+def test_node_is_started_as_the_scenes_start_everybody(parts: Parts) -> None:
+    """With an issuer, the age of its keys and a folder for saved keys."""
+    import outage_node
+
+    from jwt_wsgi.cli import outage
+
+    started = inspect.signature(outage_node.contestant("jose", BENCHMARKS))
+    ours = inspect.signature(outage.ours)
+
+    assert len(started.parameters) == len(ours.parameters)

@@ -3,6 +3,7 @@
 import configparser
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -72,6 +73,17 @@ def test_what_ships(wheel: Path) -> None:
     assert any(name.endswith("/LICENSE") for name in names)
 
 
+def test_the_metadata_names_the_licence_and_the_authors(wheel: Path) -> None:
+    """The licence as an SPDX expression, which tools compare; the authors as in LICENSE."""
+    archive = zipfile.ZipFile(wheel)
+    (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+    metadata = archive.read(name).decode().partition("\n\n")[0].splitlines()
+
+    assert "License-Expression: MIT" in metadata
+    (author,) = [line.partition(": ")[2] for line in metadata if line.startswith("Author: ")]
+    assert author in (ROOT / "LICENSE").read_text()
+
+
 def test_the_source_archive_is_whole_and_the_same_in_every_build(
     source: Path, tmp_path: Path
 ) -> None:
@@ -93,6 +105,27 @@ def test_the_source_archive_is_whole_and_the_same_in_every_build(
         names = {name.partition("/")[2] for name in opened.getnames()}
     assert set(project_files()) - names - {"MANIFEST.in"} == set()
     assert archives[0] == archives[1]
+
+
+def test_the_wheel_is_the_same_whoever_builds_it(source: Path, tmp_path: Path) -> None:
+    """Two builds of one time are equal byte by byte, also with another umask."""
+    wheels = []
+    for umask, mode in ((0o022, 0o644), (0o077, 0o600)):
+        copy = tmp_path / f"{umask:o}"
+        shutil.copytree(source, copy)
+        for path in copy.rglob("*"):
+            path.chmod(mode if path.is_file() else mode | 0o111)
+        subprocess.run(
+            [sys.executable, "-m", "build", "-w", "-n", "-o", copy / "dist", copy],
+            env=os.environ | {"SOURCE_DATE_EPOCH": "1700000000"},
+            umask=umask,
+            capture_output=True,
+            check=True,
+        )
+        (built,) = (copy / "dist").glob("*.whl")
+        wheels.append(built.read_bytes())
+
+    assert wheels[0] == wheels[1]
 
 
 def test_the_wheel_works_from_anywhere(wheel: Path, tmp_path: Path) -> None:

@@ -131,13 +131,11 @@ def test_the_figures_of_the_page_about_gateways_are_those_of_the_results() -> No
     """Each row: its share of requests that are kept, and its cost of a new token, with spreads."""
     saved = json.loads((ROOT / "tests/benchmarks/results.json").read_text())
     rows = {row[1]: row for _, found, _ in saved.values() for row in found}
-    kept, added = (
-        "HTTP, same token, CPU kept: sync, RS256",
-        "HTTP, every token new, adds: sync, RS256",
-    )
+    kept, added = "gateways, same token, CPU kept", "gateways, every token new, adds"
     named = {
         "this middleware": "",
-        "Apache": "mod_auth_openidc",
+        "Apache's mod_auth_openidc": "mod_auth_openidc",
+        "Apache's mod_oauth2": "mod_oauth2",
         "PyJWT with": "PyJWT + PyJWKClient by hand",
     }
     shown = re.findall(

@@ -123,7 +123,8 @@ def _node_versions() -> list[str]:
 
 def _apache_versions() -> list[str]:
     module = "libapache2-mod-auth-openidc"
-    found = {"Apache": "apache2-bin", "mod_auth_openidc": module, "wrk": "wrk"}
+    found = {"Apache": "apache2-bin", "mod_auth_openidc": module}
+    found |= {"mod_oauth2": "libapache2-mod-oauth2", "wrk": "wrk"}
     return [
         f"{name} {version}"
         for name, package in found.items()

@@ -28,7 +28,7 @@ def contestant(package: str, where: Path) -> outage.Contestant:
     """A Node server that verifies with this package, asked over loopback."""
 
     @contextmanager
-    def open_(issuer: FakeIssuer, fresh: float | None) -> Iterator[outage.Ask]:
+    def open_(issuer: FakeIssuer, fresh: float | None, _folder: str | None) -> Iterator[outage.Ask]:
         command = ["node", str(SCRIPT), package, issuer.jwks_uri, issuer.issuer, AUDIENCE]
         command += [] if fresh is None else [str(fresh)]
         with subprocess.Popen(command, cwd=where, stdout=subprocess.PIPE, text=True) as node:

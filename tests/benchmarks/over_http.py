@@ -1,4 +1,4 @@
-"""P8, P9 and P99: what authentication adds to a request over HTTP, and how long a request waits.
+"""P8, P9, P18 and P99: what authentication adds to a request over HTTP, and how long one waits.
 
 Added is CPU time, so that what else runs does not count: server on one CPU, wrk on the other.
 """
@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -76,6 +77,8 @@ class Scene:
         server, start = self.servers[name], self._asked.get(name, 0)
         before = server.cpu()
         seen = burst(server, tokens, start=start, seconds=BURST)
+        while not seen.answers:  # wrk had no CPU for as long
+            seen = burst(server, tokens, start=start, seconds=BURST)
         self._asked[name] = start + seen.answers + 100
         return (server.cpu() - before) / seen.answers
 
@@ -129,8 +132,8 @@ def scene(algorithm: str, run: Run) -> Iterator[Scene]:
                 made.add(f"{name} (sync)", f"bare {name} (sync)", make)
         for name, kind in {"": "bare", " + @fastify/jwt": "jwt", " + its cache": "cache"}.items():
             made.add(f"Fastify{name}", "Fastify", partial(fastify, mint=mint, kind=kind))
-        made.add("Apache", "Apache", partial(apache, mint=mint, guarded=False))
-        made.add("mod_auth_openidc", "Apache", partial(apache, mint=mint, guarded=True))
+        for name in ("Apache", "mod_auth_openidc"):
+            made.add(name, "Apache", partial(apache, mint=mint))
         yield made
 
 
@@ -144,6 +147,27 @@ def requests(run: Run) -> list[Row]:
             rows += _same(made, algorithm)
             rows += _new(made, algorithm)
     return rows
+
+
+def gateways(run: Run) -> list[Row]:
+    """P18: the rows of docs/explanation/gateway.md. Few servers leave time for more rounds."""
+    if missing := missing_tools():
+        return [Row("P18", "HTTP", None, f"not installed: {missing}")]
+    longer = replace(run, http_rounds=6 * run.http_rounds + 1)
+    with ExitStack() as stack:
+        made = Scene(stack, Mint("RS256"), longer)
+        make = partial(gunicorn, mint=made.mint, worker="sync")
+        for name in ("bare ours", "ours", "PyJWT + PyJWKClient by hand"):
+            made.add(f"{name} (sync)", "bare ours (sync)", make)
+        for name in ("Apache", "mod_auth_openidc", "mod_oauth2"):
+            made.add(name, "Apache", partial(apache, mint=made.mint))
+        kept, _ = made.interleaved(made.same)
+        _, added = made.interleaved(made.new)
+    rows = (("same token, CPU kept", kept), ("every token new, adds", added))
+    return [
+        Row("P18", f"gateways, {what}", None, figures["ours (sync)"], _peers(figures, "sync"))
+        for what, figures in rows
+    ]
 
 
 def _peers(figures: dict[str, Figure], worker: str) -> dict[str, Figure]:

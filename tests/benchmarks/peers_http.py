@@ -1,4 +1,4 @@
-"""Peers that are no WSGI apps: Fastify + @fastify/jwt, Apache + mod_auth_openidc."""
+"""Peers that are no WSGI apps: Fastify + @fastify/jwt, Apache with one of two modules."""
 
 import json
 import os
@@ -68,23 +68,32 @@ DirectoryIndex index.html
 </Directory>
 {oauth}
 """
-_OAUTH = """
-LoadModule auth_openidc_module {modules}/mod_auth_openidc.so
-OIDCCryptoPassphrase benchmark
-OIDCOAuthVerifyCertFiles {kid}#{root}/certificate.pem
-"""
-_GUARDED = """AuthType oauth20
+_CLAIMS = """AuthType {kind}
   <RequireAll>
-    Require claim iss:{issuer}
-    Require claim aud:{audience}
+    Require {claim} iss:{issuer}
+    Require {claim} aud:{audience}
   </RequireAll>"""
+#: Module -> its file, what its directives call it and a claim, and how it gets the key.
+_MODULES = {
+    "mod_auth_openidc": (
+        "auth_openidc_module",
+        {"kind": "oauth20", "claim": "claim"},
+        "OIDCCryptoPassphrase benchmark\nOIDCOAuthVerifyCertFiles {kid}#{root}/certificate.pem",
+    ),
+    "mod_oauth2": (
+        "oauth2_module",
+        {"kind": "oauth2", "claim": "oauth2_claim"},
+        "OAuth2TokenVerify jwk '{jwk}'",
+    ),
+}
 
 
 @contextmanager
-def apache(name: str, mint: Mint, *, guarded: bool) -> Iterator[Server]:
-    """Apache that serves a small file, bare or behind mod_auth_openidc (RSA only)."""
-    if not shutil.which("apache2") or not (MODULES / "mod_auth_openidc.so").exists():
-        raise ModuleNotFoundError("libapache2-mod-auth-openidc", name="mod_auth_openidc")
+def apache(name: str, mint: Mint) -> Iterator[Server]:
+    """Apache that serves a small file, bare or behind the module of that name (RSA only)."""
+    file = MODULES / f"{name}.so"
+    if not shutil.which("apache2") or (name in _MODULES and not file.exists()):
+        raise ModuleNotFoundError("Debian's package of it", name=name)
     if mint.algorithm != "RS256":
         raise ValueError("its certificates are RSA's")
     with tempfile.TemporaryDirectory() as scratch:
@@ -95,8 +104,12 @@ def apache(name: str, mint: Mint, *, guarded: bool) -> Iterator[Server]:
         (root / "certificate.pem").write_bytes(_certificate(mint))
         facts = {"root": root, "port": port, "modules": MODULES, "kid": KID}
         facts |= {"user": "www-data", "issuer": ISSUER, "audience": AUDIENCE}
-        access = _GUARDED.format(**facts) if guarded else "Require all granted"
-        oauth = _OAUTH.format(**facts) if guarded else ""
+        access, oauth = "Require all granted", ""
+        if name in _MODULES:
+            module, words, verify = _MODULES[name]
+            access = _CLAIMS.format(**facts, **words)
+            verify = verify.format(**facts, jwk=json.dumps(mint.jwk))
+            oauth = f"LoadModule {module} {file}\n{verify}"
         configuration = root / "apache2.conf"
         configuration.write_text(_APACHE.format(**facts, access=access, oauth=oauth))
         command = ["apache2", "-D", "FOREGROUND", "-f", configuration]

@@ -24,6 +24,7 @@ SECTIONS = {
     "library.warm": ("P4",),
     "wsgi.requests": ("P5", "P6", "P7"),
     "over_http.requests": ("P8", "P9"),
+    "over_http.gateways": ("P18",),
     "over_http.beside_busy_threads": ("P99",),
     "growth.everything": ("P10",),
     "growth.sizes": ("P11",),

@@ -125,11 +125,16 @@ class Burst(NamedTuple):
 
 
 def burst(server: Server, tokens: Path, *, seconds: float, **wrk: object) -> Burst:
-    """Ask the server for so long; the keywords are those of :func:`asking`."""
+    """Ask the server for so long; the keywords are those of :func:`asking`.
+
+    No answers are not an error: on a busy machine wrk may not have started by then.
+    """
     with asking(server, tokens, **wrk) as process:
         time.sleep(seconds)
         process.send_signal(signal.SIGINT)  # its own durations are whole seconds
         output, errors = process.communicate()
+    if process.returncode == -signal.SIGINT:  # it had no CPU yet, and has not asked
+        return Burst(0, 0.0, 0.0)
     told = re.search(r"(\d+) requests in", output)
     if "Non-2xx" in output or process.returncode or not told:
         raise RuntimeError(f"{server.name}: {output[-400:]} {errors}")
