@@ -201,7 +201,7 @@ def _standard(error: AuthError) -> tuple[object, ...] | None:
     """
     kind = type(error)
     may_have = _STANDARD.get(kind)
-    if may_have is None or not error.__dict__.keys() <= may_have:
+    if may_have is None or not may_have.issuperset(error.__dict__):
         return None
     code, named = error.code, error.challenge_error
     if kind is InvalidTokenError:
