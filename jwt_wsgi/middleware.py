@@ -95,8 +95,9 @@ class JWTMiddleware:
         self._origin_check = origin_check(self.settings.allowed_origins)
         rules = self.settings.request_rules
         self._rule_of = rule_finder(rules, find_rule) if rules else None
-        self._places = [place(p, self.settings.max_token_size) for p in self.settings.token_from]
-        self._read_token = reader(self._places)
+        places = [place(p, self.settings.max_token_size) for p in self.settings.token_from]
+        self._read_token = reader(places)
+        self._not_forwarded = [] if self.settings.forward_token else places
         self._injection = Injection(self.settings.claim_headers or {})
         self._responses = Responses(
             realm=self.settings.realm,
@@ -134,9 +135,8 @@ class JWTMiddleware:
                 return self.refuse(error, environ, start_response)
             environ[ERROR] = error
             self._report(Reported, error, environ)
-        if not self.settings.forward_token:
-            for where in self._places:
-                where.remove(environ)
+        for where in self._not_forwarded:
+            where.remove(environ)
         return current.serve(self.app, environ, start_response)
 
     def authenticate(self, environ: "WSGIEnvironment", rule: Rule) -> None:
