@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tokenize
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -198,7 +199,8 @@ def path_of(module: str) -> Path:
     return PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
 
 
-def imports_of(module: str) -> set[str]:
+@cache
+def imports_of(module: str) -> frozenset[str]:
     """Every absolute name that a module imports; of this package, the modules."""
     found = set()
     for node in ast.walk(ast.parse(path_of(module).read_text())):
@@ -210,7 +212,7 @@ def imports_of(module: str) -> set[str]:
             named = {f"{stem}.{alias.name}" for alias in node.names}
             inside = {name for name in named if path_of(name.removeprefix("jwt_wsgi.")).is_file()}
             found |= inside if stem.startswith("jwt_wsgi") and inside else {stem}
-    return found
+    return frozenset(found)
 
 
 def own_imports_of(module: str) -> set[str]:
@@ -219,6 +221,7 @@ def own_imports_of(module: str) -> set[str]:
     return {name.removeprefix("jwt_wsgi.") for name in found if name.startswith("jwt_wsgi.")}
 
 
+@cache
 def lines_of_code(module: str) -> int:
     """Every line that holds code; imports and docstrings aside."""
     source = path_of(module).read_text()

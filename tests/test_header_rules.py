@@ -158,6 +158,7 @@ def test_a_header_adds_to_what_the_rule_of_the_path_asks(
     assert app.environ is not None
 
 
+@pytest.mark.slow
 @given(st.text(alphabet=st.characters(max_codepoint=255), max_size=300))
 def test_a_value_takes_a_rule_away_only_if_it_is_plain(value: str) -> None:
     """Whatever a client writes."""

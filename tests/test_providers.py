@@ -178,6 +178,7 @@ def test_every_term_is_needed(name: str, internet: Internet) -> None:
     assert spare == SPARE.get(name, set())
 
 
+@pytest.mark.slow
 @every_provider
 def test_a_forged_signature_stays_outside(name: str, internet: Internet) -> None:
     """Under the provider's own kid."""
