@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from conftest import EchoApp
 from conftest import bearer
 from cryptography.hazmat.primitives import serialization
 from flask.testing import FlaskClient
+from packaging.version import Version
 from werkzeug.test import Client
 
 from jwt_wsgi import Rule
@@ -154,6 +156,10 @@ AUTHLIB = {
 }
 
 
+#: Before 1.8 Authlib's validator knew no error of joserfc: a bad signature ended as a 500.
+BAD_SIGNATURE_AT_AUTHLIB = 401 if Version(version("authlib")) >= Version("1.8") else 500
+
+
 @pytest.mark.parametrize("case", AUTHLIB)
 def test_authlib_on_flask(case: str) -> None:
     """Each row of the page's table that is about a token."""
@@ -181,7 +187,8 @@ def test_authlib_and_the_routes_keys_and_outages_of_the_page() -> None:
         assert [statuses(client, first) for client in clients] == [[200]] * 3
         issuer.rotate()
         second = issuer.token(**PROFILE)
-        assert [statuses(client, second) for client in clients] == [[401], [200], [200]]
+        found = [statuses(client, second) for client in clients]
+        assert found == [[BAD_SIGNATURE_AT_AUTHLIB], [200], [200]]
         with issuer.outage():
             new = [flask_client(page[when]) for when in ("before", "after", "kept")]
             assert [statuses(client, first) for client in new] == [[500], [503], [503]]
