@@ -2204,7 +2204,7 @@ MUTANTS = (
         "key_sources/freshness.py",
         "pauses[min(fails, len(pauses)) - 1] * (0.8 + 0.2 * jitter)",
         "pauses[min(fails, len(pauses)) - 1]",
-        killers("test_jwks_scenes", "test_c4_refused_for_ever"),
+        killers("test_jwks_scenes", "test_without_keys_the_attempts_are_at_most_ten_seconds_apart"),
     ),
     Mutant(
         "a failed fetch drops the keys",
@@ -2262,7 +2262,7 @@ MUTANTS = (
         "        if fetch is not None and fetch.is_lookup and not facts.fails:\n"
         "            self._emit(events.KeyMissed(self._source, printable(fetch.kid)))\n"
         "        if fetch is not None and not facts.inline:\n            self._launch(fetch)\n",
-        killers("test_jwks_scenes", "test_e8_a_hook_that_blocks"),
+        killers("test_jwks_scenes", "test_a_hook_that_blocks_delays_no_fetch"),
     ),
     Mutant(
         "fetch for an unknown kid out of a cache",

@@ -250,7 +250,7 @@ def test_a_hook_that_raises_is_told_once_and_breaks_nothing(
 
 
 def test_a_log_that_is_broken_itself_breaks_nothing() -> None:
-    """E8: a logging handler that raises costs lines, not requests."""
+    """A logging handler that raises costs lines, not requests."""
 
     class Broken(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

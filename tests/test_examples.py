@@ -210,7 +210,7 @@ def test_the_public_route_is_public(running: Running, served: FakeIssuer) -> Non
 
 
 def test_unknown_paths_need_a_token(running: Running, served: FakeIssuer) -> None:
-    """Without a token nobody learns which paths exist; with one the app answers 404."""
+    """Each path needs a token, so a 401 does not tell which paths exist. With one, it is a 404."""
     stranger = running.ask("/nowhere")
     known = running.ask("/nowhere", bearer(served.token()))
 

@@ -233,7 +233,7 @@ def test_retry_after_is_read(text: str, seconds: float | None) -> None:
 
 @pytest.mark.parametrize("name", ["endless body", "10 GiB promised", "gzip bomb", "endless header"])
 def test_no_answer_fills_memory(name: str) -> None:
-    """D5, D6: what is held of it at any time is a few times the most that a set may have."""
+    """What is held of it at any time is a few times the most that a set may have."""
     with fault_server(FAULTS[name][0]) as server:
         get(server.url)
         tracemalloc.start()
@@ -245,7 +245,7 @@ def test_no_answer_fills_memory(name: str) -> None:
 
 
 def test_other_headers_and_bytes_of_an_answer_are_ignored() -> None:
-    """D8, D9: cookies, a Location, a Refresh, and bytes after the body."""
+    """Cookies, a Location, a Refresh, and bytes after the body."""
     head = "200 OK\nSet-Cookie: a=b\nLocation: http://127.0.0.1:1/\nRefresh: 0; url=/x\n"
     answer = says(f"{head}Content-Type: text/html\nContent-Length: 12", b'{"keys": []}HTTP/1.1 2')
     with fault_server(answer) as server:
@@ -429,7 +429,7 @@ def test_the_environments_proxy_is_used_and_its_password_never_told(
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "https://issuer.example/"])
 def test_a_proxy_that_is_down(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """E2: that is trouble with the connection, and nobody goes around it."""
+    """That is trouble with the connection, and nobody goes around it."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://ada:s3cret@127.0.0.1:1")
     found = get(url)
@@ -440,7 +440,7 @@ def test_a_proxy_that_is_down(url: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("status", [407, 502])
 def test_a_proxy_that_refuses_to_connect(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """E2, O2: the way to an https issuer ends at the proxy."""
+    """The way to an https issuer ends at the proxy."""
     with fault_server(says(f"{status} X")) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         assert get("https://issuer.example/").kind == "connect"
@@ -637,14 +637,14 @@ def test_a_tls_server_that_drips_is_cut_off(tls: Any) -> None:
 
 
 def test_a_certificate_that_is_over_is_refused(tmp_path: Path) -> None:
-    """O2: though it is the right one otherwise."""
+    """Though it is the right one otherwise."""
     ca, context = certificates(tmp_path, days=-1)
     with fault_server(says("200 OK", b"{}"), context) as server:
         assert get(server.url, verify=str(ca)).kind == "tls"
 
 
 def test_a_handshake_that_is_cut_off() -> None:
-    """O2: a server that speaks no TLS, or hangs up in the middle of it."""
+    """A server that speaks no TLS, or hangs up in the middle of it."""
     for answer in (raw(b"HTTP/1.1 400 Bad Request\r\n\r\n"), raw(b"\x16\x03\x03\x00\x7a\x02")):
         with fault_server(answer) as server:
             assert get(server.url.replace("http:", "https:")).kind == "tls"

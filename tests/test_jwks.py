@@ -1,4 +1,4 @@
-"""Remote keys: every row of KEYS 7.4 by its number, and the bounds B1 to B19.
+"""Remote keys: every rule and every bound of docs/development/keys.md.
 
 :class:`World` is a simulation: its clock moves only when somebody waits, fetches and
 concurrent requests are greenlets, and nothing sleeps.
@@ -278,7 +278,7 @@ class World:
         assert self.keys.health()["state"] == "DEGRADED"
 
 
-# --- The rows of KEYS 7.4 ----------------------------------------------------------------------
+# --- The rules of keys.md ----------------------------------------------------------------------
 
 
 def test_rule_cold_start_fetches_and_waits() -> None:
@@ -989,7 +989,7 @@ def test_rule_expired_keys_are_not_used() -> None:
 
 
 def test_rule_expired_keys_shorten_the_pause() -> None:
-    """O8: now somebody is waiting; the pause of a source nobody waits for is over sooner."""
+    """Now somebody is waiting; the pause of a source nobody waits for is over sooner."""
     world = World().warm()
     world.fail(retry_after=300)
     world.now = 1000 + DAY - 1
@@ -1444,7 +1444,7 @@ def test_a_broken_fetch_function_is_an_outage(error: Exception, words: str) -> N
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, greenlet.GreenletExit])
 def test_a_helper_that_is_killed_wakes_everybody(error: type[BaseException]) -> None:
-    """F6: the event is set and the fetch counted as failed."""
+    """The event is set and the fetch counted as failed."""
 
     def fetch(*_: Any, **__: Any) -> Fetched:
         raise error
@@ -1557,7 +1557,7 @@ def test_every_fetch_says_how_long_it_took() -> None:
 
 
 def test_warm_up() -> None:
-    """C9: it loads before anybody waits, and says whether it could."""
+    """It loads before anybody waits, and says whether it could."""
     world = World()
     world.fail()
     assert not world.keys.warm_up()
@@ -1586,7 +1586,7 @@ def test_warm_up_keeps_to_the_back_off() -> None:
 
 
 def test_nothing_happens_at_construction() -> None:
-    """C10: a thousand sources are no GET and no thread."""
+    """A thousand sources are no GET and no thread."""
     threads, gets = threading.active_count(), []
     sources = [
         RemoteKeys("https://i.example", fetch=lambda *a, **_: gets.append(a), emit=gets.append)
@@ -1597,7 +1597,7 @@ def test_nothing_happens_at_construction() -> None:
 
 
 def test_sources_share_nothing() -> None:
-    """O10: one issuer's outage is nobody else's."""
+    """One issuer's outage is nobody else's."""
     down, up = World(), World()
     down.fail()
     down.ask()

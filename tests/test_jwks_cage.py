@@ -50,7 +50,7 @@ def _deep(levels: int) -> bytes:
     return b'{"keys":' + b"[" * levels + b"]" * levels + b"}"
 
 
-#: KEYS 9.5: what comes as 200 and is no JWKS, or not one that may be used.
+#: Bodies that come with 200 and are no JWKS, or a JWKS that must not be used.
 DOCUMENTS = {
     "empty set": body(b'{"keys":[]}'),
     "no keys": body(b"{}"),
@@ -146,7 +146,7 @@ def troubled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Troubl
 @pytest.mark.slow
 @pytest.mark.parametrize(("answer", "timeout"), TROUBLES.values(), ids=TROUBLES)
 def test_held_keys_survive(answer: Any, timeout: float, caplog: pytest.LogCaptureFixture) -> None:
-    """D and O2: known kids are served before, during and after; the operator reads one line."""
+    """Known kids are served before, during and after; the operator reads one line."""
     with fault_server(GOOD) as server:
         warm = Warm(server.url)
         assert warm.warm_up()
@@ -209,7 +209,7 @@ def test_an_unknown_kid_is_refused_in_time(answer: Any, timeout: float) -> None:
 def test_held_keys_survive_trouble_on_the_way(
     url: str, kind: str, env: dict[str, str], troubled: Troubled, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """O2, E2: the issuer is not even reached; the label in the one line is exact."""
+    """The issuer is not even reached; the label in the one line is exact."""
     warm, ports, setenv = troubled
     assert warm.warm_up()
     caplog.clear()
@@ -227,7 +227,7 @@ def test_held_keys_survive_trouble_on_the_way(
 
 
 def test_many_dead_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """E6: eight addresses that never answer end at the deadline, not at eight times it."""
+    """Eight addresses that never answer end at the deadline, not at eight times it."""
     with ExitStack() as stack:
         addresses = []
         for number in range(8):
@@ -276,7 +276,7 @@ def _child(code: str) -> str:
 
 @pytest.mark.slow
 def test_a_resolver_that_hangs() -> None:
-    """E5: the lease ends the flight; at most two threads hang, and it recovers by itself."""
+    """The fetch is given up in the end; at most two threads hang, and the keys load again."""
     _child("""
         real, stalled, goes_on = socket.getaddrinfo, threading.Event(), threading.Event()
         def resolve(*args, **kwargs):
@@ -316,7 +316,7 @@ def test_a_resolver_that_hangs() -> None:
 
 @pytest.mark.slow
 def test_no_file_descriptor_and_no_thread_left() -> None:
-    """E7: a process at its limits serves those whose keys it holds, and recovers."""
+    """A process at its limits serves those whose keys it holds, and recovers."""
     _child("""
         start = threading.Thread.start
         def no_thread(self):

@@ -154,7 +154,7 @@ for _ in range(20):
 
 @BY
 def test_forks_while_everything_runs(*, hooks: bool) -> None:
-    """F2: floods and fetches in the parent, and no child hangs; each is served."""
+    """Floods and fetches in the parent, and no child hangs; each is served."""
     run(
         script="""
 def quick(url, *, etag, no_cache, timeout):
@@ -329,7 +329,7 @@ def test_gevent_patched_after_the_source_was_made(slow_issuer: FakeIssuer) -> No
 
 
 def test_the_test_of_the_test_a_lock_across_io_hangs(slow_issuer: FakeIssuer) -> None:
-    """F4: what the test above would look like if we held a lock across the fetch."""
+    """What the test above would look like if we held a lock across the fetch."""
     with pytest.raises(subprocess.TimeoutExpired):
         under_gevent(NAIVE, slow_issuer, timeout=3.0)
 
@@ -352,7 +352,7 @@ def test_the_test_of_the_test_a_lock_across_io_hangs(slow_issuer: FakeIssuer) ->
     ],
 )
 def test_the_end_of_a_process_during_a_fetch(end: str) -> None:
-    """F7: at once, without a word."""
+    """At once, without a word."""
     said = run(
         f"""
 from jwt_wsgi.errors import KeysUnavailableError

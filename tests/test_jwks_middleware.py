@@ -42,7 +42,7 @@ def part(value: object) -> str:
 
 
 @pytest.mark.slow
-def test_c10_import_and_construction_touch_nothing() -> None:
+def test_import_and_construction_open_no_socket_and_start_no_thread() -> None:
     """No thread, no socket, no name looked up, with a hundred of them."""
     code = """
         import socket, threading
@@ -126,7 +126,7 @@ BAD_KIDS = {
 
 
 @pytest.mark.parametrize("kid", BAD_KIDS.values(), ids=BAD_KIDS)
-def test_k11_a_malformed_kid_fetches_nothing(kid: Any, app: EchoApp, served: FakeIssuer) -> None:
+def test_a_malformed_kid_fetches_nothing(kid: Any, app: EchoApp, served: FakeIssuer) -> None:
     """401 at once, warm or cold."""
     header = part({"alg": "EdDSA", "kid": kid})
     token = ".".join([header, *served.token().split(".")[1:]])
@@ -137,7 +137,7 @@ def test_k11_a_malformed_kid_fetches_nothing(kid: Any, app: EchoApp, served: Fak
 
 
 @pytest.mark.parametrize("kid", ["\0", "a\nb", "../../etc/passwd", "%0a%0d", "\u202e\u2028", "ä"])
-def test_k11_a_strange_kid_is_one_line(
+def test_an_odd_kid_is_one_line_of_the_log(
     kid: str, app: EchoApp, served: FakeIssuer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is asked for once and told escaped; it never becomes part of a URL."""
@@ -173,7 +173,7 @@ def _mutated(issuer: FakeIssuer, chance: random.Random) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_k16_no_forgery_looks_like_an_outage(app: EchoApp, served: FakeIssuer) -> None:
+def test_no_forged_token_is_answered_like_an_outage(app: EchoApp, served: FakeIssuer) -> None:
     """Never 503 and never 500 while the issuer is well; 429 when there are too many kids."""
     visitor = Client(JWTMiddleware(app, issuer=served.issuer))
     assert visitor.get("/", headers=bearer(served.token())).status_code == 200
@@ -186,7 +186,7 @@ def test_k16_no_forgery_looks_like_an_outage(app: EchoApp, served: FakeIssuer) -
     assert visitor.get("/", headers=bearer(served.token())).status_code == 200
 
 
-def test_d4_a_published_secret_signs_nothing(
+def test_a_published_secret_or_private_key_is_not_used(
     app: EchoApp, served: FakeIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A shared or private key in the set is not used, by whatever algorithm."""
@@ -204,7 +204,7 @@ def test_d4_a_published_secret_signs_nothing(
 
 @pytest.mark.parametrize("slow", [0.0, 0.2])
 def test_fifty_threads_and_one_process(slow: float, app: EchoApp, served: FakeIssuer) -> None:
-    """C1, K5 with real threads: one fetch when cold, one for a new key; nobody is refused."""
+    """With real threads: one fetch when cold, one for a new key; nobody is refused."""
     middleware = JWTMiddleware(app, issuer=served.issuer, jwks_uri=served.jwks_uri)
 
     def at_once(token: str) -> list[int]:

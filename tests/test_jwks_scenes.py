@@ -1,4 +1,4 @@
-"""Remote keys in the situations of KEYS 9.1 to 9.4 and 9.6, simulated; each test names its own.
+"""Remote keys in simulated situations: cold start, rotation, outage, restart, slow hooks.
 
 Those that a row or a bound of test_jwks already is are not repeated here.
 """
@@ -50,7 +50,7 @@ def test_a_hundred_at_once_are_one_fetch() -> None:
     assert world.count(lambda: world.ask("x")) == (401, 0.0, 0)
 
 
-def test_c4_refused_for_ever() -> None:
+def test_without_keys_the_attempts_are_at_most_ten_seconds_apart() -> None:
     """At 0, 1, 3, 7, 15 s and then every 10 s; all learn at once when to return."""
     world = World()
     world.jitter = 0.5
@@ -78,7 +78,7 @@ def test_c5b_after_a_silence_the_first_request_is_waited_for_again() -> None:
     assert world.count(world.ask) == (200, 0.2, 1)
 
 
-def test_c6_three_failures_then_good() -> None:
+def test_after_three_failures_the_fourth_attempt_serves_every_request() -> None:
     """The fourth attempt serves everybody from its end on; recovery is told once."""
     world = World()
     world.fail(status=500)
@@ -95,7 +95,7 @@ def test_c6_three_failures_then_good() -> None:
     assert drive(world, 5, 0.1, lambda _: "a")[0].status == 200
 
 
-def test_c7_a_leader_that_goes_away_takes_nobody_along() -> None:
+def test_a_killed_request_does_not_end_the_fetch_that_it_started() -> None:
     """The request that started the fetch is killed while it waits; the others are served."""
     world = World()
     world.delay = 0.3
@@ -112,7 +112,7 @@ def test_c7_a_leader_that_goes_away_takes_nobody_along() -> None:
 # --- Scheduled refreshes -----------------------------------------------------------------------
 
 
-def test_r6_r7_idle_and_many_at_once() -> None:
+def test_all_requests_after_an_idle_time_wait_for_one_fetch() -> None:
     """All wait for one fetch; if the issuer is a black hole, once, and are served all the same."""
     for trouble, waited in ((0.3, 0.3), (1000.0, 5.0)):
         world = World().warm(601)
@@ -163,7 +163,7 @@ def test_an_issuer_that_breaks_on_conditions() -> None:
 # --- Outage ------------------------------------------------------------------------------------
 
 
-def test_o5_strangers_add_nothing_to_an_outage() -> None:
+def test_unknown_kids_cause_no_fetch_in_an_outage() -> None:
     """200 of them: not a fetch, 503 at once; known kids see nothing of it."""
     world = World().warm()
     world.degrade()
@@ -175,7 +175,7 @@ def test_o5_strangers_add_nothing_to_an_outage() -> None:
     assert world.ask() == Answer(200, 0.0)
 
 
-def test_o7_every_second_answer_fails() -> None:
+def test_an_issuer_that_fails_every_second_time_is_asked_at_most_twice_as_often() -> None:
     """Failures never add up, nobody sees them, and the issuer is asked at most twice as often."""
     world = World().warm()
     numbers = itertools.count()
@@ -199,7 +199,7 @@ def test_o7_every_second_answer_fails() -> None:
     assert len(world.gets) <= 2 * (1 + 4 * HOUR / 240)
 
 
-def test_o9_only_elapsed_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_elapsed_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The wall clock may jump by ten years; sleep of the machine counts as time."""
     world = World().warm(100)
     for years in (10, -10):
@@ -216,7 +216,7 @@ def test_o9_only_elapsed_time_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- Rotation and revocation -------------------------------------------------------------------
 
 
-def test_k4_published_before_it_is_used() -> None:
+def test_a_key_that_is_published_before_it_is_used_costs_no_fetch() -> None:
     """A rotation by the book is not noticed by anybody, and costs no fetch of its own."""
     world = World().warm()
     world.etag = '"1"'
@@ -230,7 +230,7 @@ def test_k4_published_before_it_is_used() -> None:
     assert world.keys.stats()["fetch_scheduled"] == len(world.gets)
 
 
-def test_k7_used_five_seconds_before_it_is_published() -> None:
+def test_a_key_that_is_used_before_it_is_published_is_served_within_the_cooldown() -> None:
     """401 until then and at most 30 s more, without a restart."""
     world = World().warm(1)
     began = world.now
@@ -245,7 +245,7 @@ def test_k7_used_five_seconds_before_it_is_published() -> None:
     assert len(served) >= 40
 
 
-def test_k8_all_keys_replaced() -> None:
+def test_one_fetch_follows_when_all_keys_are_replaced() -> None:
     """One fetch, by the first token of a new key; old ones are looked up once more and refused."""
     world = World("ab").warm(1)
     world.body = document("cd")
@@ -255,7 +255,7 @@ def test_k8_all_keys_replaced() -> None:
     assert len(world.gets) == 3
 
 
-def test_k9_another_key_under_the_same_kid() -> None:
+def test_another_key_under_the_same_kid_is_found_at_the_next_refresh() -> None:
     """It is found at the next refresh; bad signatures fetch nothing before that."""
     world = World("a").warm(1)
     world.body = json.dumps({"keys": [{**JWKS["b"], "kid": "a"}]}).encode()
@@ -269,7 +269,7 @@ def test_k9_another_key_under_the_same_kid() -> None:
     assert len(world.gets) == 1
 
 
-def test_k15_a_cache_with_an_old_answer_hides_no_new_key() -> None:
+def test_a_cache_with_an_old_answer_hides_no_new_key() -> None:
     """It answers 304 to whoever sends the old ETag, or does not say no-cache."""
     world = World()
     world.etag = '"1"'
@@ -286,7 +286,7 @@ def test_k15_a_cache_with_an_old_answer_hides_no_new_key() -> None:
 # --- What a hook may do ------------------------------------------------------------------------
 
 
-def test_e8_a_hook_that_blocks() -> None:
+def test_a_hook_that_blocks_delays_no_fetch() -> None:
     """Five seconds in a hook take nothing from a fetch, and no known kid waits for it."""
     world = World().warm(1)
     world.delay, world.body = 0.5, document("ab")
@@ -306,7 +306,7 @@ def test_e8_a_hook_that_blocks() -> None:
     assert world.keys.health()["fails"] == 0
 
 
-def test_e8_a_hook_that_ends_its_request() -> None:
+def test_a_hook_that_ends_its_request_ends_no_fetch() -> None:
     """A server that kills the request in the middle of a hook ends no fetch."""
     world = World().warm(1)
     world.body = document("ab")

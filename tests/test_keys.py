@@ -233,7 +233,7 @@ def test_what_is_no_jwks_is_refused_whole(document: str) -> None:
         KeySet.parse(document.encode("utf-16"))
 
 
-#: D10: so many documents, a hundred thousand on request.
+#: So many damaged documents; a hundred thousand on request.
 MUTATIONS = 100_000 if os.environ.get("JWT_WSGI_TEST_PROFILE") == "long" else 4_000
 
 
@@ -257,7 +257,7 @@ def _damaged(document: bytes, chance: random.Random) -> bytes:
 
 @pytest.mark.slow
 def test_no_document_raises_anything_else() -> None:
-    """D10: a set with a usable key, or the one error; whatever was damaged where."""
+    """A set with a usable key, or the one error; whatever was damaged where."""
     chance = random.Random(10)
     document = json.dumps({"keys": [GOOD, ED, RSA, BAD["x5c rubbish"], BAD["oct"]]}).encode()
     whole = refused = 0

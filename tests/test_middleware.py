@@ -534,7 +534,7 @@ def test_close_ends_the_fetches_for_the_settings_of_requests_too(app: EchoApp) -
 def test_tokens_that_are_refused_without_a_key_cause_no_fetch(
     app: EchoApp, make: Callable[[FakeIssuer], str]
 ) -> None:
-    """KEYS 9.1 C3: a cold process fetches nothing for malformed tokens."""
+    """A cold process fetches nothing for malformed tokens."""
     with FakeIssuer().serve() as issuer:
         visitor = Client(JWTMiddleware(app, issuer=issuer.issuer))
 

@@ -87,39 +87,6 @@ def said(pattern: str, text: str) -> float:
 
 PYTHON = said(r"^python_requires = >=(\S+)$", SETUP)
 JSON_LOGGER = said(r"^ *python-json-logger>=(\S+)$", SETUP)
-SETUP = (ROOT / "setup.cfg").read_text()
-
-
-def said(pattern: str, text: str) -> float:
-    """The number that a text names at one place, as the pattern finds it."""
-    (found,) = set(re.findall(pattern, text, re.MULTILINE))
-    return float(read_seconds(found))
-
-
-PYTHON = said(r"^python_requires = >=(\S+)$", SETUP)
-JSON_LOGGER = said(r"^ *python-json-logger>=(\S+)$", SETUP)
-SETUP = (ROOT / "setup.cfg").read_text()
-
-
-def said(pattern: str, text: str) -> float:
-    """The number that a text names at one place, as the pattern finds it."""
-    (found,) = set(re.findall(pattern, text, re.MULTILINE))
-    return float(read_seconds(found))
-
-
-PYTHON = said(r"^python_requires = >=(\S+)$", SETUP)
-JSON_LOGGER = said(r"^ *python-json-logger>=(\S+)$", SETUP)
-SETUP = (ROOT / "setup.cfg").read_text()
-
-
-def said(pattern: str, text: str) -> float:
-    """The number that a text names at one place, as the pattern finds it."""
-    (found,) = set(re.findall(pattern, text, re.MULTILINE))
-    return float(read_seconds(found))
-
-
-PYTHON = said(r"^python_requires = >=(\S+)$", SETUP)
-JSON_LOGGER = said(r"^ *python-json-logger>=(\S+)$", SETUP)
 ARCHITECTURE = PAGES["docs/development/architecture.md"]
 RINGS = len(re.findall(r"^\| (?:first|second) \|", ARCHITECTURE, re.MULTILINE))
 SLOW = said(r"issuer\.slow\((\d)\):` every", PAGES["docs/how-to/testing.md"])

@@ -223,7 +223,7 @@ class Row(NamedTuple):
 
 
 def scenes(server: Server) -> Row:
-    """Cold start, strangers, rotation, outage: KEYS 9 C1, K2, K5, O3. Every answer is checked."""
+    """Cold start, unknown kids, rotation, outage. Every answer is checked."""
     with HTTPSIssuer().serve() as issuer, issuer.slow(0.3):
 
         def fetches() -> int:
@@ -283,7 +283,7 @@ def installed(server: Server) -> bool:
 
 @pytest.mark.parametrize("name", sorted(USUAL))
 def test_the_four_scenes(name: str) -> None:
-    """F1."""
+    """A cold start, many unknown kids, a rotation and an outage, under a real server."""
     (server,) = [server for server in SERVERS if server.name == name]
     if not installed(server):
         pytest.skip("pip install -e '.[servers]', as CONTRIBUTING.md says")
@@ -291,7 +291,7 @@ def test_the_four_scenes(name: str) -> None:
 
 
 def test_the_test_of_the_test() -> None:
-    """F4: a lock held across a fetch hangs under gevent and --preload, and this test sees it."""
+    """A lock held across a fetch hangs under gevent and --preload, and this test sees it."""
     server = Server("canary", "naive", ("gunicorn", "--preload", "--worker-class", "gevent"))
     with (
         FakeIssuer().serve() as issuer,
@@ -347,7 +347,7 @@ def _answers_warm(server: Server, fetches: int) -> None:
 
 
 def test_a_reload_under_load(tmp_path: Path) -> None:
-    """F8: SIGHUP replaces the workers and no request sees it; each new one fetches once."""
+    """SIGHUP replaces the workers and no request sees it; each new one fetches once."""
     pid = tmp_path / "pid"
     options = ("--workers", "2", *GTHREAD, "--pid", str(pid))
     server = Server("reload", "cold", ("gunicorn", *options))
@@ -368,7 +368,7 @@ def test_a_reload_under_load(tmp_path: Path) -> None:
 
 
 def test_workers_that_come_and_go() -> None:
-    """F11: with --max-requests each worker that is started fetches once, and no more."""
+    """With --max-requests each worker that is started fetches once, and no more."""
     options = ("--workers", "2", "--max-requests", "50")
     server = Server("recycling", "cold", ("gunicorn", *options))
     with HTTPSIssuer().serve() as issuer, start(server, issuer) as url:

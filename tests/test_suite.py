@@ -98,3 +98,35 @@ def test_no_file_names_the_host_of_a_package_registry() -> None:
     assert "jwt_wsgi/settings/shared_issuers.py" in files  # it cites a page for each of its rows
 
     assert [name for name in files if REGISTRY.search((ROOT / name).read_bytes())] == []
+
+
+#: A number that a table of this repository gives: a threat, a bound, a goal of the benchmarks.
+TABLES = {
+    "T": "docs/development/threats.md",
+    "B": "docs/development/keys.md",
+    "P": "tests/benchmarks/RESULTS.md",
+}
+
+
+def foreign_references(source: str) -> list[str]:
+    """The numbers of tables in docstrings and test names that no page of this repository has."""
+    cited = re.findall(r'"""([A-Z])(\d{1,2})\b', source)
+    cited += [(a.upper(), b) for a, b in re.findall(r"\bdef test_([a-z])(\d{1,2})_", source)]
+    pages = {letter: (ROOT / page).read_text() for letter, page in TABLES.items()}
+    unknown = [a + b for a, b in cited if f"| {a}{b} |" not in pages.get(a, "")]
+    return unknown + re.findall(r"\bKEYS \d[\d.]*", source)
+
+
+def test_no_test_cites_a_table_that_is_not_in_the_repository() -> None:
+    found = {
+        path.name: foreign_references(path.read_text()) for path in (ROOT / "tests").glob("*.py")
+    }
+
+    assert {name: cited for name, cited in found.items() if cited} == {}
+
+
+@pytest.mark.parametrize(
+    "text", ['"""' + "C3: a fact.", "def " + "test_k4_a_fact()", "KEYS" + " 7.4"]
+)
+def test_a_number_of_a_table_elsewhere_is_found(text: str) -> None:
+    assert foreign_references(text)
