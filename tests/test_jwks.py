@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 import threading
+import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from jwt_wsgi.errors import KeyNotKnownYetError
 from jwt_wsgi.errors import KeysUnavailableError
 from jwt_wsgi.event_log import LogHook
 from jwt_wsgi.events import Event
+from jwt_wsgi.key_sources import system
 from jwt_wsgi.key_sources.facts import Facts
 from jwt_wsgi.key_sources.facts import KeyFetch
 from jwt_wsgi.key_sources.facts import Loaded
@@ -1970,6 +1972,40 @@ def test_b14_threads() -> None:
 
     assert len(during) == 1
     assert threading.active_count() == before
+
+
+def test_a_warm_up_waits_for_no_thread_whose_fetch_still_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only the thread of a finished fetch ends soon."""
+    waited: list[int] = []
+    monkeypatch.setattr(system, "wait_until_ended", waited.append)
+    begun, gate = threading.Event(), threading.Event()
+
+    def fetch(*_: Any, **__: Any) -> Fetched:
+        begun.set()
+        gate.wait(5)
+        return Fetched(document("a"), None, None)
+
+    keys = RemoteKeys("https://i.example", jwks_uri=URI, fetch=fetch, emit=lambda _: None)
+    assert not keys.warm_up(0)
+    begun.wait(5)
+    assert not keys.warm_up(0)
+    assert waited == []
+    gate.set()
+    assert keys.warm_up(5)
+    assert len(waited) == 1
+
+
+def test_a_fetch_in_the_thread_of_the_warm_up_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where no thread can be started, the warm-up fetches itself; its own thread never ends."""
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    system.wait_until_ended(threading.get_native_id())
+
+    assert slept == []
 
 
 @pytest.mark.slow
