@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 
-# In CI the same examples in every run: a failure can be repeated, and no luck decides.
+# In CI the same examples in every run: a failure can be repeated, and nothing depends on chance.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, database=None)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")

@@ -116,7 +116,7 @@ class Stage:
 
     @property
     def _last(self) -> int:
-        """Number of the last fetch that departed, from one."""
+        """Number of the last fetch that started, from one."""
         return self.keys._facts.started - self.first
 
     def _fetch(self, *_: Any, **__: Any) -> Fetched:
@@ -240,7 +240,7 @@ def check_end(age: float | None, stage: Stage) -> None:
     if age is not None:  # idle waits, but an outage of the issuer is nobody's 503
         assert stage.answers["read a"] == 200
     snapshot = stage.keys._facts.snapshot
-    if stage.brought:  # the set of the fetch that departed last among those that brought one
+    if stage.brought:  # the set of the fetch that started last among those that brought one
         assert snapshot
         assert snapshot.keyset.digest == SETS[min(max(stage.brought), 2)].digest
     else:

@@ -472,7 +472,7 @@ def all_that_count(rules: list[Rule], method: str, path: str) -> list[Rule]:
 SUFFIX = re.compile(r"(.*)\.[a-zA-Z0-9]+")
 
 
-def calm(path: str) -> bool:
+def plain(path: str) -> bool:
     """Whether every router reads it alike."""
     first, *segments = path.split("/")
     odd = {".", ".."} & set(segments) or set("\\\x00;") & set(path)
@@ -494,7 +494,7 @@ def test_the_index_of_rules_finds_the_first_match(
 ) -> None:
     """As a walk through the list would; an odd path or method meets the conditions of all."""
     found = Rules(listed).find(method, path)
-    if calm(path) and method.isupper():
+    if plain(path) and method.isupper():
         meant = all_that_count(listed, method, path)
         asking = [rule for rule in meant if rule.token in ("required", "optional")]
         if len(meant) == 1:
